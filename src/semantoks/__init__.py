@@ -1,0 +1,91 @@
+"""semantoks: resting-state fMRI recordings in, representations of the person out."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semantoks.atlas.atlas import Atlas
+    from semantoks.atlas.catalog import get_atlas
+    from semantoks.evaluate.embed import embed
+    from semantoks.evaluate.probe import probe
+    from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
+    from semantoks.model.head import Branch, HeadConfig
+    from semantoks.model.weights import load_encoder, save_encoder
+    from semantoks.objective.terms import LossTerms, ObjectiveConfig
+    from semantoks.report.page import write_report
+    from semantoks.signals.clean import CleaningConfig
+    from semantoks.signals.cohort import Cohort
+    from semantoks.signals.prepare import prepare
+    from semantoks.signals.recording import Recording
+    from semantoks.signals.synth import SimulationConfig, simulate
+    from semantoks.train.loop import PretrainConfig, step_terms
+    from semantoks.train.recipe import load_recipe
+    from semantoks.train.run import pretrain
+    from semantoks.views.batch import Batch
+
+__all__ = [
+    "Atlas",
+    "Batch",
+    "Branch",
+    "CleaningConfig",
+    "Cohort",
+    "Encoder",
+    "EncoderConfig",
+    "HeadConfig",
+    "LossTerms",
+    "ObjectiveConfig",
+    "PretrainConfig",
+    "Recording",
+    "SimulationConfig",
+    "Tokens",
+    "embed",
+    "get_atlas",
+    "load_encoder",
+    "load_recipe",
+    "prepare",
+    "pretrain",
+    "probe",
+    "save_encoder",
+    "simulate",
+    "step_terms",
+    "write_report",
+]
+
+_WHERE = {
+    "Atlas": "atlas.atlas",
+    "Batch": "views.batch",
+    "Branch": "model.head",
+    "CleaningConfig": "signals.clean",
+    "Cohort": "signals.cohort",
+    "Encoder": "model.encoder",
+    "EncoderConfig": "model.encoder",
+    "HeadConfig": "model.head",
+    "LossTerms": "objective.terms",
+    "ObjectiveConfig": "objective.terms",
+    "PretrainConfig": "train.loop",
+    "Recording": "signals.recording",
+    "SimulationConfig": "signals.synth",
+    "Tokens": "model.encoder",
+    "embed": "evaluate.embed",
+    "get_atlas": "atlas.catalog",
+    "load_encoder": "model.weights",
+    "load_recipe": "train.recipe",
+    "prepare": "signals.prepare",
+    "pretrain": "train.run",
+    "probe": "evaluate.probe",
+    "save_encoder": "model.weights",
+    "simulate": "signals.synth",
+    "step_terms": "train.loop",
+    "write_report": "report.page",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``import semantoks`` costs next to nothing."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'semantoks' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"semantoks.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

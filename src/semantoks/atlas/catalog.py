@@ -1,0 +1,60 @@
+"""Atlases by name, from packaged tables: ``schaefer400+tian-s3+buckner7``, ``cc200:one``, or a table of your own."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from semantoks.atlas import spelling
+from semantoks.atlas.atlas import Atlas, join
+from semantoks.errors import DataError
+
+_TABLES = Path(__file__).with_name("tables")
+_OWN_TABLE = "An atlas of your own is a tab-separated FILE.tsv with the columns label and network, one row a ROI."
+
+
+def get_atlas(name_or_path: str | Path | Atlas) -> Atlas:
+    """Give an atlas by name or from a table; an Atlas is passed through.
+
+    Parameters
+    ----------
+    name_or_path
+        A name of ``list_atlases`` in any case, a ``FILE.tsv``, or several of these joined by ``+``. The suffix ``:one``
+        puts all ROIs into one network, ``:each`` makes each ROI its own network; it comes last and holds for the whole.
+
+    Raises
+    ------
+    DataError
+        When there is no such atlas (with the nearest names), or the table or the joined atlases are at odds.
+    """
+    if isinstance(name_or_path, Atlas):
+        return name_or_path
+    if isinstance(name_or_path, Path):
+        return Atlas.from_tsv(name_or_path)
+    text, colon, suffix = name_or_path.rpartition(":")
+    if colon and suffix.lower() == "one":
+        return get_atlas(text).one_network()
+    if colon and suffix.lower() == "each":
+        return get_atlas(text).each_roi_its_own_network()
+    # A "+" joins names, but may also stand in the name of a file.
+    if "+" not in name_or_path or Path(name_or_path).is_file():
+        return _one(name_or_path)
+    parts = [_one(part.strip()) for part in name_or_path.split("+")]
+    return join("+".join(part.name for part in parts), *parts)
+
+
+def list_atlases() -> list[str]:
+    """List the names of the packaged atlases, numbers in order of size."""
+    names = [path.stem for path in _TABLES.glob("*.tsv")]
+    return sorted(names, key=lambda name: [int(n) if n.isdigit() else n for n in re.split(r"(\d+)", name)])
+
+
+def _one(name: str) -> Atlas:
+    if name.lower().endswith(".tsv"):
+        return Atlas.from_tsv(name)
+    known = list_atlases()
+    if name.lower() in known:
+        return replace(Atlas.from_tsv(_TABLES / f"{name.lower()}.tsv"), name=name.lower())
+    raise DataError(
+        f"there is no atlas {name!r}.{spelling.nearest(name.lower(), known)} Known: {', '.join(known)}; join them "
+        f"with +, end with :one (all ROIs in one network) or :each (each ROI a network). {_OWN_TABLE}"
+    )

@@ -1,0 +1,124 @@
+"""Atlas tables on disk: tab-separated text, one row a ROI, read with every complaint on its line."""
+
+import csv
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.errors import DataError
+
+UNKNOWN = "n/a"
+HEMISPHERES = ("L", "R", UNKNOWN)
+AXES = ("x", "y", "z")
+
+
+class Columns(NamedTuple):
+    """What a table says of each ROI; centroids [roi, 3] in mm, NaN where unknown."""
+
+    labels: tuple[str, ...]
+    networks: tuple[str, ...]
+    hemisphere: tuple[str, ...]
+    centroids: Float[ndarray, "roi 3"]
+
+
+def read_columns(path: Path) -> Columns:
+    """Read ``label`` and ``network``, and ``hemisphere``, ``x``, ``y``, ``z`` where the table has them.
+
+    Every cell is text: ``1`` and ``NA`` are labels. ``n/a`` or an empty cell means unknown, which a label and a network
+    cannot be. Other columns are left aside; the order of the rows is the order of the ROIs.
+
+    Raises
+    ------
+    DataError
+        When the file is missing or not such a table; the message names the lines (the header is line 1).
+    """
+    header, rows, lines = _read_rows(path)
+    if doubled := [name for name in ("label", "network", "hemisphere", *AXES) if header.count(name) > 1]:
+        raise DataError(f"atlas table {path} has more than one column {' and '.join(doubled)}; leave one of each.")
+    lacking = [name for name in ("label", "network") if name not in header]
+    if lacking:
+        raise DataError(
+            f"atlas table {path} needs the columns label and network, separated by tabs, but lacks "
+            f"{' and '.join(lacking)}; its header is {header}. Name the columns so in the first line."
+        )
+
+    def where(i: int) -> str:
+        return f"line {lines[i]}"
+
+    labels, networks = (tuple(row.get(name, "") for row in rows) for name in ("label", "network"))
+    check_names(labels, networks, owner=f"atlas table {path}", where=where)
+    hemisphere = tuple(row.get("hemisphere", "") or UNKNOWN for row in rows)
+    for i, side in enumerate(hemisphere):
+        if side not in HEMISPHERES:
+            raise DataError(f"atlas table {path}, {where(i)}: hemisphere has to be L, R or n/a, not {side!r}.")
+    centroids = np.full((len(rows), 3), np.nan)
+    for i, row in enumerate(rows):
+        for k, axis in enumerate(AXES):
+            centroids[i, k] = _millimetres(row.get(axis, UNKNOWN), f"atlas table {path}, {where(i)}: {axis}")
+    return Columns(labels, networks, hemisphere, centroids)
+
+
+def check_names(labels: Sequence[str], networks: Sequence[str], *, owner: str, where: Callable[[int], str]) -> None:
+    """Refuse empty, unknown or padded names and labels that occur twice.
+
+    ``where(i)`` says where ROI ``i`` stands, for the message of the DataError.
+    """
+    problems = []
+    first: dict[str, int] = {}
+    for i, (label, network) in enumerate(zip(labels, networks, strict=True)):
+        for kind, name in (("label", label), ("network", network)):
+            if name in ("", UNKNOWN):
+                problems.append(f"{where(i)}: the {kind} is {name or 'empty'}")
+            elif name != name.strip() or any(c in name for c in "\t\r\n"):
+                problems.append(f"{where(i)}: the {kind} {name!r} has blanks at an end, a tab or a line break")
+        if label in first:
+            problems.append(f"{where(i)}: the label {label!r} occurs already at {where(first[label])}")
+        first.setdefault(label, i)
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise DataError(
+            f"{owner}: every ROI needs a label of its own and the name of a network (such as Subcortical for ROIs "
+            f"outside cortex), but {'; '.join(problems[:5])}{more}."
+        )
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
+    rows, lines = [], []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter="\t", strict=True)
+            header = [cell.strip() for cell in next(reader, [])]
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    rows.append(_row(header, cells, f"atlas table {path}, line {reader.line_num}"))
+                    lines.append(reader.line_num)
+    except FileNotFoundError:
+        raise DataError(f"there is no atlas table {path}.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"atlas table {path} cannot be read as tab-separated UTF-8 text: {error}.") from error
+    if "label" in header and not rows:
+        raise DataError(f"atlas table {path} has no rows below its header; it needs one for each ROI.")
+    return header, rows, lines
+
+
+def _row(header: list[str], cells: list[str], where: str) -> dict[str, str]:
+    if len(cells) > len(header):
+        raise DataError(f"{where}: {len(cells)} cells, but the header names {len(header)} columns.")
+    return dict(zip(header, (cell.strip() for cell in cells), strict=False))
+
+
+def _millimetres(cell: str, where: str) -> float:
+    if cell in ("", UNKNOWN):
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.inf
+    if math.isinf(value):
+        raise DataError(f"{where} has to be a number of millimetres or n/a, not {cell!r}.")
+    return value

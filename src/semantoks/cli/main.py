@@ -1,0 +1,56 @@
+"""The entry point: finds the command, runs it, and turns every error that a user can cause into one sentence."""
+
+import difflib
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+import tyro
+
+from semantoks.cli.cohorts import info, prepare, simulate
+from semantoks.cli.results import demo, embed, probe, report
+from semantoks.cli.training import pretrain
+from semantoks.errors import EXIT_INPUT, EXIT_OK, ConfigError, SemantoksError
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    f.__name__: f for f in (prepare, pretrain, embed, probe, report, info, simulate, demo)
+}
+
+
+def _overview() -> str:
+    lines = ["semantoks: resting-state fMRI recordings in, representations of the person out.", "", "commands:"]
+    lines += [f"  {name:<10} {(f.__doc__ or '').splitlines()[0]}" for name, f in COMMANDS.items()]
+    return "\n".join(
+        [*lines, "", "semantoks COMMAND --help explains a command; semantoks --version says which this is."]
+    )
+
+
+def run(argv: list[str]) -> int:
+    """Run one command and return its exit code: 0 done, 2 usage, 3 input, 4 done but some recordings excluded."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return EXIT_OK
+    if argv[0] == "--version":
+        print(f"semantoks {version('semantoks')}")
+        return EXIT_OK
+    try:
+        if argv[0] not in COMMANDS:
+            near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+            raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        if argv[0] == "pretrain":
+            return pretrain(argv[1:])
+        return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
+    except SemantoksError as error:
+        print(f"semantoks: {error}", file=sys.stderr)
+        return error.exit_code
+    except FloatingPointError as error:
+        print(f"semantoks: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    except KeyboardInterrupt:
+        print("semantoks: stopped.", file=sys.stderr)
+        return 130
+
+
+def main() -> None:
+    """Entry point of the ``semantoks`` command."""
+    sys.exit(run(sys.argv[1:]))

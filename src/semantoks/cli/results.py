@@ -1,0 +1,138 @@
+"""Commands about trained encoders: embed, probe, report, demo."""
+
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from semantoks.cli.training import command_line
+from semantoks.errors import EXIT_OK
+from semantoks.screen import progress, score_table
+
+
+def embed(
+    model: Positional[Path],
+    cohort: Positional[Path],
+    out: Path,
+    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
+    crops: int = 8,
+    keep_crops: bool = False,
+    device: str = "cpu",
+) -> int:
+    """Write the features of every recording as a parquet table.
+
+    Example: semantoks embed runs/a cohort/ --out features.parquet
+
+    Args:
+        model: A run folder, or an encoder folder.
+        cohort: A cohort prepared with the encoder's atlas.
+        out: The parquet file; one row a participant and recording.
+        readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
+        crops: Evenly spaced windows a recording.
+        keep_crops: A row a crop instead of their mean.
+        device: cpu, cuda, cuda:1, mps.
+    """
+    from semantoks.evaluate.embed import embed as run
+
+    with progress("embed") as shown:
+        table = run(model, cohort, readout=readout, crops=crops, keep_crops=keep_crops, device=device, progress=shown)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(out)
+    print(f"{len(table)} rows x {sum(c.startswith(readout) for c in table)} features in {out}")
+    return EXIT_OK
+
+
+def probe(
+    model: Positional[Path],
+    cohort: Positional[Path],
+    target: tuple[str, ...],
+    out: Path,
+    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
+    crops: int = 8,
+    folds: int = 5,
+    repeats: int = 1,
+    seed: int = 0,
+    device: str = "cpu",
+) -> int:
+    """Predict targets from the encoder, beside functional connectivity, motion and random weights.
+
+    Example: semantoks probe runs/a cohort/ --target sex age dx --out runs/a/probe
+
+    L2 logistic regression (classes) or ridge (values), its penalty chosen inside each training fold; a person is never
+    on both sides of a split; all methods see the same splits.
+
+    Args:
+        model: A run folder, or an encoder folder.
+        cohort: A cohort prepared with the encoder's atlas.
+        target: Columns of the cohort's participants.tsv.
+        out: Folder for scores.csv and probe.json.
+        readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
+        crops: Evenly spaced windows a recording.
+        folds: Parts that the people are split into; each is the test side once.
+        repeats: Times that this is done, with other splits.
+        seed: Seed of the splits.
+        device: Where to embed: cpu, cuda, mps.
+    """
+    from semantoks.evaluate.probe import probe as run
+    from semantoks.evaluate.scores import MAIN
+
+    with progress("probe") as shown:
+        scores = run(
+            model,
+            cohort,
+            targets=target,
+            out=out,
+            readout=readout,
+            crops=crops,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            device=device,
+            command=command_line(),
+            progress=shown,
+        )
+    print(score_table(scores, MAIN))
+    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {model}")
+    return EXIT_OK
+
+
+def report(run: Positional[Path], out: Path | None = None) -> int:
+    """Write a run's report, one HTML page that opens offline.
+
+    Example: semantoks report runs/a
+
+    Args:
+        run: A run folder.
+        out: The page; default RUN/report.html.
+    """
+    from semantoks.report.page import write_report
+
+    print(f"Open {write_report(run, out)} in a browser.")
+    return EXIT_OK
+
+
+def demo(out: Path = Path("demo"), participants: int = 100, steps: int = 150, seed: int = 0) -> int:
+    """Run the main job end to end on simulated people.
+
+    Example: semantoks demo --out demo/
+
+    Args:
+        out: Folder for everything that it writes.
+        participants: Simulated people, two recordings each.
+        steps: Steps of the pretraining.
+        seed: Seed of everything.
+    """
+    from semantoks.demo import run_demo
+    from semantoks.evaluate.scores import MAIN
+
+    scores = run_demo(out, participants=participants, steps=steps, seed=seed)
+    print(score_table(scores, MAIN))
+    print(
+        f"\nA small encoder and {participants} simulated people: this shows the road, not what the method can do."
+        f"\n\nReport      {out / 'report.html'}   (open it in a browser)"
+        f"\nRecordings  {out / 'recordings'}\nCohort      {out / 'cohort'}\nRun         {out / 'run'}"
+        f"\nFeatures    {out / 'features.parquet'}"
+        f"\n\nNext: semantoks info {out / 'cohort'}"
+        "\n      semantoks prepare YOUR_RECORDINGS/ --atlas schaefer400 --tr SECONDS --out cohort/"
+    )
+    return EXIT_OK

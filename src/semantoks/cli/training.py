@@ -1,0 +1,101 @@
+"""The command pretrain: a recipe, whatever of it the command line changes, and cohorts."""
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from semantoks.errors import EXIT_OK
+from semantoks.screen import progress
+
+if TYPE_CHECKING:
+    from semantoks.train.loop import PretrainConfig
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Pretrain:
+    cohorts: Positional[tuple[Path, ...]]
+    """Prepared cohorts of one atlas; people of different cohorts count as different people."""
+    out: Path
+    """The run folder: metrics, checkpoints, encoder."""
+    recipe: str = "small"
+    """Where the settings start: paper, small, smoke, or a FILE.toml."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train; auto takes a CUDA GPU where there is one."""
+    devices: int = 1
+    """GPUs to train on; under SLURM or torchrun, as many as there are tasks."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """auto: bf16 on CUDA, float32 elsewhere; the losses are always float32."""
+    residence: Literal["auto", "device", "memory", "disk"] = "auto"
+    """Where the recordings lie while training; the numbers are the same."""
+    resume: bool = False
+    """Go on from the last checkpoint in OUT."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    keep: int = 3
+    """Checkpoints that are kept."""
+    log_every: int = 10
+    """Steps between two writes of metrics.jsonl (it has one row a step)."""
+
+
+def pretrain(argv: list[str]) -> int:
+    """Pretrain an encoder on cohorts.
+
+    Example: semantoks pretrain cohort/ --recipe small --out runs/a --encoder.depth 4 --views.policy across
+    """
+    from semantoks.info import describe_path
+    from semantoks.train.loop import PretrainConfig
+    from semantoks.train.recipe import load_recipe
+    from semantoks.train.run import pretrain as run
+
+    config = load_recipe(_recipe_of(argv))
+    kinds: Any = dataclasses.make_dataclass(
+        "Pretrain",
+        [("config", Annotated[PretrainConfig, OmitArgPrefixes, arg(name="")], dataclasses.field(default=config))],
+        bases=(_Pretrain,),
+        frozen=True,
+        kw_only=True,
+    )
+    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=pretrain.__doc__)
+    settings: PretrainConfig = given.config
+    options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
+    out, cohorts = options["out"], options.pop("cohorts")
+    del options["recipe"]
+    with progress("pretrain") as shown:
+        record = run(
+            cohorts, config=settings, command=command_line(), on_row=_row_to(shown, settings, cohorts), **options
+        )
+    print("\n".join(describe_path(out)))
+    if record["status"] == "stopped":
+        print(f"\nStopped and saved. Go on with: {command_line()}{'' if options['resume'] else ' --resume'}")
+    else:
+        print(f"\nNext: semantoks probe {out} {cohorts[0]} --target sex age --out {out / 'probe'}")
+    return EXIT_OK
+
+
+def _recipe_of(argv: list[str]) -> str:
+    """Find the recipe before the rest is parsed, since its values are the defaults of the rest."""
+    for place, word in enumerate(argv):
+        if word.startswith("--recipe="):
+            return word.partition("=")[2]
+        if word == "--recipe" and place + 1 < len(argv):
+            return argv[place + 1]
+    return "small"
+
+
+def _row_to(shown: Callable[[int, int], None], config: "PretrainConfig", cohorts: tuple[Path, ...]) -> Any:
+    from semantoks.signals.cohort import Cohort
+
+    people = sum(Cohort(path).recordings["participant_id"].nunique() for path in cohorts)
+    total = config.total_steps(people)
+    return lambda row: shown(row["step"] + 1, total)
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["semantoks", *sys.argv[1:]])

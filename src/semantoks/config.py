@@ -1,0 +1,87 @@
+"""Frozen dataclasses to plain data and back, with unknown keys and wrong types answered by a sentence."""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from semantoks.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """Turn a (nested) configuration dataclass into dicts, lists, numbers, strings and None, ready for JSON."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_plain(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configuration") -> T:
+    """Build the dataclass ``kind`` from plain data; missing keys take their defaults.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown key (with the nearest known one), a value of the wrong type, or a required key that is missing.
+        ``where`` names the file or section in the message.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields)}."
+            raise ConfigError(f"{where} has the unknown key {key!r}.{hint}")
+    required = [
+        n for n, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    if lacking := [name for name in required if name not in data]:
+        raise ConfigError(f"{where} lacks {', '.join(lacking)}.")
+    return kind(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in data.items()})
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where} has to be a table of settings, not {value!r}.")
+        return from_plain(typing.cast(type[Any], hint), value, where)
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in args:
+            near = difflib.get_close_matches(str(value), [str(a) for a in args], n=1)
+            hint_text = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where} has to be one of {', '.join(map(str, args))}, not {value!r}.{hint_text}")
+        return value
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in args:
+            return None
+        return _typed(next(a for a in args if a is not type(None)), value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or (Ellipsis not in args and len(value) != len(args)):
+            raise ConfigError(f"{where} has to be a list of {len(args)} values, not {value!r}.")
+        kinds = args if Ellipsis not in args else (args[0],) * len(value)
+        return tuple(_typed(kind, item, where) for kind, item in zip(kinds, value, strict=True))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise ConfigError(f"{where} has to be of type {hint.__name__}, not {value!r}.")
+    return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file into plain data; ConfigError names the file and the line where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no file {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error

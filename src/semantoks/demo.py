@@ -1,0 +1,54 @@
+"""The main job end to end on simulated people: simulate, prepare, pretrain, embed, probe, report."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from semantoks.evaluate.embed import embed
+from semantoks.evaluate.probe import probe
+from semantoks.report.page import write_report
+from semantoks.screen import progress
+from semantoks.signals.prepare import prepare
+from semantoks.signals.synth import SimulationConfig, simulate
+from semantoks.train.recipe import load_recipe
+from semantoks.train.run import pretrain
+
+TARGETS = ("sex", "age", "sequence", "site")
+
+
+def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int = 0) -> pd.DataFrame:
+    """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the scores.
+
+    A small encoder and few people: it shows the road, not what the method can do.
+    """
+    size = SimulationConfig(participants=participants, sessions=2, atlas="schaefer100", minutes=6.0, seed=seed)
+    with progress("1/5 simulate") as shown:
+        recordings = simulate(size, out=out / "recordings", progress=shown)
+    with progress("2/5 prepare") as shown:
+        cohort = prepare(recordings, out=out / "cohort", atlas="schaefer100", progress=shown)
+    config = dataclasses.replace(load_recipe("smoke"), steps=steps, batch_size=32, seed=seed)
+    with progress("3/5 pretrain") as shown:
+        pretrain(
+            [cohort],
+            out=out / "run",
+            config=config,
+            resume=True,
+            on_row=lambda row: shown(row["step"] + 1, steps),
+            command="semantoks demo",
+        )
+    with progress("4/5 embed") as shown:
+        table = embed(out / "run", cohort, progress=shown)
+        table.to_parquet(out / "features.parquet")
+    with progress("5/5 probe") as shown:
+        scores = probe(
+            out / "run",
+            cohort,
+            targets=TARGETS,
+            out=out / "run" / "probe",
+            repeats=1,
+            command="semantoks demo",
+            progress=shown,
+        )
+    write_report(out / "run", out / "report.html")
+    return scores

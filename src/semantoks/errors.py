@@ -1,0 +1,23 @@
+"""The errors that a user can meet: each says what was expected, what came, where, and what to do."""
+
+EXIT_OK, EXIT_BUG, EXIT_USAGE, EXIT_INPUT, EXIT_PARTIAL = 0, 1, 2, 3, 4
+
+
+class SemantoksError(Exception):
+    """Base of every error that semantoks raises on purpose; the command line prints it as one sentence."""
+
+    exit_code = EXIT_INPUT
+
+
+class DataError(SemantoksError, ValueError):
+    """A recording, table, atlas or cohort is not what it has to be."""
+
+
+class ConfigError(SemantoksError, ValueError):
+    """A setting is unknown, out of its range, or contradicts another."""
+
+    exit_code = EXIT_USAGE
+
+
+class WeightsError(SemantoksError, RuntimeError):
+    """Saved weights cannot be used here: damaged, of another atlas, or of another shape."""

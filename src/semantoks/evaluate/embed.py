@@ -1,0 +1,128 @@
+"""Features of recordings from a frozen encoder: evenly spaced crops in, one row a recording or crop out (METHOD 9)."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from torch import Tensor
+
+from semantoks.errors import ConfigError, WeightsError
+from semantoks.model.encoder import Encoder, Tokens
+from semantoks.model.weights import EncoderCard, check_atlas, load_encoder
+from semantoks.signals.cohort import Cohort
+from semantoks.views.crops import Frames, even_starts
+from semantoks.views.pool import missing_networks
+
+Readout = Literal["cls_avg", "cls", "avg", "network"]
+Progress = Callable[[int, int], None]
+
+
+def open_encoder(path: str | Path) -> tuple[Encoder, EncoderCard]:
+    """Load the encoder of a run folder, or of an encoder folder."""
+    path = Path(path)
+    folder = path if (path / "config.json").exists() else path / "encoder"
+    if not (folder / "config.json").exists():
+        raise WeightsError(f"{path} is neither a run with a saved encoder nor an encoder folder.")
+    return load_encoder(folder)
+
+
+def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:
+    """Turn tokens into the feature of a crop.
+
+    cls_avg = [mean over all N x P grid tokens, CLS] (2 D), the published one; cls, avg = one of them; network = each
+    network's mean over patches, side by side (N D).
+    """
+    mean = tokens.grid.mean(dim=(1, 2))
+    if readout == "cls_avg":
+        return torch.cat([mean, tokens.cls], dim=1)
+    if readout == "network":
+        return rearrange(tokens.grid.mean(dim=2), "b n d -> b (n d)")
+    return tokens.cls if readout == "cls" else mean
+
+
+@torch.inference_mode()
+def embed_crops(
+    encoder: Encoder,
+    cohort: Cohort,
+    *,
+    readout: Readout,
+    crops: int,
+    device: torch.device,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> tuple[Float[ndarray, "recording crop feature"], Float[ndarray, " recording"]]:
+    """Return the features of every recording's crops, and the share of each recording's tokens that had no data.
+
+    Starts are floor(linspace(0, frames - window, crops)). Patches past a short recording's end and networks with more
+    than half of their ROIs missing are hidden from the encoder. ``batch`` counts crops.
+    """
+    if crops < 1:
+        raise ConfigError(f"crops has to be at least 1, not {crops}.")
+    encoder = encoder.to(device).eval()
+    window, patch, patches = encoder.config.frames, encoder.config.patch, encoder.config.patches
+    table = cohort.recordings
+    lengths = table["frames"].to_numpy()
+    starts = np.stack([even_starts(int(length), window, crops) for length in lengths])
+    frames = Frames(cohort.shards)
+    first = (frames.first[table["shard"].to_numpy() - 1] + table["offset"].to_numpy())[:, None] + starts
+    available = np.minimum(lengths[:, None] - starts, window)
+    absent = missing_networks(cohort.missing, cohort.atlas.network_index)
+    past_end = np.arange(patches) * patch >= available[:, :, None]
+    hidden: Bool[ndarray, "recording crop network patch"] = absent[:, None, :, None] | past_end[:, :, None]
+    flat = {"first": first.ravel(), "available": available.ravel(), "hidden": hidden.reshape(-1, *hidden.shape[2:])}
+    rows = []
+    for begin in range(0, first.size, batch):
+        part = {name: array[begin : begin + batch] for name, array in flat.items()}
+        series = frames.gather(part["first"], part["available"], window, device)
+        mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
+        rows.append(read_out(encoder(series, mask), readout).float().cpu().numpy())
+        if progress:
+            progress(min(begin + batch, first.size), first.size)
+    features = rearrange(np.concatenate(rows), "(r c) f -> r c f", c=crops)
+    return features, hidden.mean(axis=(1, 2, 3))
+
+
+def embed(
+    model: str | Path,
+    cohort: Cohort | str | Path,
+    *,
+    readout: Readout = "cls_avg",
+    crops: int = 8,
+    keep_crops: bool = False,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Embed a cohort with a run's (or an encoder folder's) teacher.
+
+    Returns
+    -------
+    DataFrame
+        One row a recording (or, with ``keep_crops``, a crop): participant_id, session_id, run, (crop,) hidden_share
+        (share of tokens without data, 0..1), then the features ``<readout>_0000`` and so on, float32.
+
+    Raises
+    ------
+    WeightsError
+        When there is no encoder, or its atlas is not the cohort's.
+    """
+    cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
+    encoder, card = open_encoder(model)
+    check_atlas(card, cohort.atlas)
+    features, hidden = embed_crops(
+        encoder, cohort, readout=readout, crops=crops, device=torch.device(device), progress=progress
+    )
+    ids = cohort.recordings[["participant_id", "session_id", "run"]].assign(hidden_share=hidden)
+    if keep_crops:
+        ids = ids.loc[ids.index.repeat(crops)].reset_index(drop=True)
+        ids.insert(3, "crop", np.tile(np.arange(crops), len(cohort)))
+        values = rearrange(features, "r c f -> (r c) f")
+    else:
+        values = features.mean(axis=1)
+    names = [f"{readout}_{i:04d}" for i in range(values.shape[1])]
+    return pd.concat([ids.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)

@@ -1,0 +1,98 @@
+"""What lies in a folder: a cohort, a run or an encoder, in about ten lines."""
+
+import json
+from pathlib import Path
+
+from semantoks.errors import DataError
+
+
+def describe_path(path: Path) -> list[str]:
+    """Say what ``path`` is; DataError when it is none of the things that semantoks writes."""
+    if (path / "dataset_description.json").exists():
+        return _cohort(path)
+    if (path / "run.json").exists():
+        return _run(path)
+    if (path / "config.json").exists():
+        return _encoder(path)
+    raise DataError(
+        f"{path} is no cohort (dataset_description.json), run (run.json) or encoder (config.json)."
+        if path.exists()
+        else f"there is nothing at {path}."
+    )
+
+
+def verify_cohort(path: Path) -> list[str]:
+    """Check every recording against its checksum; return the problems as sentences."""
+    from semantoks.signals.cohort import Cohort
+
+    return Cohort(path).verify()
+
+
+def _cohort(path: Path) -> list[str]:
+    from semantoks.signals.cohort import Cohort
+
+    cohort = Cohort(path)
+    table, about = cohort.recordings, cohort.description
+    frames, missing = table["frames"], int(cohort.missing.any(axis=1).sum())
+    band = about["Band"]
+    sites = sorted(set(table["site"]) - {""})
+    return [
+        f"cohort     {path}: {about['Name']}",
+        f"people     {table['participant_id'].nunique()}, recordings {len(table)}, excluded {len(cohort.excluded)}",
+        f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {cohort.atlas.n_networks} networks "
+        f"(fingerprint {cohort.atlas.fingerprint})",
+        f"frames     {frames.min()} to {frames.max()}, median {frames.median():.0f}, at {cohort.tr} s",
+        f"band       {'no band-pass by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}",
+        f"missing    {missing} recordings lack at least one ROI",
+        f"sites      {', '.join(sites) if sites else 'not given'}",
+        f"source TR  {', '.join(f'{tr:g} s' for tr in sorted(table['source_tr'].unique()))}",
+        f"phenotypes {', '.join(c for c in cohort.participants.columns if c != 'participant_id') or 'none'}",
+        f"made by    {about['GeneratedBy'][0]['Name']} {about['GeneratedBy'][0]['Version']} from {about['SourcePath']}",
+    ]
+
+
+def _run(path: Path) -> list[str]:
+    run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    config, cost = run["config"], run["cost"]
+    size = config["encoder"]
+    done = cost["samples"] // config["batch_size"]
+    lines = [
+        f"run        {path}: {run['status']}, {done} of {run['steps_total']} steps",
+        f"command    {run['command'] or 'from Python'}",
+        *[
+            f"cohort     {c['path']}: {c['participants']} people, {c['recordings']} recordings, {c['atlas']}"
+            for c in run["cohorts"]
+        ],
+        f"encoder    width {size['width']}, depth {size['depth']}, {size['frames'] // size['patch']} patches of "
+        f"{size['patch']} frames",
+        f"training   batch {config['batch_size']}, lr {config['optim']['lr']:g} per 256, views "
+        f"{config['views']['policy']}, seed {config['seed']}",
+        f"cost       {cost['samples']} samples, {cost['flops'] / 1e12:.1f} TFLOP, {cost['seconds']:.0f} s, "
+        f"{cost['peak_memory_bytes'] / 2**20:.0f} MiB",
+        f"machine    {run['environment']['device']}, {run['environment']['precision']}, torch "
+        f"{run['environment']['torch']}",
+        f"semantoks  {run['version']}",
+    ]
+    warnings = path / "warnings.jsonl"
+    count = len(warnings.read_text(encoding="utf-8").splitlines()) if warnings.exists() else 0
+    return [*lines, f"warnings   {count}" + (f" (see {warnings})" if count else "")]
+
+
+def _encoder(path: Path) -> list[str]:
+    from semantoks.model.weights import load_encoder
+
+    encoder, card = load_encoder(path)
+    size, cost = card.encoder, card.cost
+    parameters = sum(p.numel() for p in encoder.parameters())
+    return [
+        f"encoder    {path}",
+        f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
+        f"takes      {encoder.n_rois} ROIs x {size.frames} frames at {card.tr} s, {card.normalisation}",
+        f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
+        f"gives      CLS [{size.width}] and {encoder.n_networks} networks x {size.patches} patches [{size.width}]",
+        f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
+        f"trained on {len(card.participants)} people (kept as salted hashes)",
+        f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "
+        f"{cost.get('seconds', 0):.0f} s",
+        f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items())}",
+    ]

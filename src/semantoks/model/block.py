@@ -1,0 +1,49 @@
+"""The transformer block: pre-norm attention and MLP with layer scale (METHOD 4)."""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_SHORT_ON_CPU = 256
+"""Tokens up to which the plain product beats the fused kernel on a CPU (benchmarks/attention.py)."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention; queries, keys and values from one linear map without bias."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Mix the tokens of each row."""
+        q, k, v = rearrange(self.qkv(tokens), "b t (three h d) -> three b h t d", three=3, h=self.heads)
+        if tokens.device.type == "cpu" and tokens.shape[1] <= _SHORT_ON_CPU:
+            score = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            mixed = score.softmax(dim=-1) @ v
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.out(rearrange(mixed, "b h t d -> b t (h d)"))
+        return out
+
+
+class Block(nn.Module):
+    """x += g1 * Attention(LN(x)); x += g2 * MLP(LN(x)), with learnable g that start at ``layer_scale``."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: int, layer_scale: float) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.scale1 = nn.Parameter(torch.full((width,), layer_scale))
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
+        self.scale2 = nn.Parameter(torch.full((width,), layer_scale))
+
+    def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Update the tokens of each row."""
+        tokens = torch.addcmul(tokens, self.scale1, self.attention(self.norm1(tokens)))
+        return torch.addcmul(tokens, self.scale2, self.mlp(self.norm2(tokens)))

@@ -1,0 +1,118 @@
+"""The two convolutions of the semantic tokenizer, on patches laid out [roi, frame, item] so that each is one matmul.
+
+With the items (all patches of all crops) last, a shift in time is a contiguous slice, a depthwise convolution is one
+batched product with small Toeplitz matrices, and no intermediate has to be transposed.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def uniform_fan_in(tensor: Tensor, fan_in: int) -> None:
+    """Fill in place with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch's default for Conv1d and Linear (RELEASED 8)."""
+    bound = 1 / math.sqrt(fan_in)
+    nn.init.uniform_(tensor, -bound, bound)
+
+
+class DenseConv(nn.Module):
+    """Convolution over frames that mixes all ROIs, zero "same" padding (METHOD 3, dense branch).
+
+    As ``torch.nn.Conv1d(n_rois, width, kernel_size, padding="same")``: parameters ``weight`` [width, roi, tap] and
+    ``bias`` [width], cross-correlation.
+    """
+
+    def __init__(self, n_rois: int, width: int, kernel_size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(width, n_rois, kernel_size))
+        self.bias = nn.Parameter(torch.empty(width))
+        uniform_fan_in(self.weight, n_rois * kernel_size)
+        uniform_fan_in(self.bias, n_rois * kernel_size)
+
+    def forward(self, patches: Float[Tensor, "roi frame item"]) -> Float[Tensor, "width frame item"]:
+        """Convolve every item along its frames."""
+        taps, (_, frames, items) = self.weight.shape[2], patches.shape
+        left = (taps - 1) // 2
+        padded = F.pad(patches, (0, 0, left, taps - 1 - left)).flatten(1)
+        shifted = torch.cat([padded[:, t * items : (t + frames) * items] for t in range(taps)])
+        flat: Tensor = self.weight.transpose(1, 2).flatten(1) @ shifted
+        return (flat + self.bias[:, None]).view(-1, frames, items)
+
+
+class StructuredKernel(nn.Module):
+    """Long kernels made of few learnable taps that decay in time (SGConv, Li et al. 2022; METHOD 3).
+
+    ``pieces`` pieces of ``piece_taps`` taps for each of ``filters`` x ``n_rois`` channels. Piece i is stretched by
+    nearest neighbour by 2^max(0, i-1) and multiplied by m^(pieces-1-i); the pieces are concatenated and divided by the
+    L2 norm that this kernel had at initialisation, which is kept as the buffer ``norm`` [filter, roi, 1] for life.
+    ``decay`` = (m of the first ROI, m of the last), linear in between.
+    """
+
+    norm: Tensor
+    multiplier: Tensor
+
+    def __init__(self, n_rois: int, filters: int, *, pieces: int, piece_taps: int, decay: tuple[float, float]) -> None:
+        super().__init__()
+        self.pieces = nn.ParameterList(torch.randn(filters, n_rois, piece_taps) for _ in range(pieces))
+        self.register_buffer("multiplier", torch.linspace(*decay, n_rois)[:, None], persistent=False)
+        self.register_buffer("norm", torch.ones(filters, n_rois, 1))
+        with torch.no_grad():
+            self.norm.copy_(self().norm(dim=2, keepdim=True))
+
+    def forward(self) -> Float[Tensor, "filter roi tap"]:
+        """Return the kernels: piece_taps * 2^(pieces-1) taps for two pieces or more."""
+        last = len(self.pieces) - 1
+        stretched = [
+            piece.repeat_interleave(2 ** max(0, i - 1), dim=2) * self.multiplier ** (last - i)
+            for i, piece in enumerate(self.pieces)
+        ]
+        return torch.cat(stretched, dim=2) / self.norm
+
+
+class PlainKernel(nn.Module):
+    """Unstructured kernels, one free weight a tap: the "plain depthwise" ablation of METHOD 3."""
+
+    def __init__(self, n_rois: int, filters: int, *, taps: int) -> None:
+        super().__init__()
+        self.taps = nn.Parameter(torch.empty(filters, n_rois, taps))
+        uniform_fan_in(self.taps, taps)
+
+    def forward(self) -> Float[Tensor, "filter roi tap"]:
+        """Return the kernels as they are."""
+        return self.taps
+
+
+class DepthwiseConv(nn.Module):
+    """Several long filters a ROI, a feed-through term, then a linear map over channels (METHOD 3, structured branch).
+
+    y[c*H+h, l] = sum_t kernel[h, c, t] x[c, l + taps//2 - t] + feed_through[h, c] x[c, l] (a true convolution; 7 zeros
+    to the left and 8 to the right for 16 taps), then ``projection`` [width, roi * filter], ROI-major.
+    """
+
+    def __init__(self, n_rois: int, width: int, kernel: StructuredKernel | PlainKernel) -> None:
+        super().__init__()
+        filters = kernel().shape[0]
+        self.kernel = kernel
+        self.feed_through = nn.Parameter(torch.randn(filters, n_rois))
+        self.projection = nn.Linear(n_rois * filters, width)
+
+    def forward(self, patches: Float[Tensor, "roi frame item"]) -> Float[Tensor, "width frame item"]:
+        """Filter every ROI on its own, then mix the channels."""
+        frames, items = patches.shape[1:]
+        toeplitz = self.toeplitz(frames).transpose(0, 1).flatten(1, 2)
+        channels = torch.bmm(toeplitz, patches).view(-1, frames * items)
+        flat: Tensor = self.projection.weight @ channels + self.projection.bias[:, None]
+        return flat.view(-1, frames, items)
+
+    def toeplitz(self, frames: int) -> Float[Tensor, "filter roi out_frame in_frame"]:
+        """Return kernel and feed-through as matrices that map the frames of a patch to the frames of its output."""
+        kernel = self.kernel()
+        taps = kernel.shape[2]
+        frame = torch.arange(frames, device=kernel.device)
+        tap = frame[:, None] + taps // 2 - frame
+        inside = (tap >= 0) & (tap < taps)
+        banded: Tensor = kernel[:, :, tap.clamp(0, taps - 1)] * inside
+        return banded + self.feed_through[:, :, None, None] * torch.eye(frames, device=kernel.device)

@@ -1,0 +1,163 @@
+"""The encoder: series [batch, roi, frame] in, one CLS vector and a network x patch grid of tokens out (METHOD 3-4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.model.block import Block
+from semantoks.model.conv import DenseConv, DepthwiseConv
+from semantoks.model.tokenizer import Tokenizer, TokenizerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Size of the encoder; the defaults are the published model's."""
+
+    width: int = 768
+    """Width D of every token; even, and a multiple of its number of heads, D/64 (at least one)."""
+    depth: int = 8
+    """Transformer blocks."""
+    frames: int = 100
+    """Frames of one window (a crop)."""
+    patch: int = 20
+    """Frames of one patch; frames // patch patches make a window."""
+    mlp_ratio: int = 4
+    """Width of a block's hidden layer over D."""
+    layer_scale: float = 0.1
+    """Initial layer scale."""
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """The semantic tokenizer."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.width < 2 or self.width % 2 or self.width % self.heads:
+            raise ConfigError(f"encoder width has to be even and a multiple of 64 (or below 128), not {self.width}.")
+        if self.depth < 0 or self.mlp_ratio < 1:
+            raise ConfigError("encoder depth has to be at least 0 and mlp_ratio at least 1.")
+        if not 1 <= self.patch <= self.frames:
+            raise ConfigError(f"patch has to lie in 1..{self.frames} (the window's frames), not {self.patch}.")
+
+    @property
+    def heads(self) -> int:
+        """Attention heads: D/64, at least one."""
+        return max(1, self.width // 64)
+
+    @property
+    def patches(self) -> int:
+        """Patches P in one window."""
+        return self.frames // self.patch
+
+
+class Tokens(NamedTuple):
+    """What the encoder gives: ``cls`` [batch, width] and ``grid`` [batch, network, patch, width]."""
+
+    cls: Float[Tensor, "batch width"]
+    grid: Float[Tensor, "batch network patch width"]
+
+
+def time_table(patches: int, width: int) -> Float[Tensor, "patch width"]:
+    """Return the fixed positions [sin(p w_i) | cos(p w_i)], w_i = 10000^(-i/(D/2)), computed in float64 (METHOD 4)."""
+    half = width // 2
+    angle = torch.arange(patches, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(half).double() / half)
+    return torch.cat([angle.sin(), angle.cos()], dim=1).float()
+
+
+class Encoder(nn.Module):
+    """Brain-Semantoks' encoder for any atlas (Gijsen et al. 2026; METHOD 3-4).
+
+    Parameters
+    ----------
+    config
+        Its size.
+    network_index
+        The network (0..N-1) of every ROI, e.g. ``Atlas.network_index``.
+
+    Examples
+    --------
+    >>> atlas = semantoks.get_atlas("schaefer400")
+    >>> encoder = semantoks.Encoder(semantoks.EncoderConfig(width=64, depth=2), atlas.network_index)
+    >>> encoder(torch.randn(3, 400, 100)).grid.shape
+    torch.Size([3, 7, 5, 64])
+    """
+
+    time: Tensor
+
+    def __init__(self, config: EncoderConfig, network_index: Sequence[int]) -> None:
+        super().__init__()
+        self.config = config
+        index = [int(n) for n in network_index]
+        self.n_rois, self.n_networks = len(index), max(index) + 1
+        width = config.width
+        self.tokenizer = Tokenizer(index, width, config.patch, config.tokenizer)
+        self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.network_embedding = nn.Parameter(torch.randn(self.n_networks, width) * 0.02)
+        self.register_buffer("time", time_table(config.patches, width), persistent=False)
+        self.cls_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.blocks = nn.ModuleList(
+            Block(width, config.heads, config.mlp_ratio, config.layer_scale) for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, series: Float[Tensor, "batch roi frame"], mask: Bool[Tensor, "batch network patch"] | None = None
+    ) -> Tokens:
+        """Encode z-scored windows.
+
+        Parameters
+        ----------
+        series
+            [batch, roi, frame], in the atlas's order, z-scored per ROI over the whole recording.
+        mask
+            [batch, network, patch]; True = hidden: the token is replaced by the learnable mask vector.
+
+        Raises
+        ------
+        DataError
+            When the number of ROIs or of frames is not the encoder's.
+        """
+        expected = (self.n_rois, self.config.frames)
+        if series.shape[1:] != expected:
+            raise DataError(
+                f"the encoder takes series of shape [batch, {expected[0]} ROIs, {expected[1]} frames], "
+                f"but got {list(series.shape)}."
+            )
+        grid = self.tokenizer(series)
+        if mask is not None:
+            grid = torch.where(mask[..., None], self.mask_token.to(grid.dtype), grid)
+        grid = grid + self.network_embedding[:, None] + self.time
+        cls = repeat(self.cls_token, "d -> b 1 d", b=len(series))
+        tokens = torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
+
+    def flops(self, batch: int = 1) -> int:
+        """Count the floating-point operations of one forward pass over ``batch`` windows (a multiply-add is two).
+
+        Matrix products and convolutions only: the part that a machine's matmul rate bounds.
+        """
+        c = self.config
+        tokens, d = 1 + self.n_networks * c.patches, c.width
+        block = tokens * d * d * (4 + 2 * c.mlp_ratio) + 2 * tokens * tokens * d
+        frames = c.patches * c.patch
+        if self.tokenizer.shared is not None:
+            tokenizer = self.n_rois * frames * d
+        else:
+            tokenizer = sum(frames * _mixing(module, c.patch) for module in self.tokenizer.modules())
+        return 2 * batch * (c.depth * block + tokenizer)
+
+
+def _mixing(module: nn.Module, patch: int) -> int:
+    """Multiply-adds a frame of one convolution, as it is computed (a depthwise filter spans the patch)."""
+    if isinstance(module, DenseConv):
+        return module.weight.numel()
+    if isinstance(module, DepthwiseConv):
+        return module.projection.weight.numel() + module.feed_through.numel() * patch
+    return 0

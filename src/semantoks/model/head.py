@@ -1,0 +1,80 @@
+"""The projection head that all losses share, and the branch (encoder + head) that a student and a teacher each are."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantoks.errors import ConfigError
+from semantoks.model.encoder import Encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """Size of the projection head; the defaults are the published model's."""
+
+    hidden: int = 1024
+    """Width of its hidden layer."""
+    projection: int = 128
+    """Width K of the unit vectors that the losses compare."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.hidden, self.projection) < 1:
+            raise ConfigError("head hidden and projection have to be at least 1.")
+
+
+class Head(nn.Module):
+    """Linear D -> hidden, GELU, Linear hidden -> K, L2-normalised in float32 (METHOD 5)."""
+
+    def __init__(self, width: int, config: HeadConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.projection)
+        )
+        for layer in (self.layers[0], self.layers[2]):
+            nn.init.trunc_normal_(layer.weight, std=0.02)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+    def forward(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
+        """Project to unit vectors."""
+        return F.normalize(self.layers(vectors).float(), dim=-1, eps=1e-12)
+
+
+class Projections(NamedTuple):
+    """Unit vectors of one branch for the crops [batch = view-major crops]; None where no loss of this step asks."""
+
+    cls: Float[Tensor, "batch projection"]
+    network: Float[Tensor, "batch network projection"] | None
+    grid: Float[Tensor, "batch network patch projection"] | None
+    feature: Float[Tensor, "batch width"]
+    """CLS before the head, for the monitor; carries no gradient."""
+
+
+class Branch(nn.Module):
+    """Encoder and head in one module, so that one forward pass (and its gradient synchronisation) covers both."""
+
+    def __init__(self, encoder: Encoder, config: HeadConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = Head(encoder.config.width, config)
+
+    def forward(
+        self,
+        crops: Float[Tensor, "batch roi frame"],
+        mask: Bool[Tensor, "batch network patch"] | None = None,
+        *,
+        networks: bool = True,
+        grid: bool = True,
+    ) -> Projections:
+        """Encode and project CLS, and on request each network's mean over patches and every grid token."""
+        tokens = self.encoder(crops, mask)
+        return Projections(
+            cls=self.head(tokens.cls),
+            network=self.head(tokens.grid.mean(dim=2)) if networks else None,
+            grid=self.head(tokens.grid) if grid else None,
+            feature=tokens.cls.detach().to(torch.float32),
+        )

@@ -1,0 +1,123 @@
+"""The semantic tokenizer: one patch of one functional network in, one token out (METHOD 3)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantoks.errors import ConfigError
+from semantoks.model.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """How a network's patch becomes a token; the defaults are the published model's."""
+
+    branches: Literal["both", "dense", "structured", "depthwise", "dense+depthwise"] = "both"
+    """Which convolutions feed the token; both = dense + structured. A single branch has the whole width."""
+    dense_taps: int = 3
+    """Kernel length of the dense branch, frames."""
+    pieces: int = 3
+    """Learnable pieces of a structured kernel; its length is piece_taps * 2^(pieces-1) frames."""
+    piece_taps: int = 4
+    """Taps of one piece."""
+    decay: tuple[float, float] = (2.0, 2.0)
+    """Multiplier m of the first and of the last ROI of a network."""
+    pooling: Literal["mean", "max", "attention"] = "mean"
+    """How the frames of a patch become one vector."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.dense_taps, self.pieces, self.piece_taps) < 1:
+            raise ConfigError("dense_taps, pieces and piece_taps have to be at least 1.")
+
+
+class NetworkTokenizer(nn.Module):
+    """LayerNorm(pool over frames(GELU(concat of the branches))) for the ROIs of one network."""
+
+    def __init__(self, n_rois: int, width: int, config: TokenizerConfig) -> None:
+        super().__init__()
+        kinds = ("dense", "structured") if config.branches == "both" else tuple(config.branches.split("+"))
+        self.branches = nn.ModuleList(_branch(kind, n_rois, width // len(kinds), config) for kind in kinds)
+        self.query = nn.Parameter(torch.zeros(width)) if config.pooling == "attention" else None
+        self.pooling = config.pooling
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, patches: Float[Tensor, "roi frame item"]) -> Float[Tensor, "item width"]:
+        """Tokenize every item."""
+        active = [F.gelu(branch(patches)) for branch in self.branches]
+        if self.pooling == "mean":
+            pooled = torch.cat([h.mean(dim=1) for h in active])
+        elif self.pooling == "max":
+            pooled = torch.cat([h.amax(dim=1) for h in active])
+        else:
+            frames = torch.cat(active)
+            score = torch.einsum("wfi,w->fi", frames, self.query) / math.sqrt(frames.shape[0])
+            pooled = (frames * score.softmax(dim=0)).sum(dim=1)
+        token: Tensor = self.norm(pooled.transpose(0, 1))
+        return token
+
+
+def _branch(kind: str, n_rois: int, width: int, config: TokenizerConfig) -> nn.Module:
+    if kind == "dense":
+        return DenseConv(n_rois, width, config.dense_taps)
+    filters = math.ceil(width / n_rois)
+    if kind == "structured":
+        structured = StructuredKernel(
+            n_rois, filters, pieces=config.pieces, piece_taps=config.piece_taps, decay=config.decay
+        )
+        return DepthwiseConv(n_rois, width, structured)
+    return DepthwiseConv(n_rois, width, PlainKernel(n_rois, filters, taps=config.piece_taps * 2 ** (config.pieces - 1)))
+
+
+class Tokenizer(nn.Module):
+    """Series to the network x patch grid of tokens, each network by a module of its own.
+
+    Parameters
+    ----------
+    network_index
+        The network (0..N-1) of every ROI, in the order of the ROIs; any map onto all of 0..N-1 will do. When every ROI
+        is its own network, one linear projection patch -> width is shared by all (METHOD 1).
+    width
+        Token width D.
+    patch
+        Frames in a patch; trailing frames that fill no patch are not looked at.
+    """
+
+    order: Tensor
+
+    def __init__(self, network_index: Sequence[int], width: int, patch: int, config: TokenizerConfig) -> None:
+        super().__init__()
+        index = torch.tensor(network_index)
+        count = int(index.max()) + 1
+        if sorted(set(network_index)) != list(range(count)):
+            raise ConfigError(f"the network of every ROI has to be one of 0..{count - 1}, each used at least once.")
+        order = torch.argsort(index, stable=True)
+        self.patch, self.sizes = patch, torch.bincount(index).tolist()
+        self.register_buffer("order", order, persistent=False)
+        self.in_order = bool((order == torch.arange(len(order))).all())
+        self.shared = nn.Linear(patch, width) if count == len(network_index) > 1 else None
+        self.networks = nn.ModuleList(
+            [] if self.shared else [NetworkTokenizer(size, width, config) for size in self.sizes]
+        )
+
+    def forward(self, series: Float[Tensor, "batch roi frame"]) -> Float[Tensor, "batch network patch width"]:
+        """Cut into patches and tokenize."""
+        batch, _, frames = series.shape
+        patches = frames // self.patch
+        if not self.in_order:
+            series = series[:, self.order]
+        series = series[:, :, : patches * self.patch]
+        if self.shared is not None:
+            grid: Tensor = self.shared(rearrange(series, "b r (p t) -> b r p t", t=self.patch))
+            return grid
+        items = rearrange(series, "b r (p t) -> r t (b p)", t=self.patch).contiguous()
+        parts = zip(self.networks, torch.split(items, self.sizes), strict=True)
+        tokens = torch.stack([tokenizer(part) for tokenizer, part in parts])
+        return rearrange(tokens, "n (b p) d -> b n p d", b=batch)

@@ -1,0 +1,61 @@
+"""The coding rate of a set of vectors: how many bits they fill, hence how far they are from collapse (METHOD 6)."""
+
+import math
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+
+EPS = 0.05
+"""Squared distortion of the published objective."""
+
+
+def second_moment(vectors: Float[Tensor, "row projection"]) -> tuple[Float[Tensor, "projection projection"], int]:
+    """Return Z'Z and the number of rows M, both summed over all ranks, differentiably, where there are several.
+
+    With moments of one rank only but a global M, the collapsed solution wins at eight ranks (METHOD 6), so the sum is
+    part of the loss, not an option. Every rank has to hold the same number of rows.
+    """
+    vectors = vectors.float()
+    moment, rows = vectors.T @ vectors, len(vectors)
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        from torch.distributed.nn.functional import all_reduce
+
+        moment, rows = all_reduce(moment), rows * dist.get_world_size()  # type: ignore[no-untyped-call]
+    return moment, rows
+
+
+def coding_rate(moment: Float[Tensor, "projection projection"], rows: int, eps: float = EPS) -> Float[Tensor, ""]:
+    """Return R = 1/2 logdet(I + K / (M eps) Z'Z), uncentred, in nats; by Cholesky in float32 (METHOD 6).
+
+    Parameters
+    ----------
+    moment
+        Z'Z [projection, projection] of M = ``rows`` vectors with K entries (``second_moment``).
+
+    Raises
+    ------
+    FloatingPointError
+        When the factorisation fails on a CPU. On a GPU that would stall the device, so the result is NaN there, which
+        the training monitor reports with its step.
+    """
+    size = len(moment)
+    with torch.autocast(moment.device.type, enabled=False):
+        matrix = torch.eye(size, device=moment.device) + moment.float() * (size / (rows * eps))
+        factor, failed = torch.linalg.cholesky_ex(matrix)
+        if failed.device.type == "cpu" and int(failed):
+            raise FloatingPointError(f"the coding rate's {size} x {size} matrix is not positive definite.")
+        rate = factor.diagonal().log().sum()
+        return torch.where(failed == 0, rate, torch.nan)
+
+
+def coding_rate_maximum(projection: int, rows: int, eps: float = EPS) -> float:
+    """Return the largest R that M unit vectors of K entries can reach: orthogonal, or evenly spread, directions."""
+    directions = min(projection, rows)
+    return directions / 2 * math.log1p(projection / (directions * eps))
+
+
+def rate_scale(projection: int, rows: int) -> float:
+    """Return gamma = (K + M) / (K M), the weight of the coding rate in the loss (METHOD 6)."""
+    return (projection + rows) / (projection * rows)

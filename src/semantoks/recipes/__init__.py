@@ -1,0 +1,1 @@
+"""The packaged recipes, TOML files for ``semantoks pretrain --recipe``."""

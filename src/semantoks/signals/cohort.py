@@ -1,0 +1,196 @@
+"""A cohort on disk, opened for reading: memory-mapped signals beside the tables that say whose they are."""
+
+import dataclasses
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float16
+from numpy import ndarray
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals import layout
+from semantoks.signals.phenotypes import read_participants
+
+
+class Cohort:
+    """A prepared cohort: read only, cheap to open, one memory map a shard.
+
+    Parameters
+    ----------
+    path
+        The folder that ``prepare`` wrote.
+
+    Attributes
+    ----------
+    path : Path
+    description : dict
+        ``dataset_description.json``.
+    atlas : Atlas
+        What each column of a recording is.
+    tr : float
+        Sampling interval of every recording, in seconds.
+    recordings : DataFrame
+        One row a recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
+        frames, offset (first frame in its shard), shard (from 1), source_tr (s), mean_fd (mm), good_frames,
+        missing_rois (0-based, comma separated), sha256, source_file.
+
+    Raises
+    ------
+    DataError
+        If this is no cohort, one of another schema, an unfinished one, or one whose atlas table was changed.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.description: dict[str, Any] = _read_description(self.path)
+        if not (self.path / layout.RECORDINGS).exists():
+            raise DataError(f"the cohort {self.path} is unfinished: run the same prepare command again to finish it.")
+        atlas = Atlas.from_tsv(self.path / layout.ATLAS)
+        self.atlas: Atlas = dataclasses.replace(atlas, name=self.description["Atlas"])
+        if self.atlas.fingerprint != self.description["AtlasFingerprint"]:
+            raise DataError(
+                f"{self.path / layout.ATLAS} has the fingerprint {self.atlas.fingerprint}, but the signals are of "
+                f"{self.description['AtlasFingerprint']} ({self.atlas.name}): the table was changed. Restore it, "
+                "or prepare the cohort again."
+            )
+        columns = layout.RECORDING_COLUMNS
+        self.recordings: pd.DataFrame = layout.typed(layout.read_table(self.path / layout.RECORDINGS, columns))
+        self.tr: float = self._sampling_interval()
+        self._shard, self._offset, self._frames = (
+            self.recordings[name].to_numpy() for name in ("shard", "offset", "frames")
+        )
+
+    def __len__(self) -> int:
+        """Count the recordings."""
+        return len(self.recordings)
+
+    def __repr__(self) -> str:
+        """Say what and how much it is."""
+        people = self.recordings["participant_id"].nunique()
+        held = f"{len(self)} recordings of {people} participants, {self.atlas.name}, TR {self.tr:g} s"
+        return f"Cohort({str(self.path)!r}: {held})"
+
+    @cached_property
+    def participants(self) -> pd.DataFrame:
+        """Phenotypes as given: one row a participant, or a participant and session; participant_id without ``sub-``."""
+        return read_participants(self.path / layout.PARTICIPANTS)
+
+    @cached_property
+    def excluded(self) -> pd.DataFrame:
+        """What was refused, and why: recording_id, participant_id, session_id, run, source_file, reason."""
+        return layout.read_table(self.path / layout.EXCLUDED, layout.EXCLUDED_COLUMNS)
+
+    @cached_property
+    def shards(self) -> list[Float16[ndarray, "_ roi"]]:
+        """Memory maps of all shards, float16 [frame, roi]; shard k of the table is number k-1 here."""
+        return [self._map(shard) for shard in range(1, self.description["Shards"] + 1)]
+
+    @cached_property
+    def missing(self) -> Bool[ndarray, "recording roi"]:
+        """True where a recording has no signal in an ROI (its series is 0 there)."""
+        mask = np.zeros((len(self), self.atlas.n_rois), dtype=bool)
+        for row, text in enumerate(self.recordings["missing_rois"]):
+            if text:
+                mask[row, [int(roi) for roi in text.split(",")]] = True
+        return mask
+
+    def series(self, index: int) -> Float16[ndarray, "frame roi"]:
+        """Look at recording ``index`` (row of ``recordings``): a z-scored view into the memory map, time x ROI."""
+        start = self._offset[index]
+        view: Float16[ndarray, "frame roi"] = self.shards[self._shard[index] - 1][start : start + self._frames[index]]
+        return view
+
+    def verify(self) -> list[str]:
+        """Check every byte of signal against its checksum, and the tables against each other.
+
+        Returns
+        -------
+        list of str
+            One sentence a problem; empty if the cohort is whole.
+        """
+        problems, tables = [], []
+        for shard in range(1, self.description["Shards"] + 1):
+            try:
+                rows = layout.read_table(layout.rows_path(self.path, shard), layout.ROW_COLUMNS)
+                tables.append(rows)
+                problems += self._problems_of_shard(shard, layout.typed(layout.kept_rows(rows)))
+            except (DataError, ValueError) as error:
+                problems.append(str(error))
+        rows = pd.concat(tables) if tables else pd.DataFrame(columns=layout.ROW_COLUMNS)
+        if len(rows) != self.description["Items"]:
+            problems.append(
+                f"the row tables have {len(rows)} rows, but {self.description['Items']} were to be prepared."
+            )
+        if not layout.typed(layout.kept_rows(rows)).equals(self.recordings):
+            problems.append(f"{layout.RECORDINGS} does not agree with the row tables of the shards.")
+        if not layout.excluded_rows(rows).equals(self.excluded):
+            problems.append(f"{layout.EXCLUDED} does not agree with the row tables of the shards.")
+        return problems
+
+    def _problems_of_shard(self, shard: int, rows: pd.DataFrame) -> list[str]:
+        signals = self._map(shard)
+        name = layout.shard_path(self.path, shard).name
+        if len(signals) != rows["frames"].sum():
+            return [f"{name} holds {len(signals)} frames, but its row table says {rows['frames'].sum()}."]
+        columns = (rows[column] for column in ("recording_id", "offset", "frames", "sha256"))
+        return [
+            f"recording {key} in {name} does not match its checksum: its signal was changed or damaged."
+            for key, offset, frames, expected in zip(*columns, strict=True)
+            if checksum(signals[offset : offset + frames]) != expected
+        ]
+
+    def _map(self, shard: int) -> Float16[ndarray, "_ roi"]:
+        path = layout.shard_path(self.path, shard)
+        try:
+            signals: Float16[ndarray, "_ roi"] = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise DataError(f"the shard {path} cannot be opened: {error}. Prepare the cohort again.") from error
+        if signals.dtype != layout.DTYPE or signals.ndim != 2 or signals.shape[1] != self.atlas.n_rois:
+            raise DataError(
+                f"the shard {path} holds {signals.dtype} {signals.shape}, but float16 [frame, {self.atlas.n_rois}] was "
+                "expected. Prepare the cohort again."
+            )
+        return signals
+
+    def _sampling_interval(self) -> float:
+        """Take the target TR, or without one the TR that all recordings share."""
+        stated = self.description["RepetitionTime"]
+        if stated is not None:
+            return float(stated)
+        found = self.recordings["source_tr"].unique()
+        if len(found) == 1:
+            return float(found[0])
+        raise DataError(
+            f"{self.path} was prepared without a target TR, and its recordings have {len(found)} different ones: "
+            f"{', '.join(f'{tr:g}' for tr in sorted(found))} s. Prepare it with a target TR."
+        )
+
+
+def checksum(signals: Float16[ndarray, "frame roi"]) -> str:
+    """Hash the float16 bytes of one recording, time-major (sha256, hex)."""
+    return hashlib.sha256(signals.astype(layout.DTYPE, copy=False).tobytes()).hexdigest()
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    file = path / layout.DESCRIPTION
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is no cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}.") from error
+    schema = description.get("SchemaVersion") if isinstance(description, dict) else None
+    if not isinstance(schema, int):
+        raise DataError(f"{path} is no cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare.")
+    if schema != layout.SCHEMA_VERSION:
+        remedy = "prepare it again" if schema < layout.SCHEMA_VERSION else "use a newer semantoks"
+        raise DataError(f"{path} has the schema {schema}; this version reads {layout.SCHEMA_VERSION}: {remedy}.")
+    if lacking := [key for key in layout.DESCRIPTION_KEYS if key not in description]:
+        raise DataError(f"{file} lacks {', '.join(lacking)}: it was changed. Restore it, or prepare the cohort again.")
+    return dict(description)

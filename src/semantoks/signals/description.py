@@ -1,0 +1,113 @@
+"""What defines a cohort, as ``dataset_description.json`` says it, and whether a folder may take such a cohort."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import ConfigError
+from semantoks.signals import layout
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.durable import TEMPORARY, clear_temporary, write_durably
+from semantoks.signals.sources.source import Item, Source
+
+MEANING = {"ItemsSha256": "the list of recordings", "ParticipantsSha256": "the participants table"}
+
+
+def describe(
+    source: Source,
+    items: Sequence[Item],
+    *,
+    atlas: Atlas,
+    tr: float | None,
+    cleaning: CleaningConfig,
+    people: str,
+    shards: int,
+) -> dict[str, Any]:
+    """Gather everything that decides a cohort's bytes; no times and no machine, so equal inputs give equal text.
+
+    ``people`` is the text of participants.tsv, ``tr`` the TR option in seconds, ``shards`` the number of shards.
+    """
+    listing = json.dumps([[i.key, str(i.path), i.row, i.participant, i.session, i.run] for i in items])
+    band = cleaning.filter_band
+    return {
+        "Name": f"semantoks cohort of {source.path.name}",
+        "BIDSVersion": "1.11.2",
+        "DatasetType": "derivative",
+        "SchemaVersion": layout.SCHEMA_VERSION,
+        "GeneratedBy": [{"Name": "semantoks", "Version": version("semantoks")}],
+        "SourceKind": source.kind,
+        "SourcePath": str(source.path),
+        "SourceRepetitionTime": tr,
+        "Items": len(items),
+        "ItemsSha256": _sha256(listing),
+        "ParticipantsSha256": _sha256(people),
+        "Shards": shards,
+        "Atlas": atlas.name,
+        "AtlasFingerprint": atlas.fingerprint,
+        "RepetitionTime": cleaning.target_tr,
+        "Band": None if band is None else list(band),
+        "FilterOrder": cleaning.order,
+        "AlreadyFiltered": cleaning.already_filtered,
+        "MinFrames": cleaning.min_frames,
+        "Normalisation": "z-score per ROI over the recording, population standard deviation",
+    }
+
+
+def claim(out: Path, description: dict[str, Any]) -> None:
+    """Make ``out`` the folder of the cohort that ``description`` defines, or find that it already is.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` is a file, holds something else, or holds a cohort that is defined differently.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out has to be a folder, but {out} is a file.")
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / layout.DESCRIPTION
+    if file.exists():
+        _compare(file, description)
+    elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith(TEMPORARY)):
+        raise ConfigError(f"--out {out} holds {others[0]} and is no cohort: choose a new or an empty folder.")
+    else:
+        write_durably(file, (json.dumps(description, indent=2) + "\n").encode())
+    shards = out / layout.SHARDS
+    shards.mkdir(exist_ok=True)
+    clear_temporary(out)
+    clear_temporary(shards)
+
+
+def _compare(file: Path, description: dict[str, Any]) -> None:
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or "SchemaVersion" not in held:
+        raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")
+    finished = (file.parent / layout.RECORDINGS).exists()
+    changes = [
+        f"{MEANING[key]} is another"
+        if key in MEANING
+        else f"{key} is {held.get(key)!r} there, {description.get(key)!r} now"
+        for key in {**held, **description}
+        if held.get(key) != description.get(key) and not (finished and key == "GeneratedBy")
+    ]
+    if not changes:
+        return
+    remedy = (
+        ""
+        if changes != [f"{MEANING['ParticipantsSha256']} is another"]
+        else (f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}.")
+    )
+    raise ConfigError(
+        f"{file.parent} already holds a cohort made differently: {'; '.join(changes)}. "
+        f"Choose another --out, repeat the command that made it, or delete that folder.{remedy}"
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

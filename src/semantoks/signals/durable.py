@@ -1,0 +1,38 @@
+"""Files that are there whole or not at all: written under a temporary name, synced, renamed."""
+
+import os
+import uuid
+from pathlib import Path
+
+TEMPORARY = ".tmp-semantoks-"
+
+
+def write_durably(path: Path, *parts: bytes) -> None:
+    """Write ``parts`` end to end as the file ``path``; a reader, and a kill at any moment, sees all of it or nothing.
+
+    Processes that write the same path do not disturb each other: each has its own temporary name, the last one wins.
+    If another process cleans the temporary file away before its renaming, it is written again.
+    """
+    while True:
+        temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}")
+        with temporary.open("xb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.replace(temporary, path)
+        except FileNotFoundError:
+            continue
+        break
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what killed processes left half written in ``folder``."""
+    for file in folder.glob(f"{TEMPORARY}*"):
+        file.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+"""How a cohort lies on disk: the names of its files, the columns of its tables, and how a table is read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from semantoks.errors import DataError
+
+SCHEMA_VERSION = 1
+DESCRIPTION = "dataset_description.json"
+ATLAS = "atlas.tsv"
+PARTICIPANTS = "participants.tsv"
+RECORDINGS = "recordings.tsv"
+EXCLUDED = "excluded.tsv"
+SHARDS = "shards"
+DTYPE = np.dtype("<f2")
+NONE = "n/a"
+
+DESCRIPTION_KEYS = ["Atlas", "AtlasFingerprint", "RepetitionTime", "Items", "Shards"]
+RECORDING_COLUMNS = [
+    *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
+    *("mean_fd", "good_frames", "missing_rois", "sha256", "source_file"),
+]
+EXCLUDED_COLUMNS = ["recording_id", "participant_id", "session_id", "run", "source_file", "reason"]
+ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
+INTEGERS = frozenset({"frames", "offset", "shard", "good_frames"})
+REALS = frozenset({"source_tr", "mean_fd"})
+KEPT, REFUSED = "kept", "excluded"
+
+
+def shard_path(cohort: Path, shard: int) -> Path:
+    """Name the file of signals of shard ``shard`` (from 1)."""
+    return cohort / SHARDS / f"{shard:06d}.npy"
+
+
+def rows_path(cohort: Path, shard: int) -> Path:
+    """Name the row table of shard ``shard`` (from 1); a shard is finished when this file exists."""
+    return cohort / SHARDS / f"{shard:06d}.tsv"
+
+
+def table_text(frame: pd.DataFrame) -> str:
+    """Write a table as tab-separated text: n/a for nothing, numbers so that they read back exactly."""
+    text: str = frame.replace("", None).to_csv(sep="\t", index=False, na_rep=NONE, lineterminator="\n")
+    return text
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """Read the text of a table's ``columns``, n/a as the empty string; DataError if the file or a column is missing."""
+    try:
+        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    if lacking := [name for name in columns if name not in frame.columns]:
+        raise DataError(f"{path} lacks the column {', '.join(lacking)}; prepare this cohort again.")
+    return frame[columns].replace(NONE, "")
+
+
+def typed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn the number columns of kept recordings from text into int64 and float64 (NaN for the empty string)."""
+    numbers = {name: "int64" for name in frame.columns if name in INTEGERS}
+    reals = frame[[name for name in frame.columns if name in REALS]].replace("", "nan").astype("float64")
+    return frame.astype(numbers).assign(**reals)
+
+
+def kept_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Select what goes into recordings.tsv from the rows of one or several shards."""
+    return rows.loc[rows["status"] == KEPT, RECORDING_COLUMNS].reset_index(drop=True)
+
+
+def excluded_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """Select what goes into excluded.tsv from the rows of one or several shards."""
+    return rows.loc[rows["status"] == REFUSED, EXCLUDED_COLUMNS].reset_index(drop=True)

@@ -1,0 +1,133 @@
+"""The job ``prepare``: from a source of recordings to a cohort on disk, with every exclusion listed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals import layout
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.description import claim, describe
+from semantoks.signals.durable import write_durably
+from semantoks.signals.phenotypes import read_participants, tidy_participants
+from semantoks.signals.recording import PREFIXES, bare_label
+from semantoks.signals.sources import Item, Source, find_participants, open_source
+from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
+
+PUBLISHED = CleaningConfig()
+
+
+def prepare(
+    source: Path | str | Source,
+    *,
+    out: Path | str,
+    atlas: Atlas | Path | str,
+    tr: float | None = None,
+    cleaning: CleaningConfig = PUBLISHED,
+    participants: Path | str | pd.DataFrame | None = None,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> Cohort:
+    """Read, clean and store every recording of a source; a killed call is finished by the same call again.
+
+    Parameters
+    ----------
+    source
+        A path that ``open_source`` knows, or a Source of your own.
+    out
+        Folder of the cohort: new, empty, or of the same call before.
+    atlas
+        What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``.
+    tr
+        Repetition time of all recordings in seconds, for sources that do not say it; never guessed.
+    cleaning
+        Band-pass, sampling interval, shortest recording.
+    participants
+        Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
+        source folder or beside the source file, or what the source itself holds.
+    n_jobs
+        Processes at a time, -1 for one a core. The cohort does not depend on it.
+    progress
+        Called as ``progress(recordings done, recordings in all)``.
+
+    Returns
+    -------
+    Cohort
+        The finished cohort; what was refused, and why, is its ``excluded``.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` holds something else, or a cohort that was made differently.
+    DataError
+        If the source cannot be opened or is empty, or if no recording could be used.
+    """
+    if n_jobs == 0:
+        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
+    out, known = Path(out), get_atlas(atlas)
+    if isinstance(source, str | Path):
+        _check_apart(Path(source), out)
+        table = _read_table(participants, Path(source))
+        source = open_source(Path(source), atlas=known, tr=tr, participants=table)
+    elif participants is not None or tr is not None:
+        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not to prepare.")
+    items = _work_list(source)
+    people = layout.table_text(_people(source, items))
+    jobs = plan_jobs(items, out=out, n_rois=known.n_rois, cleaning=cleaning)
+    claim(out, describe(source, items, atlas=known, tr=tr, cleaning=cleaning, people=people, shards=len(jobs)))
+    if not (out / layout.RECORDINGS).exists():
+        write_durably(out / layout.ATLAS, layout.table_text(known.to_frame()).encode())
+        write_durably(out / layout.PARTICIPANTS, people.encode())
+        run_jobs(source, jobs, n_jobs=n_jobs, progress=progress)
+        assemble(out, len(jobs))
+    cohort = Cohort(out)
+    if not len(cohort):
+        raise DataError(_nothing_left(cohort))
+    return cohort
+
+
+def _check_apart(source: Path, out: Path) -> None:
+    """Refuse a cohort inside its source: its tables would be taken for recordings by the next call."""
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"--out {out} lies inside the source {source}: choose a folder outside of it.")
+
+
+def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) -> pd.DataFrame | None:
+    if isinstance(participants, pd.DataFrame):
+        return tidy_participants(participants, where="the participants table")
+    path = find_participants(source) if participants is None else Path(participants)
+    return None if path is None else read_participants(path)
+
+
+def _work_list(source: Source) -> list[Item]:
+    items = sorted(source.items(), key=lambda item: (str(item.path), item.row or 0, item.key))
+    if not items:
+        raise DataError(f"{source.path} holds no recordings of the kind {source.kind!r}.")
+    twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
+    if twice:
+        raise DataError(f"{source.path} lists the recording {twice[0]!r} more than once; every one needs its own name.")
+    return items
+
+
+def _people(source: Source, items: Sequence[Item]) -> pd.DataFrame:
+    """Take the source's participants table, or list the participants where no table says more about them."""
+    table = source.participants()
+    if table is not None:
+        return table
+    ids = sorted({bare_label(item.participant, PREFIXES["participant"]) for item in items})
+    return pd.DataFrame({"participant_id": ids})
+
+
+def _nothing_left(cohort: Cohort) -> str:
+    reasons = Counter(cohort.excluded["reason"]).most_common(3)
+    listed = " ".join(f"({count} x) {reason}" for reason, count in reasons)
+    return (
+        f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed} "
+        f"All of them are in {cohort.path / layout.EXCLUDED}. Correct the source or the settings, delete "
+        f"{cohort.path}, and prepare again."
+    )

@@ -1,0 +1,69 @@
+"""One recording in memory: the time series of every ROI, its repetition time and whose it is; it checks itself."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+
+from semantoks.errors import DataError
+
+MIN_TR, MAX_TR = 0.3, 6.0
+PREFIXES = {"participant": "sub-", "session": "ses-", "run": "run-"}
+
+
+def bare_label(label: str, prefix: str) -> str:
+    """Strip blanks and, once, the BIDS ``prefix`` from a label."""
+    return label.strip().removeprefix(prefix)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recording:
+    """One run of one person, as a source hands it over.
+
+    Parameters
+    ----------
+    series
+        BOLD, time x ROI, in the order of the atlas; kept as float32. An ROI without signal may be NaN or constant.
+    tr
+        Repetition time of ``series``, in seconds (0.3 to 6).
+    participant, session, run, site
+        Labels; a BIDS prefix (``sub-``, ``ses-``, ``run-``) is taken off once. Only ``participant`` is required.
+    mean_fd
+        Mean framewise displacement in mm, NaN where unknown.
+    source
+        The file that it came from, for tables and messages.
+
+    Raises
+    ------
+    DataError
+        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, or ``participant`` is empty.
+    """
+
+    series: Shaped[ndarray, "..."]  # of any shape and type until it has checked itself
+    tr: float
+    participant: str
+    session: str = ""
+    run: str = ""
+    site: str = ""
+    mean_fd: float = math.nan
+    source: str
+
+    def __post_init__(self) -> None:
+        """Check the values, and bring array and labels to their one form."""
+        if self.series.ndim != 2:
+            raise DataError(f"{self.source}: a recording is a 2-D array, time x ROI, not {self.series.ndim}-D.")
+        if self.series.dtype.kind not in "fiu":
+            raise DataError(f"{self.source}: a recording has to hold real numbers, not {self.series.dtype}.")
+        if not MIN_TR <= self.tr <= MAX_TR:
+            raise DataError(
+                f"{self.source}: the repetition time is {self.tr:g} s, but {MIN_TR:g} to {MAX_TR:g} s was expected. "
+                "Give it in seconds, and check that it is not a sampling frequency or milliseconds."
+            )
+        with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which cleaning refuses with the frame
+            object.__setattr__(self, "series", np.asarray(self.series, dtype=np.float32))
+        for field, prefix in PREFIXES.items():
+            object.__setattr__(self, field, bare_label(getattr(self, field), prefix))
+        if not self.participant:
+            raise DataError(f"{self.source}: the participant's id is empty.")

@@ -1,0 +1,103 @@
+"""Which axis of a 2-D array is the ROIs, and which ROI of the atlas each entry is: labels decide, then counts."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Num
+from numpy import ndarray
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.types import RoiIndex, Series
+
+NUMBERED = re.compile(r"(.*?)(\d+)")
+
+
+def in_atlas_order(
+    values: Num[ndarray, "row column"],
+    atlas: Atlas,
+    *,
+    column_names: Sequence[str] | None = None,
+    row_names: Sequence[str] | None = None,
+    where: str,
+) -> Series:
+    """Bring an array to [frame, roi] in the atlas's order, float32; ROIs that it lacks by label become NaN.
+
+    Names that match the atlas's labels decide on orientation and order, and what does not match is left out. Names
+    that only count (``0 1 2``, ``#1 #2``, ``timepoint_0``) say nothing, and the axis as long as the atlas is the ROIs.
+
+    Raises
+    ------
+    DataError
+        If names match no label, or are of another version or order of the atlas; if there are none and no axis is as
+        long as the atlas, or both are.
+    """
+    foreign = None
+    for names, oriented in ((column_names, values), (row_names, values.T)):
+        if names is None or only_counts(names, bare=True):
+            continue
+        positions = match_labels(names, atlas, where=where)
+        if positions is not None:
+            return pick(oriented, positions)
+        foreign = foreign if only_counts(names) else names
+    if foreign is not None:
+        raise DataError(
+            f"{where}: none of its {len(foreign)} labels is a label of the atlas {atlas.name}: it has {foreign[0]!r}, "
+            f"the atlas {atlas.labels[0]!r}. Choose the atlas that it was made with, or remove the labels if the order "
+            "is the atlas's."
+        )
+    return _oriented(values, atlas, where).astype(np.float32)
+
+
+def only_counts(names: Sequence[str], *, bare: bool = False) -> bool:
+    """True if names are the same but for a rising number, so that they name nothing; ``bare``: nothing but numbers."""
+    found = [NUMBERED.fullmatch(name.strip()) for name in names]
+    stems = {match[1] for match in found if match is not None}
+    if None in found or len(stems) != 1 or (bare and stems != {""}):
+        return False
+    numbers = [int(match[2]) for match in found if match is not None]
+    return all(a < b for a, b in pairwise(numbers))
+
+
+def match_labels(names: Sequence[str], atlas: Atlas, *, where: str) -> RoiIndex | None:
+    """Position within ``names`` of each ROI of the atlas, -1 where it is absent; None if no name is one of its labels.
+
+    Raises
+    ------
+    DataError
+        If a label comes twice, or the names are of another version, order or resolution of the atlas.
+    """
+    try:
+        positions = atlas.match(list(names))
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
+    return positions if np.any(positions >= 0) else None
+
+
+def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:
+    """Take the columns at ``positions``; a position of -1 gives a column of NaN."""
+    picked = np.full((series.shape[0], len(positions)), np.nan, dtype=np.float32)
+    present = positions >= 0
+    picked[:, present] = series[:, positions[present]]
+    return picked
+
+
+def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> Num[ndarray, "frame roi"]:
+    rows, columns = values.shape
+    if columns == atlas.n_rois + 1 and rows != atlas.n_rois and np.isnan(values[:, -1]).all():
+        return values[:, :-1]  # each line ends with a delimiter, as MATLAB's fprintf leaves it
+    if rows == columns == atlas.n_rois:
+        raise DataError(
+            f"{where}: it is {rows} x {columns} and the atlas {atlas.name} has {atlas.n_rois} ROIs, so that either "
+            "axis could be time. Save it with the atlas's labels as a header."
+        )
+    if columns == atlas.n_rois:
+        return values
+    if rows == atlas.n_rois:
+        return values.T
+    raise DataError(
+        f"{where}: wrong number of ROIs. The atlas {atlas.name} has {atlas.n_rois}, so one axis has to be that long; "
+        f"the array is {rows} x {columns}. Choose the atlas that it was made with."
+    )

@@ -1,0 +1,153 @@
+"""A folder of arrays, one file a recording: .tsv .csv .txt .1D .npy .npz .mat."""
+
+import fnmatch
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.array_file import read_array_file
+from semantoks.signals.sources.columns import in_atlas_order
+from semantoks.signals.sources.facts import FactTable
+from semantoks.signals.sources.names import SUFFIXES, Identity, identify
+from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.text_table import read_text_table
+
+TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
+NOT_RECORDINGS = (
+    *("participants.*", "recordings.*", "phenotypic*", "*[_-]confounds*", "*_motion*", "*_outliers*", "*_events.*"),
+    *("*_scans.*", "*_sessions.*", "*_dseg.*", "*_physio.*", "*_channels.*", "readme*", "license*", "changes*", ".*"),
+)
+TELLING_ENTITIES = ("task", "acq", "dir")
+
+
+class FolderSource:
+    """Recordings in the files of a folder and all folders in it, in the order of their paths.
+
+    Participants come from a ``filename`` or ``file`` column of the table, else from the file names. Files that are
+    known to be no recordings (participants.*, confounds, events, ...) are left out, as is a prepared cohort inside.
+
+    Raises
+    ------
+    DataError
+        If there is no recording, or two files cannot be told apart by participant.
+    ConfigError
+        If no repetition time can be known.
+    """
+
+    kind = "folder of arrays"
+
+    def __init__(self, path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> None:
+        self.path = path
+        self._atlas = atlas
+        self._table = participants
+        self._facts = FactTable(participants, tr)
+        self._items = _list_items(path, participants)
+        self._facts.require_any_tr(self._items)
+
+    def items(self) -> list[Item]:
+        """All recordings, those that the table names and the folder lacks included: reading such a one says so."""
+        return list(self._items)
+
+    def participants(self) -> pd.DataFrame | None:
+        """The participants table that was given."""
+        return self._table
+
+    def read(self, item: Item) -> Recording:
+        """Read one file; DataError if it is not a recording in this atlas or its repetition time is unknown."""
+        if not item.path.is_file():
+            raise DataError(f"the participants table names the file {item.key}, which is not in {self.path}.")
+        facts = self._facts.of(item)
+        where = str(item.path)
+        if item.path.suffix.lower() in TEXT_SUFFIXES:
+            table = read_text_table(item.path)
+            series = in_atlas_order(
+                table.values, self._atlas, column_names=table.column_names, row_names=table.row_names, where=where
+            )
+        else:
+            series = in_atlas_order(read_array_file(item.path), self._atlas, where=where)
+        return Recording(
+            series=series,
+            tr=facts.tr,
+            participant=item.participant,
+            session=item.session,
+            run=item.run,
+            site=facts.site,
+            mean_fd=facts.mean_fd,
+            source=where,
+        )
+
+
+def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
+    files = {
+        file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if _may_be_recording(file, path)
+    }
+    if not files:
+        raise DataError(f"{path} has no recordings: looked in all its folders for {', '.join(SUFFIXES)}.")
+    listed = _listed(participants, files)
+    names = {key: PurePosixPath(key) for key in files}
+    told = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
+    told |= {key: identity for key, identity in listed.items() if key not in files}
+    _refuse_lookalikes({key: told[key] for key in files if key not in listed})
+    telling = [e for e in TELLING_ENTITIES if len({told[key].entities.get(e, "") for key in told}) > 1]
+    return [
+        Item(
+            key=key,
+            path=path / key,
+            row=None,
+            participant=identity.participant,
+            session=identity.session,
+            run="".join(identity.entities.get(entity, "") for entity in telling) + identity.run,
+        )
+        for key, identity in told.items()
+    ]
+
+
+def _may_be_recording(file: Path, root: Path) -> bool:
+    if file.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in file.relative_to(root).parts):
+        return False
+    if file.parent.name == "shards" and (file.parent.parent / "dataset_description.json").exists():
+        return False
+    return not any(fnmatch.fnmatch(file.name.lower(), pattern) for pattern in NOT_RECORDINGS) and file.is_file()
+
+
+def _listed(participants: pd.DataFrame | None, files: dict[str, Path]) -> dict[str, Identity]:
+    """Identity by file, from the table; a bare file name stands for the one file of that name."""
+    column = None if participants is None else find_column(participants, FILE_COLUMNS)
+    if participants is None or column is None:
+        return {}
+    by_name = defaultdict(list)
+    for key in files:
+        by_name[PurePosixPath(key).name].append(key)
+    run_column = find_column(participants, RUN_COLUMNS)
+    listed: dict[str, Identity] = {}
+    for row in participants[participants[column].notna()].to_dict("records"):
+        name = PurePosixPath(str(row[column]).replace("\\", "/")).as_posix()
+        alike = [name] if name in files else by_name.get(name, [name])
+        if len(alike) > 1 or alike[0] in listed:
+            raise DataError(
+                f"the participants table's file {name} means {len(alike)} files or comes twice. Give its path."
+            )
+        run = "" if run_column is None or pd.isna(row[run_column]) else str(row[run_column])
+        listed[alike[0]] = Identity(
+            participant=str(row["participant_id"]), session=str(row.get("session_id", "")), run=run
+        )
+    return listed
+
+
+def _refuse_lookalikes(told: dict[str, Identity]) -> None:
+    """Refuse a recording kept in two formats, and files of different people that are called the same."""
+    seen: dict[str, str] = {}
+    for key, identity in told.items():
+        name = PurePosixPath(key)
+        same = name.stem if not identity.entities and not identity.session else name.with_suffix("").as_posix()
+        if same in seen:
+            raise DataError(
+                f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else name "
+                "them by `sub-`, or give a participants table with a `filename` column."
+            )
+        seen[same] = key

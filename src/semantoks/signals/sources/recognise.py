@@ -1,0 +1,60 @@
+"""Recognise what lies at a path and open it as a source of recordings."""
+
+from pathlib import Path
+
+import h5py
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.phenotypes import tidy_participants
+from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
+from semantoks.signals.sources.folder import FolderSource
+from semantoks.signals.sources.hdf5_rows import contents, open_hdf5
+from semantoks.signals.sources.names import SUFFIXES
+from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
+from semantoks.signals.sources.source import Source
+
+LOOKED_FOR = (
+    f"(a) a folder with files {' '.join(SUFFIXES)}; (b) an HDF5 file with timeseries/<atlas> [n, roi, frame] and "
+    "long_subject_id; (c) an HDF5 file with bold [n, roi, frame] and participant_id or scan_id"
+)
+
+
+def open_source(path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> Source:
+    """Open a folder of arrays or an HDF5 file as a source; ``tr`` in seconds, None to take it from the table.
+
+    Raises
+    ------
+    DataError
+        If there is nothing at ``path``, or nothing that is known: the message lists what was looked for.
+    ConfigError
+        If no repetition time can be known for any recording.
+    """
+    if not path.exists():
+        raise DataError(f"there is no {path}.")
+    table = None if participants is None else tidy_participants(participants, where="the participants table")
+    if path.is_dir():
+        if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
+            raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
+        return FolderSource(path, atlas=atlas, tr=tr, participants=table)
+    if not h5py.is_hdf5(path):
+        hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
+        raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
+    with open_hdf5(path) as file:
+        reference = isinstance(file.get("timeseries"), h5py.Group)
+        array = isinstance(file.get("bold"), h5py.Dataset)
+        held = contents(file)
+    if reference:
+        return ReferenceHdf5Source(path, atlas=atlas, tr=tr, participants=table)
+    if array:
+        return ArrayHdf5Source(path, atlas=atlas, tr=tr, participants=table)
+    raise DataError(f"{path} is HDF5 of an unknown layout: it holds {held}. Looked for: {LOOKED_FOR}.")
+
+
+def find_participants(path: Path) -> Path | None:
+    """The participants.tsv or participants.csv in a folder, or beside a file; None if there is none."""
+    folder = path if path.is_dir() else path.parent
+    return next(
+        (found for name in ("participants.tsv", "participants.csv") if (found := folder / name).is_file()), None
+    )

@@ -1,0 +1,132 @@
+"""A table of numbers in a text file, whatever its delimiter and header, with the names of its rows and columns."""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.errors import DataError
+from semantoks.signals.phenotypes import MISSING
+from semantoks.signals.sources.columns import only_counts
+
+ABSENT = (*MISSING, "-nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """Numbers as they stand in the file, NaN where ``n/a`` or empty, and the names beside them, if any."""
+
+    values: Float[ndarray, "row column"]
+    column_names: tuple[str, ...] | None
+    row_names: tuple[str, ...] | None
+
+
+def read_text_table(path: Path) -> TextTable:
+    """Read numbers separated by tabs, commas or spaces.
+
+    Lines that begin with ``#`` are comments, and the last before the numbers is the header if it has as many words as
+    there are columns. A first line with words, or of rising whole numbers, is a header too. Words in the first cell of
+    every line are row names. A first column whose header is empty is a running index and is left out.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as UTF-8 text, is empty, has lines of different length or a cell that is no number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
+    data = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if not data:
+        raise DataError(f"{path} holds no numbers.")
+    separator = next((mark for mark in ("\t", ",") if mark in data[-1]), None)
+    names: list[str] | None = None
+    if _is_header(first := _cells(data[0], separator)):
+        names, data = first, data[1:]
+    if not data:
+        raise DataError(f"{path} holds a header and no numbers.")
+    width = _same_width(data, separator, path)
+    if names is None:
+        names = _commented_header(lines, separator, width)
+    named_rows = not _is_number(_cells(data[0], separator)[0])
+    cells = _parse(data, separator, width, named_rows, path)
+    row_names = tuple(cells.iloc[:, 0].astype(str).str.strip()) if named_rows else None
+    values = cells.iloc[:, int(named_rows) :].to_numpy(dtype=np.float64)
+    return _named(values, names, row_names, path)
+
+
+def _named(
+    values: Float[ndarray, "row column"], names: list[str] | None, row_names: tuple[str, ...] | None, path: Path
+) -> TextTable:
+    if names is None:
+        return TextTable(values=values, column_names=None, row_names=row_names)
+    width = values.shape[1]
+    if row_names is not None and len(names) == width + 1:
+        names = names[1:]
+    elif len(names) == width and names[0] in ("", "Unnamed: 0"):
+        names, values = names[1:], values[:, 1:]
+    if names and names[-1] == "" and len(names) == values.shape[1]:
+        names, values = names[:-1], values[:, :-1]
+    if len(names) != values.shape[1]:
+        raise DataError(f"{path}: its header has {len(names)} names and its lines {values.shape[1]} numbers.")
+    return TextTable(values=values, column_names=tuple(names), row_names=row_names)
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    return [cell.strip().strip('"') for cell in line.split(separator)]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell in ABSENT
+    return True
+
+
+def _is_header(cells: list[str]) -> bool:
+    words = [cell for cell in cells if not _is_number(cell)]
+    beyond_first = any(not _is_number(cell) for cell in cells[1:]) or (len(cells) == 1 and bool(words))
+    numbers = cells[1:] if words or cells[0] == "" else cells
+    counted = len(numbers) > 1 and all(re.fullmatch(r"\d+", cell) for cell in numbers) and only_counts(numbers)
+    return beyond_first or counted
+
+
+def _commented_header(lines: list[str], separator: str | None, width: int) -> list[str] | None:
+    comments = [line for line in lines if line.lstrip().startswith("#")]
+    if not comments:
+        return None
+    words = [word.lstrip("#").strip() for word in _cells(comments[-1].strip().lstrip("#"), separator)]
+    return words if len(words) == width else None
+
+
+def _same_width(data: list[str], separator: str | None, path: Path) -> int:
+    widths = [len(line.split(separator)) for line in data]
+    for number, width in enumerate(widths, start=1):
+        if width != widths[0]:
+            raise DataError(
+                f"{path}: line {number} of its numbers has {width} cells, the first has {widths[0]}. Is it cut off?"
+            )
+    return widths[0]
+
+
+def _parse(data: list[str], separator: str | None, width: int, named_rows: bool, path: Path) -> pd.DataFrame:
+    kinds = {column: np.float64 if column or not named_rows else str for column in range(width)}
+    try:
+        return pd.read_csv(
+            io.StringIO("\n".join(data)),
+            sep=r"\s+" if separator is None else separator,
+            header=None,
+            dtype=kinds,
+            keep_default_na=False,
+            na_values=list(ABSENT),
+            skipinitialspace=True,
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{path}: a cell is not a number ({error}). Missing cells are n/a or empty.") from error

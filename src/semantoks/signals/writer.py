@@ -1,0 +1,174 @@
+"""The shards of a cohort: they share nothing, and each is committed by its row table, so any kill can be resumed."""
+
+import io
+import pickle
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float16
+from joblib import Parallel, delayed
+from numpy import ndarray
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals import layout
+from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.cohort import checksum
+from semantoks.signals.durable import write_durably
+from semantoks.signals.recording import PREFIXES, Recording, bare_label
+from semantoks.signals.sources.source import Item, Source
+
+SHARD_RECORDINGS = 32
+MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
+UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardJob:
+    """One shard to write: ``items`` of a source, cleaned, as shard ``number`` (from 1) of the cohort ``out``."""
+
+    number: int
+    items: tuple[Item, ...]
+    out: Path
+    n_rois: int
+    cleaning: CleaningConfig
+
+
+def plan_jobs(
+    items: Sequence[Item], *, out: Path, n_rois: int, cleaning: CleaningConfig, size: int | None = None
+) -> list[ShardJob]:
+    """Cut the work list into shards of ``size`` recordings: 32, or more where that would make over 512 shards."""
+    size = size or max(SHARD_RECORDINGS, -(-len(items) // MAX_SHARDS))
+    return [
+        ShardJob(number=number, items=tuple(items[start : start + size]), out=out, n_rois=n_rois, cleaning=cleaning)
+        for number, start in enumerate(range(0, len(items), size), start=1)
+    ]
+
+
+def run_jobs(source: Source, jobs: Sequence[ShardJob], *, n_jobs: int = 1, progress: Progress | None = None) -> None:
+    """Write every shard that is not finished yet, ``n_jobs`` at a time (processes; -1 = one a core).
+
+    The files do not depend on ``n_jobs``, nor on what was written by an earlier, killed call. ``progress`` is called
+    with the number of recordings that are done and of all recordings, at the start and after every shard.
+    """
+    total = sum(len(job.items) for job in jobs)
+    pending = [job for job in jobs if not is_finished(job)]
+    done = total - sum(len(job.items) for job in pending)
+    report = progress or (lambda _done, _total: None)
+    report(done, total)
+    packed = pickle.dumps(source)
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    for recordings in parallel(delayed(_write_packed)(packed, job) for job in pending):
+        done += recordings
+        report(done, total)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(packed: bytes) -> Source:
+    """Rebuild the source once a process: that of 40,000 files takes longer to unpickle than a file to read."""
+    source: Source = pickle.loads(packed)
+    return source
+
+
+def _write_packed(packed: bytes, job: ShardJob) -> int:
+    return write_shard(_unpacked(packed), job)
+
+
+def write_shard(source: Source, job: ShardJob) -> int:
+    """Read, clean and write the recordings of one shard, then its row table, which makes it count; returns how many.
+
+    A recording that cannot be used becomes an excluded row with its reason; nothing else stops for it.
+    """
+    rows: list[dict[str, Any]] = []
+    parts: list[Float16[ndarray, "_ roi"]] = [np.zeros((0, job.n_rois), dtype=layout.DTYPE)]
+    offset = 0
+    for item in job.items:
+        try:
+            recording = read_recording(source, item)
+            signals, row = cleaned_row(recording, job)
+        except DataError as error:
+            rows.append(_excluded_row(item, str(error)))
+            continue
+        rows.append({"status": layout.KEPT, "recording_id": item.key, **row, "offset": offset, "shard": job.number})
+        parts.append(signals)
+        offset += len(signals)
+    buffer = io.BytesIO()
+    np.save(buffer, np.concatenate(parts))
+    write_durably(layout.shard_path(job.out, job.number), buffer.getvalue())
+    table = pd.DataFrame(rows, columns=layout.ROW_COLUMNS, dtype=object)
+    write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
+    return len(job.items)
+
+
+def read_recording(source: Source, item: Item) -> Recording:
+    """Read one item; what a damaged file makes its reader raise becomes a DataError that names it."""
+    try:
+        return source.read(item)
+    except (DataError, ConfigError):
+        raise
+    except UNREADABLE as error:
+        raise DataError(f"{item.path} could not be read ({type(error).__name__}: {error}).") from error
+
+
+def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "frame roi"], dict[str, Any]]:
+    """Clean one recording; returns its float16 signal and what the row table says about it, but for its place."""
+    found = recording.series.shape[1]
+    if found != job.n_rois:
+        raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {job.n_rois}.")
+    series, missing = clean(recording.series, recording.tr, job.cleaning)
+    signals = series.astype(layout.DTYPE)
+    if not np.isfinite(signals).all():
+        raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
+    return signals, {
+        "participant_id": recording.participant,
+        "session_id": recording.session,
+        "run": recording.run,
+        "site": recording.site,
+        "frames": len(signals),
+        "source_tr": float(recording.tr),
+        "mean_fd": float(recording.mean_fd),
+        "good_frames": len(signals),
+        "missing_rois": ",".join(map(str, np.flatnonzero(missing))),
+        "sha256": checksum(signals),
+        "source_file": recording.source,
+    }
+
+
+def is_finished(job: ShardJob) -> bool:
+    """Tell whether the shard is on disk: a row table of these very items, and a signal file of the size it says."""
+    try:
+        rows = layout.read_table(layout.rows_path(job.out, job.number), layout.ROW_COLUMNS)
+        signals = np.load(layout.shard_path(job.out, job.number), mmap_mode="r")
+    except (DataError, OSError, ValueError):
+        return False
+    frames = layout.typed(layout.kept_rows(rows))["frames"].sum()
+    same_items = rows["recording_id"].tolist() == [item.key for item in job.items]
+    return bool(same_items and signals.shape == (frames, job.n_rois) and signals.dtype == layout.DTYPE)
+
+
+def assemble(out: Path, shards: int) -> None:
+    """Join the row tables into excluded.tsv and, last, recordings.tsv, which says that the cohort is finished."""
+    rows = pd.concat(
+        [layout.read_table(layout.rows_path(out, number), layout.ROW_COLUMNS) for number in range(1, shards + 1)]
+    )
+    write_durably(out / layout.EXCLUDED, layout.table_text(layout.excluded_rows(rows)).encode())
+    write_durably(out / layout.RECORDINGS, layout.table_text(layout.kept_rows(rows)).encode())
+
+
+def _excluded_row(item: Item, reason: str) -> dict[str, Any]:
+    return {
+        "status": layout.REFUSED,
+        "recording_id": item.key,
+        "participant_id": bare_label(item.participant, PREFIXES["participant"]),
+        "session_id": bare_label(item.session, PREFIXES["session"]),
+        "run": bare_label(item.run, PREFIXES["run"]),
+        "source_file": str(item.path),
+        "reason": " ".join(reason.split()),
+    }

@@ -1,0 +1,90 @@
+"""Checkpoints from which a training goes on bit for bit: safetensors, each written whole or not at all."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from semantoks.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class TrainState:
+    """All that changes while training; random numbers need no state, they derive from (seed, step, rank)."""
+
+    student: nn.Module
+    teacher: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+def _tensors(state: TrainState) -> dict[str, Tensor]:
+    named = {f"student.{k}": v for k, v in state.student.state_dict().items()}
+    named |= {f"teacher.{k}": v for k, v in state.teacher.state_dict().items()}
+    for index, slots in state.optimizer.state_dict()["state"].items():
+        named |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+
+def write_whole(path: Path, write: Any) -> None:
+    """Call ``write(temporary path)``, flush the file to the disk and rename it to ``path``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write(temporary)
+    with temporary.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(temporary, path)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in ``folder``, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[str, Any], keep: int) -> Path:
+    """Save the state before ``step`` (= steps done) and delete all but the last ``keep`` checkpoints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{step:08d}.safetensors"
+    text = {"step": str(step), "meta": json.dumps(meta, sort_keys=True)}
+    write_whole(path, lambda temporary: save_file(_tensors(state), temporary, metadata=text))
+    for old in list_checkpoints(folder)[:-keep]:
+        old.unlink()
+    return path
+
+
+def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> int:
+    """Load into ``state`` in place and return the number of steps done.
+
+    Raises
+    ------
+    WeightsError
+        When the file is damaged, or was written with other settings than ``meta`` (the first difference is named).
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            written = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as a checkpoint: {error}. Delete it to resume from the one before."
+        ) from error
+    before = json.loads(written["meta"])
+    for key in meta:
+        if before.get(key) != meta[key]:
+            raise WeightsError(
+                f"{path} was written with {key} = {before.get(key)!r}, but this run has {meta[key]!r}. "
+                "Resume with the settings it was started with, or choose another --out."
+            )
+    for name, module in (("student.", state.student), ("teacher.", state.teacher)):
+        module.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
+    slots: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, slot = key.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+    state.optimizer.load_state_dict({"state": slots, "param_groups": state.optimizer.state_dict()["param_groups"]})
+    return int(written["step"])

@@ -1,0 +1,36 @@
+"""Learning rate, weight decay, teacher momentum and regulariser weight as functions of the step (METHOD 6, 8)."""
+
+import math
+
+
+def half_cosine(start: float, end: float, share: float) -> float:
+    """Go from ``start`` (share 0) to ``end`` (share 1) by half a cosine."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
+    """Rise linearly from 0 over ``warmup`` steps, then fall to 0 by half a cosine; steps are optimiser steps."""
+    if step < warmup:
+        return peak * step / warmup
+    return half_cosine(peak, 0.0, (step - warmup) / max(1, total - warmup))
+
+
+def weight_decay(step: int, total: int, start: float, end: float) -> float:
+    """Go from ``start`` to ``end`` by half a cosine over the training."""
+    return half_cosine(start, end, step / total)
+
+
+def teacher_momentum(step: int, total: int, start: float) -> float:
+    """Go from ``start`` to 1 by half a cosine over the training."""
+    return half_cosine(start, 1.0, step / total)
+
+
+def ttr_weight(step: int, total: int, start: float, share: float) -> float:
+    """Fall from ``start`` to 0 by half a cosine over the first ``share`` of the training, then stay 0.
+
+    A share of 1 stands for the whole training at the full ``start`` ("TTR always" of the paper's ablation).
+    """
+    if share >= 1:
+        return start
+    steps = round(share * total)
+    return half_cosine(start, 0.0, step / steps) if step < steps else 0.0

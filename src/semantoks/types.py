@@ -1,0 +1,14 @@
+"""The axes that arrays have here, as jaxtyping aliases for numpy; torch modules spell the same axis words out.
+
+Axis words, everywhere: ``batch view roi frame network patch width`` and ``projection`` (METHOD: B V R T N P D K).
+A boolean mask on the network x patch grid is True where a token is hidden.
+"""
+
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+
+Series = Float[ndarray, "frame roi"]
+SeriesBatch = Float[ndarray, "batch frame roi"]
+RoiMask = Bool[ndarray, " roi"]
+RoiIndex = Int[ndarray, " roi"]
+Features = Float[ndarray, "row feature"]

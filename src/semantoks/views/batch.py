@@ -1,0 +1,152 @@
+"""One batch: two corrupted crops a person, and what is hidden in them, all from (seed, step, rank) (METHOD 2, 7)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from semantoks.errors import ConfigError
+from semantoks.views.corrupt import CorruptionConfig, corrupt
+from semantoks.views.crops import Policy, apart_starts, published_starts
+from semantoks.views.masks import MaskConfig, draw_masks
+from semantoks.views.pool import Pool
+
+_PEOPLE, _CROPS, _COIN, _DEVICE = range(4)
+"""Streams of random numbers: one for each purpose, so that none shifts another."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewConfig:
+    """What the two views of a person are; the defaults are the published ones."""
+
+    policy: Policy = "published"
+    """published = two independent uniform starts; apart = as little overlap as the recording allows; across = two
+    recordings of the person where there are several, else apart."""
+    corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
+    """Corruption of each crop."""
+    masks: MaskConfig = field(default_factory=MaskConfig)
+    """Masks of the student's views."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """2B crops, view-major: the B people's first views, then their second views."""
+
+    crops: Float[Tensor, "batch roi frame"]
+    empty: Bool[Tensor, "batch network patch"] | None
+    """Tokens without data (patches past the end, missing networks): hidden from student and teacher. None = none."""
+    mask: Bool[Tensor, "batch network patch"] | None
+    """Tokens that only the student is not shown, never empty ones. None = an unmasked step."""
+    overlap: Float[ndarray, " person"]
+    """Share of frames that the two views have in common."""
+    recordings: Int[ndarray, "view person"]
+    """The recording of each view, as a row of the pool."""
+
+    @property
+    def hidden(self) -> Bool[Tensor, "batch network patch"] | None:
+        """Everything that the student is not shown."""
+        if self.mask is None or self.empty is None:
+            return self.empty if self.mask is None else self.mask
+        return self.mask | self.empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """Which part of which step a batch is: ``chunk`` of ``chunks`` equal parts (ranks x accumulation)."""
+
+    step: int
+    seed: int
+    chunk: int = 0
+    chunks: int = 1
+
+
+def people_of_step(pool: Pool, part: Slice, batch_size: int) -> Int[ndarray, " person"]:
+    """Return this part's people: epochs are permutations of all people, the last incomplete batch is dropped.
+
+    ``batch_size`` is the whole step's, over all ranks and accumulation steps.
+    """
+    if not 0 < batch_size <= pool.people:
+        raise ConfigError(
+            f"a batch of {batch_size} people cannot be drawn from {pool.people}: "
+            f"pass --batch-size {pool.people} or less."
+        )
+    epoch, within = divmod(part.step, pool.people // batch_size)
+    order = np.random.default_rng([part.seed, _PEOPLE, epoch]).permutation(pool.people)
+    chosen: ndarray = order[within * batch_size : (within + 1) * batch_size].reshape(part.chunks, -1)[part.chunk]
+    return chosen
+
+
+def step_is_masked(config: MaskConfig, part: Slice) -> bool:
+    """Toss the step's coin: the same on every rank and in every accumulation step (METHOD 7)."""
+    return bool(np.random.default_rng([part.seed, _COIN, part.step]).random() < config.probability)
+
+
+def choose_windows(
+    pool: Pool, people: Int[ndarray, " person"], policy: Policy, window: int, patch: int, rng: np.random.Generator
+) -> tuple[Int[ndarray, "view person"], Int[ndarray, "view person"]]:
+    """Choose the recording and the start of both views of each person (METHOD 2)."""
+    begin, size = pool.person_first[people], np.bincount(pool.person)[people]
+    first = begin + rng.integers(0, size)
+    second = begin + (first - begin + 1 + rng.integers(0, np.maximum(size - 1, 1))) % size
+    if policy == "published":
+        recordings = np.stack([first, first])
+        return recordings, published_starts(rng, pool.length[first], window)
+    starts = apart_starts(rng, pool.length[first], window, patch)
+    if policy == "apart":
+        return np.stack([first, first]), starts
+    recordings = np.stack([first, second])
+    elsewhere = np.stack([published_starts(rng, pool.length[r], window)[0] for r in recordings])
+    return recordings, np.where(size > 1, elsewhere, starts)
+
+
+def draw_batch(
+    pool: Pool,
+    part: Slice,
+    *,
+    batch_size: int,
+    config: ViewConfig,
+    window: int,
+    patch: int,
+    device: torch.device,
+) -> Batch:
+    """Draw the views of one part of one step; the same (seed, step, chunk) gives the same numbers on a device type.
+
+    ``window`` and ``patch`` are in frames.
+    """
+    key = [part.seed, part.step, part.chunk]
+    people = people_of_step(pool, part, batch_size)
+    rng = np.random.default_rng([*key, _CROPS])
+    recordings, starts = choose_windows(pool, people, config.policy, window, patch, rng)
+    generator = torch.Generator(device).manual_seed(int(np.random.default_rng([*key, _DEVICE]).integers(2**62)))
+
+    flat, start = recordings.ravel(), starts.ravel()
+    available = np.minimum(pool.length[flat] - start, window)
+    crops = pool.frames.gather(pool.first[flat] + start, available, window, device)
+    crops = corrupt(crops, config.corruption, generator)
+
+    networks, patches = pool.missing.shape[1], window // patch
+    empty = _empty(pool.missing[flat], available, patch, patches, device)
+    mask = None
+    if step_is_masked(config.masks, part):
+        mask = draw_masks(len(flat), networks, patches, config.masks, generator)
+        mask = mask if empty is None else mask & ~empty
+    shared = np.maximum(window - np.abs(starts[0] - starts[1]), 0) / window
+    overlap = np.where(recordings[0] == recordings[1], shared, 0.0)
+    return Batch(crops=crops, empty=empty, mask=mask, overlap=overlap, recordings=recordings)
+
+
+def _empty(
+    missing: Bool[ndarray, "batch network"],
+    available: Int[ndarray, " batch"],
+    patch: int,
+    patches: int,
+    device: torch.device,
+) -> Bool[Tensor, "batch network patch"] | None:
+    """Mark patches without one real frame and missing networks; None where there is neither."""
+    past_end = np.arange(patches) * patch >= available[:, None]
+    if not past_end.any() and not missing.any():
+        return None
+    return torch.from_numpy(missing[:, :, None] | past_end[:, None]).to(device, non_blocking=True)

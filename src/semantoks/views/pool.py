@@ -1,0 +1,105 @@
+"""The people and recordings of one or several cohorts as flat arrays, ready to draw batches from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from numpy import ndarray
+
+from semantoks.errors import DataError
+from semantoks.signals.cohort import Cohort
+from semantoks.views.crops import Frames
+
+Residence = Literal["auto", "device", "memory", "disk"]
+_AUTO_SHARE, _AUTO_BYTES = 0.4, 8 * 2**30
+""""auto" puts the frames on a GPU up to this share of its free memory, else in RAM up to this size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Recordings sorted by person; people of different cohorts are different people, whatever their ids."""
+
+    frames: Frames
+    network_index: Int[ndarray, " roi"]
+    first: Int[ndarray, " recording"]
+    """First frame of each recording, over all shards."""
+    length: Int[ndarray, " recording"]
+    """Frames of each recording."""
+    missing: Bool[ndarray, "recording network"]
+    """Networks with more than half of their ROIs missing: their tokens are always hidden."""
+    person: Int[ndarray, " recording"]
+    """The person (0..people-1) of each recording, ascending."""
+
+    @property
+    def people(self) -> int:
+        """How many people there are."""
+        return int(self.person[-1]) + 1
+
+    @property
+    def person_first(self) -> Int[ndarray, " person"]:
+        """First recording of each person."""
+        return np.searchsorted(self.person, np.arange(self.people))
+
+
+def missing_networks(
+    missing_rois: Bool[ndarray, "recording roi"], network_index: Int[ndarray, " roi"]
+) -> Bool[ndarray, "recording network"]:
+    """Mark the networks of which more than half of the ROIs are missing."""
+    members = np.eye(int(network_index.max()) + 1)[network_index]
+    missing: ndarray = (missing_rois @ members) / members.sum(axis=0) > 0.5
+    return missing
+
+
+def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
+    """Raise DataError unless all cohorts have the same atlas, in the same order, and the same repetition time."""
+    first = cohorts[0]
+    for other in cohorts[1:]:
+        if other.atlas.fingerprint != first.atlas.fingerprint or abs(other.tr - first.tr) > 1e-6:
+            raise DataError(
+                f"cohorts have to share one atlas and repetition time, but {first.path} has {first.atlas.name} "
+                f"({first.atlas.fingerprint}) at {first.tr} s and {other.path} has {other.atlas.name} "
+                f"({other.atlas.fingerprint}) at {other.tr} s. Prepare them alike."
+            )
+
+
+def open_pool(cohorts: Sequence[Cohort], device: torch.device, residence: Residence = "auto") -> Pool:
+    """Lay the cohorts' recordings end to end, sorted by person.
+
+    ``residence`` says where the frames live while batches are drawn: on the ``device`` that trains, in ``memory``, on
+    ``disk`` (memory-mapped), or the first of these that has room ("auto"). The numbers are the same.
+    """
+    check_same_atlas(cohorts)
+    tables, shards, begin, people = [], [], 0, 0
+    for cohort in cohorts:
+        lengths = [len(shard) for shard in cohort.shards]
+        shard_first = begin + np.cumsum([0, *lengths])
+        table = cohort.recordings
+        codes = table["participant_id"].rank(method="dense").astype(int).to_numpy() - 1 + people
+        first = shard_first[table["shard"].to_numpy() - 1] + table["offset"].to_numpy()
+        tables.append((codes, first, table["frames"].to_numpy(), cohort.missing))
+        shards += cohort.shards
+        begin, people = begin + sum(lengths), int(codes.max()) + 1
+    person, first, length, missing = (np.concatenate([t[i] for t in tables]) for i in range(4))
+    order = np.argsort(person, kind="stable")
+    network_index = cohorts[0].atlas.network_index
+    return Pool(
+        frames=Frames(shards, _place(sum(shard.nbytes for shard in shards), device, residence)),
+        network_index=network_index,
+        first=first[order].astype(np.int64),
+        length=length[order].astype(np.int64),
+        missing=missing_networks(missing, network_index)[order],
+        person=person[order],
+    )
+
+
+def _place(size: int, device: torch.device, residence: Residence) -> torch.device | None:
+    """Choose the device that holds ``size`` bytes of frames, or None for memory maps."""
+    cpu = torch.device("cpu")
+    if residence != "auto":
+        return {"device": device, "memory": cpu, "disk": None}[residence]
+    if device.type == "cuda" and size < _AUTO_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return cpu if size < _AUTO_BYTES else None

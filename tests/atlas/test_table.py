@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from semantoks.atlas import Atlas
+from semantoks.errors import DataError
+
+
+def written(tmp_path, text: str):
+    path = tmp_path / "mine.tsv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_label_and_network_alone_make_an_atlas(tmp_path):
+    atlas = Atlas.from_tsv(written(tmp_path, "label\tnetwork\n1\tA\nNA\tB\n"))
+    assert (atlas.name, atlas.labels, atlas.networks) == ("mine", ("1", "NA"), ("A", "B"))
+    assert atlas.hemisphere == ("n/a", "n/a")
+    assert np.isnan(atlas.centroids).all()
+
+
+def test_columns_may_stand_in_any_order_beside_others(tmp_path):
+    text = "z\tnetwork\tcolour\tx\tlabel\themisphere\n3\tA\tred\t-1.5\ta\tL\nn/a\tB\tblue\t\tb\t\n"
+    atlas = Atlas.from_tsv(str(written(tmp_path, text)))
+    assert atlas.labels == ("a", "b")
+    assert atlas.hemisphere == ("L", "n/a")
+    np.testing.assert_array_equal(atlas.centroids, [[-1.5, np.nan, 3], [np.nan] * 3])
+
+
+def test_a_byte_order_mark_windows_line_ends_and_blank_lines_do_no_harm(tmp_path):
+    atlas = Atlas.from_tsv(written(tmp_path, "\ufefflabel\tnetwork\r\n a \tA\r\n\r\nb\tB\r\n\t\r\n"))
+    assert atlas.labels == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"lacks label and network; its header is \[\]"),
+        ("label,network\na,A\n", r"separated by tabs, but lacks label and network; its header is \['label,network'\]"),
+        ("label\tNetwork\na\tA\n", r"lacks network; its header is \['label', 'Network'\]"),
+        ("label\tnetwork\n", "no rows"),
+        ("label\tlabel\tnetwork\na\tb\tA\n", "more than one column label"),
+        ("label\tnetwork\na\tA\n\tB\n", "line 3: the label is empty"),
+        ("label\tnetwork\na\n", "line 2: the network is empty"),
+        ("label\tnetwork\na\tn/a\n", "line 2: the network is n/a"),
+        ("label\tnetwork\na\tA\n\nb\tB\na\tB\n", "line 5: the label 'a' occurs already at line 2"),
+        ("label\tnetwork\na\tA\tB\n", "line 2: 3 cells, but the header names 2"),
+        ("label\tnetwork\themisphere\na\tA\tboth\n", "line 2: hemisphere has to be L, R or n/a, not 'both'"),
+        ("label\tnetwork\tx\na\tA\tleft\n", "line 2: x has to be a number of millimetres or n/a, not 'left'"),
+        ("label\tnetwork\ty\na\tA\tinf\n", "line 2: y has to be a number"),
+    ],
+)
+def test_a_faulty_table_is_refused_with_its_name_and_line(tmp_path, text, message):
+    with pytest.raises(DataError, match=message) as caught:
+        Atlas.from_tsv(written(tmp_path, text))
+    assert "mine.tsv" in str(caught.value)
+
+
+def test_of_many_faulty_rows_five_are_named_and_the_rest_counted(tmp_path):
+    path = written(tmp_path, "label\tnetwork\n" + "\tA\n" * 7)
+    with pytest.raises(DataError, match=r"line 2: the label is empty.*line 4: .*and \d+ more"):
+        Atlas.from_tsv(path)
+
+
+def test_a_missing_file_and_a_file_that_is_no_text_are_named(tmp_path):
+    with pytest.raises(DataError, match=r"there is no atlas table .*absent\.tsv"):
+        Atlas.from_tsv(tmp_path / "absent.tsv")
+    path = tmp_path / "image.tsv"
+    path.write_bytes(b"\x1f\x8b\x08\xff\xfe\n")
+    with pytest.raises(DataError, match=r"image\.tsv cannot be read as tab-separated UTF-8"):
+        Atlas.from_tsv(path)

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from semantoks.errors import DataError
+from semantoks.signals.sources.array_file import read_array_file
+
+A = np.arange(12, dtype=np.float64).reshape(3, 4)
+
+
+def test_an_npy_file_is_its_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", A)
+    assert np.array_equal(read_array_file(tmp_path / "a.npy"), A)
+
+
+@pytest.mark.parametrize("arrays", [{"x": A}, {"bold": A, "other": A + 1}, {"other": A + 1, "timeseries": A}])
+def test_an_npz_file_gives_its_one_array_or_the_one_called_bold_or_timeseries(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert np.array_equal(read_array_file(tmp_path / "a.npz"), A)
+
+
+def test_scalars_and_text_beside_the_array_do_not_matter(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"ROISignals": A, "TR": 2.0, "who": "me"})
+    assert np.array_equal(read_array_file(tmp_path / "a.mat"), A)
+
+
+def test_a_mat_file_of_version_7_3_is_read_as_hdf5(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        file["series"] = A
+    assert np.array_equal(read_array_file(tmp_path / "a.mat"), A)
+
+
+def test_several_arrays_are_listed_with_their_shapes(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"one": A, "two": A})
+    with pytest.raises(DataError, match=r"it holds one \[3, 4\] float64, two \[3, 4\] float64"):
+        read_array_file(tmp_path / "a.mat")
+
+
+@pytest.mark.parametrize("array", [np.zeros(4), np.zeros((2, 3, 4)), A + 1j, A > 1])
+def test_what_is_no_table_of_real_numbers_is_refused(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match="has to hold one 2-D array of real numbers"):
+        read_array_file(tmp_path / "a.npy")
+
+
+def test_python_objects_are_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "a.npz", x=np.array([{"x": 1}], dtype=object), allow_pickle=True)
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(DataError, match=r"cannot be read as \.np.: .*allow_pickle"):
+            read_array_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat"])
+def test_a_damaged_file_is_a_data_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x93NUMPY\x01\x00 cut off")
+    with pytest.raises(DataError, match=f"{name} cannot be read"):
+        read_array_file(tmp_path / name)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=f"{name} cannot be read"):
+        read_array_file(tmp_path / name)

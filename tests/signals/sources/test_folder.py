@@ -1,0 +1,173 @@
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources import open_source
+
+ReadAll = Callable[..., list[Recording]]
+
+
+def save(series: np.ndarray, *paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, series)
+
+
+def names(recordings: list[Recording]) -> list[tuple[str, str, str]]:
+    return [(r.participant, r.session, r.run) for r in recordings]
+
+
+def test_every_format_gives_the_same_recording(tmp_path: Path, series: np.ndarray, read_all: ReadAll) -> None:
+    for suffix, mark in ((".tsv", "\t"), (".csv", ","), (".txt", " "), (".1D", "\t")):
+        np.savetxt(tmp_path / f"sub-{suffix[1:]}_bold{suffix}", series, delimiter=mark)
+    np.save(tmp_path / "sub-npy_bold.npy", series)
+    np.savez(tmp_path / "sub-npz_bold.npz", bold=series)
+    scipy.io.savemat(tmp_path / "sub-mat_bold.mat", {"data": series})
+    recordings = read_all(tmp_path)
+    assert sorted(r.participant for r in recordings) == ["1D", "csv", "mat", "npy", "npz", "tsv", "txt"]
+    for recording in recordings:
+        assert np.array_equal(recording.series, series)
+        assert recording.series.dtype == np.float32
+        assert recording.tr == 2.0
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tsv", ".mat"])
+def test_roi_by_time_is_turned(tmp_path: Path, series: np.ndarray, read_all: ReadAll, suffix: str) -> None:
+    if suffix == ".npy":
+        np.save(tmp_path / "a.npy", series.T)
+    elif suffix == ".tsv":
+        np.savetxt(tmp_path / "a.tsv", series.T, delimiter="\t")
+    else:
+        scipy.io.savemat(tmp_path / "a.mat", {"x": series.T})
+    assert np.array_equal(read_all(tmp_path)[0].series, series)
+
+
+def test_a_labelled_header_reorders_and_marks_the_absent(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas, read_all: ReadAll
+) -> None:
+    frame = pd.DataFrame(series, columns=list(atlas.labels))[["Default", "Vis_R", "Vis_L", "Mot_R"]]
+    frame.assign(Cerebellum=1.0).to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    got = read_all(tmp_path)[0].series
+    assert np.array_equal(got[:, [0, 1, 3, 4]], series[:, [0, 1, 3, 4]])
+    assert np.isnan(got[:, 2]).all()
+
+
+def test_the_header_of_pcp_files_is_no_frame(tmp_path: Path, series: np.ndarray, read_all: ReadAll) -> None:
+    np.savetxt(tmp_path / "CMU_a_1_rois_five.1D", series, delimiter="\t", header="1\t#2\t#3\t#4\t#5", comments="#")
+    recording = read_all(tmp_path)[0]
+    assert recording.participant == "CMU_a_1"
+    assert np.array_equal(recording.series, series)
+
+
+def test_rows_with_labels_are_rois(tmp_path: Path, series: np.ndarray, atlas: Atlas, read_all: ReadAll) -> None:
+    frame = pd.DataFrame(series.T, index=list(atlas.labels), columns=[f"timepoint_{i}" for i in range(8)])
+    frame.iloc[::-1].to_csv(tmp_path / "1000123.csv", index_label="label_name")
+    assert np.array_equal(read_all(tmp_path)[0].series, series)
+
+
+def test_a_bad_file_is_refused_when_read_and_the_others_are_read(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    save(series[:, :4], tmp_path / "sub-2.npy")
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    good, bad = source.items()
+    assert source.read(good).participant == "1"
+    with pytest.raises(DataError, match=r"sub-2\.npy: wrong number of ROIs"):
+        source.read(bad)
+
+
+def test_tables_sidecars_and_hidden_files_are_no_recordings(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    save(series, tmp_path / "sub-1" / "sub-1_bold.npy")
+    for name in (
+        *("participants.tsv", "recordings.tsv", "Phenotypic_V1.csv", "sub-1_desc-confounds_timeseries.tsv"),
+        *("sub-1_motion.tsv", "sub-1_outliers.tsv", "sub-1_events.tsv", "sub-1_bold.json", ".sub-2.npy", "README.txt"),
+        "sub-1_scans.tsv",
+    ):
+        (tmp_path / "sub-1" / name).write_text("x")
+    (tmp_path / ".git").mkdir()
+    save(series, tmp_path / ".git" / "sub-3.npy")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dataset_description.json").write_text("{}")
+    save(series, tmp_path / "out" / "shards" / "000001.npy")
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    assert [item.key for item in source.items()] == ["sub-1/sub-1_bold.npy"]
+
+
+def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path, atlas: Atlas) -> None:
+    with pytest.raises(DataError, match=r"has no recordings: looked in all its folders for \.tsv, \.csv, \.npy"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+
+
+def test_tasks_and_directions_tell_runs_apart_only_where_they_differ(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll
+) -> None:
+    save(series, tmp_path / "a" / "sub-1_task-rest_run-1.npy", tmp_path / "a" / "sub-1_task-rest_run-2.npy")
+    assert names(read_all(tmp_path / "a")) == [("1", "", "1"), ("1", "", "2")]
+    save(series, tmp_path / "b" / "sub-1_task-movie_run-1.npy", tmp_path / "b" / "sub-1_task-rest_run-1.npy")
+    assert names(read_all(tmp_path / "b")) == [("1", "", "movie1"), ("1", "", "rest1")]
+
+
+def test_files_called_the_same_in_different_folders_are_refused(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "p1" / "rest.npy", tmp_path / "p2" / "rest.npy")
+    with pytest.raises(DataError, match=r"p1/rest\.npy and p2/rest\.npy cannot be told apart"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+
+
+def test_one_recording_in_two_formats_is_refused(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    save(series, tmp_path / "sub-1_ses-1.npy")
+    np.savetxt(tmp_path / "sub-1_ses-1.csv", series, delimiter=",")
+    with pytest.raises(DataError, match="If they are one recording, keep one"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+
+
+def test_a_filename_column_says_whose_a_file_is(tmp_path: Path, series: np.ndarray, read_all: ReadAll) -> None:
+    save(series, tmp_path / "p1" / "rest.npy", tmp_path / "p2" / "rest.npy", tmp_path / "x.npy", tmp_path / "sub-9.npy")
+    table = pd.DataFrame(
+        {
+            "participant_id": ["sub-A", "B", "B"],
+            "filename": ["p1/rest.npy", "p2/rest.npy", "x.npy"],
+            "run": ["", "1", "2"],
+            "site": ["s", "t", "t"],
+        }
+    )
+    recordings = read_all(tmp_path, participants=table)
+    assert names(recordings) == [("A", "", ""), ("B", "", "1"), ("9", "", ""), ("B", "", "2")]
+    assert [r.site for r in recordings] == ["s", "t", "", "t"]
+
+
+def test_a_file_that_the_table_names_and_the_folder_lacks_is_reported(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "a.npy")
+    table = pd.DataFrame({"participant_id": ["A", "B"], "file": ["a.npy", "b.npy"]})
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=table)
+    there, gone = source.items()
+    assert source.read(there).participant == "A"
+    with pytest.raises(DataError, match=r"names the file b\.npy, which is not in"):
+        source.read(gone)
+
+
+def test_a_file_name_in_the_table_that_means_two_files_is_refused(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "p1" / "rest.npy", tmp_path / "p2" / "rest.npy")
+    table = pd.DataFrame({"participant_id": ["A"], "file": ["rest.npy"]})
+    with pytest.raises(DataError, match=r"rest\.npy means 2 files"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=table)
+
+
+def test_a_source_can_be_pickled_and_reads_the_same(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    source = pickle.loads(pickle.dumps(open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)))
+    assert np.array_equal(source.read(source.items()[0]).series, series)

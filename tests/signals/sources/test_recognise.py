@@ -1,0 +1,71 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.sources import find_participants, open_source
+
+WriteH5 = Callable[..., Path]
+
+
+def kind(path: Path, atlas: Atlas, participants: pd.DataFrame | None = None) -> str:
+    return open_source(path, atlas=atlas, tr=2.0, participants=participants).kind
+
+
+def test_each_layout_is_recognised_by_its_content(tmp_path: Path, write_h5: WriteH5, atlas: Atlas) -> None:
+    rows = np.ones((1, 5, 8))
+    assert kind(write_h5({"timeseries/five": rows, "long_subject_id": [b"a"]}, "x.dat"), atlas) == "reference HDF5"
+    assert kind(write_h5({"bold": rows, "participant_id": [b"a"]}), atlas) == "HDF5 array"
+    (tmp_path / "folder").mkdir()
+    np.save(tmp_path / "folder" / "a.npy", rows[0])
+    assert kind(tmp_path / "folder", atlas) == "folder of arrays"
+
+
+def test_what_is_not_recognised_is_answered_with_what_was_looked_for(
+    tmp_path: Path, write_h5: WriteH5, atlas: Atlas
+) -> None:
+    looked = r"Looked for: \(a\) a folder .*\(b\) .*timeseries/<atlas>.*\(c\) .*bold \[n, roi, frame\]"
+    (tmp_path / "note.pdf").write_text("x")
+    with pytest.raises(DataError, match="is no source of recordings. " + looked):
+        kind(tmp_path / "note.pdf", atlas)
+    with pytest.raises(DataError, match=r"holds data \[2\], group/\. " + looked):
+        kind(write_h5({"data": [1, 2], "group/x": [1]}), atlas)
+
+
+def test_a_single_file_of_an_array_is_answered_with_its_folder(tmp_path: Path, atlas: Atlas) -> None:
+    np.save(tmp_path / "a.npy", np.ones((8, 5)))
+    with pytest.raises(DataError, match="It is one file: give its folder"):
+        kind(tmp_path / "a.npy", atlas)
+
+
+def test_nothing_at_the_path_is_said(tmp_path: Path, atlas: Atlas) -> None:
+    with pytest.raises(DataError, match=r"there is no .*gone"):
+        kind(tmp_path / "gone", atlas)
+
+
+def test_a_prepared_cohort_is_no_source(tmp_path: Path, atlas: Atlas) -> None:
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "recordings.tsv").write_text("")
+    with pytest.raises(DataError, match="a cohort that is prepared already"):
+        kind(tmp_path, atlas)
+
+
+def test_the_table_s_ids_are_tidied_before_use(tmp_path: Path, atlas: Atlas) -> None:
+    np.save(tmp_path / "sub-7.npy", np.ones((8, 5)))
+    table = pd.DataFrame({"subject_id": ["sub-7"], "tr": [1.25]})
+    source = open_source(tmp_path, atlas=atlas, tr=None, participants=table)
+    assert source.read(source.items()[0]).tr == 1.25
+
+
+def test_the_participants_table_lies_in_the_folder_or_beside_the_file(tmp_path: Path) -> None:
+    assert find_participants(tmp_path) is None
+    (tmp_path / "data.h5").write_text("")
+    (tmp_path / "participants.csv").write_text("")
+    assert find_participants(tmp_path) == tmp_path / "participants.csv"
+    assert find_participants(tmp_path / "data.h5") == tmp_path / "participants.csv"
+    (tmp_path / "participants.tsv").write_text("")
+    assert find_participants(tmp_path) == tmp_path / "participants.tsv"

@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semantoks.errors import DataError
+from semantoks.signals.sources.text_table import TextTable, read_text_table
+
+ROWS = [[1.5, -2.0, 3e-1], [4.0, 5.25, 6.0]]
+
+
+def read(tmp_path: Path, text: str, name: str = "x.tsv") -> TextTable:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return read_text_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5\t-2\t0.3\n4\t5.25\t6\n",
+        "1.5,-2,3e-1\n4,5.25,6",
+        "1.5, -2.0, 0.3\r\n4, 5.25, 6\r\n",
+        "  1.5   -2 0.3\n  4.0 5.25  6 \n\n",
+        "# made by my own hand\n1.5 -2 0.3\n4 5.25 6\n",
+    ],
+)
+def test_tabs_commas_and_spaces_are_told_apart(tmp_path: Path, text: str) -> None:
+    got = read(tmp_path, text)
+    assert got.values.tolist() == ROWS
+    assert got.column_names is None
+    assert got.row_names is None
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [
+        ("a\tb\tc", ("a", "b", "c")),
+        ("0\t1\t2", ("0", "1", "2")),
+        ("2001\t2002\t2101", ("2001", "2002", "2101")),
+        ("#1\t#2\t#3", ("1", "2", "3")),
+        ("# a\tb\tc", ("a", "b", "c")),
+        ('"a"\t"b"\t"c"', ("a", "b", "c")),
+        ("# 3 columns, 2 rows\n#a\tb\tc", ("a", "b", "c")),
+    ],
+)
+def test_a_header_is_no_frame(tmp_path: Path, header: str, names: tuple[str, ...]) -> None:
+    got = read(tmp_path, header + "\n1.5\t-2\t0.3\n4\t5.25\t6\n")
+    assert got.column_names == names
+    assert got.values.tolist() == ROWS
+
+
+def test_missing_cells_are_nan_in_every_spelling(tmp_path: Path) -> None:
+    values = read(tmp_path, "a\tb\tc\td\n1\tn/a\t\tNaN\nnan\t2\tNA\t\n").values
+    assert np.array_equal(np.isnan(values), [[False, True, True, True], [True, False, True, True]])
+
+
+def test_a_first_line_with_missing_cells_is_a_frame(tmp_path: Path) -> None:
+    assert read(tmp_path, "n/a\t1.0\nn/a\t2.0\n").values.shape == (2, 2)
+
+
+def test_rows_may_carry_the_names(tmp_path: Path) -> None:
+    got = read(tmp_path, "label_name,timepoint_0,timepoint_1,timepoint_2\nVis,1.5,-2,0.3\nMot,4,5.25,6\n", "x.csv")
+    assert got.row_names == ("Vis", "Mot")
+    assert got.column_names == ("timepoint_0", "timepoint_1", "timepoint_2")
+    assert got.values.tolist() == ROWS
+    assert read(tmp_path, "Vis 1.5 -2 0.3\nMot 4 5.25 6\n", "x.txt").row_names == ("Vis", "Mot")
+
+
+def test_a_running_index_without_a_name_is_left_out(tmp_path: Path) -> None:
+    got = read(tmp_path, ",a,b,c\n0,1.5,-2,0.3\n1,4,5.25,6\n", "x.csv")
+    assert (got.column_names, got.values.tolist()) == (("a", "b", "c"), ROWS)
+    got = read(tmp_path, ",0,1,2\n0,1.5,-2,0.3\n1,4,5.25,6\n", "x.csv")
+    assert (got.column_names, got.values.tolist()) == (("0", "1", "2"), ROWS)
+
+
+def test_a_delimiter_after_the_last_name_adds_no_column(tmp_path: Path) -> None:
+    got = read(tmp_path, "a\tb\tc\t\n1.5\t-2\t0.3\t\n4\t5.25\t6\t\n")
+    assert (got.column_names, got.values.tolist()) == (("a", "b", "c"), ROWS)
+
+
+def test_one_column_with_a_name_is_read(tmp_path: Path) -> None:
+    got = read(tmp_path, "global\n1\n2\n")
+    assert (got.column_names, got.values.tolist()) == (("global",), [[1.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no numbers"),
+        ("# only a comment\n", "holds no numbers"),
+        ("a\tb\n", "holds a header and no numbers"),
+        ("1.5\t2\n3\n", "line 2 of its numbers has 1 cells, the first has 2"),
+        ("a\tb\n1\tx\n", "a cell is not a number .*'?x'?"),
+        ("a\tb\tc\n1\t2\n", "its header has 3 names and its lines 2 numbers"),
+        ("a\tb\n1,5\t2,5\n", "a cell is not a number"),
+    ],
+)
+def test_a_file_that_is_no_table_of_numbers_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=rf"x\.tsv.* {message}|x\.tsv:? {message}"):
+        read(tmp_path, text)
+
+
+def test_binary_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(DataError, match="cannot be read as text in UTF-8"):
+        read_text_table(tmp_path / "x.txt")

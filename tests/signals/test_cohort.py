@@ -1,0 +1,171 @@
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from scripted import ROIS, TOY, ScriptedSource, noise, scripted
+
+from semantoks.errors import DataError
+from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.prepare import prepare
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cohort") / "cohort"
+    holes = noise(98)
+    holes[:, [1, 4]] = np.nan
+    prepare(scripted(40, q_holes=holes, r_short=noise(99, 5)), out=out, atlas=TOY)
+    return out
+
+
+@pytest.fixture
+def cohort_folder(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "cohort")
+
+
+def edit_description(folder, **changes):
+    file = folder / "dataset_description.json"
+    told = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: value for key, value in told.items() if value != "gone"}))
+
+
+def test_a_cohort_gives_back_what_cleaning_made_as_views_into_the_memory_map(made):
+    cohort = Cohort(made)
+    assert len(cohort) == 41
+    for index in (0, 31, 32, 39):
+        expected, _ = clean(noise(index, 40 + index % 7), 2.0, CleaningConfig())
+        np.testing.assert_array_equal(cohort.series(index), expected.astype(np.float16))
+        shard = cohort.shards[cohort.recordings["shard"][index] - 1]
+        assert isinstance(shard, np.memmap)
+        assert np.shares_memory(cohort.series(index), shard)
+    assert [len(shard) for shard in cohort.shards] == cohort.recordings.groupby("shard")["frames"].sum().tolist()
+
+
+def test_the_tables_have_their_types_and_empty_cells_are_empty_in_memory_and_na_on_disk(made):
+    cohort = Cohort(made)
+    row = cohort.recordings.iloc[40]
+    assert (row["recording_id"], row["participant_id"], row["session_id"], row["site"]) == ("q_holes", "q", "", "")
+    assert (row["frames"], row["good_frames"], row["source_tr"], row["mean_fd"]) == (60, 60, 2.0, 0.25)
+    assert (row["shard"], row["missing_rois"]) == (2, "1,4")
+    assert cohort.recordings["offset"].dtype == np.int64
+    assert (made / "recordings.tsv").read_text().splitlines()[1].split("\t")[2:5] == ["n/a"] * 3
+    assert cohort.excluded.columns.tolist() == [
+        *("recording_id", "participant_id", "session_id", "run", "source_file", "reason")
+    ]
+    assert cohort.excluded["reason"].tolist() == [
+        "too short: 5 frames of 2 s, but at least 20 (20 frames of 2 s) are needed."
+    ]
+
+
+def test_missing_rois_are_marked_and_zero(made):
+    cohort = Cohort(made)
+    assert cohort.missing.shape == (41, ROIS)
+    assert np.argwhere(cohort.missing).tolist() == [[40, 1], [40, 4]]
+    np.testing.assert_array_equal(cohort.series(40)[:, [1, 4]], 0)
+
+
+def test_atlas_sampling_interval_and_participants_come_back(made):
+    cohort = Cohort(str(made))
+    assert cohort.atlas == TOY
+    assert cohort.tr == 2.0
+    assert cohort.participants["participant_id"].tolist() == [*(f"p{i:03d}" for i in range(40)), "q", "r"]
+    assert "41 recordings of 41 participants, toy, TR 2 s" in repr(cohort)
+
+
+def test_without_a_target_the_shared_interval_counts_and_several_are_an_error(tmp_path):
+    native = CleaningConfig(target_tr=None)
+    alike = ScriptedSource(tmp_path, {"a": (1.5, noise(1)), "b": (1.5, noise(2))})
+    assert prepare(alike, out=tmp_path / "alike", atlas=TOY, cleaning=native).tr == 1.5
+    mixed = ScriptedSource(tmp_path, {"a": (1.5, noise(1)), "b": (3.0, noise(2))})
+    with pytest.raises(DataError, match=r"2 different ones: 1\.5, 3 s.*target TR"):
+        prepare(mixed, out=tmp_path / "mixed", atlas=TOY, cleaning=native)
+
+
+def test_a_whole_cohort_verifies_without_a_problem(made):
+    assert Cohort(made).verify() == []
+
+
+def test_verify_names_the_recording_whose_signal_changed(cohort_folder):
+    cohort = Cohort(cohort_folder)
+    file = cohort_folder / "shards" / "000002.npy"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert [problem.split(" does")[0] for problem in cohort.verify()] == ["recording q_holes in 000002.npy"]
+
+
+def test_verify_finds_a_shard_that_lacks_frames_or_is_gone(cohort_folder):
+    first, second = (cohort_folder / "shards" / f"00000{k}.npy" for k in (1, 2))
+    np.save(second, np.load(second)[:-1])
+    first.unlink()
+    lost, shorter = Cohort(cohort_folder).verify()
+    assert "000001.npy cannot be opened" in lost
+    assert "holds" in shorter
+    assert "its row table says" in shorter
+
+
+@pytest.mark.parametrize("table", ["recordings.tsv", "excluded.tsv"])
+def test_verify_finds_a_table_that_disagrees_with_the_row_tables(cohort_folder, table):
+    file = cohort_folder / table
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    assert Cohort(cohort_folder).verify() == [f"{table} does not agree with the row tables of the shards."]
+
+
+def test_verify_finds_a_lost_row_table(cohort_folder):
+    (cohort_folder / "shards" / "000002.tsv").unlink()
+    problems = Cohort(cohort_folder).verify()
+    assert "000002.tsv cannot be read" in problems[0]
+    assert "the row tables have 32 rows, but 42 were to be prepared." in problems
+
+
+def test_a_shard_of_another_shape_is_refused_by_name(cohort_folder):
+    np.save(cohort_folder / "shards" / "000001.npy", np.zeros((10, ROIS), dtype=np.float32))
+    with pytest.raises(DataError, match=r"000001\.npy holds float32 \(10, 6\), but float16 \[frame, 6\]"):
+        Cohort(cohort_folder).series(0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"SchemaVersion": 0}, "prepare it again"),
+        ({"SchemaVersion": 2}, "newer semantoks"),
+        ({"SchemaVersion": "gone"}, "no SchemaVersion"),
+        ({"Shards": "gone"}, "lacks Shards"),
+        ({"AtlasFingerprint": "0" * 16}, "table was changed"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(cohort_folder, changes, message):
+    edit_description(cohort_folder, **changes)
+    with pytest.raises(DataError, match=message):
+        Cohort(cohort_folder)
+
+
+def test_a_changed_atlas_table_is_refused(cohort_folder):
+    file = cohort_folder / "atlas.tsv"
+    file.write_text(file.read_text().replace("Three", "Four"))
+    with pytest.raises(DataError, match="the table was changed"):
+        Cohort(cohort_folder)
+
+
+def test_an_unfinished_cohort_says_how_to_finish_it(cohort_folder):
+    (cohort_folder / "recordings.tsv").unlink()
+    with pytest.raises(DataError, match="run the same prepare command again"):
+        Cohort(cohort_folder)
+
+
+@pytest.mark.parametrize("content", [None, "no json", "[]"])
+def test_a_folder_that_is_no_cohort_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "dataset_description.json").write_text(content)
+    with pytest.raises(DataError, match=r"no cohort|cannot be read"):
+        Cohort(tmp_path)
+
+
+def test_a_recordings_table_without_a_column_is_refused(cohort_folder):
+    file = cohort_folder / "recordings.tsv"
+    pd.read_csv(file, sep="\t").drop(columns="offset").to_csv(file, sep="\t", index=False)
+    with pytest.raises(DataError, match="lacks the column offset"):
+        Cohort(cohort_folder)

@@ -1,0 +1,43 @@
+import os
+
+import pytest
+
+from semantoks.signals import durable
+from semantoks.signals.durable import clear_temporary, write_durably
+
+
+def test_parts_are_written_end_to_end_and_nothing_else_stays(tmp_path):
+    (tmp_path / "a").write_bytes(b"old and longer")
+    write_durably(tmp_path / "a", b"one", b"two")
+    assert (tmp_path / "a").read_bytes() == b"onetwo"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_file_that_cannot_be_renamed_leaves_the_old_one_whole(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
+    with pytest.raises(OSError, match="disk"):
+        write_durably(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_a_temporary_file_that_another_process_cleans_away_is_written_again(tmp_path, monkeypatch):
+    replace, calls = os.replace, []
+
+    def cleaned_away_once(source, target):
+        calls.append(source)
+        if len(calls) == 1:
+            clear_temporary(tmp_path)
+        replace(source, target)
+
+    monkeypatch.setattr(durable.os, "replace", cleaned_away_once)
+    write_durably(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert len(set(calls)) == 2
+
+
+def test_only_our_own_temporary_files_are_cleared(tmp_path):
+    (tmp_path / f"{durable.TEMPORARY}1-x").touch()
+    (tmp_path / ".tmp-of-somebody").touch()
+    clear_temporary(tmp_path)
+    assert os.listdir(tmp_path) == [".tmp-of-somebody"]
