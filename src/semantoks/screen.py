@@ -55,13 +55,14 @@ def score_table(scores: "pd.DataFrame", main: dict[str, str]) -> str:
 
     ``scores`` is ``probe``'s result; ``main`` names the score to show for each kind of target.
     """
-    kinds = scores["metric"] == scores["kind"].map(main)
-    wide = scores[kinds].pivot_table(index=["target", "metric", "method"], columns="split", values="value", sort=False)
+    shown = scores[scores["metric"] == scores["kind"].map(main)]
     lines = [f"{'target':<12} {'score':<18} {'features':<15} {'mean':>7} {'sd':>6}   minus FC, paired (mean, sd)"]
-    for (target, metric, method), row in wide.iterrows():  # type: ignore[misc]
-        line = f"{target:<12} {metric:<18} {method:<15} {row.mean():7.3f} {row.std(ddof=1):6.3f}"
-        if method != "fc":
-            difference = row - wide.loc[(target, metric, "fc")]
-            line += f"   {difference.mean():+.3f} {difference.std(ddof=1):.3f}"
-        lines.append(line)
+    for target, part in shown.groupby("target", sort=False):
+        wide = part.pivot_table(index="method", columns="split", values="value", sort=False)
+        for method in wide.index:
+            row = wide.loc[method]
+            line = f"{target!s:<12} {part['metric'].iloc[0]:<18} {method:<15} {row.mean():7.3f} {row.std():6.3f}"
+            difference = row - wide.loc["fc"]
+            line += "" if method == "fc" else f"   {difference.mean():+.3f} {difference.std():.3f}"
+            lines.append(line)
     return "\n".join(lines)

@@ -53,6 +53,4 @@ def scripted(n: int, **others) -> ScriptedSource:
 
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below ``folder`` and its bytes."""
-    return {
-        str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}

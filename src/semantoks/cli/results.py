@@ -38,7 +38,7 @@ def embed(
         table = run(model, cohort, readout=readout, crops=crops, keep_crops=keep_crops, device=device, progress=shown)
     out.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out)
-    print(f"{len(table)} rows x {sum(c.startswith(readout) for c in table)} features in {out}")
+    print(f"{len(table)} rows x {sum(str(c).startswith(readout) for c in table)} features in {out}")
     return EXIT_OK
 
 

@@ -50,7 +50,7 @@ def dropped_frames(
 ) -> Bool[Tensor, "batch frame"]:
     """Choose one block of max(1, floor(T u)) frames a row, u uniform in ``share``, its start uniform."""
     count = (_uniform(*share, rows, generator) * frames).floor().clamp(min=1)
-    start = (_uniform(0, 1, rows, generator) * (frames - count + 1)).floor()
+    start = (_uniform(0.0, 1.0, rows, generator) * (frames - count + 1)).floor()
     frame = torch.arange(frames, device=generator.device)
     return (frame >= start[:, None]) & (frame < (start + count)[:, None])
 

@@ -1,0 +1,141 @@
+"""The encoder against a forward pass written in NumPy float64 from the equations, and its documented shapes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.model.encoder import Encoder, EncoderConfig, time_table
+from semantoks.model.head import Branch, Head, HeadConfig
+
+PUBLISHED = [n for n, size in enumerate([61, 77, 46, 47, 26, 52, 91, 50, 7]) for _ in range(size)]
+
+
+def layer_norm(x, weight, bias):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * weight + bias
+
+
+def gelu(x):
+    return x * 0.5 * (1 + erf(x / math.sqrt(2)))
+
+
+def numpy_encoder(p, grid, mask, heads):
+    """From tokenizer output [B, N, P, D] to tokens [B, 1 + N*P, D], equation by equation."""
+    batch, networks, patches, width = grid.shape
+    grid = np.where(mask[..., None], p["mask_token"], grid)
+    table = np.zeros((patches, width))
+    for t in range(patches):
+        for i in range(width // 2):
+            w = 10000.0 ** (-i / (width / 2))
+            table[t, i], table[t, width // 2 + i] = math.sin(t * w), math.cos(t * w)
+    grid = grid + p["network_embedding"][None, :, None] + table
+    x = np.zeros((batch, 1 + networks * patches, width))
+    x[:, 0] = p["cls_token"]
+    for n in range(networks):
+        for t in range(patches):
+            x[:, 1 + n * patches + t] = grid[:, n, t]
+    block = 0
+    while f"blocks.{block}.norm1.weight" in p:
+        q = {k.removeprefix(f"blocks.{block}."): v for k, v in p.items() if k.startswith(f"blocks.{block}.")}
+        y = layer_norm(x, q["norm1.weight"], q["norm1.bias"]) @ q["attention.qkv.weight"].T
+        size = width // heads
+        mixed = np.zeros_like(x)
+        for h in range(heads):
+            a, b, c = (y[..., s * width + h * size : s * width + (h + 1) * size] for s in range(3))
+            score = a @ b.transpose(0, 2, 1) / math.sqrt(size)
+            share = np.exp(score - score.max(-1, keepdims=True))
+            mixed[..., h * size : (h + 1) * size] = share / share.sum(-1, keepdims=True) @ c
+        x = x + q["scale1"] * (mixed @ q["attention.out.weight"].T + q["attention.out.bias"])
+        y = layer_norm(x, q["norm2.weight"], q["norm2.bias"])
+        y = gelu(y @ q["mlp.0.weight"].T + q["mlp.0.bias"]) @ q["mlp.2.weight"].T + q["mlp.2.bias"]
+        x = x + q["scale2"] * y
+        block += 1
+    return layer_norm(x, p["norm.weight"], p["norm.bias"])
+
+
+def test_the_encoder_equals_the_equations_in_float64():
+    torch.manual_seed(0)
+    encoder = Encoder(EncoderConfig(width=128, depth=2), [0, 1, 0, 2, 1, 1]).double()
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    encoder.time.copy_(time_table(5, 128).double())
+    series = torch.randn(2, 6, 100, dtype=torch.float64)
+    mask = torch.rand(2, 3, 5) < 0.4
+    got = encoder(series, mask)
+    p = {k: v.detach().numpy() for k, v in encoder.state_dict().items()}
+    expected = numpy_encoder(p, encoder.tokenizer(series).detach().numpy(), mask.numpy(), heads=2)
+    np.testing.assert_allclose(got.cls.detach().numpy(), expected[:, 0], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(got.grid.detach().numpy(), expected[:, 1:].reshape(2, 3, 5, 128), rtol=1e-6, atol=1e-6)
+
+
+def test_the_published_size_has_the_published_number_of_parameters():
+    branch = Branch(Encoder(EncoderConfig(), PUBLISHED), HeadConfig())
+    assert sum(p.numel() for p in branch.encoder.parameters()) == 58_720_931
+    assert sum(p.numel() for p in branch.encoder.tokenizer.parameters()) == 2_014_115
+    assert sum(p.numel() for p in branch.head.parameters()) == 918_656
+
+
+def test_what_is_hidden_has_no_influence():
+    encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
+    series, other = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
+    mask = torch.zeros(2, 2, 5, dtype=torch.bool)
+    mask[:, 1] = True
+    other[:, :2] = series[:, :2]
+    assert torch.equal(encoder(series, mask).cls, encoder(other, mask).cls)
+    assert not torch.equal(encoder(series).cls, encoder(other).cls)
+
+
+def test_a_mask_that_hides_nothing_is_no_mask():
+    encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
+    series = torch.randn(2, 4, 100)
+    nothing = torch.zeros(2, 2, 5, dtype=torch.bool)
+    assert torch.equal(encoder(series, nothing).grid, encoder(series).grid)
+
+
+def test_a_wrong_number_of_rois_or_frames_is_a_sentence():
+    encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
+    with pytest.raises(DataError, match=r"4 ROIs, 100 frames\], but got \[2, 5, 100\]"):
+        encoder(torch.randn(2, 5, 100))
+
+
+def test_sizes_that_cannot_be_are_refused():
+    for bad in ({"width": 202}, {"width": 7}, {"patch": 0}, {"frames": 10}, {"depth": -1}):
+        with pytest.raises(ConfigError):
+            EncoderConfig(**bad)
+    assert [EncoderConfig(width=w).heads for w in (32, 64, 192, 768)] == [1, 1, 3, 12]
+
+
+def test_flops_count_the_matrix_products_one_by_one():
+    encoder = Encoder(EncoderConfig(width=64, depth=3), [0] * 10 + [1] * 4)
+    tokens, products = 11, 0
+    for _ in range(3):
+        products += tokens * 64 * 192 + 2 * tokens * tokens * 64 + tokens * 64 * 64 + 2 * tokens * 64 * 256
+    for rois, filters in ((10, 4), (4, 8)):
+        products += 100 * (32 * rois * 3 + rois * filters * 20 + rois * filters * 32)
+    assert encoder.flops(batch=5) == 2 * 5 * products
+
+
+def test_head_projects_to_unit_vectors_from_small_weights():
+    torch.manual_seed(0)
+    head = Head(32, HeadConfig(hidden=512, projection=64))
+    z = head(torch.randn(7, 32))
+    torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
+    assert head.layers[2].weight.detach().std() == pytest.approx(0.02, rel=0.02)
+    assert head.layers[0].bias.abs().max() == 0
+
+
+def test_one_forward_over_many_crops_equals_forwards_one_by_one():
+    torch.manual_seed(0)
+    branch = Branch(Encoder(EncoderConfig(width=16, depth=2), [0, 1, 1]), HeadConfig(hidden=8, projection=4)).double()
+    crops = torch.randn(4, 3, 100, dtype=torch.float64)
+    together = branch(crops)
+    alone = [branch(crop[None]) for crop in crops]
+    torch.testing.assert_close(together.cls, torch.cat([a.cls for a in alone]))
+    torch.testing.assert_close(together.network, torch.cat([a.network for a in alone]))
+    expected = branch.head(branch.encoder(crops).grid.mean(dim=2))
+    torch.testing.assert_close(together.network, expected)

@@ -1,0 +1,103 @@
+"""The loss terms against naive float64 loops."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from semantoks.errors import ConfigError
+from semantoks.model.head import Projections
+from semantoks.objective.distill import agreement, simdino
+from semantoks.objective.masked import masked_token_loss
+from semantoks.objective.terms import ObjectiveConfig, loss_terms
+
+
+def unit(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def naive_simdino(s, t):
+    """s, t [2M, K], view-major: -agreement - gamma R, with loops."""
+    s, t = s.double().numpy(), t.double().numpy()
+    rows, size = len(s) // 2, s.shape[1]
+    alike = 0.0
+    for i in range(rows):
+        alike += 0.5 * (t[i] @ s[rows + i] + t[rows + i] @ s[i]) / rows
+    rate = 0.0
+    for view in range(2):
+        z = (s[view * rows : (view + 1) * rows] + t[view * rows : (view + 1) * rows]) / 2
+        rate += 0.5 * 0.5 * np.linalg.slogdet(np.eye(size) + size / (rows * 0.05) * z.T @ z)[1]
+    return -alike - (size + rows) / (size * rows) * rate
+
+
+def test_agreement_compares_only_across_views():
+    s, t = unit(2, 5, 4), unit(2, 5, 4, seed=1)
+    expected = 0.5 * ((t[0] * s[1]).sum(-1).mean() + (t[1] * s[0]).sum(-1).mean())
+    torch.testing.assert_close(agreement(s, t), expected)
+
+
+def test_simdino_equals_the_naive_loop_and_passes_no_gradient_to_the_teacher():
+    s, t = unit(12, 8).requires_grad_(), unit(12, 8, seed=1).requires_grad_()
+    part = simdino(s, t)
+    assert part.loss.item() == pytest.approx(naive_simdino(s.detach(), t.detach()), rel=1e-5)
+    part.loss.backward()
+    assert t.grad is None
+    assert s.grad.abs().max() > 0
+
+
+def test_simdino_has_the_gradient_of_finite_differences():
+    s, t = unit(8, 3).double(), unit(8, 3, seed=1).double()
+    free = s.clone().float().requires_grad_()
+    simdino(free, t.float()).loss.backward()
+    for i, j in ((0, 0), (5, 2)):
+        step = torch.zeros_like(s)
+        step[i, j] = 1e-5
+        slope = (naive_simdino(s + step, t) - naive_simdino(s - step, t)) / 2e-5
+        assert free.grad[i, j].item() == pytest.approx(slope, rel=1e-3, abs=1e-5)
+
+
+def test_masked_loss_averages_within_a_row_then_over_all_rows():
+    s, t = unit(4, 3, 2, 5), unit(4, 3, 2, 5, seed=1)
+    mask = torch.zeros(4, 3, 2, dtype=torch.bool)
+    mask[0, 1] = mask[2, 0, 0] = mask[2, 2, 1] = mask[2, 1, 1] = True
+    total = 0.0
+    for row in range(4):
+        cosines = [(s[row, n, p] @ t[row, n, p]).item() for n in range(3) for p in range(2) if mask[row, n, p]]
+        total += -np.mean(cosines) if cosines else 0.0
+    assert masked_token_loss(s, t, mask).item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def projections(seed):
+    return Projections(
+        cls=unit(6, 8, seed=seed),
+        network=unit(6, 3, 8, seed=seed + 1),
+        grid=unit(6, 3, 2, 8, seed=seed + 2),
+        feature=unit(6, 4, seed=seed + 3),
+    )
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms():
+    student, teacher = projections(0), projections(10)
+    mask = torch.rand(6, 3, 2, generator=torch.Generator().manual_seed(0)) < 0.5
+    terms = loss_terms(student, teacher, mask, ttr_weight=0.3, config=ObjectiveConfig())
+    rows = lambda x: torch.cat([x[:3].flatten(0, 1), x[3:].flatten(0, 1)])  # noqa: E731
+    ttr = naive_simdino(rows(student.network), rows(teacher.network))
+    cls = naive_simdino(student.cls, teacher.cls)
+    token = masked_token_loss(student.grid, teacher.grid, mask).item()
+    assert terms.ttr.rows == 9
+    assert terms.ttr.loss.item() == pytest.approx(ttr, rel=1e-5)
+    assert terms.loss.item() == pytest.approx(cls + 0.5 * token + 0.3 * ttr, rel=1e-5)
+
+
+def test_terms_that_are_not_due_are_none_and_weigh_nothing():
+    student, teacher = projections(0), projections(10)
+    terms = loss_terms(student, teacher, None, ttr_weight=0.0, config=ObjectiveConfig())
+    assert terms.token is None
+    assert terms.ttr is None
+    assert terms.loss.item() == pytest.approx(naive_simdino(student.cls, teacher.cls), rel=1e-5)
+
+
+def test_weights_out_of_range_are_refused():
+    for bad in ({"token_weight": -1.0}, {"ttr_share": 1.5}):
+        with pytest.raises(ConfigError):
+            ObjectiveConfig(**bad)

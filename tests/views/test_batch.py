@@ -1,0 +1,117 @@
+"""Batches: who is drawn, from where, what is hidden, and that (seed, step, chunk) decides all of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny_pool import LENGTHS, PEOPLE, make_pool
+
+from semantoks.errors import ConfigError
+from semantoks.views.batch import Slice, ViewConfig, choose_windows, draw_batch, people_of_step, step_is_masked
+from semantoks.views.corrupt import CorruptionConfig
+from semantoks.views.masks import MaskConfig
+
+CLEAN = CorruptionConfig(drop_rois=(0.0, 0.0), drop_frames=(0.0, 0.0), scale=(1.0, 1.0), noise=0.0)
+CPU = torch.device("cpu")
+
+
+def draw(pool, step=0, *, batch_size=4, seed=0, chunk=0, chunks=1, **view):
+    part = Slice(step=step, seed=seed, chunk=chunk, chunks=chunks)
+    config = ViewConfig(**{"corruption": CLEAN, **view})
+    return draw_batch(pool, part, batch_size=batch_size, config=config, window=100, patch=20, device=CPU)
+
+
+def test_an_epoch_shows_every_person_once_and_the_next_one_in_another_order(pool):
+    seen = [people_of_step(pool, Slice(step=s, seed=3), 2).tolist() for s in range(8)]
+    epochs = [seen[i] + seen[i + 1] for i in range(0, 8, 2)]
+    assert all(sorted(epoch) == [0, 1, 2, 3] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_ranks_and_accumulation_share_a_step_without_overlap(pool):
+    whole = people_of_step(pool, Slice(step=5, seed=1), 4)
+    parts = [people_of_step(pool, Slice(step=5, seed=1, chunk=c, chunks=2), 4) for c in range(2)]
+    assert np.concatenate(parts).tolist() == whole.tolist()
+
+
+def test_a_batch_larger_than_the_pool_is_a_sentence(pool):
+    with pytest.raises(ConfigError, match="batch of 5 people cannot be drawn from 4"):
+        draw(pool, batch_size=5)
+
+
+def test_a_crop_is_the_window_of_its_recording(pool):
+    for step in range(6):
+        batch = draw(pool, step, batch_size=1)
+        for view in range(2):
+            recording = int(batch.recordings[view, 0])
+            real = min(100, LENGTHS[recording])
+            name, frames = batch.crops[view, 0, :real], batch.crops[view, 3]
+            assert name.eq(recording).all()
+            assert 0 <= frames[0] <= max(LENGTHS[recording] - 100, 0)
+            assert torch.equal(frames[:real], frames[0] + torch.arange(real))
+            assert frames[real:].eq(0).all()
+
+
+def test_patches_past_the_end_are_empty_for_both_and_never_in_the_mask(pool):
+    for step in range(10):
+        batch = draw(pool, step, masks=MaskConfig(probability=1.0))
+        rows = batch.recordings.ravel()
+        for row, recording in enumerate(rows):
+            empty = torch.arange(5) * 20 >= LENGTHS[recording]
+            got = torch.zeros(3, 5, dtype=torch.bool) if batch.empty is None else batch.empty[row]
+            assert torch.equal(got, empty.expand(3, 5))
+        if batch.empty is not None:
+            assert not (batch.mask & batch.empty).any()
+            assert torch.equal(batch.hidden, batch.mask | batch.empty)
+
+
+def test_missing_networks_are_empty():
+    missing = np.zeros((6, 3), dtype=bool)
+    missing[:, 2] = True
+    batch = draw(make_pool(CPU, missing))
+    assert batch.empty[:, 2].all()
+    assert not batch.empty[batch.recordings.ravel() != 3, :2].any()
+
+
+def test_the_coin_is_the_steps_not_the_parts(pool):
+    config = MaskConfig()
+    tosses = [step_is_masked(config, Slice(step=s, seed=0)) for s in range(2_000)]
+    assert np.mean(tosses) == pytest.approx(0.5, abs=0.04)
+    for step in range(20):
+        assert step_is_masked(config, Slice(step=step, seed=0, chunk=3, chunks=4)) == tosses[step]
+
+
+def test_across_takes_two_recordings_where_there_are_two_and_else_goes_apart(pool):
+    people = np.arange(4)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        recordings, starts = choose_windows(pool, people, "across", 100, 20, rng)
+        assert (recordings[0] != recordings[1]).tolist() == [True, False, True, False]
+        assert np.array_equal(np.array(PEOPLE)[recordings[0]], people)
+        assert np.array_equal(np.array(PEOPLE)[recordings[1]], people)
+        assert abs(starts[0, 3] - starts[1, 3]) == 19  # 120 frames: 20 apart, but not a whole patch
+
+
+def test_published_views_come_from_one_recording_and_overlap_is_measured(pool):
+    for step in range(5):
+        batch = draw(pool, step)
+        assert np.array_equal(batch.recordings[0], batch.recordings[1])
+        for person in range(4):
+            frames = [set(batch.crops[view * 4 + person, 1].tolist()) for view in range(2)]
+            if LENGTHS[batch.recordings[0, person]] >= 100:
+                assert batch.overlap[person] == pytest.approx(len(frames[0] & frames[1]) / 100)
+
+
+def test_the_same_seed_and_step_give_the_same_batch_and_others_do_not(pool):
+    config = {"corruption": CorruptionConfig(), "masks": MaskConfig(probability=1.0)}
+    one, again = draw(pool, 7, seed=5, **config), draw(pool, 7, seed=5, **config)
+    assert torch.equal(one.crops, again.crops)
+    assert torch.equal(one.mask, again.mask)
+    for other in (draw(pool, 8, seed=5, **config), draw(pool, 7, seed=6, **config)):
+        assert not torch.equal(one.crops, other.crops)
+
+
+def test_batches_are_equal_from_memory_and_from_shards(pool):
+    one, other = draw(pool, 3), draw(dataclasses.replace(make_pool(None)), 3)
+    assert torch.equal(one.crops, other.crops)
