@@ -9,7 +9,13 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 
-from semantoks.objective.coding_rate import coding_rate, coding_rate_maximum, rate_scale, second_moment
+from semantoks.objective.coding_rate import (
+    coding_rate,
+    coding_rate_maximum,
+    coding_rate_minimum,
+    rate_scale,
+    second_moment,
+)
 from semantoks.objective.distill import simdino
 
 
@@ -34,6 +40,7 @@ def test_one_direction_and_even_spread_have_their_closed_forms():
     same = torch.zeros(rows, size)
     same[:, 0] = 1.0
     assert coding_rate(*second_moment(same)).item() == pytest.approx(0.5 * math.log1p(size / eps), rel=1e-6)
+    assert coding_rate_minimum(size) == pytest.approx(0.5 * math.log1p(size / eps))
     even = torch.eye(size).repeat(rows // size, 1)
     assert coding_rate(*second_moment(even)).item() == pytest.approx(size / 2 * math.log1p(1 / eps), rel=1e-6)
     assert coding_rate_maximum(size, rows) == pytest.approx(size / 2 * math.log1p(1 / eps))

@@ -37,7 +37,9 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.width < 2 or self.width % 2 or self.width % self.heads:
-            raise ConfigError(f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}.")
+            raise ConfigError(
+                f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}."
+            )
         if self.depth < 0 or self.mlp_ratio < 1:
             raise ConfigError("encoder depth has to be at least 0 and mlp_ratio at least 1.")
         if not 1 <= self.patch <= self.frames:

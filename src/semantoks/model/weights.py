@@ -36,7 +36,7 @@ class EncoderCard:
     participants: tuple[str, ...] = ()
     """Salted hashes of the people it was pretrained on (``hash_participant``), sorted."""
     versions: dict[str, str] = field(default_factory=dict)
-    cost: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, int | float] = field(default_factory=dict)
     """samples, flops, seconds, peak_memory_bytes of the pretraining."""
 
 

@@ -56,6 +56,11 @@ def coding_rate_maximum(projection: int, rows: int, eps: float = EPS) -> float:
     return directions / 2 * math.log1p(projection / (directions * eps))
 
 
+def coding_rate_minimum(projection: int, eps: float = EPS) -> float:
+    """Return the R of unit vectors that are all the same: complete collapse."""
+    return math.log1p(projection / eps) / 2
+
+
 def rate_scale(projection: int, rows: int) -> float:
     """Return gamma = (K + M) / (K M), the weight of the coding rate in the loss (METHOD 6)."""
     return (projection + rows) / (projection * rows)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from semantoks.objective.coding_rate import coding_rate_maximum
+from semantoks.objective.coding_rate import coding_rate_maximum, coding_rate_minimum
 from semantoks.objective.distill import SimDino
 from semantoks.objective.terms import LossTerms
 from semantoks.views.batch import Batch
@@ -66,9 +66,10 @@ def _simdino(suffix: str, part: SimDino) -> dict[str, Tensor]:
 
 def find_collapse(row: dict[str, Any]) -> str | None:
     """Say in a sentence, with the likely cause, that a step's numbers look like collapse; None when they do not."""
-    rate, top, rank = row["coding_rate"], row["coding_rate_max"], row["effective_rank"]
-    spread = f"coding rate {rate:.1f} of at most {top:.1f}, effective rank {rank:.1f} of {row['projection_dim']}"
-    if rate < 0.1 * top or rank < 0.03 * row["projection_dim"]:
+    size, rate, rank = row["projection_dim"], row["coding_rate"], row["effective_rank"]
+    low, top = coding_rate_minimum(size), row["coding_rate_max"]
+    spread = f"coding rate {rate:.1f} between {low:.1f} and {top:.1f}, effective rank {rank:.1f} of {size}"
+    if rate - low < 0.05 * (top - low):
         if row["grad_norm"] > 100:
             cause = "gradients are very large, so the learning rate is likely too high: lower --optim.lr"
         elif row["rows"] < row["projection_dim"]:
@@ -92,14 +93,23 @@ def find_collapse(row: dict[str, Any]) -> str | None:
 class Monitor:
     """Collects rows on the device and writes them every ``every`` steps, with one transfer.
 
-    ``on_row`` is called with each written row. Raises FloatingPointError, naming the step, when a loss is not finite.
+    ``on_row`` is called with each written row; collapse is looked for from step ``watch_from`` on, since fresh weights
+    look collapsed. Raises FloatingPointError, naming the step, when a loss is not finite.
     """
 
-    def __init__(self, folder: Path, *, every: int, first_step: int, on_row: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        every: int,
+        first_step: int,
+        on_row: Callable[[dict[str, Any]], None],
+        watch_from: int = 0,
+    ) -> None:
         self.metrics, self.warnings = folder / "metrics.jsonl", folder / "warnings.jsonl"
         self.every, self.on_row = every, on_row
         self.pending: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
-        self.since, self.waited, self.quiet_until = time.perf_counter(), 0.0, 0
+        self.since, self.waited, self.quiet_until = time.perf_counter(), 0.0, watch_from
         for path in (self.metrics, self.warnings):
             _keep_rows_before(path, first_step)
 

@@ -108,7 +108,13 @@ def pretrain(
         done = load_checkpoint(checkpoints[-1], state, meta=json.loads(json.dumps(meta)))
     out.mkdir(parents=True, exist_ok=True)
     record = _record(opened, config, fabric, trainer.total, command, out)
-    monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row or (lambda _row: None))
+    monitor = Monitor(
+        out,
+        every=log_every,
+        first_step=done,
+        on_row=on_row or (lambda _row: None),
+        watch_from=round(2 * config.optim.warmup_share * trainer.total),
+    )
     job = _Job(out, record, opened, trainer, state, meta, keep)
     job.write_record("running")
     per_epoch = max(1, trainer.pool.people // config.batch_size)

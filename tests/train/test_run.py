@@ -1,0 +1,189 @@
+"""Pretraining jobs: resume to the bit, signals, checkpoints, metrics, what is written for users."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_run import ATLAS, make_cohort, tiny_config
+
+from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.model.weights import hash_participant, load_encoder
+from semantoks.train.run import pretrain
+
+
+def weights(run):
+    """Tensors of the last checkpoint."""
+    return load_file(sorted((run / "checkpoints").glob("*.safetensors"))[-1])
+
+
+def rows(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def stop_at(step, number=signal.SIGTERM):
+    """Send this process a signal once the given step is written."""
+
+    def on_row(row):
+        if row["step"] == step:
+            os.kill(os.getpid(), number)
+
+    return on_row
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_stopped_at_step_seven_of_fifteen_and_resumed_is_bitwise_never_stopped(cohort, tmp_path, number):
+    config = tiny_config()
+    pretrain([cohort], out=tmp_path / "whole", config=config, log_every=1)
+    # the row of step 5 is written at the end of step 5, so the seventh step (6) sees the request and is the last
+    record = pretrain([cohort], out=tmp_path / "cut", config=config, log_every=1, on_row=stop_at(6, number))
+    assert record["status"] == "stopped"
+    assert [row["step"] for row in rows(tmp_path / "cut")] == list(range(7))
+    record = pretrain([cohort], out=tmp_path / "cut", config=config, log_every=4, resume=True)
+    assert record["status"] == "finished"
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    timing = ("samples_per_s", "data_wait")
+    strip = lambda run: [{k: v for k, v in row.items() if k not in timing} for row in rows(run)]  # noqa: E731
+    assert strip(tmp_path / "whole") == strip(tmp_path / "cut")
+    assert record["cost"]["samples"] == 15 * 4
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(cohort, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        pretrain([cohort], out=tmp_path / name, config=tiny_config(seed=seed, steps=3))
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_frames_on_disk_train_the_same_weights_as_frames_in_memory(cohort, tmp_path):
+    for place in ("disk", "memory"):
+        pretrain([cohort], out=tmp_path / place, config=tiny_config(steps=3), residence=place)
+    assert equal(weights(tmp_path / "disk"), weights(tmp_path / "memory"))
+
+
+def test_every_trained_parameter_moves_and_the_buffers_do_not(cohort, tmp_path):
+    config = tiny_config(views={"masks": {"probability": 1.0}})
+    pretrain([cohort], out=tmp_path / "a", config=dataclasses.replace(config, steps=1), checkpoint_every=1)
+    pretrain([cohort], out=tmp_path / "b", config=dataclasses.replace(config, steps=6))
+    start, end = weights(tmp_path / "a"), weights(tmp_path / "b")
+    for name in start:
+        if name.startswith("student."):
+            assert torch.equal(start[name], end[name]) == name.endswith(".norm"), name
+
+
+def test_a_metrics_row_says_everything_and_agrees_with_the_schedules(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=40, views={"policy": "across"}))
+    table = rows(tmp_path / "run")
+    assert [row["step"] for row in table] == list(range(40))
+    asked = {
+        "loss", "loss_cls", "agreement", "coding_rate", "coding_rate_max", "effective_rank", "feature_sd",
+        "teacher_student_cosine", "momentum", "lr", "weight_decay", "grad_norm", "samples_per_s", "data_wait",
+        "ttr_weight", "masked", "epoch",
+    }  # fmt: skip
+    assert all(asked <= row.keys() for row in table)
+    assert table[0]["lr"] == 0.0
+    assert table[0]["ttr_weight"] == 0.5
+    assert table[1]["loss_ttr"] is not None
+    assert "loss_ttr" not in table[2]
+    assert all(("loss_tok" in row) == bool(row["masked"]) for row in table)
+    for row in table:
+        total = row["loss_cls"] + 0.5 * row.get("loss_tok", 0.0) + row["ttr_weight"] * row.get("loss_ttr", 0.0)
+        assert row["loss"] == pytest.approx(total, rel=1e-5)
+        assert 0 < row["coding_rate"] <= row["coding_rate_max"]
+        assert 1 <= row["effective_rank"] <= 8
+        assert row["agreement_overlap_0"] == pytest.approx(row["agreement"], rel=1e-4)  # across: nothing is shared
+        assert row["agreement_overlap_3"] is None
+
+
+def test_accumulation_sees_the_same_people_and_steps_the_schedules_once(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=5, accumulate=2))
+    assert [row["lr"] for row in rows(tmp_path / "run")][-1] == pytest.approx(
+        [row["lr"] for row in rows_of(cohort, tmp_path / "one")][-1]
+    )
+
+
+def rows_of(cohort, out):
+    pretrain([cohort], out=out, config=tiny_config(steps=5))
+    return rows(out)
+
+
+def test_only_the_last_checkpoints_are_kept_and_a_cut_one_is_named(cohort, tmp_path):
+    run = tmp_path / "run"
+    pretrain([cohort], out=run, config=tiny_config(), checkpoint_every=4, keep=2)
+    names = [path.name for path in sorted((run / "checkpoints").iterdir())]
+    assert names == ["step-00000012.safetensors", "step-00000015.safetensors"]
+    last = run / "checkpoints" / names[-1]
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match="Delete it to resume from the one before"):
+        pretrain([cohort], out=run, config=tiny_config(), resume=True)
+
+
+def test_resuming_with_other_settings_names_the_difference(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2))
+    with pytest.raises(WeightsError, match="was written with config"):
+        pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2, seed=1), resume=True)
+
+
+def test_a_run_is_not_overwritten_by_accident(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1))
+    with pytest.raises(ConfigError, match="already holds a run"):
+        pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1))
+
+
+def test_fewer_people_than_a_batch_is_an_error_not_an_empty_training(cohort, tmp_path):
+    with pytest.raises(ConfigError, match="batch of 64 people cannot be drawn from 12"):
+        pretrain([cohort], out=tmp_path / "run", config=tiny_config(batch_size=64))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_saved_encoder_is_the_teacher_with_its_card(cohort, tmp_path):
+    record = pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=3))
+    encoder, card = load_encoder(tmp_path / "run" / "encoder")
+    teacher = {k.removeprefix("teacher.encoder."): v for k, v in weights(tmp_path / "run").items()}
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, teacher[name])
+    assert card.atlas.fingerprint == ATLAS.fingerprint
+    assert (card.tr, card.band) == (2.0, (0.01, 0.1))
+    assert len(card.participants) == 12
+    assert hash_participant(card.salt, "03") in card.participants
+    text = (tmp_path / "run" / "encoder" / "config.json").read_text()
+    assert '"03"' not in text
+    assert card.cost["samples"] == record["cost"]["samples"] == 12
+    assert card.cost["flops"] == pytest.approx(4.0 * 3 * encoder.flops(8))
+
+
+def test_several_cohorts_are_pooled_and_unlike_ones_refused(cohort, tmp_path):
+    other = make_cohort(tmp_path / "other", people=5, seed=1)
+    record = pretrain([cohort, other], out=tmp_path / "run", config=tiny_config(batch_size=17, steps=1))
+    assert [c["participants"] for c in record["cohorts"]] == [12, 5]
+    renamed = dataclasses.replace(ATLAS, networks=("x",) * 8)
+    (tmp_path / "third").mkdir()
+    from semantoks.signals.prepare import prepare
+
+    third = prepare(tmp_path / "other" / "raw", out=tmp_path / "third" / "cohort", atlas=renamed, tr=2.0)
+    with pytest.raises(DataError, match="one atlas"):
+        pretrain([cohort, third], out=tmp_path / "bad", config=tiny_config())
+
+
+def test_short_recordings_train_with_their_empty_patches_hidden(tmp_path):
+    short = make_cohort(tmp_path, people=6, frames=(25, 130), seed=2)
+    pretrain([short], out=tmp_path / "run", config=tiny_config(steps=6))
+    assert all(row["loss"] is not None for row in rows(tmp_path / "run"))
+
+
+def test_epochs_call_back_with_the_encoder_saved(cohort, tmp_path):
+    seen = []
+    pretrain(
+        [cohort],
+        out=tmp_path / "run",
+        config=tiny_config(steps=7),
+        on_epoch=lambda epoch, run: seen.append((epoch, (run / "encoder" / "config.json").exists())),
+    )
+    assert seen == [(0, True), (1, True)]
