@@ -76,19 +76,33 @@ def prepare(
         source = open_source(Path(source), atlas=known, tr=tr, participants=table)
     elif participants is not None or tr is not None:
         raise ConfigError("a Source of your own knows its tr and participants: give them to it, not to prepare.")
-    items = _work_list(source)
-    people = layout.table_text(_people(source, items))
-    jobs = plan_jobs(items, out=out, n_rois=known.n_rois, cleaning=cleaning)
-    claim(out, describe(source, items, atlas=known, tr=tr, cleaning=cleaning, people=people, shards=len(jobs)))
-    if not (out / layout.RECORDINGS).exists():
-        write_durably(out / layout.ATLAS, layout.table_text(known.to_frame()).encode())
-        write_durably(out / layout.PARTICIPANTS, people.encode())
-        run_jobs(source, jobs, n_jobs=n_jobs, progress=progress)
-        assemble(out, len(jobs))
+    _store(source, out, known, tr, cleaning, n_jobs, progress)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(_nothing_left(cohort))
     return cohort
+
+
+def _store(
+    source: Source,
+    out: Path,
+    atlas: Atlas,
+    tr: float | None,
+    cleaning: CleaningConfig,
+    n_jobs: int,
+    progress: Progress | None,
+) -> None:
+    """Claim ``out`` for exactly this cohort and write what is not there yet."""
+    items = _work_list(source)
+    people = layout.table_text(_people(source, items))
+    jobs = plan_jobs(items, out=out, n_rois=atlas.n_rois, cleaning=cleaning)
+    claim(out, describe(source, items, atlas=atlas, tr=tr, cleaning=cleaning, people=people, shards=len(jobs)))
+    if (out / layout.RECORDINGS).exists():
+        return
+    write_durably(out / layout.ATLAS, layout.table_text(atlas.to_frame()).encode())
+    write_durably(out / layout.PARTICIPANTS, people.encode())
+    run_jobs(source, jobs, n_jobs=n_jobs, progress=progress)
+    assemble(out, len(jobs))
 
 
 def _check_apart(source: Path, out: Path) -> None:

@@ -1,0 +1,36 @@
+# Each command sets up what it needs (a virtual environment in .venv), then runs.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.installed
+
+.PHONY: demo test check bench clean
+
+demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
+	$(BIN)/semantoks demo --out demo
+
+test: $(SETUP) ## all tests
+	$(BIN)/python -m pytest -n auto
+
+check: $(SETUP) ## style, types, layers, caps
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python .ci/caps.py
+
+bench: $(SETUP) ## speed and memory, a table each
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and the demo
+	rm -rf .venv demo
+
+$(SETUP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "semantoks needs Python 3.11 or newer; pass PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv is not installed. On Debian: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(SETUP)

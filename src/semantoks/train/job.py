@@ -1,0 +1,125 @@
+"""Where a running training is written down: run.json, checkpoints, the encoder for users, and what it all cost."""
+
+import json
+import platform
+import resource
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semantoks.config import to_plain
+from semantoks.model.weights import EncoderCard, hash_participant, save_encoder
+from semantoks.signals.cohort import Cohort
+from semantoks.train.checkpoint import TrainState, save_checkpoint, write_whole
+from semantoks.train.loop import PretrainConfig, Trainer
+
+RUN_SCHEMA = 1
+
+
+def start_record(
+    cohorts: Sequence[Cohort], config: PretrainConfig, fabric: Any, total: int, command: str, out: Path
+) -> dict[str, Any]:
+    """Assemble run.json; a resumed run carries on the cost that it had."""
+    before = json.loads((out / "run.json").read_text(encoding="utf-8")) if (out / "run.json").exists() else {}
+    return {
+        "schema": RUN_SCHEMA,
+        "version": version("semantoks"),
+        "command": command,
+        "status": "running",
+        "config": to_plain(config),
+        "cohorts": [
+            {
+                "path": str(cohort.path),
+                "recordings": len(cohort),
+                "participants": int(cohort.recordings["participant_id"].nunique()),
+                "atlas": cohort.atlas.name,
+                "fingerprint": cohort.atlas.fingerprint,
+            }
+            for cohort in cohorts
+        ],
+        "steps_total": total,
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else platform.processor() or "CPU",
+            "devices": fabric.world_size,
+            "threads": torch.get_num_threads(),
+            "precision": str(fabric._precision.precision),
+            "platform": platform.platform(),
+        },
+        "cost": before.get("cost", {"samples": 0, "flops": 0.0, "seconds": 0.0, "peak_memory_bytes": 0}),
+        "salt": before.get("salt", secrets.token_hex(8)),
+    }
+
+
+class Job:
+    """Where a running training is written down: run.json, checkpoints, encoder."""
+
+    def __init__(
+        self,
+        out: Path,
+        record: dict[str, Any],
+        cohorts: Sequence[Cohort],
+        trainer: Trainer,
+        state: TrainState,
+        meta: dict[str, Any],
+        keep: int,
+    ) -> None:
+        self.out, self.record, self.cohorts, self.trainer = out, record, cohorts, trainer
+        self.state, self.meta, self.keep = state, meta, keep
+        self.begin = time.perf_counter()
+        self.counted = int(record["cost"]["samples"]) // trainer.config.batch_size
+
+    def write_record(self, status: str) -> None:
+        """Write run.json whole."""
+        self.record["status"] = status
+        text = json.dumps(self.record, indent=1)
+        if self.trainer.fabric.is_global_zero:
+            write_whole(self.out / "run.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+    def save(self, step: int, status: str) -> None:
+        """Write checkpoint, encoder and run.json; on several devices the first one does."""
+        trainer, config = self.trainer, self.trainer.config
+        cost, now = self.record["cost"], time.perf_counter()
+        steps, self.counted = step - self.counted, step
+        views = 2 * config.batch_size
+        cost["samples"] += steps * config.batch_size
+        cost["flops"] += 4.0 * steps * trainer.teacher.encoder.flops(views)
+        cost["seconds"] += now - self.begin
+        cost["peak_memory_bytes"] = max(cost["peak_memory_bytes"], peak_memory(trainer.fabric.device))
+        self.begin = now
+        if trainer.fabric.is_global_zero:
+            save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
+            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card())
+        trainer.fabric.barrier()
+        self.write_record(status)
+
+    def _card(self) -> EncoderCard:
+        first, salt = self.cohorts[0], self.record["salt"]
+        band = first.description.get("Band")
+        people = {p for cohort in self.cohorts for p in cohort.recordings["participant_id"]}
+        return EncoderCard(
+            encoder=self.trainer.config.encoder,
+            atlas=first.atlas,
+            tr=first.tr,
+            band=None if band is None else (band[0], band[1]),
+            seed=self.trainer.config.seed,
+            salt=salt,
+            participants=tuple(sorted(hash_participant(salt, p) for p in people)),
+            versions={"semantoks": version("semantoks"), "torch": torch.__version__},
+            cost=dict(self.record["cost"]),
+        )
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most memory that this process has held, bytes: on the GPU it trains on, else resident."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
