@@ -64,5 +64,5 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(cohort, tmp_path, monkeyp
 def test_rows_after_the_checkpoint_and_a_cut_last_line_are_dropped(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text("".join(json.dumps({"step": s}) + "\n" for s in range(5)) + '{"step": 5, "lo')
-    Monitor(tmp_path, every=1, first_step=3, on_row=lambda _row: None)
+    Monitor(tmp_path, every=1, first_step=3)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [0, 1, 2]

@@ -103,7 +103,7 @@ class Monitor:
         *,
         every: int,
         first_step: int,
-        on_row: Callable[[dict[str, Any]], None],
+        on_row: Callable[[dict[str, Any]], None] | None = None,
         watch_from: int = 0,
     ) -> None:
         self.metrics, self.warnings = folder / "metrics.jsonl", folder / "warnings.jsonl"
@@ -133,7 +133,8 @@ class Monitor:
                 out.write(json.dumps(row) + "\n")
         for row in rows:
             self._watch(row)
-            self.on_row(row)
+            if self.on_row:
+                self.on_row(row)
         self.pending, self.since, self.waited = [], time.perf_counter(), 0.0
 
     def _read_back(self) -> list[dict[str, Any]]:
