@@ -13,6 +13,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.synth import SimulationConfig, simulate
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
+from semantoks.train.schedule import fitting_momentum
 
 TARGETS = ("sex", "age", "sequence", "site")
 
@@ -27,7 +28,9 @@ def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int 
         recordings = simulate(size, out=out / "recordings", progress=shown)
     with progress("2/5 prepare") as shown:
         cohort = prepare(recordings, out=out / "cohort", atlas="schaefer100", progress=shown)
-    config = dataclasses.replace(load_recipe("smoke"), steps=steps, batch_size=32, seed=seed)
+    smoke = load_recipe("smoke")
+    optim = dataclasses.replace(smoke.optim, teacher_momentum=fitting_momentum(steps))
+    config = dataclasses.replace(smoke, steps=steps, batch_size=32, seed=seed, optim=optim)
     with progress("3/5 pretrain") as shown:
         pretrain(
             [cohort],

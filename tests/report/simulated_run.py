@@ -19,7 +19,7 @@ LEVELS = {
 
 def metrics_table(steps: int, total: int) -> pd.DataFrame:
     rng = np.random.default_rng(11)
-    k = np.arange(1, steps + 1)
+    k = np.arange(steps)
     done, noise = k / total, rng.normal(size=(8, steps))
     ttr = np.where(done < 0.05, 0.25 * (1 + np.cos(np.pi * done / 0.05)), 0.0)
     masked = (rng.random(steps) < 0.5).astype(float)

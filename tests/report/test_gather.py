@@ -11,7 +11,7 @@ from semantoks.report.gather import read_run
 def test_a_run_folder_is_read_whole_without_notes(make_run: Callable[..., Path]) -> None:
     run = read_run(make_run(steps=80))
     assert run.notes == ()
-    assert run.metrics["step"].tolist() == list(range(1, 81))
+    assert run.metrics["step"].tolist() == list(range(80))
     assert run.about["cohorts"][0]["participants"] == 805
     assert run.warnings == (("42", "The effective rank fell below 5 of 128: the learning rate may be too high."),)
     assert len(run.scores) == 10 * 5 * (2 * 2 + 2 * 3)
@@ -23,7 +23,7 @@ def test_a_last_line_that_a_kill_cut_short_is_left_out_with_a_note(make_run: Cal
     text = (folder / "metrics.jsonl").read_text()
     (folder / "metrics.jsonl").write_text(text[:-40])
     run = read_run(folder)
-    assert run.metrics["step"].tolist() == list(range(1, 20))
+    assert run.metrics["step"].tolist() == list(range(19))
     assert run.notes == (
         "The last line of metrics.jsonl is cut short (the run ended while writing it); it is left out.",
     )
@@ -35,7 +35,7 @@ def test_a_bad_line_in_the_middle_is_counted_and_named(make_run: Callable[..., P
     lines[1] = lines[1][:30]
     (folder / "metrics.jsonl").write_text("\n".join(lines))
     run = read_run(folder)
-    assert run.metrics["step"].tolist() == [1, 3, 4, 5]
+    assert run.metrics["step"].tolist() == [0, 2, 3, 4]
     assert run.notes == ("1 lines of metrics.jsonl cannot be read (the first is line 2); left out.",)
 
 
@@ -44,8 +44,8 @@ def test_of_a_step_logged_twice_after_a_resume_the_later_row_counts(make_run: Ca
     with (folder / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"step": 4, "loss": -7.5}) + "\n")
     run = read_run(folder)
-    assert run.metrics["step"].tolist() == [1, 2, 3, 4, 5]
-    assert run.metrics.loc[3, "loss"] == -7.5
+    assert run.metrics["step"].tolist() == [0, 1, 2, 3, 4]
+    assert run.metrics.loc[4, "loss"] == -7.5
     assert "1 steps are logged twice" in run.notes[0]
 
 

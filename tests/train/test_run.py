@@ -187,3 +187,14 @@ def test_epochs_call_back_with_the_encoder_saved(cohort, tmp_path):
         on_epoch=lambda epoch, run: seen.append((epoch, (run / "encoder" / "config.json").exists())),
     )
     assert seen == [(0, True), (1, True)]
+
+
+def test_a_training_too_short_for_its_teacher_says_so(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config())
+    first = json.loads((tmp_path / "run" / "warnings.jsonl").read_text().splitlines()[0])
+    assert "keeps 92% of its random initial weights through these 15 steps" in first["message"]
+    pretrain([cohort], out=tmp_path / "moved", config=tiny_config(optim={"teacher_momentum": 0.5}))
+    text = (
+        (tmp_path / "moved" / "warnings.jsonl").read_text() if (tmp_path / "moved" / "warnings.jsonl").exists() else ""
+    )
+    assert "initial weights" not in text

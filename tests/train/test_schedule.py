@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from semantoks.train.schedule import learning_rate, teacher_momentum, ttr_weight, weight_decay
+from semantoks.train.schedule import (
+    fitting_momentum,
+    initial_share,
+    learning_rate,
+    teacher_momentum,
+    ttr_weight,
+    weight_decay,
+)
 
 
 def test_learning_rate_rises_linearly_from_zero_then_falls_by_half_a_cosine_to_zero():
@@ -34,3 +41,12 @@ def test_the_regulariser_fades_over_its_share_of_the_training_and_stays_off():
     assert all(w == 0 for w in weights[50:])
     assert ttr_weight(999, 1000, 0.5, 1.0) == 0.5
     assert ttr_weight(0, 1000, 0.5, 0.0) == 0.0
+
+
+def test_what_the_teacher_keeps_of_its_start_is_the_product_of_the_momenta():
+    assert initial_share(1, 0.99) == pytest.approx(0.99)
+    assert initial_share(300, 0.99) == pytest.approx(math.exp(-0.01 * 150), rel=0.02)
+    assert initial_share(7600, 0.99) < 1e-15
+    assert fitting_momentum(7600) == pytest.approx(0.99)
+    assert initial_share(300, fitting_momentum(300)) < 1e-15
+    assert fitting_momentum(20) == 0.0

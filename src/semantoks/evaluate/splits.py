@@ -1,6 +1,6 @@
 """Splits by person: nobody, and no copy of anybody's recording, is on both sides."""
 
-from typing import Any
+import math
 
 import numpy as np
 import pandas as pd
@@ -8,13 +8,13 @@ from jaxtyping import Int
 from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedKFold
 
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 
 Split = tuple[Int[ndarray, " train"], Int[ndarray, " test"]]
 _BINS = 5
-"""Quantile bins by which a continuous target is stratified."""
+"""Most bins of equal size by which a continuous target is stratified."""
 
 
 def groups_of(recordings: pd.DataFrame) -> pd.Series:
@@ -31,29 +31,51 @@ def groups_of(recordings: pd.DataFrame) -> pd.Series:
 
 
 def split_people(
-    labels: ndarray, groups: Int[ndarray, " row"], *, kind: str, folds: int, repeats: int, seed: int
+    labels: ndarray,
+    groups: Int[ndarray, " row"],
+    *,
+    kind: str,
+    folds: int,
+    repeats: int,
+    seed: int,
+    inner: int = 0,
 ) -> list[Split]:
     """Return ``repeats`` x ``folds`` stratified (train, test) index pairs; a group is never on both sides.
 
-    Classes are stratified as they are, values by quantile bins.
+    Classes are stratified as they are, values by bins of equal size. Every class is on both sides of every split, and
+    every training side can itself be split into ``inner`` folds.
 
     Raises
     ------
+    ConfigError
+        For fewer than two folds or no repeats.
     DataError
-        When a class has fewer groups than there are folds.
+        When a class (or, for a value, everybody) has too few groups for the folds.
     """
-    strata = labels if kind == "class" else pd.qcut(labels, _BINS, labels=False, duplicates="drop")
-    sizes = pd.DataFrame({"stratum": strata, "group": groups}).groupby("stratum")["group"].nunique()
-    if len(sizes) < 2 and kind == "class":
-        raise DataError(f"a target needs at least two classes, but everybody is {sizes.index[0]!r}.")
-    if (sizes < folds).any():
-        small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < folds].items())
-        raise DataError(f"every class needs at least {folds} people for {folds} folds; too few in: {small}.")
+    if folds < 2 or repeats < 1:
+        raise ConfigError(f"splits need at least 2 folds and 1 repeat, not {folds} and {repeats}.")
+    least = max(folds, math.ceil(inner * folds / (folds - 1)))
+    table = pd.DataFrame({"group": groups, "label": labels}).groupby("group")["label"]
+    if kind == "class":
+        strata = table.first()
+        sizes = strata.value_counts().reindex(pd.unique(labels), fill_value=0)
+        if len(sizes) < 2:
+            raise DataError(f"a target needs at least two classes, but everybody is {sizes.index[0]!r}.")
+        if (sizes < least).any():
+            small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < least].items())
+            raise DataError(
+                f"every class needs at least {least} people for {folds} folds; too few in: {small}. Leave these "
+                "people out, join their classes, or use fewer folds."
+            )
+    else:
+        ranks = table.mean().rank(method="first") - 1
+        if len(ranks) < least:
+            raise DataError(f"{folds} folds need at least {least} people with a value, but there are {len(ranks)}.")
+        strata = ranks * min(_BINS, len(ranks) // folds) // len(ranks)
     splits: list[Split] = []
     for repeat in range(repeats):
-        folder: Any = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
-        splits += list(folder.split(np.zeros(len(labels)), strata, groups))
-    for train, test in splits:
-        if set(groups[train]) & set(groups[test]):
-            raise AssertionError("a group is on both sides of a split")
+        folder = StratifiedKFold(folds, shuffle=True, random_state=seed + repeat)
+        for _, test in folder.split(np.zeros(len(strata)), strata):
+            held = np.isin(groups, strata.index[test])
+            splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
     return splits

@@ -103,7 +103,7 @@ def _facts(run: RunFolder) -> list[tuple[str, str]]:
     size = [f"{word} {encoder[word]}" for word in ("depth", "width") if word in encoder]
     if run.stored_values is not None:
         size.append(f"{short(float(run.stored_values))} stored values")
-    last = f"{run.metrics['step'].iloc[-1]:,.0f}" if len(run.metrics) else "no"
+    last = f"{run.metrics['step'].iloc[-1] + 1:,.0f}" if len(run.metrics) else "no"
     planned = run.about.get("steps_total")
     facts = [
         ("Status", str(run.about.get("status", "not known"))),

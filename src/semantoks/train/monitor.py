@@ -164,8 +164,12 @@ class Monitor:
         message = find_collapse(row) if row["step"] >= self.quiet_until else None
         if message:
             self.quiet_until = row["step"] + 100
-            with self.warnings.open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"step": row["step"], "message": message}) + "\n")
+            self.warn(row["step"], message)
+
+    def warn(self, step: int, message: str) -> None:
+        """Add a sentence to warnings.jsonl."""
+        with self.warnings.open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"step": step, "message": message}) + "\n")
 
 
 def _keep_rows_before(path: Path, first_step: int) -> None:

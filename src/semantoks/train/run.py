@@ -19,6 +19,7 @@ from semantoks.train.job import Job, start_record
 from semantoks.train.loop import PretrainConfig, Trainer
 from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
+from semantoks.train.schedule import fitting_momentum, initial_share
 from semantoks.train.stop import StopRequest
 from semantoks.views.pool import Residence, open_pool
 
@@ -77,7 +78,7 @@ def pretrain(
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
     on_row, on_epoch
-        Called with each step's metrics as they are written; with each epoch just ended and the run folder.
+        Called with a step's metrics as they are written; with an epoch just ended and the run folder.
 
     Raises
     ------
@@ -102,8 +103,22 @@ def pretrain(
     quiet = round(2 * config.optim.warmup_share * trainer.total)
     monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row, watch_from=quiet)
     job.write_record("running")
+    if done == 0:
+        _check_teacher(trainer, monitor)
     _train(job, monitor, done, checkpoint_every, on_epoch)
     return job.record
+
+
+def _check_teacher(trainer: Trainer, monitor: Monitor) -> None:
+    """Warn when the training is too short for the teacher to leave its random start (docs/results.md)."""
+    kept = initial_share(trainer.total, trainer.config.optim.teacher_momentum)
+    if kept > 0.05:
+        monitor.warn(
+            0,
+            f"the teacher, which is the encoder that you will get, keeps {kept:.0%} of its random initial weights "
+            f"through these {trainer.total} steps: train longer, or pass --optim.teacher-momentum "
+            f"{fitting_momentum(trainer.total):.2f}.",
+        )
 
 
 def _train(
