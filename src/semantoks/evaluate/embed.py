@@ -21,6 +21,19 @@ from semantoks.views.pool import missing_networks
 
 Readout = Literal["cls_avg", "cls", "avg", "network"]
 Progress = Callable[[int, int], None]
+BATCH = 64
+"""Crops that go through the encoder at once."""
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called ``name``: cpu, cuda, cuda:1, mps; ConfigError when this machine has none such."""
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"cannot compute on --device {name}: {reason} Use cpu, or a GPU of this machine.") from error
+    return device
 
 
 def open_encoder(path: str | Path) -> tuple[Encoder, EncoderCard]:
@@ -54,7 +67,7 @@ def embed_crops(
     readout: Readout,
     crops: int,
     device: torch.device,
-    batch: int = 64,
+    batch: int = BATCH,
     progress: Progress | None = None,
 ) -> tuple[Float[ndarray, "recording crop feature"], Float[ndarray, " recording"]]:
     """Return the features of every recording's crops, and the share of each recording's tokens that had no data.
@@ -108,6 +121,8 @@ def embed(
 
     Raises
     ------
+    ConfigError
+        For fewer than one crop, or a device that is not there.
     WeightsError
         When there is no encoder, or its atlas is not the cohort's.
     """
@@ -115,7 +130,7 @@ def embed(
     encoder, card = open_encoder(model)
     check_atlas(card, cohort.atlas)
     features, hidden = embed_crops(
-        encoder, cohort, readout=readout, crops=crops, device=torch.device(device), progress=progress
+        encoder, cohort, readout=readout, crops=crops, device=find_device(device), progress=progress
     )
     ids = cohort.recordings[["participant_id", "session_id", "run"]].assign(hidden_share=hidden)
     if keep_crops:

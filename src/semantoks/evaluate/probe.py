@@ -164,32 +164,42 @@ def probe(
                 if progress:
                     progress(done, total)
     scores = pd.DataFrame(rows)
-    _write(Path(out), scores, aims, notes, command, {"readout": readout, "crops": crops, "seed": seed})
-    return scores
-
-
-def _seen(card: EncoderCard, people: pd.Index) -> list[str]:
-    known = set(card.participants)
-    seen = sum(hash_participant(card.salt, person) in known for person in people)
-    return [f"{seen} of {len(people)} people were seen, without labels, in pretraining."] if seen else []
-
-
-def _write(
-    out: Path, scores: pd.DataFrame, aims: dict[str, Target], notes: list[str], command: str, settings: dict[str, Any]
-) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    scores.to_csv(out / "scores.csv", index=False)
-    plain = {
+    settings = {"readout": readout, "crops": crops, "folds": folds, "repeats": repeats, "seed": seed}
+    notes = list(_notes(card, groups, "motion" in features))
+    about = {
         "command": command,
         "targets": {
-            name: {
-                "kind": aim.kind,
-                "n": len(aim.values),
-                "classes": None if aim.classes is None else list(aim.classes),
-            }
-            for name, aim in aims.items()
+            name: {"kind": aims[name].kind, "n": len(values), "classes": aims[name].classes}
+            for name, (values, _) in plans.items()
         },
+        "methods": {name: METHODS[name] for name in features},
         "settings": settings,
         "notes": notes,
     }
-    (out / "probe.json").write_text(json.dumps(plain, indent=1, default=str), encoding="utf-8")
+    scores.to_csv(out / "scores.csv", index=False)
+    (out / "probe.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    return scores
+
+
+def _plan(aim: Target, groups: pd.Series, *, folds: int, repeats: int, seed: int) -> tuple[pd.Series, list[Split]]:
+    """Return a target's values by person, in the order of ``groups``, and the splits that all methods share."""
+    values = aim.values.reindex(groups.index).dropna()
+    if values.empty:
+        raise DataError(f"nobody in the cohort has a value of {aim.name!r}.")
+    labels, group = values.to_numpy(), groups[values.index].to_numpy()
+    try:
+        splits = split_people(labels, group, kind=aim.kind, folds=folds, repeats=repeats, seed=seed, inner=INNER_FOLDS)
+    except DataError as error:
+        raise DataError(f"target {aim.name!r}: {error}") from error
+    return values, splits
+
+
+def _notes(card: EncoderCard, groups: pd.Series, has_motion: bool) -> Iterator[str]:
+    """Say what a reader of the scores has to know."""
+    known = set(card.participants)
+    seen = sum(hash_participant(card.salt, person) in known for person in groups.index)
+    yield f"{seen} of {len(groups)} people were seen, without labels, in pretraining."
+    if copies := len(groups) - groups.nunique():
+        yield f"{copies} people have a recording that is byte for byte another's: they stay on its side of every split."
+    if not has_motion:
+        yield "No motion row: the cohort has no mean framewise displacement (column mean_fd)."

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
 from torch import Tensor, nn
 
 from semantoks.errors import ConfigError, DataError
@@ -90,7 +91,7 @@ class Encoder(nn.Module):
 
     time: Tensor
 
-    def __init__(self, config: EncoderConfig, network_index: Sequence[int]) -> None:
+    def __init__(self, config: EncoderConfig, network_index: Sequence[int] | Int[ndarray, " roi"]) -> None:
         super().__init__()
         self.config = config
         index = [int(n) for n in network_index]

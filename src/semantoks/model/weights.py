@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.signals.durable import write_durably
 
 SCHEMA = 1
 
@@ -48,10 +48,8 @@ def hash_participant(salt: str, participant: str) -> str:
 def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:
     """Write ``model.safetensors`` and ``config.json`` into ``folder``, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights, text = folder / "model.safetensors", folder / "config.json"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    save_file(tensors, weights.with_suffix(".tmp"), metadata={"format": "pt"})
-    os.replace(weights.with_suffix(".tmp"), weights)
+    write_durably(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     atlas = card.atlas
     plain: dict[str, Any] = {
         "schema": SCHEMA,
@@ -66,8 +64,7 @@ def save_encoder(folder: Path, encoder: Encoder, card: EncoderCard) -> Path:
         },
         **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas")},
     }
-    text.with_suffix(".tmp").write_text(json.dumps(plain, indent=1), encoding="utf-8")
-    os.replace(text.with_suffix(".tmp"), text)
+    write_durably(folder / "config.json", json.dumps(plain, indent=1).encode())
     return folder
 
 

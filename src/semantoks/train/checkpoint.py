@@ -1,17 +1,17 @@
 """Checkpoints from which a training goes on bit for bit: safetensors, each written whole or not at all."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from semantoks.errors import WeightsError
+from semantoks.signals.durable import clear_temporary, write_durably
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,6 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
 
-def write_whole(path: Path, write: Any) -> None:
-    """Call ``write(temporary path)``, flush the file to the disk and rename it to ``path``."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write(temporary)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(temporary, path)
-
-
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in ``folder``, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
@@ -48,9 +39,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[str, Any], keep: int) -> Path:
     """Save the state before ``step`` (= steps done) and delete all but the last ``keep`` checkpoints."""
     folder.mkdir(parents=True, exist_ok=True)
+    clear_temporary(folder)
     path = folder / f"step-{step:08d}.safetensors"
     text = {"step": str(step), "meta": json.dumps(meta, sort_keys=True)}
-    write_whole(path, lambda temporary: save_file(_tensors(state), temporary, metadata=text))
+    write_durably(path, save(_tensors(state), metadata=text))
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink()
     return path

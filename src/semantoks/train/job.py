@@ -16,7 +16,8 @@ import torch
 from semantoks.config import to_plain
 from semantoks.model.weights import EncoderCard, hash_participant, save_encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.train.checkpoint import TrainState, save_checkpoint, write_whole
+from semantoks.signals.durable import write_durably
+from semantoks.train.checkpoint import TrainState, save_checkpoint
 from semantoks.train.loop import PretrainConfig, Trainer
 
 RUN_SCHEMA = 1
@@ -81,7 +82,7 @@ class Job:
         self.record["status"] = status
         text = json.dumps(self.record, indent=1)
         if self.trainer.fabric.is_global_zero:
-            write_whole(self.out / "run.json", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+            write_durably(self.out / "run.json", text.encode())
 
     def save(self, step: int, status: str) -> None:
         """Write checkpoint, encoder and run.json; on several devices the first one does."""

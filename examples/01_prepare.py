@@ -1,0 +1,27 @@
+"""From recordings to a cohort: simulated recordings here, a folder of your own arrays in earnest."""
+
+# %% Recordings: a folder of arrays and a participants table
+from pathlib import Path
+
+import semantoks
+
+recordings = semantoks.simulate(
+    semantoks.SimulationConfig(participants=24, sessions=2, atlas="schaefer100", minutes=4.0), out=Path("recordings")
+)
+
+# %% Clean them: band-pass at their own TR, then interpolate to 2 s, then z-score
+cohort = semantoks.prepare(recordings, out="cohort", atlas="schaefer100")
+print(
+    len(cohort),
+    "recordings of",
+    cohort.recordings["participant_id"].nunique(),
+    "people;",
+    len(cohort.excluded),
+    "excluded",
+)
+
+# %% What a cohort holds: plain arrays, time x ROI
+series = cohort.series(0)
+print(
+    series.shape, series.dtype, "TR", cohort.tr, "s;", cohort.atlas.n_networks, "networks:", cohort.atlas.network_names
+)
