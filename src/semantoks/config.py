@@ -22,7 +22,7 @@ def to_plain(config: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_plain(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configuration") -> T:
@@ -67,7 +67,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         return _typed(next(a for a in args if a is not type(None)), value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple) or (Ellipsis not in args and len(value) != len(args)):
-            raise ConfigError(f"{where} has to be a list of {len(args)} values, not {value!r}.")
+            count = "" if Ellipsis in args else f"{len(args)} "
+            raise ConfigError(f"{where} has to be a list of {count}values, not {value!r}.")
         kinds = args if Ellipsis not in args else (args[0],) * len(value)
         return tuple(_typed(kind, item, where) for kind, item in zip(kinds, value, strict=True))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -78,10 +79,12 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file into plain data; ConfigError names the file and the line where it cannot be read."""
+    """Read a TOML file into plain data; ConfigError names the file, and the line where it is no TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from semantoks.errors import ConfigError
 from semantoks.evaluate.embed import embed
 from semantoks.evaluate.probe import probe
 from semantoks.report.page import write_report
@@ -16,6 +17,8 @@ from semantoks.train.run import pretrain
 from semantoks.train.schedule import fitting_momentum
 
 TARGETS = ("sex", "age", "sequence", "site")
+FEWEST = 40
+"""People without whom a class can be too small for the probe's splits."""
 
 
 def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int = 0) -> pd.DataFrame:
@@ -23,6 +26,10 @@ def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int 
 
     A small encoder and few people: it shows the road, not what the method can do.
     """
+    if participants < FEWEST or steps < 1:
+        raise ConfigError(
+            f"the demo needs at least {FEWEST} simulated people and 1 step, not {participants} and {steps}."
+        )
     size = SimulationConfig(participants=participants, sessions=2, atlas="schaefer100", minutes=6.0, seed=seed)
     with progress("1/5 simulate") as shown:
         recordings = simulate(size, out=out / "recordings", progress=shown)

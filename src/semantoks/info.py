@@ -11,7 +11,10 @@ def describe_path(path: Path) -> list[str]:
     if (path / "dataset_description.json").exists():
         return _cohort(path)
     if (path / "run.json").exists():
-        return _run(path)
+        try:
+            return _run(path)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path / 'run.json'} is not what a training writes: {error!r}.") from error
     if (path / "config.json").exists():
         return _encoder(path)
     raise DataError(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -204,3 +205,21 @@ def test_rows_of_one_file_keep_their_order(tmp_path):
 def test_settings_that_cannot_be_followed_are_refused(tmp_path, settings):
     with pytest.raises(ConfigError):
         prepare(scripted(2), out=tmp_path / "out", atlas=TOY, **settings)
+
+
+def test_names_with_control_characters_or_not_in_utf8_are_escaped_and_nothing_is_lost(tmp_path):
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    for number, name in enumerate([b"sub-a\rb.npy", b"sub-a\tb.npy", b"sub-\xff.npy", b"sub-\xfe.npy", b"sub-n\nl.npy"]):
+        with open(os.fsencode(folder) + b"/" + name, "wb") as file:
+            np.save(file, noise(number, 5 if b"\xfe" in name else 60))
+    cohort = prepare(folder, out=tmp_path / "out", atlas=TOY, tr=2.0)
+    people = ["a\tb", "a\\rb", "n\nl", "\\udcff"]
+    assert sorted(cohort.recordings["participant_id"]) == sorted(people)
+    assert sorted(cohort.participants["participant_id"]) == sorted([*people, "\\udcfe"])
+    assert cohort.excluded["recording_id"].tolist() == ["sub-\\udcfe.npy"]
+    assert cohort.verify() == []
+    times = {file: file.stat().st_mtime_ns for file in (cohort.path / "shards").iterdir()}
+    (cohort.path / "recordings.tsv").unlink()
+    assert len(prepare(folder, out=tmp_path / "out", atlas=TOY, tr=2.0)) == 4
+    assert {file: file.stat().st_mtime_ns for file in (cohort.path / "shards").iterdir()} == times

@@ -198,3 +198,32 @@ def test_a_training_too_short_for_its_teacher_says_so(cohort, tmp_path):
         (tmp_path / "moved" / "warnings.jsonl").read_text() if (tmp_path / "moved" / "warnings.jsonl").exists() else ""
     )
     assert "initial weights" not in text
+
+
+def test_a_finished_run_stays_finished_when_it_is_resumed(cohort, tmp_path):
+    for resume in (False, True):
+        record = pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2), resume=resume)
+        assert record["status"] == "finished"
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+
+
+def test_resuming_on_other_recordings_is_refused(cohort, tmp_path):
+    other = make_cohort(tmp_path / "other", people=12, seed=5)
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2))
+    with pytest.raises(WeightsError, match="was written with recordings"):
+        pretrain([other], out=tmp_path / "run", config=tiny_config(steps=2), resume=True)
+
+
+def test_a_cohort_given_twice_and_options_out_of_range_are_refused(cohort, tmp_path):
+    with pytest.raises(DataError, match="more than once"):
+        pretrain([cohort, cohort], out=tmp_path / "run", config=tiny_config())
+    for bad in ({"keep": 0}, {"checkpoint_every": 0}, {"log_every": 0}, {"devices": -1}):
+        with pytest.raises(ConfigError, match="at least 1"):
+            pretrain([cohort], out=tmp_path / "run", config=tiny_config(), **bad)
+
+
+def test_a_damaged_run_json_is_a_sentence(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2))
+    (tmp_path / "run" / "run.json").write_text('{"cost": [')
+    with pytest.raises(ConfigError, match="is damaged"):
+        pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2), resume=True)

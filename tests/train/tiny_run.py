@@ -10,12 +10,12 @@ from semantoks.train.loop import PretrainConfig
 ATLAS = Atlas(name="tiny", labels=tuple("abcdefgh"), networks=("x", "y", "x", "z", "y", "z", "x", "z"))
 
 
-def make_cohort(folder, people=12, frames=(130, 160), seed=0):
-    """Prepare ``people`` x two sessions of smooth random series."""
+def make_cohort(folder, people=12, frames=(130, 160), seed=0, sessions=2):
+    """Prepare ``people`` x ``sessions`` smooth random series."""
     rng = np.random.default_rng(seed)
     (folder / "raw").mkdir(parents=True)
     for person in range(people):
-        for session in range(2):
+        for session in range(sessions):
             series = rng.normal(size=(int(rng.integers(*frames)), 8)).cumsum(axis=0)
             np.save(folder / "raw" / f"sub-{person:02d}_ses-{session}_timeseries.npy", series.astype(np.float32))
     return prepare(folder / "raw", out=folder / "cohort", atlas=ATLAS, tr=2.0)

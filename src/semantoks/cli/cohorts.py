@@ -2,15 +2,16 @@
 
 import shlex
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL
+from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
 
 
 def prepare(
-    source: Positional[Path],
+    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
     out: Path,
     atlas: str,
     tr: float | None = None,
@@ -31,15 +32,12 @@ def prepare(
     Args:
         source: Folder of arrays (.tsv .csv .npy .npz .1D .txt .mat), or an HDF5 file of recordings.
         out: Folder of the cohort, new or from the same command before.
-        atlas: What the columns are: a name such as schaefer400, cc200, schaefer400+tian-s3+buckner7, or a FILE.tsv with
-            the columns label and network.
-        tr: Repetition time of all recordings, seconds (0.3 to 6); not needed where the participants table has a column
-            tr. Never guessed.
+        atlas: A name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or a FILE.tsv with label and network.
+        tr: Repetition time of the recordings, seconds (0.3 to 6), unless the participants table has a column tr.
         band: Low and high cut of the band-pass, Hz; None for no band-pass.
         already_filtered: The recordings are band-passed already: do not filter again.
-        target_tr: Repetition time of the cohort, seconds.
-        participants: Table (.tsv or .csv) with participant_id and phenotypes; default: participants.tsv in or beside
-            the source.
+        target_tr: Repetition time of the cohort, seconds (0.3 to 6).
+        participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv beside the source.
         n_jobs: Processes, -1 for one a core.
     """
     from semantoks.signals.clean import CleaningConfig
@@ -79,24 +77,26 @@ def simulate(
 
     Args:
         out: The folder: one .npy a recording and participants.tsv.
-        participants: People.
-        sessions: Recordings of each.
-        atlas: Name of an atlas or a FILE.tsv.
-        minutes: Length of a recording.
-        seed: Seed of everything.
+        participants: People, at least 1.
+        sessions: Recordings of each, at least 1.
+        atlas: A name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or a FILE.tsv with label and network.
+        minutes: Length of a recording, minutes.
+        seed: Seed of everything, at least 0.
         n_jobs: Processes, -1 for one a core.
     """
     from semantoks.signals.synth import SimulationConfig
     from semantoks.signals.synth import simulate as run
 
+    if n_jobs == 0 or not minutes > 0:
+        raise ConfigError(f"--n-jobs has to be other than 0, and --minutes above 0, not {n_jobs} and {minutes}.")
     config = SimulationConfig(participants=participants, sessions=sessions, atlas=atlas, minutes=minutes, seed=seed)
     with progress("simulate") as shown:
         folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
-    print(f"Next: semantoks prepare {folder} --atlas {atlas} --out cohort/")
+    print(f"Next: semantoks prepare {shlex.quote(str(folder))} --atlas {shlex.quote(atlas)} --out cohort/")
     return EXIT_OK
 
 
-def info(path: Positional[Path], verify: bool = False) -> int:
+def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = False) -> int:
     """Say what a cohort, run or encoder is, in ten lines.
 
     Example: semantoks info cohort/ --verify

@@ -1,6 +1,7 @@
 """The entry point: finds the command, runs it, and turns every error that a user can cause into one sentence."""
 
 import difflib
+import shlex
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -10,7 +11,8 @@ import tyro
 from semantoks.cli.cohorts import info, prepare, simulate
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.training import pretrain
-from semantoks.errors import EXIT_INPUT, EXIT_OK, ConfigError, SemantoksError
+from semantoks.cli.typed import TYPED
+from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     f.__name__: f for f in (prepare, pretrain, embed, probe, report, info, simulate, demo)
@@ -33,6 +35,7 @@ def run(argv: list[str]) -> int:
     if argv[0] == "--version":
         print(f"semantoks {version('semantoks')}")
         return EXIT_OK
+    TYPED.set(shlex.join(["semantoks", *argv]))
     try:
         if argv[0] not in COMMANDS:
             near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
@@ -46,6 +49,12 @@ def run(argv: list[str]) -> int:
     except FloatingPointError as error:
         print(f"semantoks: {error}", file=sys.stderr)
         return EXIT_INPUT
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        print(f"semantoks: cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)
+        return EXIT_INPUT
+    except SystemExit as end:  # tyro has printed help, or what is wrong with the options
+        return end.code if isinstance(end.code, int) else EXIT_USAGE
     except KeyboardInterrupt:
         print("semantoks: stopped.", file=sys.stderr)
         return 130

@@ -1,18 +1,22 @@
 """Commands about trained encoders: embed, probe, report, demo."""
 
+import shlex
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from semantoks.cli.training import command_line
-from semantoks.errors import EXIT_OK
+from semantoks.cli.typed import TYPED
+from semantoks.errors import EXIT_OK, ConfigError
 from semantoks.screen import progress, score_table
+
+Model = Positional[Annotated[Path, arg(metavar="RUN")]]
+Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 
 
 def embed(
-    model: Positional[Path],
-    cohort: Positional[Path],
+    model: Model,
+    cohort: Recordings,
     out: Path,
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
@@ -26,26 +30,28 @@ def embed(
     Args:
         model: A run folder, or an encoder folder.
         cohort: A cohort prepared with the encoder's atlas.
-        out: The parquet file; one row a participant and recording.
+        out: The table, a FILE.parquet; one row a participant and recording.
         readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
-        crops: Evenly spaced windows a recording.
+        crops: Evenly spaced windows a recording, at least 1.
         keep_crops: A row a crop instead of their mean.
-        device: cpu, cuda, cuda:1, mps.
+        device: Where to compute: cpu, cuda, cuda:1, mps.
     """
     from semantoks.evaluate.embed import embed as run
 
+    if out.suffix != ".parquet" or out.is_dir():
+        raise ConfigError(f"--out has to be a file that ends in .parquet, not {out}.")
+    out.parent.mkdir(parents=True, exist_ok=True)
     with progress("embed") as shown:
         table = run(model, cohort, readout=readout, crops=crops, keep_crops=keep_crops, device=device, progress=shown)
-    out.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(out)
     print(f"{len(table)} rows x {sum(str(c).startswith(readout) for c in table)} features in {out}")
     return EXIT_OK
 
 
 def probe(
-    model: Positional[Path],
-    cohort: Positional[Path],
-    target: tuple[str, ...],
+    model: Model,
+    cohort: Recordings,
+    target: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")],
     out: Path,
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
@@ -64,14 +70,14 @@ def probe(
     Args:
         model: A run folder, or an encoder folder.
         cohort: A cohort prepared with the encoder's atlas.
-        target: Columns of the cohort's participants.tsv.
+        target: Columns of the cohort's participants.tsv, one or several.
         out: Folder for scores.csv and probe.json.
         readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
-        crops: Evenly spaced windows a recording.
-        folds: Parts that the people are split into; each is the test side once.
-        repeats: Times that this is done, with other splits.
-        seed: Seed of the splits.
-        device: Where to embed: cpu, cuda, mps.
+        crops: Evenly spaced windows a recording, at least 1.
+        folds: Parts that the people are split into, at least 2; each is the test side once.
+        repeats: Times that this is done, with other splits, at least 1.
+        seed: Seed of the splits, at least 0.
+        device: Where to embed: cpu, cuda, cuda:1, mps.
     """
     from semantoks.evaluate.probe import probe as run
     from semantoks.evaluate.scores import MAIN
@@ -88,15 +94,15 @@ def probe(
             repeats=repeats,
             seed=seed,
             device=device,
-            command=command_line(),
+            command=TYPED.get(),
             progress=shown,
         )
     print(score_table(scores, MAIN))
-    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {model}")
+    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(model))}")
     return EXIT_OK
 
 
-def report(run: Positional[Path], out: Path | None = None) -> int:
+def report(run: Model, out: Path | None = None) -> int:
     """Write a run's report, one HTML page that opens offline.
 
     Example: semantoks report runs/a
@@ -118,9 +124,9 @@ def demo(out: Path = Path("demo"), participants: int = 100, steps: int = 150, se
 
     Args:
         out: Folder for everything that it writes.
-        participants: Simulated people, two recordings each.
-        steps: Steps of the pretraining.
-        seed: Seed of everything.
+        participants: Simulated people, at least 40, two recordings of 6 minutes each.
+        steps: Steps of the pretraining, at least 1.
+        seed: Seed of everything, at least 0.
     """
     from semantoks.demo import run_demo
     from semantoks.evaluate.scores import MAIN

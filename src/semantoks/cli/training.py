@@ -1,16 +1,17 @@
 """The command pretrain: a recipe, whatever of it the command line changes, and cohorts."""
 
 import dataclasses
+import inspect
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import Positional, arg
 
-from semantoks.errors import EXIT_OK
+from semantoks.cli.typed import TYPED
+from semantoks.errors import EXIT_OK, ConfigError
 from semantoks.screen import progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Pretrain:
-    cohorts: Positional[tuple[Path, ...]]
+    cohorts: Positional[Annotated[tuple[Path, ...], arg(metavar="COHORT [COHORT ...]")]]
     """Prepared cohorts of one atlas; people of different cohorts count as different people."""
     out: Path
     """The run folder: metrics, checkpoints, encoder."""
@@ -42,11 +43,18 @@ class _Pretrain:
     log_every: int = 10
     """Steps between two writes of metrics.jsonl (it has one row a step)."""
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.devices, self.checkpoint_every, self.keep, self.log_every) < 1:
+            raise ConfigError("devices, checkpoint-every, keep and log-every have to be at least 1.")
+
 
 def pretrain(argv: list[str]) -> int:
     """Pretrain an encoder on cohorts.
 
     Example: semantoks pretrain cohort/ --recipe small --out runs/a --encoder.depth 4 --views.policy across
+
+    The recipe sets the defaults below, and what the command line gives goes before it.
     """
     from semantoks.info import describe_path
     from semantoks.train.loop import PretrainConfig
@@ -56,25 +64,24 @@ def pretrain(argv: list[str]) -> int:
     config = load_recipe(_recipe_of(argv))
     kinds: Any = dataclasses.make_dataclass(
         "Pretrain",
-        [("config", Annotated[PretrainConfig, OmitArgPrefixes, arg(name="")], dataclasses.field(default=config))],
+        [("config", Annotated[PretrainConfig, arg(name="")], dataclasses.field(default=config))],
         bases=(_Pretrain,),
         frozen=True,
         kw_only=True,
     )
-    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=pretrain.__doc__)
+    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=inspect.getdoc(pretrain))
     settings: PretrainConfig = given.config
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
     with progress("pretrain") as shown:
-        record = run(
-            cohorts, config=settings, command=command_line(), on_row=_row_to(shown, settings, cohorts), **options
-        )
+        record = run(cohorts, config=settings, command=TYPED.get(), on_row=_row_to(shown, settings, cohorts), **options)
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
-        print(f"\nStopped and saved. Go on with: {command_line()}{'' if options['resume'] else ' --resume'}")
+        print(f"\nStopped and saved. Go on with: {TYPED.get()}{'' if options['resume'] else ' --resume'}")
     else:
-        print(f"\nNext: semantoks probe {out} {cohorts[0]} --target sex age --out {out / 'probe'}")
+        run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
+        print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
     return EXIT_OK
 
 
@@ -94,8 +101,3 @@ def _row_to(shown: Callable[[int, int], None], config: "PretrainConfig", cohorts
     people = sum(Cohort(path).recordings["participant_id"].nunique() for path in cohorts)
     total = config.total_steps(people)
     return lambda row: shown(row["step"] + 1, total)
-
-
-def command_line() -> str:
-    """Return the command as it was typed."""
-    return shlex.join(["semantoks", *sys.argv[1:]])

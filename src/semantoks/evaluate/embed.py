@@ -31,8 +31,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"cannot compute on --device {name}: {reason} Use cpu, or a GPU of this machine.") from error
+        raise ConfigError(f"--device {name!r} is not there: use cpu, or a GPU that torch finds here.") from error
     return device
 
 

@@ -21,7 +21,9 @@ _RANK = 1e-10
 _FEW_ROWS = 2000
 
 
-def standardise(train: Features, test: Features) -> tuple[Features, Features]:
+def standardise(
+    train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"]
+) -> tuple[Float[ndarray, "train feature"], Float[ndarray, "test feature"]]:
     """Fill and scale the columns of both sides by what the training side says; float64.
 
     A missing cell becomes its column's median (0 where a column has no value at all), every column gets mean 0 and
@@ -40,7 +42,9 @@ def standardise(train: Features, test: Features) -> tuple[Features, Features]:
     return (train - mean) / scale, (test - mean) / scale
 
 
-def row_space(train: Features, test: Features) -> tuple[Features, Features]:
+def row_space(
+    train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"]
+) -> tuple[Float[ndarray, "train rotated"], Float[ndarray, "test rotated"]]:
     """Rotate features into the span of the training rows, without loss: for an L2 penalty the fit is the same.
 
     The weights of an L2-penalised linear model lie in the span of its rows (representer theorem) and their length does
@@ -88,5 +92,5 @@ def fit_values(rows: Features, labels: Float[ndarray, " row"], inner: Sequence[S
 
 
 def _few_threads(rows: Features) -> threadpool_limits:
-    """Keep small matrices on one thread: more of them only wait for each other, up to 70 times as long on busy cores."""
+    """Keep small matrices on one thread: more only wait for each other, up to 70 times as long on busy cores."""
     return threadpool_limits(1 if len(rows) < _FEW_ROWS else None)

@@ -1,112 +1,102 @@
 """Linear probes: an encoder's features beside functional connectivity, motion and random weights, same splits."""
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegressionCV, RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.baselines import by_person, functional_connectivity, motion, random_encoder
-from semantoks.evaluate.embed import Readout, embed_crops, open_encoder
+from semantoks.evaluate.embed import BATCH, Readout, embed_crops, find_device, open_encoder
+from semantoks.evaluate.linear import fit_classes, fit_values, row_space, standardise
 from semantoks.evaluate.scores import class_scores, value_scores
 from semantoks.evaluate.splits import Split, groups_of, split_people
+from semantoks.model.encoder import Encoder
 from semantoks.model.weights import EncoderCard, check_atlas, hash_participant
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import Target, target
+from semantoks.types import Features
 
-INVERSE_PENALTIES = np.logspace(-6, 2, 9)
-"""C of the logistic probe, for standardised features; the ridge probe's alphas are their inverses."""
+INNER_FOLDS = 3
+"""Folds of each training side, among which the penalty is chosen."""
+METHODS = {
+    "encoder": "the pretrained encoder: readout averaged over evenly spaced crops and over a person's recordings",
+    "random_weights": "the same encoder with the random weights that its pretraining started from",
+    "fc": "functional connectivity: Fisher-z Pearson correlations of all pairs of ROIs, all frames",
+    "motion": "mean framewise displacement, its logarithm, and the number of good frames",
+}
 Progress = Callable[[int, int], None]
 
 
-class RowSpace(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Rotate features into the span of the training rows, without loss: for an L2 penalty the fit is the same.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One target: who has it (values and groups by person, sorted by id) and the splits that all methods share."""
 
-    An L2-penalised linear model's weights lie in the span of its rows (representer theorem) and the penalty does not
-    change under rotation, so n rows of p >> n features can be fitted in n dimensions.
-    """
-
-    def fit(self, rows: Float[ndarray, "row feature"], labels: ndarray | None = None) -> "RowSpace":  # noqa: ARG002
-        """Find an orthonormal basis of the rows."""
-        if rows.shape[1] <= rows.shape[0]:
-            self.basis_ = np.eye(rows.shape[1], dtype=rows.dtype)
-            return self
-        exact = rows.astype(np.float64)
-        values, vectors = np.linalg.eigh(exact @ exact.T)
-        kept = values > values[-1] * 1e-10
-        self.basis_ = exact.T @ (vectors[:, kept] / np.sqrt(values[kept]))
-        return self
-
-    def transform(self, rows: Float[ndarray, "row feature"]) -> Float[ndarray, "row rotated"]:
-        """Rotate."""
-        rotated: ndarray = rows @ self.basis_
-        return rotated
+    aim: Target
+    values: pd.Series
+    groups: Int[ndarray, " person"]
+    splits: list[Split]
 
 
-def estimator(kind: str, inner: list[Split], binary: bool) -> Pipeline:
-    """Return scaling and an L2 model whose penalty is chosen by the ``inner`` splits of the training rows."""
-    if kind == "class":
-        model: Any = LogisticRegressionCV(
-            Cs=INVERSE_PENALTIES,
-            cv=inner,
-            scoring="roc_auc" if binary else "balanced_accuracy",
-            class_weight="balanced",
-            max_iter=2000,
+def plan_target(aim: Target, groups: pd.Series, *, folds: int, repeats: int, seed: int) -> Plan:
+    """Choose the people and splits of a target; ``groups`` is indexed by the people of the cohort."""
+    values = aim.values.reindex(groups.index).dropna()
+    if values.nunique() < 2:
+        raise DataError(
+            f"target {aim.name!r} cannot be predicted: of the {len(groups)} people with recordings, {len(values)} have "
+            f"a value, and these take {values.nunique()} different ones."
         )
-    else:
-        model = RidgeCV(alphas=1 / INVERSE_PENALTIES, cv=inner, scoring="neg_mean_squared_error")
-    return make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), RowSpace(), model)
+    group = groups[values.index].to_numpy()
+    try:
+        splits = split_people(
+            values.to_numpy(), group, kind=aim.kind, folds=folds, repeats=repeats, seed=seed, inner=INNER_FOLDS
+        )
+    except DataError as error:
+        raise DataError(f"target {aim.name!r}: {error}") from error
+    return Plan(aim=aim, values=values, groups=group, splits=splits)
 
 
-def score_split(
-    features: Float[ndarray, "row feature"], aim: Target, labels: ndarray, groups: ndarray, split: Split, seed: int
-) -> dict[str, float]:
+def score_split(features: Features, plan: Plan, split: Split, seed: int) -> dict[str, float]:
     """Fit everything on the training side of one split and score the test side once."""
     train, test = split
-    inner = split_people(labels[train], groups[train], kind=aim.kind, folds=3, repeats=1, seed=seed)
-    model = estimator(aim.kind, inner, binary=aim.classes is not None and len(aim.classes) == 2)
-    model.fit(features[train], labels[train])
-    if aim.kind == "class":
-        return class_scores(labels[test], model.predict_proba(features[test]), model.classes_)
-    return value_scores(labels[test], model.predict(features[test]))
+    labels, kind = plan.values.to_numpy(), plan.aim.kind
+    inner = split_people(labels[train], plan.groups[train], kind=kind, folds=INNER_FOLDS, repeats=1, seed=seed)
+    rows, held = row_space(*standardise(features[train], features[test]))
+    if kind == "class":
+        model = fit_classes(rows, labels[train], inner)
+        return class_scores(labels[test], model.predict_proba(held), model.classes_)
+    return value_scores(labels[test], fit_values(rows, labels[train], inner).predict(held))
 
 
 def feature_sets(
-    model: str | Path, cohort: Cohort, *, readout: Readout, crops: int, device: str, progress: Progress | None
-) -> tuple[dict[str, pd.DataFrame], EncoderCard, list[str]]:
-    """Return each method's features by person, the encoder's card, and notes on what is not there."""
-    encoder, card = open_encoder(model)
-    check_atlas(card, cohort.atlas)
-    where, notes = torch.device(device), []
-    features = {}
+    encoder: Encoder,
+    card: EncoderCard,
+    cohort: Cohort,
+    *,
+    readout: Readout,
+    crops: int,
+    device: torch.device,
+    tick: Callable[[], None],
+) -> dict[str, pd.DataFrame]:
+    """Return each method's features, a row a person; ``tick`` is called after every batch that a network embeds."""
+    features: dict[str, Float[ndarray, "recording feature"]] = {}
     for name, network in (("encoder", encoder), ("random_weights", random_encoder(card))):
-        crop_features, _ = embed_crops(
-            network,
-            cohort,
-            readout=readout,
-            crops=crops,
-            device=where,
-            progress=progress if name == "encoder" else None,
+        found, _ = embed_crops(
+            network, cohort, readout=readout, crops=crops, device=device, progress=lambda _done, _total: tick()
         )
-        features[name] = crop_features.mean(axis=1)
+        features[name] = found.mean(axis=1)
     features["fc"] = functional_connectivity(cohort)
     moved = motion(cohort)
-    if moved is None:
-        notes.append("No motion row: the cohort has no mean framewise displacement (column mean_fd).")
-    else:
+    if moved is not None:
         features["motion"] = moved
-    return {name: by_person(values, cohort) for name, values in features.items()}, card, notes
+    return {name: by_person(values, cohort) for name, values in features.items()}
 
 
 def probe(
@@ -136,62 +126,66 @@ def probe(
 
     Raises
     ------
+    ConfigError
+        Without a target, or for folds, repeats, crops or a device out of their range.
     DataError
         For an unknown target, too few people in a class, or a label that varies within a person.
+    WeightsError
+        When there is no encoder, or its atlas is not the cohort's.
     """
+    if not targets:
+        raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
-    aims = {name: target(cohort.participants, name) for name in targets}
-    features, card, notes = feature_sets(model, cohort, readout=readout, crops=crops, device=device, progress=None)
-    people = features["encoder"].index
-    groups = groups_of(cohort.recordings).reindex(people)
-    notes += _seen(card, people)
-    rows: list[dict[str, Any]] = []
-    total, done = len(aims) * len(features) * folds * repeats, 0
-    for name, aim in aims.items():
-        values = aim.values[aim.values.index.isin(people)]
-        if values.empty:
-            raise DataError(f"nobody in the cohort has a value of {name!r}.")
-        labels, group = values.to_numpy(), groups[values.index].to_numpy()
-        splits = split_people(labels, group, kind=aim.kind, folds=folds, repeats=repeats, seed=seed)
-        for method, table in features.items():
-            matrix = table.loc[values.index].to_numpy()
-            for number, split in enumerate(splits):
-                found = score_split(matrix, aim, labels, group, split, seed)
-                base = {"target": name, "kind": aim.kind, "method": method, "split": number}
-                sizes = {"n_train": len(split[0]), "n_test": len(split[1])}
-                rows += [{**base, **sizes, "metric": metric, "value": value} for metric, value in found.items()]
-                done += 1
-                if progress:
-                    progress(done, total)
-    scores = pd.DataFrame(rows)
-    settings = {"readout": readout, "crops": crops, "folds": folds, "repeats": repeats, "seed": seed}
-    notes = list(_notes(card, groups, "motion" in features))
+    aims = [target(cohort.participants, name) for name in dict.fromkeys(targets)]
+    encoder, card = open_encoder(model)
+    check_atlas(card, cohort.atlas)
+    where, out = find_device(device), Path(out)
+    groups = groups_of(cohort.recordings)
+    plans = [plan_target(aim, groups, folds=folds, repeats=repeats, seed=seed) for aim in aims]
+    out.mkdir(parents=True, exist_ok=True)
+    methods = [name for name in METHODS if name != "motion" or motion(cohort) is not None]
+    batches, fits = 2 * math.ceil(len(cohort) * crops / BATCH), len(plans) * len(methods) * folds * repeats
+    tick = _ticks(progress, batches + fits)
+    features = feature_sets(encoder, card, cohort, readout=readout, crops=crops, device=where, tick=tick)
+    scores = _scores(plans, features, seed, tick)
+    scores.to_csv(out / "scores.csv", index=False)
     about = {
         "command": command,
-        "targets": {
-            name: {"kind": aims[name].kind, "n": len(values), "classes": aims[name].classes}
-            for name, (values, _) in plans.items()
-        },
-        "methods": {name: METHODS[name] for name in features},
-        "settings": settings,
-        "notes": notes,
+        "targets": {p.aim.name: {"kind": p.aim.kind, "n": len(p.values), "classes": p.aim.classes} for p in plans},
+        "methods": {name: METHODS[name] for name in methods},
+        "settings": {"readout": readout, "crops": crops, "folds": folds, "repeats": repeats, "seed": seed},
+        "notes": list(_notes(card, groups, "motion" in methods)),
     }
-    scores.to_csv(out / "scores.csv", index=False)
     (out / "probe.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
     return scores
 
 
-def _plan(aim: Target, groups: pd.Series, *, folds: int, repeats: int, seed: int) -> tuple[pd.Series, list[Split]]:
-    """Return a target's values by person, in the order of ``groups``, and the splits that all methods share."""
-    values = aim.values.reindex(groups.index).dropna()
-    if values.empty:
-        raise DataError(f"nobody in the cohort has a value of {aim.name!r}.")
-    labels, group = values.to_numpy(), groups[values.index].to_numpy()
-    try:
-        splits = split_people(labels, group, kind=aim.kind, folds=folds, repeats=repeats, seed=seed, inner=INNER_FOLDS)
-    except DataError as error:
-        raise DataError(f"target {aim.name!r}: {error}") from error
-    return values, splits
+def _ticks(progress: Progress | None, total: int) -> Callable[[], None]:
+    """Return a function that tells ``progress`` of one more piece of work done."""
+    count = iter(range(1, total + 1))
+
+    def tick() -> None:
+        if progress:
+            progress(next(count), total)
+
+    return tick
+
+
+def _scores(
+    plans: Sequence[Plan], features: dict[str, pd.DataFrame], seed: int, tick: Callable[[], None]
+) -> pd.DataFrame:
+    """Score every method on every split of every target."""
+    rows: list[dict[str, Any]] = []
+    for plan in plans:
+        for method, table in features.items():
+            matrix = table.loc[plan.values.index].to_numpy()
+            for number, split in enumerate(plan.splits):
+                base = {"target": plan.aim.name, "kind": plan.aim.kind, "method": method, "split": number}
+                sizes = {"n_train": len(split[0]), "n_test": len(split[1])}
+                found = score_split(matrix, plan, split, seed)
+                rows += [{**base, **sizes, "metric": metric, "value": value} for metric, value in found.items()]
+                tick()
+    return pd.DataFrame(rows)
 
 
 def _notes(card: EncoderCard, groups: pd.Series, has_motion: bool) -> Iterator[str]:

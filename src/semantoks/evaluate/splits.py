@@ -12,7 +12,8 @@ from sklearn.model_selection import StratifiedKFold
 
 from semantoks.errors import ConfigError, DataError
 
-Split = tuple[Int[ndarray, " train"], Int[ndarray, " test"]]
+Split = tuple[Int[ndarray, " _"], Int[ndarray, " _"]]
+"""Rows of the training side and of the test side."""
 _BINS = 5
 """Most bins of equal size by which a continuous target is stratified."""
 
@@ -48,19 +49,19 @@ def split_people(
     Raises
     ------
     ConfigError
-        For fewer than two folds or no repeats.
+        For fewer than two folds, no repeats, or a seed below 0.
     DataError
         When a class (or, for a value, everybody) has too few groups for the folds.
     """
-    if folds < 2 or repeats < 1:
-        raise ConfigError(f"splits need at least 2 folds and 1 repeat, not {folds} and {repeats}.")
+    if folds < 2 or repeats < 1 or seed < 0:
+        raise ConfigError(
+            f"splits need at least 2 folds, 1 repeat and a seed of at least 0, not {folds}, {repeats} and {seed}."
+        )
     least = max(folds, math.ceil(inner * folds / (folds - 1)))
     table = pd.DataFrame({"group": groups, "label": labels}).groupby("group")["label"]
     if kind == "class":
         strata = table.first()
         sizes = strata.value_counts().reindex(pd.unique(labels), fill_value=0)
-        if len(sizes) < 2:
-            raise DataError(f"a target needs at least two classes, but everybody is {sizes.index[0]!r}.")
         if (sizes < least).any():
             small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < least].items())
             raise DataError(

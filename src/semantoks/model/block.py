@@ -6,9 +6,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_SHORT_ON_CPU = 256
-"""Tokens up to which the plain product beats the fused kernel on a CPU (benchmarks/attention.py)."""
-
 
 class Attention(nn.Module):
     """Multi-head self-attention; queries, keys and values from one linear map without bias."""
@@ -22,11 +19,7 @@ class Attention(nn.Module):
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """Mix the tokens of each row."""
         q, k, v = rearrange(self.qkv(tokens), "b t (three h d) -> three b h t d", three=3, h=self.heads)
-        if tokens.device.type == "cpu" and tokens.shape[1] <= _SHORT_ON_CPU:
-            score = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-            mixed = score.softmax(dim=-1) @ v
-        else:
-            mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.out(rearrange(mixed, "b h t d -> b t (h d)"))
         return out
 

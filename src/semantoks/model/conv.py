@@ -38,8 +38,8 @@ class DenseConv(nn.Module):
         left = (taps - 1) // 2
         padded = F.pad(patches, (0, 0, left, taps - 1 - left)).flatten(1)
         shifted = torch.cat([padded[:, t * items : (t + frames) * items] for t in range(taps)])
-        flat: Tensor = self.weight.transpose(1, 2).flatten(1) @ shifted
-        return (flat + self.bias[:, None]).view(-1, frames, items)
+        flat = torch.addmm(self.bias[:, None], self.weight.transpose(1, 2).flatten(1), shifted)
+        return flat.view(-1, frames, items)
 
 
 class StructuredKernel(nn.Module):
@@ -104,7 +104,7 @@ class DepthwiseConv(nn.Module):
         frames, items = patches.shape[1:]
         toeplitz = self.toeplitz(frames).transpose(0, 1).flatten(1, 2)
         channels = torch.bmm(toeplitz, patches).view(-1, frames * items)
-        flat: Tensor = self.projection.weight @ channels + self.projection.bias[:, None]
+        flat = torch.addmm(self.projection.bias[:, None], self.projection.weight, channels)
         return flat.view(-1, frames, items)
 
     def toeplitz(self, frames: int) -> Float[Tensor, "filter roi out_frame in_frame"]:

@@ -41,7 +41,8 @@ class Head(nn.Module):
 
     def forward(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
         """Project to unit vectors."""
-        return F.normalize(self.layers(vectors).float(), dim=-1, eps=1e-12)
+        projected: Tensor = self.layers(vectors.flatten(0, -2))
+        return F.normalize(projected.view(*vectors.shape[:-1], -1).float(), dim=-1, eps=1e-12)
 
 
 class Projections(NamedTuple):

@@ -53,7 +53,8 @@ class NetworkTokenizer(nn.Module):
         """Tokenize every item."""
         active = [F.gelu(branch(patches)) for branch in self.branches]
         if self.pooling == "mean":
-            pooled = torch.cat([h.mean(dim=1) for h in active])
+            # Not mean(): its backward pass writes out one gradient for every frame, and that transposed.
+            pooled = torch.cat([h.sum(dim=1) / h.shape[1] for h in active])
         elif self.pooling == "max":
             pooled = torch.cat([h.amax(dim=1) for h in active])
         else:
@@ -101,7 +102,6 @@ class Tokenizer(nn.Module):
         order = torch.argsort(index, stable=True)
         self.patch, self.sizes = patch, torch.bincount(index).tolist()
         self.register_buffer("order", order, persistent=False)
-        self.in_order = bool((order == torch.arange(len(order))).all())
         self.shared = nn.Linear(patch, width) if count == len(network_index) > 1 else None
         self.networks = nn.ModuleList(
             [] if self.shared else [NetworkTokenizer(size, width, config) for size in self.sizes]
@@ -111,13 +111,13 @@ class Tokenizer(nn.Module):
         """Cut into patches and tokenize."""
         batch, _, frames = series.shape
         patches = frames // self.patch
-        if not self.in_order:
-            series = series[:, self.order]
         series = series[:, :, : patches * self.patch]
         if self.shared is not None:
-            grid: Tensor = self.shared(rearrange(series, "b r (p t) -> b r p t", t=self.patch))
+            grid: Tensor = self.shared(rearrange(series[:, self.order], "b r (p t) -> b r p t", t=self.patch))
             return grid
-        items = rearrange(series, "b r (p t) -> r t (b p)", t=self.patch).contiguous()
-        parts = zip(self.networks, torch.split(items, self.sizes), strict=True)
-        tokens = torch.stack([tokenizer(part) for tokenizer, part in parts])
+        parts = [
+            rearrange(series.index_select(1, rois), "b r (p t) -> r t (b p)", t=self.patch)
+            for rois in torch.split(self.order, self.sizes)
+        ]
+        tokens = torch.stack([tokenizer(part) for tokenizer, part in zip(self.networks, parts, strict=True)])
         return rearrange(tokens, "n (b p) d -> b n p d", b=batch)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import ConfigError, WeightsError
+from semantoks.errors import WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.signals.durable import write_durably
 
@@ -85,11 +85,13 @@ def read_card(folder: Path) -> EncoderCard:
             hemisphere=tuple(table["hemisphere"]),
             centroids=centroids.reshape(-1, 3),
         )
+        if atlas.fingerprint != table["fingerprint"]:
+            raise WeightsError(f"{path} was changed: its atlas is not the one that the weights were made with.")
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k != "encoder"}
         return EncoderCard(encoder=from_plain(EncoderConfig, plain["encoder"], str(path)), atlas=atlas, **fields)
     except FileNotFoundError:
         raise WeightsError(f"{folder} is no encoder folder: it holds no config.json.") from None
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, ConfigError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         raise WeightsError(f"{path} is not an encoder's configuration: {error!r}.") from error
 
 

@@ -1,6 +1,7 @@
 """The coding rate of a set of vectors: how many bits they fill, hence how far they are from collapse (METHOD 6)."""
 
 import math
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -9,6 +10,22 @@ from torch import Tensor
 
 EPS = 0.05
 """Squared distortion of the published objective."""
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """All-reduce by sum whose gradient is the sum of all ranks' gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ARG004
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
 
 
 def second_moment(vectors: Float[Tensor, "row projection"]) -> tuple[Float[Tensor, "projection projection"], int]:
@@ -20,9 +37,7 @@ def second_moment(vectors: Float[Tensor, "row projection"]) -> tuple[Float[Tenso
     vectors = vectors.float()
     moment, rows = vectors.T @ vectors, len(vectors)
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        from torch.distributed.nn.functional import all_reduce
-
-        moment, rows = all_reduce(moment), rows * dist.get_world_size()  # type: ignore[no-untyped-call]
+        moment, rows = _SumOverRanks.apply(moment), rows * dist.get_world_size()  # type: ignore[no-untyped-call]
     return moment, rows
 
 

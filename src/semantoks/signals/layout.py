@@ -1,5 +1,6 @@
 """How a cohort lies on disk: the names of its files, the columns of its tables, and how a table is read."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
 INTEGERS = frozenset({"frames", "offset", "shard", "good_frames"})
 REALS = frozenset({"source_tr", "mean_fd"})
 KEPT, REFUSED = "kept", "excluded"
+UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def shard_path(cohort: Path, shard: int) -> Path:
@@ -39,10 +41,14 @@ def rows_path(cohort: Path, shard: int) -> Path:
     return cohort / SHARDS / f"{shard:06d}.tsv"
 
 
+def plain(text: str) -> str:
+    r"""Escape what a table cannot hold: control characters, and bytes of a file name that are not UTF-8 (``\r``)."""
+    return UNWRITABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def table_text(frame: pd.DataFrame) -> str:
-    """Write a table as tab-separated text: n/a for nothing, numbers so that they read back exactly."""
-    text: str = frame.replace("", None).to_csv(sep="\t", index=False, na_rep=NONE, lineterminator="\n")
-    return text
+    """Write a table as tab-separated plain text: n/a for nothing, numbers so that they read back exactly."""
+    return plain(frame.replace("", None).to_csv(sep="\t", index=False, na_rep=NONE, lineterminator="\n"))
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -149,7 +149,7 @@ def is_finished(job: ShardJob) -> bool:
     except (DataError, OSError, ValueError):
         return False
     frames = layout.typed(layout.kept_rows(rows))["frames"].sum()
-    same_items = rows["recording_id"].tolist() == [item.key for item in job.items]
+    same_items = rows["recording_id"].tolist() == [layout.plain(item.key) for item in job.items]
     return bool(same_items and signals.shape == (frames, job.n_rois) and signals.dtype == layout.DTYPE)
 
 

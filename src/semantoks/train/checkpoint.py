@@ -64,6 +64,8 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
         raise WeightsError(
             f"{path} cannot be read as a checkpoint: {error}. Delete it to resume from the one before."
         ) from error
+    if not written or not {"meta", "step"} <= written.keys():
+        raise WeightsError(f"{path} is a safetensors file, but no checkpoint of semantoks.")
     before = json.loads(written["meta"])
     for key in meta:
         if before.get(key) != meta[key]:

@@ -1,5 +1,6 @@
 """Where a running training is written down: run.json, checkpoints, the encoder for users, and what it all cost."""
 
+import hashlib
 import json
 import platform
 import resource
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 from semantoks.config import to_plain
+from semantoks.errors import ConfigError
 from semantoks.model.weights import EncoderCard, hash_participant, save_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
@@ -23,11 +25,28 @@ from semantoks.train.loop import PretrainConfig, Trainer
 RUN_SCHEMA = 1
 
 
+def read_record(out: Path) -> dict[str, Any]:
+    """Read a run's run.json; ConfigError when it is damaged."""
+    try:
+        record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        if {"samples", "flops", "seconds", "peak_memory_bytes"} <= record["cost"].keys():
+            return dict(record)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        pass
+    raise ConfigError(f"{out / 'run.json'} is damaged: move it away, or choose another --out.")
+
+
+def recordings_hash(cohorts: Sequence[Cohort]) -> str:
+    """Return what a resumed run compares: the people and checksums of all recordings, in order."""
+    rows = [row for cohort in cohorts for row in cohort.recordings[["participant_id", "sha256"]].to_numpy().tolist()]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
 def start_record(
     cohorts: Sequence[Cohort], config: PretrainConfig, fabric: Any, total: int, command: str, out: Path
 ) -> dict[str, Any]:
     """Assemble run.json; a resumed run carries on the cost that it had."""
-    before = json.loads((out / "run.json").read_text(encoding="utf-8")) if (out / "run.json").exists() else {}
+    before = read_record(out) if (out / "run.json").exists() else {}
     return {
         "schema": RUN_SCHEMA,
         "version": version("semantoks"),

@@ -45,6 +45,8 @@ class PretrainConfig:
         """Check the ranges."""
         if min(self.batch_size, self.accumulate, self.epochs) < 1 or (self.steps is not None and self.steps < 1):
             raise ConfigError("batch_size, accumulate, epochs and steps have to be at least 1.")
+        if self.seed < 0:
+            raise ConfigError(f"seed has to be at least 0, not {self.seed}.")
         if self.batch_size % self.accumulate:
             raise ConfigError(f"batch_size {self.batch_size} has to be a multiple of accumulate {self.accumulate}.")
 
@@ -113,7 +115,7 @@ class Trainer:
         """Take one optimiser step and hand its numbers to the monitor."""
         rates = self.rates(step)
         set_rates(self.optimizer, rates["lr"], rates["weight_decay"])
-        waited, numbers, masked, rows = 0.0, {}, False, 0
+        waited, parts, masked, rows = 0.0, [], False, 0
         for part in range(self.config.accumulate):
             begin = time.perf_counter()
             batch = self.draw(step, part)
@@ -126,13 +128,15 @@ class Trainer:
                     given, seen, batch.mask, ttr_weight=rates["ttr_weight"], config=self.config.objective
                 )
                 self.fabric.backward(terms.loss / self.config.accumulate)
-            numbers, masked, rows = describe(terms, given, seen, batch), batch.mask is not None, terms.cls.rows
+            parts.append(describe(terms, given, seen, batch))
+            masked, rows = batch.mask is not None, terms.cls.rows
         norm = self.fabric.clip_gradients(
             self.student, self.optimizer, max_norm=self.config.optim.clip, error_if_nonfinite=False
         )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         update_teacher(self.teacher, self.student, rates["momentum"])
+        numbers = {name: torch.stack([part[name] for part in parts]).mean(dim=0) for name in parts[0]}
         epoch = step // max(1, self.pool.people // self.config.batch_size)
         host = {"step": step, "epoch": epoch, **rates, "masked": int(masked), "rows": rows}
         monitor.add(

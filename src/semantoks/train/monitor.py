@@ -7,14 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from semantoks.objective.coding_rate import coding_rate_maximum, coding_rate_minimum
 from semantoks.objective.distill import SimDino
 from semantoks.objective.terms import LossTerms
+from semantoks.signals.durable import write_durably
 from semantoks.views.batch import Batch
+from semantoks.views.crops import send
 
 OVERLAP_BINS = (0.0, 1 / 3, 2 / 3, 1.0)
 """Upper edges of the bins of agreement by overlap: none, up to a third, up to two thirds, more."""
@@ -31,9 +35,8 @@ def effective_rank(moment: Float[Tensor, "*step projection projection"]) -> Floa
 @torch.no_grad()
 def agreement_by_overlap(cosine: Float[Tensor, " person"], batch: Batch) -> dict[str, Tensor]:
     """Return the mean agreement of the people whose views overlap not at all, little, half, mostly (absent = none)."""
-    bins = torch.from_numpy(batch.overlap).to(cosine.device, cosine.dtype, non_blocking=True)
-    edges = torch.tensor(OVERLAP_BINS[:-1], device=cosine.device, dtype=cosine.dtype)
-    member = torch.bucketize(bins, edges)[:, None] == torch.arange(len(OVERLAP_BINS), device=cosine.device)
+    bins = np.searchsorted(OVERLAP_BINS[:-1], batch.overlap)
+    member = send(bins[:, None] == np.arange(len(OVERLAP_BINS)), cosine.device)
     mean = (cosine[:, None] * member).sum(dim=0) / member.sum(dim=0)
     return {f"agreement_overlap_{i}": mean[i] for i in range(len(OVERLAP_BINS))}
 
@@ -72,21 +75,11 @@ def find_collapse(row: dict[str, Any]) -> str | None:
     if rate - low < 0.05 * (top - low):
         if row["grad_norm"] > 100:
             cause = "gradients are very large, so the learning rate is likely too high: lower --optim.lr"
-        elif row["rows"] < row["projection_dim"]:
-            cause = (
-                f"{row['rows']} people a batch hold {row['projection_dim']} directions apart badly: raise --batch-size"
-            )
+        elif row["rows"] < size / 2:
+            cause = f"{row['rows']} people a batch can fill few of {size} directions: raise --batch-size"
         else:
-            cause = (
-                "nothing keeps the vectors apart: check --optim.lr, and keep the temporal regulariser on at the start"
-            )
+            cause = "nothing keeps the vectors apart: lower --optim.lr, and keep the regulariser on at the start"
         return f"the representation is collapsing ({spread}); {cause}."
-    near, far = row.get("agreement_overlap_3"), row.get("agreement_overlap_0")
-    if near is not None and far is not None and near - far > 0.3:
-        return (
-            f"views that share most frames agree at {near:.2f}, views that share none at {far:.2f}: the loss is being "
-            "lowered by the shared frames, not by the person. Use --views.policy apart or across."
-        )
     return None
 
 
@@ -94,7 +87,8 @@ class Monitor:
     """Collects rows on the device and writes them every ``every`` steps, with one transfer.
 
     ``on_row`` is called with each written row; collapse is looked for from step ``watch_from`` on, since fresh weights
-    look collapsed. Raises FloatingPointError, naming the step, when a loss is not finite.
+    look collapsed. With several ranks the numbers are their means, and the first rank writes. Raises
+    FloatingPointError, naming the step, when a loss or a gradient is not finite.
     """
 
     def __init__(
@@ -105,13 +99,17 @@ class Monitor:
         first_step: int,
         on_row: Callable[[dict[str, Any]], None] | None = None,
         watch_from: int = 0,
+        fabric: Fabric | None = None,
     ) -> None:
+        self.several = fabric if fabric is not None and fabric.world_size > 1 else None
+        self.writes = fabric is None or fabric.is_global_zero
         self.metrics, self.warnings = folder / "metrics.jsonl", folder / "warnings.jsonl"
         self.every, self.on_row = every, on_row
         self.pending: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
         self.since, self.waited, self.quiet_until = time.perf_counter(), 0.0, watch_from
-        for path in (self.metrics, self.warnings):
-            _keep_rows_before(path, first_step)
+        if self.writes:
+            for path in (self.metrics, self.warnings):
+                _keep_rows_before(path, first_step)
 
     def add(self, host: dict[str, Any], device: dict[str, Tensor], waited: float) -> None:
         """Keep one step: plain numbers, device scalars, and the seconds that it waited for data."""
@@ -127,13 +125,14 @@ class Monitor:
         rows = self._read_back()
         elapsed = max(time.perf_counter() - self.since, 1e-9)
         people = sum(row.pop("people") for row in rows)
-        with self.metrics.open("a", encoding="utf-8") as out:
-            for row in rows:
-                row |= {"samples_per_s": people / elapsed, "data_wait": self.waited / elapsed}
-                out.write(json.dumps(row) + "\n")
+        for row in rows:
+            row |= {"samples_per_s": people / elapsed, "data_wait": self.waited / elapsed}
+        if self.writes:
+            with self.metrics.open("a", encoding="utf-8") as out:
+                out.writelines(json.dumps(row) + "\n" for row in rows)
         for row in rows:
             self._watch(row)
-            if self.on_row:
+            if self.on_row and self.writes:
                 self.on_row(row)
         self.pending, self.since, self.waited = [], time.perf_counter(), 0.0
 
@@ -141,8 +140,12 @@ class Monitor:
         """Bring the pending steps to the host: one stack of scalars, one of moments."""
         names = [[name for name in device if name != "moment"] for _, device in self.pending]
         flat = [d[name].float() for (_, d), known in zip(self.pending, names, strict=True) for name in known]
-        values = iter(torch.stack(flat).tolist())
-        ranks = effective_rank(torch.stack([device["moment"] for _, device in self.pending]).cpu()).tolist()
+        stacked = torch.stack(flat)
+        if self.several:
+            stacked = torch.as_tensor(self.several.all_reduce(stacked, reduce_op="mean"))
+        values = iter(stacked.tolist())
+        moments = torch.stack([device["moment"] for _, device in self.pending]).cpu()
+        ranks = effective_rank(moments.nan_to_num()).tolist()
         rows = []
         for (host, device), known, rank in zip(self.pending, names, ranks, strict=True):
             read = {name: next(values) for name in known}
@@ -156,9 +159,10 @@ class Monitor:
         return rows
 
     def _watch(self, row: dict[str, Any]) -> None:
-        if row["loss"] is None or row["coding_rate"] is None:
+        if None in (row["loss"], row["coding_rate"], row["grad_norm"]):
             raise FloatingPointError(
-                f"the loss is not a finite number at step {row['step']} (gradient norm {row['grad_norm']}). "
+                f"loss {row['loss']}, coding rate {row['coding_rate']}, gradient norm {row['grad_norm']} at step "
+                f"{row['step']}: None stands for a number that is not finite. "
                 "Lower --optim.lr, or try --precision 32-true; the last checkpoint is from before it."
             )
         message = find_collapse(row) if row["step"] >= self.quiet_until else None
@@ -168,6 +172,8 @@ class Monitor:
 
     def warn(self, step: int, message: str) -> None:
         """Add a sentence to warnings.jsonl."""
+        if not self.writes:
+            return
         with self.warnings.open("a", encoding="utf-8") as out:
             out.write(json.dumps({"step": step, "message": message}) + "\n")
 
@@ -179,9 +185,8 @@ def _keep_rows_before(path: Path, first_step: int) -> None:
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
+            if json.loads(line)["step"] < first_step:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError, TypeError):
             break
-        if row["step"] < first_step:
-            kept.append(line + "\n")
-    path.write_text("".join(kept), encoding="utf-8")
+    write_durably(path, "".join(kept).encode())

@@ -15,7 +15,7 @@ from semantoks.model.encoder import Encoder
 from semantoks.model.head import Branch
 from semantoks.signals.cohort import Cohort
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
-from semantoks.train.job import Job, start_record
+from semantoks.train.job import Job, recordings_hash, start_record
 from semantoks.train.loop import PretrainConfig, Trainer
 from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
@@ -23,6 +23,8 @@ from semantoks.train.schedule import fitting_momentum, initial_share
 from semantoks.train.stop import StopRequest
 from semantoks.views.pool import Residence, open_pool
 
+_STEPS_A_LOOK = 10
+"""Steps between two exchanges of whether any rank was asked to stop."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 OnRow = Callable[[dict[str, Any]], None]
@@ -39,7 +41,7 @@ def start_fabric(device: Device, precision: Precision, devices: int) -> Fabric:
     """Choose device and precision ("auto": CUDA in bf16 where there is one, else CPU in float32) and launch."""
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     exact: Any = ("bf16-mixed" if chosen == "cuda" else "32-true") if precision == "auto" else precision
-    strategy: Any = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
+    strategy: Any = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if devices > 1 else "auto"
     try:
         fabric = Fabric(accelerator=chosen, devices=devices, precision=exact, strategy=strategy)
     except (RuntimeError, ValueError) as error:
@@ -74,7 +76,7 @@ def pretrain(
     out
         The run folder: run.json, metrics.jsonl, warnings.jsonl, checkpoints/, encoder/.
     resume
-        Go on from the last checkpoint in ``out``; on a CPU the result is bitwise that of an unbroken run.
+        Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
     on_row, on_epoch
@@ -86,27 +88,40 @@ def pretrain(
         For settings, cohorts or checkpoints that do not fit; FloatingPointError when the loss is not finite.
     """
     config, out = config or PretrainConfig(), Path(out)
-    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
-    if not opened:
+    if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
+    if min(checkpoint_every, keep, log_every, devices) < 1:
+        raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     fabric = start_fabric(device, precision, devices)
     trainer, state = _assemble(fabric, opened, config, residence)
-    meta = {"config": to_plain(config), "atlas": opened[0].atlas.fingerprint, "people": trainer.pool.people}
+    meta = _meta(opened, trainer)
     saved = list_checkpoints(out / "checkpoints") if resume else []
-    done = load_checkpoint(saved[-1], state, meta=json.loads(json.dumps(meta))) if saved else 0
+    done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
     out.mkdir(parents=True, exist_ok=True)
     job = Job(
         out, start_record(opened, config, fabric, trainer.total, command, out), opened, trainer, state, meta, keep
     )
     quiet = round(2 * config.optim.warmup_share * trainer.total)
-    monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row, watch_from=quiet)
-    job.write_record("running")
+    monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row, watch_from=quiet, fabric=fabric)
+    job.write_record("running" if done < trainer.total else "finished")
     if done == 0:
         _check_teacher(trainer, monitor)
     _train(job, monitor, done, checkpoint_every, on_epoch)
     return job.record
+
+
+def _meta(cohorts: Sequence[Cohort], trainer: Trainer) -> dict[str, Any]:
+    """Gather what a resumed run has to share with the run that wrote the checkpoint."""
+    meta = {
+        "config": to_plain(trainer.config),
+        "atlas": cohorts[0].atlas.fingerprint,
+        "recordings": recordings_hash(cohorts),
+        "precision": str(trainer.fabric._precision.precision),
+        "devices": trainer.fabric.world_size,
+    }
+    return dict(json.loads(json.dumps(meta)))
 
 
 def _check_teacher(trainer: Trainer, monitor: Monitor) -> None:
@@ -131,13 +146,24 @@ def _train(
         for step in range(done, trainer.total):
             trainer.run_step(step, monitor)
             last, epoch_ends = step + 1 == trainer.total, (step + 1) % per_epoch == 0 and on_epoch is not None
-            if last or stop.asked or epoch_ends or (step + 1) % checkpoint_every == 0:
+            stopped = _anybody_asked(trainer.fabric, stop, step)
+            if last or stopped or epoch_ends or (step + 1) % checkpoint_every == 0:
                 monitor.flush()
-                job.save(step + 1, "finished" if last else "stopped" if stop.asked else "running")
-            if epoch_ends and on_epoch is not None:
+                job.save(step + 1, "finished" if last else "stopped" if stopped else "running")
+            if epoch_ends and on_epoch is not None and trainer.fabric.is_global_zero:
                 on_epoch(step // per_epoch, job.out)
-            if stop.asked:
+            if stopped:
                 break
+
+
+def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
+    """Say whether to stop after this step; several ranks stop together, soon after one of them was asked."""
+    if fabric.world_size == 1:
+        return stop.asked
+    if (step + 1) % _STEPS_A_LOOK:
+        return False
+    asked = fabric.all_reduce(torch.tensor(float(stop.asked), device=fabric.device), reduce_op="sum")
+    return bool(torch.as_tensor(asked) > 0)
 
 
 def _assemble(

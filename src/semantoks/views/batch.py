@@ -10,7 +10,7 @@ from torch import Tensor
 
 from semantoks.errors import ConfigError
 from semantoks.views.corrupt import CorruptionConfig, corrupt
-from semantoks.views.crops import Policy, apart_starts, published_starts
+from semantoks.views.crops import Policy, apart_starts, published_starts, send
 from semantoks.views.masks import MaskConfig, draw_masks
 from semantoks.views.pool import Pool
 
@@ -149,4 +149,4 @@ def _empty(
     past_end = np.arange(patches) * patch >= available[:, None]
     if not past_end.any() and not missing.any():
         return None
-    return torch.from_numpy(missing[:, :, None] | past_end[:, None]).to(device, non_blocking=True)
+    return send(missing[:, :, None] | past_end[:, None], device)

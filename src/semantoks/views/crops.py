@@ -42,6 +42,14 @@ def even_starts(length: int, window: int, crops: int) -> Int[ndarray, " crop"]:
     return np.floor(np.linspace(0, max(length - window, 0), crops)).astype(np.int64)
 
 
+def send(values: ndarray | Tensor, device: torch.device) -> Tensor:
+    """Bring values to the device; from host to GPU through pinned memory, so that the host does not wait."""
+    tensor = torch.as_tensor(values)
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 class Frames:
     """The frames of one or several cohorts, end to end; gathers windows from device memory, RAM or memory maps alike.
 
@@ -71,14 +79,15 @@ class Frames:
         the recording: the rest is zero.
         """
         if self.resident is not None:
-            index = torch.from_numpy(first).to(device, non_blocking=True)[:, None] + torch.arange(window, device=device)
-            windows = self.resident[index.clamp(max=len(self.resident) - 1)]
+            index = np.minimum(first[:, None] + np.arange(window), len(self.resident) - 1)
+            rows = self.resident.index_select(0, send(index.ravel(), self.resident.device))
+            windows = send(rows.view(*index.shape, -1), device)
         else:
-            windows = torch.from_numpy(np.stack([self._read(int(f), window) for f in first])).to(device)
-        crops = rearrange(windows, "b t r -> b r t").to(torch.float32, memory_format=torch.contiguous_format)
+            windows = send(np.stack([self._read(int(f), window) for f in first]), device)
+        # Transposed while still float16, then widened: half the time of both at once.
+        crops = rearrange(windows, "b t r -> b r t").contiguous().float()
         if (available < window).any():
-            real = torch.arange(window) < torch.from_numpy(available)[:, None]
-            crops = crops * real[:, None].to(device, non_blocking=True)
+            crops.mul_(send(np.arange(window) < available[:, None], device)[:, None])
         return crops
 
     def _read(self, first: int, window: int) -> ndarray:

@@ -54,7 +54,10 @@ def missing_networks(
 
 
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
-    """Raise DataError unless all cohorts have the same atlas, in the same order, and the same repetition time."""
+    """Raise DataError unless all cohorts differ and have one atlas, in one order, and one repetition time."""
+    places = [cohort.path.resolve() for cohort in cohorts]
+    if twice := {str(place) for place in places if places.count(place) > 1}:
+        raise DataError(f"the cohort {', '.join(sorted(twice))} is given more than once.")
     first = cohorts[0]
     for other in cohorts[1:]:
         if other.atlas.fingerprint != first.atlas.fingerprint or abs(other.tr - first.tr) > 1e-6:

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -6,6 +7,7 @@ import pytest
 import scipy.io
 
 from semantoks.errors import DataError
+from semantoks.signals.sources import array_file
 from semantoks.signals.sources.array_file import read_array_file
 
 A = np.arange(12, dtype=np.float64).reshape(3, 4)
@@ -52,7 +54,7 @@ def test_python_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "a.npz", x=np.array([{"x": 1}], dtype=object), allow_pickle=True)
     for name in ("a.npy", "a.npz"):
-        with pytest.raises(DataError, match=r"cannot be read as \.np.: .*allow_pickle"):
+        with pytest.raises(DataError, match=r"cannot be read as \.np.,.*allow_pickle"):
             read_array_file(tmp_path / name)
 
 
@@ -64,3 +66,46 @@ def test_a_damaged_file_is_a_data_error(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(DataError, match=f"{name} cannot be read"):
         read_array_file(tmp_path / name)
+
+
+def test_a_header_that_is_no_python_and_an_impossible_shape_are_data_errors(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", A)
+    whole = (tmp_path / "a.npy").read_bytes()
+    for shape, reason in ((b"(3, 4 , }", "TokenError"), (b"(3, 9999999999999), }", "MemoryError")):
+        (tmp_path / "a.npy").write_bytes(whole.replace(b"(3, 4), }".ljust(len(shape)), shape))
+        with pytest.raises(DataError, match=rf"a\.npy cannot be read as \.npy, is it damaged\? \({reason}"):
+            read_array_file(tmp_path / "a.npy")
+
+
+def test_an_encrypted_archive_is_a_data_error(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=A)
+    with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        flags = (6, archive.start_dir + 8)  # of the file and in the directory
+    data = bytearray((tmp_path / "a.npz").read_bytes())
+    for place in flags:
+        data[place] = 1
+    (tmp_path / "a.npz").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.npz cannot be read .*RuntimeError: .*encrypted"):
+        read_array_file(tmp_path / "a.npz")
+
+
+def test_a_mat_file_that_kills_its_reader_is_a_data_error_and_the_process_lives(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"x": A, "y": A})
+    data = bytearray((tmp_path / "a.mat").read_bytes())
+    data[145] = 0b1110  # flags of x: complex, so that y is read as its imaginary part
+    (tmp_path / "a.mat").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.mat cannot be read .*its reader died with status -11"):
+        read_array_file(tmp_path / "a.mat")
+
+
+def test_what_a_mat_file_holds_beside_arrays_is_listed(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"file": A, "x": A, "who": {"age": 3}})
+    with pytest.raises(DataError, match=r"file \[3, 4\] float64, x \[3, 4\] float64, who \[1, 1\]"):
+        read_array_file(tmp_path / "a.mat")
+
+
+def test_a_fault_of_our_own_is_no_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", A)
+    monkeypatch.setattr(array_file, "_is_table", lambda array: array.no_such_attribute)
+    with pytest.raises(AttributeError, match="no_such_attribute"):
+        read_array_file(tmp_path / "a.npy")

@@ -171,3 +171,32 @@ def test_a_source_can_be_pickled_and_reads_the_same(tmp_path: Path, series: np.n
     save(series, tmp_path / "sub-1.npy")
     source = pickle.loads(pickle.dumps(open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)))
     assert np.array_equal(source.read(source.items()[0]).series, series)
+
+
+def test_a_link_to_a_file_that_was_not_fetched_is_a_recording_that_says_so(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    (tmp_path / "sub-2.npy").symlink_to(tmp_path / ".git" / "annex" / "objects" / "MD5E-s1.npy")
+    (tmp_path / "sub-3.npy").symlink_to(tmp_path / "sub-1.npy")
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    there, gone, linked = source.items()
+    assert np.array_equal(source.read(there).series, series)
+    assert np.array_equal(source.read(linked).series, series)
+    with pytest.raises(DataError, match=r"sub-2\.npy is a link to a file that is not here \(datalad get"):
+        source.read(gone)
+
+
+def test_the_table_cannot_make_it_read_outside_of_the_folder(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    folder = tmp_path / "in"
+    save(series, tmp_path / "out.npy", folder / "a.npy", folder / "deep" / "b.npy")
+    files = ["../out.npy", str(tmp_path / "out.npy")[:-4] + "2.npy", str(folder / "a.npy"), "deep/../deep/b.npy"]
+    save(series, Path(files[1]))
+    table = pd.DataFrame({"participant_id": ["X", "Y", "A", "B"], "filename": files})
+    source = open_source(folder, atlas=atlas, tr=2.0, participants=table)
+    assert [(item.key, item.participant) for item in source.items()] == [
+        *(("a.npy", "A"), ("deep/b.npy", "B"), ("../out.npy", "X"), ("../out2.npy", "Y"))
+    ]
+    for item in source.items()[2:]:
+        with pytest.raises(DataError, match=r"names the file \.\./out2?\.npy, which is not in"):
+            source.read(item)

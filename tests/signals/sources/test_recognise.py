@@ -69,3 +69,6 @@ def test_the_participants_table_lies_in_the_folder_or_beside_the_file(tmp_path: 
     assert find_participants(tmp_path / "data.h5") == tmp_path / "participants.csv"
     (tmp_path / "participants.tsv").write_text("")
     assert find_participants(tmp_path) == tmp_path / "participants.tsv"
+    (tmp_path / "participants.tsv").unlink()
+    (tmp_path / "participants.tsv").symlink_to(tmp_path / "not_fetched")
+    assert find_participants(tmp_path) == tmp_path / "participants.tsv"

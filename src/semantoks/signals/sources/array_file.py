@@ -1,7 +1,8 @@
 """One array out of a .npy, .npz or .mat file, never by unpickling."""
 
-import zipfile
-import zlib
+import io
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,10 +15,8 @@ from numpy import ndarray
 from semantoks.errors import DataError
 
 KEYS = ("bold", "timeseries")
-DAMAGE = (
-    *(ValueError, OSError, EOFError, TypeError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, scipy.io.matlab.MatReadError),
-)
+MAT_CHILD = Path(__file__).with_name("mat_child.py")
+Arrays = Mapping[str, Shaped[ndarray, "..."]]
 
 
 def read_array_file(path: Path) -> Num[ndarray, "row column"]:
@@ -29,29 +28,51 @@ def read_array_file(path: Path) -> Num[ndarray, "row column"]:
     Raises
     ------
     DataError
-        If the file is damaged, holds Python objects, or no or more than one array that could be meant.
+        If the file is damaged, encrypted or larger than memory, holds Python objects, or no or more than one array
+        that could be meant.
     """
+    return _the_array(_read_arrays(path), path)
+
+
+def _read_arrays(path: Path) -> Arrays:
+    """Let the reader of the format loose on the file; whatever it raises is the file's fault."""
+    read = {".npy": _read_npy, ".npz": _read_npz}.get(path.suffix.lower(), _read_mat)
     try:
-        if path.suffix == ".npy":
-            arrays = {path.name: np.load(path, allow_pickle=False)}
-        elif path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        else:
-            arrays = _read_mat(path)
-    except DAMAGE as error:
-        raise DataError(f"{path} cannot be read as {path.suffix}: {error}.") from error
-    return _the_array(arrays, path)
+        return read(path)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path} cannot be read as {path.suffix.lower()}, is it damaged? ({reason})") from error
 
 
-def _read_mat(path: Path) -> dict[str, Shaped[ndarray, "..."]]:
+def _read_npy(path: Path) -> Arrays:
+    return {path.name: np.load(path, allow_pickle=False)}
+
+
+def _read_npz(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_mat(path: Path) -> Arrays:
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
             return {name: item[()] for name, item in file.items() if isinstance(item, h5py.Dataset)}
+    if scipy.io.matlab.matfile_version(path)[0] == 1:
+        return _read_mat5(path)
     return {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
 
 
-def _the_array(arrays: Mapping[str, Shaped[ndarray, "..."]], path: Path) -> Num[ndarray, "row column"]:
+def _read_mat5(path: Path) -> Arrays:
+    """Read version 5 in a process of its own: a damaged file can kill scipy's reader, and the process with it."""
+    child = subprocess.run([sys.executable, "-P", MAT_CHILD, path], capture_output=True, check=False)
+    if child.returncode != 0:
+        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OSError(last or f"its reader died with status {child.returncode}")
+    held = io.BytesIO(child.stdout)
+    return {str(name): np.load(held, allow_pickle=False) for name in np.load(held, allow_pickle=False)}
+
+
+def _the_array(arrays: Arrays, path: Path) -> Num[ndarray, "row column"]:
     fitting = [name for name, array in arrays.items() if _is_table(array)]
     chosen = [name for name in KEYS if name in fitting] or fitting
     if len(chosen) == 1 or (chosen and chosen[0] in KEYS):

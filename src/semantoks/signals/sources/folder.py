@@ -1,6 +1,7 @@
 """A folder of arrays, one file a recording: .tsv .csv .txt .1D .npy .npz .mat."""
 
 import fnmatch
+import os
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.array_file import read_array_file
@@ -59,10 +61,12 @@ class FolderSource:
 
     def read(self, item: Item) -> Recording:
         """Read one file; DataError if it is not a recording in this atlas or its repetition time is unknown."""
-        if not item.path.is_file():
+        if item.path.is_symlink() and not item.path.exists():
+            raise DataError(f"{item.path} is a link to a file that is not here (datalad get, git annex get).")
+        if item.key.startswith("../") or not item.path.is_file():
             raise DataError(f"the participants table names the file {item.key}, which is not in {self.path}.")
         facts = self._facts.of(item)
-        where = str(item.path)
+        where = plain(str(item.path))
         if item.path.suffix.lower() in TEXT_SUFFIXES:
             table = read_text_table(item.path)
             series = in_atlas_order(
@@ -83,12 +87,11 @@ class FolderSource:
 
 
 def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
-    files = {
-        file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if _may_be_recording(file, path)
-    }
+    found = [file for file in sorted(path.rglob("*")) if _may_be_recording(file, path)]
+    files = {plain(file.relative_to(path).as_posix()): file for file in found}
     if not files:
         raise DataError(f"{path} has no recordings: looked in all its folders for {', '.join(SUFFIXES)}.")
-    listed = _listed(participants, files)
+    listed = _listed(participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
     told = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
     told |= {key: identity for key, identity in listed.items() if key not in files}
@@ -97,7 +100,7 @@ def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
     return [
         Item(
             key=key,
-            path=path / key,
+            path=files.get(key, path / key),
             row=None,
             participant=identity.participant,
             session=identity.session,
@@ -112,11 +115,16 @@ def _may_be_recording(file: Path, root: Path) -> bool:
         return False
     if file.parent.name == "shards" and (file.parent.parent / "dataset_description.json").exists():
         return False
-    return not any(fnmatch.fnmatch(file.name.lower(), pattern) for pattern in NOT_RECORDINGS) and file.is_file()
+    if any(fnmatch.fnmatch(file.name.lower(), pattern) for pattern in NOT_RECORDINGS):
+        return False
+    return file.is_file() or (file.is_symlink() and not file.exists())
 
 
-def _listed(participants: pd.DataFrame | None, files: dict[str, Path]) -> dict[str, Identity]:
-    """Identity by file, from the table; a bare file name stands for the one file of that name."""
+def _listed(participants: pd.DataFrame | None, files: dict[str, Path], root: Path) -> dict[str, Identity]:
+    """Identity by file, from the table; a bare file name stands for the one file of that name.
+
+    A name that leads out of the folder begins with ``../`` here, however the table has it, and is never read.
+    """
     column = None if participants is None else find_column(participants, FILE_COLUMNS)
     if participants is None or column is None:
         return {}
@@ -126,7 +134,7 @@ def _listed(participants: pd.DataFrame | None, files: dict[str, Path]) -> dict[s
     run_column = find_column(participants, RUN_COLUMNS)
     listed: dict[str, Identity] = {}
     for row in participants[participants[column].notna()].to_dict("records"):
-        name = PurePosixPath(str(row[column]).replace("\\", "/")).as_posix()
+        name = PurePosixPath(os.path.relpath(root / str(row[column]).replace("\\", "/"), root)).as_posix()
         alike = [name] if name in files else by_name.get(name, [name])
         if len(alike) > 1 or alike[0] in listed:
             raise DataError(

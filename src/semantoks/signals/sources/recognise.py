@@ -53,8 +53,11 @@ def open_source(path: Path, *, atlas: Atlas, tr: float | None, participants: pd.
 
 
 def find_participants(path: Path) -> Path | None:
-    """The participants.tsv or participants.csv in a folder, or beside a file; None if there is none."""
+    """The participants.tsv or participants.csv in a folder, or beside a file; None if there is none.
+
+    A link to a table that is not here counts, so that reading it says so.
+    """
     folder = path if path.is_dir() else path.parent
     return next(
-        (found for name in ("participants.tsv", "participants.csv") if (found := folder / name).is_file()), None
+        (found for name in ("participants.tsv", "participants.csv") if (found := folder / name).is_file() or found.is_symlink()), None
     )

@@ -1,0 +1,9 @@
+"""Run every benchmark, one after the other, each in a process of its own: ``python -m benchmarks``."""
+
+import subprocess
+import sys
+
+SCRIPTS = ("training_step", "tokenizer", "attention", "prepare", "cli_start")
+
+for script in SCRIPTS:
+    subprocess.run([sys.executable, "-m", f"benchmarks.{script}"], check=True)

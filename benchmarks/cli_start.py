@@ -1,0 +1,45 @@
+"""How long the command line takes to answer ``--help``.
+
+    python -m benchmarks.cli_start
+
+No FLOPs and few bytes: the floor is an interpreter that starts and ends, and beside it one that imports tyro, which the
+commands' help comes from. The least of seven starts each, taken in turns; the aim is under half a second.
+"""
+
+import subprocess
+import sys
+import time
+
+import torch
+from benchmarks.measure import machine, show
+
+COMMAND = ["-c", "from semantoks.cli.main import main; main()"]
+STARTS = {
+    "python -c pass": ["-c", "pass"],
+    "python -c 'import tyro'": ["-c", "import tyro"],
+    "semantoks --help": [*COMMAND, "--help"],
+    "semantoks prepare --help": [*COMMAND, "prepare", "--help"],
+    "semantoks pretrain --help": [*COMMAND, "pretrain", "--help"],
+}
+
+
+def start(arguments: list[str]) -> float:
+    """Return the seconds that a fresh interpreter takes."""
+    begin = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Print the table."""
+    least = dict.fromkeys(STARTS, float("inf"))
+    for _ in range(7):
+        for name, arguments in STARTS.items():
+            least[name] = min(least[name], start(arguments))
+    floor = least["python -c pass"]
+    rows = [[name, f"{seconds:.2f}", f"{seconds / floor:.1f}"] for name, seconds in least.items()]
+    show(f"Start of the command line. {machine(torch.device('cpu'))}", ["", "s", "/ floor"], rows)
+
+
+if __name__ == "__main__":
+    main()

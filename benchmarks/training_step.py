@@ -1,0 +1,306 @@
+"""One training step: FLOPs, bytes and the floor they set, steps/s, share of time per stage, peak memory.
+
+    python -m benchmarks.training_step [--size d64 small paper] [--device cpu|cuda] [--threads N]
+
+The frames are random, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. The floor is
+
+- the FLOPs of all matrix products of the step, counted by torch as they run, over the rate of one large product,
+- plus the bytes of weights, gradients, optimiser state and frames that the step has to move, over the rate of a copy.
+
+Activations are not in it: a perfect kernel would keep them in cache. Rates are measured between the steps. Half of
+the steps are masked ones, as in training; the temporal regulariser is off, as it is for 95 % of a training. Shares come
+from steps of their own, in which the package's functions are wrapped in clocks from outside.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from benchmarks.measure import copy_bandwidth, machine, matmul_rate, show, wait_for
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.config import from_plain
+from semantoks.train import loop
+from semantoks.train.job import peak_memory
+from semantoks.train.loop import PretrainConfig, Trainer
+from semantoks.train.monitor import Monitor
+from semantoks.train.optim import build_optimizer
+from semantoks.train.recipe import load_recipe
+from semantoks.train.run import build_branch, start_fabric
+from semantoks.views import batch as batch_module
+from semantoks.views.batch import Slice, step_is_masked
+from semantoks.views.crops import Frames
+from semantoks.views.pool import Pool
+
+FRAMES, TOTAL, FIRST = 180, 1000, 100
+PUBLISHED = "schaefer400+tian-s3+buckner7"
+STAGES = {
+    "views: gather": "gather",
+    "views: corrupt": "corrupt",
+    "views: masks": "masks",
+    "views: rest": "draw",
+    "teacher forward": "teacher",
+    "student forward": "student",
+    "losses": "losses",
+    "backward": "backward",
+    "clip": "clip",
+    "AdamW": "adamw",
+    "teacher's average": "ema",
+    "monitor": "monitor",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is measured: settings, atlas, and how many masked and as many unmasked steps."""
+
+    config: PretrainConfig
+    atlas: str
+    pairs: int
+
+
+def sizes() -> dict[str, Size]:
+    """Return the sizes by name."""
+    d64 = from_plain(PretrainConfig, {"batch_size": 32, "encoder": {"width": 64, "depth": 2}}, "d64")
+    paper = from_plain(PretrainConfig, {"batch_size": 16}, "paper")
+    return {
+        "d64": Size(d64, PUBLISHED, 12),
+        "small": Size(load_recipe("small"), "cc200", 4),
+        "paper": Size(paper, PUBLISHED, 2),
+    }
+
+
+def build_trainer(size: Size, device: str) -> Trainer:
+    """Assemble a trainer over people with one recording of random frames each."""
+    config, atlas, people = size.config, get_atlas(size.atlas), 2 * size.config.batch_size
+    fabric = start_fabric(device, "auto", 1)
+    noise = np.random.default_rng(0).standard_normal((people * FRAMES, atlas.n_rois), dtype=np.float32)
+    pool = Pool(
+        frames=Frames([noise.astype(np.float16)], fabric.device),
+        network_index=atlas.network_index,
+        first=np.arange(people) * FRAMES,
+        length=np.full(people, FRAMES),
+        missing=np.zeros((people, atlas.n_networks), dtype=bool),
+        person=np.arange(people),
+    )
+    index = pool.network_index.tolist()
+    student, teacher = build_branch(config, index), build_branch(config, index).requires_grad_(False)
+    student, teacher = student.to(fabric.device), teacher.to(fabric.device)
+    wrapped, optimizer = fabric.setup(student, build_optimizer(student, config.optim))
+    return Trainer(
+        fabric=fabric, pool=pool, config=config, total=TOTAL, student=wrapped, teacher=teacher, optimizer=optimizer
+    )
+
+
+def paired_steps(config: PretrainConfig) -> Iterator[tuple[int, int]]:
+    """Yield a masked and an unmasked step number, again and again."""
+    numbers: dict[bool, list[int]] = {True: [], False: []}
+    for step in range(FIRST, TOTAL):
+        numbers[step_is_masked(config.views.masks, Slice(step=step, seed=config.seed))].append(step)
+    return zip(numbers[True], numbers[False], strict=False)
+
+
+class Clock:
+    """Adds up the seconds of named stages; a stage's time includes that of the stages that it calls."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.spent = dict.fromkeys(STAGES.values(), 0.0)
+
+    def timed(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a function so that its time is added to a stage."""
+
+        def run(*args: Any, **named: Any) -> Any:
+            wait_for(self.device)
+            begin = time.perf_counter()
+            result = call(*args, **named)
+            wait_for(self.device)
+            self.spent[stage] += time.perf_counter() - begin
+            return result
+
+        return run
+
+    @contextmanager
+    def inside(self, trainer: Trainer, monitor: Monitor) -> Iterator[None]:
+        """Wrap the functions that make up a step for as long as the context lasts."""
+        places = [
+            (trainer.pool.frames, "gather", "gather"),
+            (batch_module, "corrupt", "corrupt"),
+            (batch_module, "draw_masks", "masks"),
+            (loop, "draw_batch", "draw"),
+            (trainer.teacher, "forward", "teacher"),
+            (trainer.student.module, "forward", "student"),
+            (loop, "loss_terms", "losses"),
+            (trainer.fabric, "backward", "backward"),
+            (trainer.fabric, "clip_gradients", "clip"),
+            (trainer.optimizer, "step", "adamw"),
+            (loop, "update_teacher", "ema"),
+            (loop, "describe", "monitor"),
+            (monitor, "add", "monitor"),
+        ]
+        with ExitStack() as stack:
+            for owner, name, stage in places:
+                stack.enter_context(patch.object(owner, name, self.timed(stage, getattr(owner, name))))
+            yield
+
+
+@dataclass
+class Result:
+    """One size's numbers, in SI units."""
+
+    people: int
+    parameters: int
+    flops: float
+    bytes: float
+    rate: float
+    bandwidth: float
+    step: float
+    shares: dict[str, float]
+    syncs: float | None
+    memory: int
+
+    @property
+    def floor(self) -> float:
+        """Seconds that a perfect implementation on this machine would need."""
+        return self.flops / self.rate + self.bytes / self.bandwidth
+
+
+def count_bytes(trainer: Trainer) -> float:
+    """Count the bytes of state and frames that a step has to move.
+
+    Weights: AdamW reads weight, gradient and two moments and writes three of them, clipping reads the gradient twice
+    and writes it once, backward writes it, the teacher's average reads two and writes one. Frames: read as float16,
+    written as float32 and read again by both branches.
+    """
+    config = trainer.config
+    values = 2 * config.batch_size * trainer.pool.frames.shards[0].shape[1] * config.encoder.frames
+    weights = sum(p.numel() for p in trainer.teacher.parameters())
+    return 4.0 * weights * (7 + 3 + 1 + 3) + values * (2.0 + 4 + 4 + 4)
+
+
+def count_flops(run: Callable[[int], None], pair: tuple[int, int]) -> float:
+    """Count the FLOPs of the mean of a masked and an unmasked step, as torch dispatches them."""
+    aten = torch.ops.aten
+    on_cpu = {
+        aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda grad, q, k, v, *_, **__: (
+            sdpa_backward_flop_count(grad, q, k, v)
+        ),
+    }
+    with FlopCounterMode(display=False, custom_mapping=on_cpu) as counter:
+        for step in pair:
+            run(step)
+    return counter.get_total_flops() / len(pair)
+
+
+def count_syncs(run: Callable[[int], None], pair: tuple[int, int]) -> float:
+    """Count the times a step makes the host wait for the GPU."""
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for step in pair:
+            run(step)
+    torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(w.message) for w in caught) / len(pair)
+
+
+def measure(name: str, device_name: str, threads: int) -> Result:
+    """Measure one size; meant for a process of its own, so that its peak memory is its own."""
+    warnings.filterwarnings("ignore", module="lightning_fabric")
+    torch.set_num_threads(threads)
+    size = sizes()[name]
+    trainer = build_trainer(size, device_name)
+    device, pairs = trainer.fabric.device, paired_steps(size.config)
+    with tempfile.TemporaryDirectory() as folder:
+        monitor = Monitor(Path(folder), every=10, first_step=0, watch_from=TOTAL)
+
+        def run(step: int) -> None:
+            trainer.run_step(step, monitor)
+
+        def timed(step: int) -> float:
+            wait_for(device)
+            begin = time.perf_counter()
+            run(step)
+            wait_for(device)
+            return time.perf_counter() - begin
+
+        flops = count_flops(run, next(pairs))
+        syncs = count_syncs(run, next(pairs)) if device.type == "cuda" else None
+        plain, rates, clock, clocked = [], [], Clock(device), 0.0
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        for _ in range(size.pairs):
+            plain.append(sum(map(timed, next(pairs))) / 2)
+            with clock.inside(trainer, monitor):
+                clocked += sum(map(timed, next(pairs)))
+            rates.append(matmul_rate(device, dtype))
+        memory = peak_memory(device)
+    spent = clock.spent
+    spent["draw"] -= spent["gather"] + spent["corrupt"] + spent["masks"]
+    return Result(
+        people=size.config.batch_size,
+        parameters=sum(p.numel() for p in trainer.teacher.parameters()),
+        flops=flops,
+        bytes=count_bytes(trainer),
+        rate=statistics.median(rates),
+        bandwidth=copy_bandwidth(device),
+        step=statistics.median(plain),
+        shares={stage: value / clocked for stage, value in spent.items()},
+        syncs=syncs,
+        memory=memory,
+    )
+
+
+def rows_of(results: list[Result]) -> list[list[str]]:
+    """Lay the results out, a column a size."""
+    lines: list[tuple[str, Callable[[Result], str]]] = [
+        ("people a step", lambda r: f"{r.people}"),
+        ("parameters, million", lambda r: f"{r.parameters / 1e6:.2f}"),
+        ("GFLOP a step", lambda r: f"{r.flops / 1e9:.1f}"),
+        ("GB a step (state, frames)", lambda r: f"{r.bytes / 1e9:.2f}"),
+        ("matmul rate, GFLOP/s", lambda r: f"{r.rate / 1e9:.0f}"),
+        ("copy rate, GB/s", lambda r: f"{r.bandwidth / 1e9:.1f}"),
+        ("**floor, s**", lambda r: f"{r.floor:.4f}"),
+        ("**step, s (median)**", lambda r: f"{r.step:.4f}"),
+        ("steps/s", lambda r: f"{1 / r.step:.2f}"),
+        ("step / floor", lambda r: f"{r.step / r.floor:.2f}"),
+        ("FLOP/s over matmul rate", lambda r: f"{r.flops / r.step / r.rate:.0%}"),
+    ]
+    table = [[label, *(cell(r) for r in results)] for label, cell in lines]
+    for label, stage in STAGES.items():
+        table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
+    table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
+    if any(r.syncs is not None for r in results):
+        table.append(["host waits for the GPU a step", *(f"{r.syncs:.1f}" for r in results)])
+    table.append(["peak memory, MB", *(f"{r.memory / 1e6:.0f}" for r in results)])
+    return table
+
+
+def main() -> None:
+    """Measure each size in a process of its own and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", choices=list(sizes()), default=list(sizes()))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    title = f"One training step. {machine(torch.device(chosen.device))}"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
+        results = [alone.submit(measure, name, chosen.device, chosen.threads).result() for name in chosen.size]
+    show(title, ["", *chosen.size], rows_of(results))
+
+
+if __name__ == "__main__":
+    main()

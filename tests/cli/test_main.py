@@ -1,0 +1,150 @@
+"""The entry point: help, versions, exit codes, and no traceback for what a user gets wrong."""
+
+import dataclasses
+import re
+from importlib.metadata import version
+
+import pytest
+
+from semantoks.cli.main import COMMANDS, run
+from semantoks.train.loop import PretrainConfig
+
+
+def said(capsys, *words):
+    """Exit code of a command, and what it wrote to stdout and to stderr, each on one line."""
+    code = run([str(word) for word in words])
+    captured = capsys.readouterr()
+    flat = [re.sub(r"([─│╭╮╰╯\s]|-{5,})+", " ", text).strip() for text in (captured.out, captured.err)]
+    return code, *flat
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_the_overview_names_every_command(capsys, words):
+    code, out, _ = said(capsys, *words)
+    assert code == 0
+    assert all(f" {name} " in out for name in COMMANDS)
+
+
+def test_the_version_is_the_packages(capsys):
+    assert said(capsys, "--version") == (0, f"semantoks {version('semantoks')}", "")
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys):
+    assert said(capsys, "prpare") == (2, "", "semantoks: there is no command 'prpare'. Did you mean 'prepare'?")
+    assert said(capsys, "zzz")[0] == 2
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example_and_words_for_each_option(capsys, command):
+    code, out, _ = said(capsys, command, "--help")
+    assert code == 0
+    assert f" Example: semantoks {command} " in out
+    options = re.split(r" (?=--[a-z])", out[out.index("-h, --help") + 10 :])
+    named = [option for option in options if option.startswith("--") and not option.endswith(",")]
+    assert named
+    for option in named:
+        assert len(re.findall(r"[A-Za-z]{2,}", option)) >= 4, option
+        assert re.search(r"\((required|default: [^)]*)\)", option), option
+
+
+def names_of(kind, prefix=""):
+    """Every setting of a configuration, nested ones with their path."""
+    for field in dataclasses.fields(kind):
+        inner = field.default_factory
+        if inner is not dataclasses.MISSING and dataclasses.is_dataclass(inner):
+            yield from names_of(inner, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}"
+
+
+def test_every_setting_of_the_pretraining_is_an_option_under_its_own_path(capsys):
+    assert run(["pretrain", "--help"]) == 0
+    text = capsys.readouterr().out
+    options = {f"--{name.replace('_', '-')}" for name in names_of(PretrainConfig)}
+    assert {"--encoder.depth", "--views.masks.share", "--optim.lr", "--batch-size"} <= options
+    assert {option for option in options if option not in text} == set()
+
+
+def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):
+    (tmp_path / "own.toml").write_text("[encoder]\nwidth = 4096\n")
+    assert "(default: 4096)" in said(capsys, "pretrain", "--recipe", tmp_path / "own.toml", "--help")[1]
+    assert "(default: 4096)" in said(capsys, "pretrain", f"--recipe={tmp_path / 'own.toml'}", "--help")[1]
+    assert "(default: 768)" in said(capsys, "pretrain", "--recipe", "paper", "--help")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["pretrain", "c", "--out", "o", "--encoder.widht", "8"], "--encoder.width INT"),
+        (["pretrain", "c", "--out", "o", "--encoder.width", "7"], "encoder width has to be even"),
+        (["pretrain", "c", "--out", "o", "--seed", "-1"], "seed has to be at least 0"),
+        (["pretrain", "c", "--out", "o", "--steps", "0"], "at least 1"),
+        (["pretrain", "c", "--out", "o", "--checkpoint-every", "0"], "at least 1"),
+        (["pretrain", "c", "--out", "o", "--recipe", "smal"], "there is no recipe 'smal'"),
+        (["pretrain", "c", "--out", "o", "--recipe", "absent.toml"], "there is no file absent.toml"),
+        (["pretrain", "c", "--out", "o", "--recipe"], "--recipe"),
+        (["pretrain", "c", "--out", "o", "--device", "tpu"], "invalid choice 'tpu'"),
+        (["pretrain", "c"], "--out PATH"),
+        (["embed", "r", "c"], "--out PATH"),
+        (["embed", "r", "c", "--out", "t.csv"], "ends in .parquet, not t.csv"),
+        (["embed", "r", "c", "--out", "t.parquet", "--readout", "clss"], "invalid choice 'clss'"),
+        (["probe", "r", "c", "--target", "--out", "p"], "at least one target"),
+        (["simulate", "--out", "s", "--participants", "0"], "participants has to be 1 or more"),
+        (["simulate", "--out", "s", "--minutes", "nan"], "--minutes above 0"),
+        (["simulate", "--out", "s", "--n-jobs", "0"], "--n-jobs has to be other than 0"),
+        (["prepare", "raw", "--out", "c", "--atlas", "cc200", "--n-jobs", "0"], "not 0"),
+        (["prepare", "raw", "--out", "c", "--atlas", "cc200", "--band", "0.1", "0.01"], "two rising frequencies"),
+        (["demo", "--participants", "5"], "at least 40 simulated people and 1 step, not 5 and 150"),
+        (["demo", "--steps", "0"], "at least 40 simulated people and 1 step, not 100 and 0"),
+        (["info", "--verify"], "PATH"),
+    ],
+)
+def test_a_wrong_option_is_a_sentence_and_exit_code_two(capsys, tmp_path, monkeypatch, words, answer):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = said(capsys, *words)
+    assert code == 2
+    assert answer in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_input_that_is_not_there_is_a_sentence_and_exit_code_three(capsys, tmp_path):
+    for words, answer in (
+        (["pretrain", tmp_path / "c", "--out", tmp_path / "o"], "is no cohort"),
+        (["pretrain", "--out", tmp_path / "o"], "needs at least one cohort"),
+        (["embed", tmp_path / "r", tmp_path / "c", "--out", tmp_path / "t.parquet"], "is no cohort"),
+        (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "is no cohort"),
+        (["report", tmp_path / "r"], "is no folder"),
+        (["info", tmp_path / "r"], "there is nothing at"),
+        (["info", tmp_path], "is no cohort (dataset_description.json), run (run.json) or encoder (config.json)"),
+        (["prepare", tmp_path / "raw", "--out", tmp_path / "c", "--atlas", "cc200"], "there is no"),
+        (["simulate", "--out", tmp_path / "s", "--atlas", "cc20"], "there is no atlas 'cc20'"),
+    ):
+        code, out, err = said(capsys, *words)
+        assert code == 3
+        assert answer in err
+        assert err.startswith("semantoks: ")
+        assert out == ""
+
+
+def test_a_diverged_training_and_an_interrupt_have_their_exit_codes(capsys, monkeypatch):
+    def diverge(*_args):
+        raise FloatingPointError("the loss is nan at step 3: lower --optim.lr.")
+
+    def interrupt(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semantoks.cli.main.pretrain", diverge)
+    assert said(capsys, "pretrain") == (3, "", "semantoks: the loss is nan at step 3: lower --optim.lr.")
+    monkeypatch.setattr("semantoks.cli.main.pretrain", interrupt)
+    assert said(capsys, "pretrain") == (130, "", "semantoks: stopped.")
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    def stumble(*_args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("semantoks.cli.main.pretrain", stumble)
+    with pytest.raises(ZeroDivisionError):
+        run(["pretrain"])

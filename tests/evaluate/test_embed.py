@@ -1,0 +1,125 @@
+"""Features against a loop that cuts one crop at a time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
+
+from semantoks.errors import ConfigError, WeightsError
+from semantoks.evaluate.embed import embed, embed_crops, find_device, open_encoder, read_out
+from semantoks.model.encoder import Tokens
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """Long, short and very short recordings; the second lacks both ROIs of network y, the third one of three of x."""
+    rng = np.random.default_rng(5)
+    series = {f"sub-{i}": rng.normal(size=(n, 8)) for i, n in enumerate((170, 100, 61, 20, 141))}
+    series["sub-1"][:, [1, 4]] = 0
+    series["sub-2"][:, 0] = 0
+    return write_cohort(tmp_path_factory.mktemp("uneven"), series)
+
+
+def one_crop(encoder, cohort, recording, start):
+    """Tokens of one crop, and what is hidden in it, spelt out."""
+    series = cohort.series(recording).astype(np.float32)
+    window = np.zeros((100, 8), dtype=np.float32)
+    real = series[start : start + 100]
+    window[: len(real)] = real
+    hidden = torch.zeros(1, 3, 5, dtype=torch.bool)
+    networks = {"x": [0, 2, 6], "y": [1, 4], "z": [3, 5, 7]}
+    for n, rois in enumerate(networks.values()):
+        if sum(bool(np.all(series[:, roi] == 0)) for roi in rois) > len(rois) / 2:
+            hidden[0, n] = True
+    for patch in range(5):
+        if patch * 20 >= len(real):
+            hidden[0, :, patch] = True
+    with torch.no_grad():
+        return encoder(torch.from_numpy(window.T.copy())[None], hidden), hidden.float().mean().item()
+
+
+@pytest.mark.parametrize("readout", ["cls_avg", "cls", "avg", "network"])
+def test_embedding_equals_one_crop_at_a_time(uneven, model, readout):
+    encoder, _ = open_encoder(model)
+    found, share = embed_crops(encoder, uneven, readout=readout, crops=4, device=CPU, batch=3)
+    for recording in range(len(uneven)):
+        frames = len(uneven.series(recording))
+        starts = np.floor(np.linspace(0, max(frames - 100, 0), 4)).astype(int)
+        shares = []
+        for crop, start in enumerate(starts):
+            tokens, hidden = one_crop(encoder, uneven, recording, int(start))
+            np.testing.assert_allclose(found[recording, crop], read_out(tokens, readout)[0], atol=1e-5)
+            shares.append(hidden)
+        assert share[recording] == pytest.approx(np.mean(shares))
+    assert share[0] == 0
+    assert share[1] == pytest.approx(1 / 3)
+    assert share[2] == pytest.approx(1 / 5)
+    assert share[3] == pytest.approx(4 / 5)
+
+
+def test_read_outs_are_the_means_that_their_names_say():
+    grid = torch.randn(2, 3, 5, 4)
+    tokens = Tokens(cls=torch.randn(2, 4), grid=grid)
+    mean = sum(grid[:, n, p] for n in range(3) for p in range(5)) / 15
+    torch.testing.assert_close(read_out(tokens, "cls_avg"), torch.cat([mean, tokens.cls], dim=1))
+    torch.testing.assert_close(read_out(tokens, "avg"), mean)
+    torch.testing.assert_close(read_out(tokens, "cls"), tokens.cls)
+    networks = torch.cat([grid[:, n].mean(dim=1) for n in range(3)], dim=1)
+    torch.testing.assert_close(read_out(tokens, "network"), networks)
+
+
+def test_the_batch_size_changes_nothing_and_progress_ends_at_the_last_crop(uneven, model):
+    encoder, _ = open_encoder(model)
+    seen = []
+    few, _ = embed_crops(
+        encoder, uneven, readout="cls", crops=3, device=CPU, batch=4, progress=lambda *x: seen.append(x)
+    )
+    many, _ = embed_crops(encoder, uneven, readout="cls", crops=3, device=CPU, batch=64)
+    np.testing.assert_allclose(few, many, atol=1e-5)
+    assert seen == [(4, 15), (8, 15), (12, 15), (15, 15)]
+
+
+def test_a_table_has_a_row_a_recording_and_is_the_mean_of_its_crops(uneven, model):
+    table = embed(model, uneven, crops=3)
+    crops = embed(model.parent, uneven.path, crops=3, keep_crops=True)
+    features = [f"cls_avg_{i:04d}" for i in range(2 * SIZE.width)]
+    assert table.columns.tolist() == ["participant_id", "session_id", "run", "hidden_share", *features]
+    assert table["participant_id"].tolist() == list("01234")
+    assert crops["crop"].tolist() == [0, 1, 2] * 5
+    means = crops.groupby("participant_id")[features].mean()
+    np.testing.assert_allclose(table[features], means, atol=1e-6)
+    assert (table[features].dtypes == np.float32).all()
+    assert crops.columns.tolist()[:5] == ["participant_id", "session_id", "run", "crop", "hidden_share"]
+
+
+def test_sessions_are_named(cohort, model):
+    table = embed(model, cohort, crops=1, readout="avg")
+    assert table[["participant_id", "session_id"]].iloc[:3].to_numpy().tolist() == [
+        ["00", "1"],
+        ["00", "2"],
+        ["01", "1"],
+    ]
+    pd.testing.assert_frame_equal(table, embed(model, cohort, crops=1, readout="avg"))
+
+
+def test_another_atlas_is_refused_with_the_first_difference(tmp_path, model):
+    moved = ATLAS.select([*"abcdefg", "h"][::-1])
+    other = save_model(tmp_path / "encoder", atlas=moved)
+    cohort = write_cohort(tmp_path / "people", *make_people(1))
+    with pytest.raises(WeightsError, match=r"ROI 1: the encoder expects 'h' \(z\), the recordings have 'a' \(x\)"):
+        embed(other, cohort)
+
+
+def test_no_crops_no_encoder_and_no_such_device_are_said(cohort, model, tmp_path):
+    with pytest.raises(ConfigError, match="at least 1, not 0"):
+        embed(model, cohort, crops=0)
+    with pytest.raises(WeightsError, match="neither a run with a saved encoder nor an encoder folder"):
+        embed(tmp_path, cohort)
+    with pytest.raises(ConfigError, match="--device 'gpu' is not there"):
+        embed(model, cohort, device="gpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="--device 'cuda' is not there"):
+            find_device("cuda")

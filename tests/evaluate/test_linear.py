@@ -1,0 +1,115 @@
+"""The linear models: the short way round is the direct fit, the penalty is chosen inside, nothing leaks."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from semantoks.evaluate import linear
+from semantoks.evaluate.linear import fit_classes, fit_values, row_space, standardise
+from semantoks.evaluate.splits import split_people
+
+
+def wide(rows=30, features=200, seed=0):
+    """More features than rows, of very different sizes."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(rows, features)) * np.exp(rng.normal(size=features))
+
+
+def inner_of(labels, kind, seed=0):
+    return split_people(labels, np.arange(len(labels)), kind=kind, folds=3, repeats=1, seed=seed)
+
+
+def test_standardising_uses_the_training_side_alone():
+    train, test = wide(20, 7), wide(9, 7, seed=1) + 3
+    rows, held = standardise(train, test)
+    np.testing.assert_allclose(rows, (train - train.mean(axis=0)) / train.std(axis=0) / np.sqrt(7), atol=1e-12)
+    np.testing.assert_allclose(held, (test - train.mean(axis=0)) / train.std(axis=0) / np.sqrt(7), atol=1e-12)
+    assert (rows**2).sum(axis=1).mean() == pytest.approx(1)
+
+
+def test_a_missing_cell_becomes_the_training_median_and_a_constant_column_zero():
+    train = np.array([[1.0, 5, np.nan, 2], [2, 5, np.nan, np.nan], [9, 5, np.nan, 4]])
+    test = np.array([[np.nan, 7.0, 3, 3]])
+    rows, held = standardise(train, test)
+    assert held[0, 0] == pytest.approx((2 - 4) / np.std([1, 2, 9]) / 2)
+    assert rows[1, 3] == pytest.approx(0)
+    assert np.all(rows[:, 1] == 0)
+    assert held[0, 1] == 0
+    assert np.all(rows[:, 2] == 0)
+    assert np.isfinite(held).all()
+
+
+def test_the_row_space_keeps_every_inner_product_with_a_training_row():
+    train, test = wide(), wide(8, seed=1)
+    rows, held = row_space(train, test)
+    assert rows.shape == (30, 30)
+    np.testing.assert_allclose(rows @ rows.T, train @ train.T, rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(held @ rows.T, test @ train.T, rtol=1e-9, atol=1e-8)
+
+
+def test_a_row_that_is_a_sum_of_others_costs_a_dimension_and_nothing_else():
+    train = wide()
+    train[29] = train[0] + train[1]
+    rows, _ = row_space(train, train[:1])
+    assert rows.shape == (30, 29)
+    np.testing.assert_allclose(rows @ rows.T, train @ train.T, rtol=1e-9, atol=1e-8)
+
+
+def test_ridge_in_the_row_space_is_ridge_on_all_features():
+    train, test, labels = wide(), wide(8, seed=1), np.random.default_rng(2).normal(size=30)
+    rows, held = row_space(train, test)
+    short = Ridge(alpha=3.0).fit(rows, labels).predict(held)
+    np.testing.assert_allclose(short, Ridge(alpha=3.0).fit(train, labels).predict(test), rtol=1e-8)
+
+
+def test_logistic_regression_in_the_row_space_is_that_on_all_features():
+    train, test = standardise(wide(), wide(8, seed=1))
+    labels = np.random.default_rng(2).choice(["a", "b", "c"], 30)
+    rows, held = row_space(train, test)
+    fit = LogisticRegression(C=2.0, tol=1e-10, max_iter=2000).fit
+    short, direct = fit(rows, labels).predict_proba(held), fit(train, labels).predict_proba(test)
+    np.testing.assert_allclose(short, direct, atol=1e-6)
+
+
+def test_copies_of_all_features_change_no_prediction():
+    train, test = wide(40, 6), wide(8, 6, seed=1)
+    labels = np.where(train[:, 0] + train[:, 1] > 0, "a", "b")
+    inner = inner_of(labels, "class")
+    predicted = []
+    for copies in (1, 4):
+        rows, held = standardise(np.tile(train, copies), np.tile(test, copies))
+        predicted.append(fit_classes(rows, labels, inner).predict_proba(held))
+    np.testing.assert_allclose(predicted[0], predicted[1], atol=1e-3)
+
+
+def test_a_fitted_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 20)) / np.sqrt(20)
+    labels = rows[:, 0] + 0.2 * rng.normal(size=60)
+    inner = inner_of(labels, "value")
+    errors = []
+    for inverse in linear.INVERSE_PENALTIES:
+        model = Ridge(alpha=1 / inverse)
+        errors.append(
+            np.mean([np.mean((model.fit(rows[a], labels[a]).predict(rows[b]) - labels[b]) ** 2) for a, b in inner])
+        )
+    best = 1 / linear.INVERSE_PENALTIES[int(np.argmin(errors))]
+    assert fit_values(rows, labels, inner).alpha_ == pytest.approx(best)
+
+
+def test_the_logistic_penalty_is_the_inner_splits_choice_and_the_path_ends_at_the_direct_fit():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(90, 30)) / np.sqrt(30)
+    labels = np.where(rows[:, 0] + 0.1 * rng.normal(size=90) > 0, "a", "b")
+    model = fit_classes(rows, labels, inner_of(labels, "class"))
+    assert model.C in linear.INVERSE_PENALTIES[1:]
+    direct = LogisticRegression(C=model.C, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
+    np.testing.assert_allclose(model.predict_proba(rows), direct.predict_proba(rows), atol=2e-3)
+
+
+def test_a_fit_that_does_not_converge_is_no_news_to_the_user(monkeypatch):
+    monkeypatch.setattr(linear, "_ITERATIONS", 1)
+    rows = wide(60, 12)
+    labels = np.random.default_rng(1).choice(["a", "b", "c"], 60)
+    model = fit_classes(*standardise(rows, rows)[:1], labels, inner_of(labels, "class"))
+    assert model.n_iter_.max() == 1

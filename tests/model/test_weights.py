@@ -1,0 +1,129 @@
+"""Encoders on disk: what is saved comes back to the bit, and what does not fit is refused by name."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import WeightsError
+from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.tokenizer import TokenizerConfig
+from semantoks.model.weights import EncoderCard, check_atlas, hash_participant, load_encoder, read_card, save_encoder
+
+ATLAS = Atlas(
+    name="four",
+    labels=("a", "b", "c", "d"),
+    networks=("x", "y", "x", "y"),
+    hemisphere=("L", "R", "n/a", "L"),
+    centroids=np.array([[1.5, -2, 3], [0, 0, 0], [np.nan, np.nan, np.nan], [4, 5, 6.25]]),
+)
+SIZE = EncoderConfig(width=8, depth=1, frames=40, patch=20, tokenizer=TokenizerConfig(pieces=2, decay=(2.0, 1.5)))
+CARD = EncoderCard(
+    encoder=SIZE,
+    atlas=ATLAS,
+    tr=0.8,
+    band=(0.01, 0.1),
+    seed=5,
+    salt="s",
+    participants=("0f", "a1"),
+    versions={"semantoks": "0.1.0"},
+    cost={"samples": 12.0, "flops": 1e9},
+)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with an encoder in it, and the encoder."""
+    encoder = Encoder(SIZE, ATLAS.network_index)
+    return save_encoder(tmp_path / "encoder", encoder, CARD), encoder
+
+
+def edit(folder, change):
+    """Apply ``change`` to the configuration in ``folder``."""
+    path = folder / "config.json"
+    plain = json.loads(path.read_text())
+    change(plain)
+    path.write_text(json.dumps(plain))
+
+
+def test_an_encoder_comes_back_to_the_bit_and_ready_to_use(saved):
+    folder, encoder = saved
+    found, card = load_encoder(folder)
+    assert not found.training
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor), name
+    series = torch.randn(2, 4, 40)
+    torch.testing.assert_close(found(series), encoder.eval()(series), rtol=0, atol=0)
+    assert card == CARD
+    np.testing.assert_array_equal(card.atlas.centroids, ATLAS.centroids)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_no_band_stays_no_band(tmp_path):
+    card = EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None)
+    save_encoder(tmp_path / "e", Encoder(SIZE, ATLAS.network_index), card)
+    assert read_card(tmp_path / "e").band is None
+
+
+def test_a_participant_is_remembered_by_a_salted_hash():
+    assert hash_participant("salt", "0051") == hashlib.sha256(b"salt\x000051").hexdigest()[:16]
+    assert hash_participant("salt", "0051") != hash_participant("other", "0051")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda plain: plain.update(schema=2), "has schema 2; this semantoks reads 1"),
+        (lambda plain: plain.pop("schema"), "schema"),
+        (lambda plain: plain["encoder"].update(widht=8), "Did you mean 'width'"),
+        (lambda plain: plain["encoder"].update(width=7), "even"),
+        (lambda plain: plain.update(unheard=1), "unheard"),
+        (lambda plain: plain["atlas"].update(labels=["a"]), "1 labels and 4 networks"),
+        (lambda plain: plain["atlas"].update(networks=["x", "x", "y", "y"]), "was changed"),
+    ],
+)
+def test_a_configuration_that_was_tampered_with_is_refused(saved, change, words):
+    folder, _ = saved
+    edit(folder, change)
+    with pytest.raises(WeightsError, match=words) as caught:
+        load_encoder(folder)
+    assert str(folder / "config.json") in str(caught.value)
+
+
+def test_absent_and_damaged_files_are_named(saved, tmp_path):
+    folder, _ = saved
+    with pytest.raises(WeightsError, match=r"holds no config\.json"):
+        load_encoder(tmp_path)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not hold the weights"):
+        load_encoder(folder)
+    weights.unlink()
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not hold the weights"):
+        load_encoder(folder)
+    (folder / "config.json").write_bytes(b'{"schema": \xff')
+    with pytest.raises(WeightsError, match="is not an encoder's configuration"):
+        load_encoder(folder)
+
+
+def test_weights_of_another_shape_are_refused_by_their_names(saved):
+    folder, _ = saved
+    tensors = load_file(folder / "model.safetensors")
+    tensors["cls_token"] = torch.zeros(9)
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="cls_token"):
+        load_encoder(folder)
+
+
+def test_an_atlas_fits_by_labels_and_networks_in_order():
+    check_atlas(CARD, Atlas(name="renamed", labels=ATLAS.labels, networks=ATLAS.networks))
+    with pytest.raises(WeightsError, match=r"ROI 2: the encoder expects 'b' \(y\), the recordings have 'c' \(x\)"):
+        check_atlas(CARD, ATLAS.select(["a", "c", "b", "d"]))
+    with pytest.raises(WeightsError, match=r"ROI 4: the encoder expects 'd' \(y\), the recordings have nothing"):
+        check_atlas(CARD, ATLAS.select(["a", "b", "c"]))
+    with pytest.raises(WeightsError, match=r"ROI 2: the encoder expects 'b' \(y\), the recordings have 'b' \(Brain\)"):
+        check_atlas(CARD, Atlas(name="o", labels=ATLAS.labels, networks=("x", "Brain", "x", "y")))

@@ -1,0 +1,41 @@
+"""The public face: what it names exists, and naming it costs nothing."""
+
+import subprocess
+import sys
+
+import pytest
+
+import semantoks
+
+HEAVY = ("torch", "lightning_fabric", "scipy", "sklearn", "matplotlib", "nilearn", "pandas")
+
+
+def imported_by(code):
+    """Which of the heavy packages a fresh interpreter has imported after ``code``."""
+    ask = f"import sys\n{code}\nsys.stderr.write(' '.join(n for n in {HEAVY} if n in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    return done.stderr.split()
+
+
+def test_the_names_are_sorted_and_are_those_that_are_loaded_lazily():
+    assert semantoks.__all__ == sorted(semantoks._WHERE)
+    assert dir(semantoks) == semantoks.__all__
+
+
+@pytest.mark.parametrize("name", semantoks.__all__)
+def test_a_public_name_is_there_and_is_called_so(name):
+    assert getattr(semantoks, name).__name__ == name
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'pretrian'"):
+        _ = semantoks.pretrian
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    assert imported_by("import semantoks") == []
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["prepare", "--help"], ["probe", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    assert imported_by(f"from semantoks.cli.main import run\nassert run({words}) == 0") == []

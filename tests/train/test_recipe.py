@@ -1,0 +1,59 @@
+"""Recipes: packaged ones, a file of one's own, and what is wrong with it in a sentence."""
+
+import pytest
+
+from semantoks.errors import ConfigError
+from semantoks.train.loop import PretrainConfig
+from semantoks.train.recipe import list_recipes, load_recipe
+
+
+def test_the_paper_recipe_is_the_defaults_of_the_configuration():
+    assert load_recipe("paper") == PretrainConfig()
+
+
+def test_every_packaged_recipe_can_be_read():
+    assert {"paper", "small", "smoke"} <= set(list_recipes())
+    for name in list_recipes():
+        assert load_recipe(name).batch_size >= 1
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('steps = 7\n[encoder]\nwidth = 32\n[views]\npolicy = "apart"\n[views.masks]\nshare = [0.5, 0.6]\n')
+    config = load_recipe(path)
+    assert config == load_recipe(str(path))
+    assert (config.steps, config.encoder.width, config.views.policy) == (7, 32, "apart")
+    assert config.views.masks.share == (0.5, 0.6)
+    assert config.encoder.depth == PretrainConfig().encoder.depth
+    assert config.optim == PretrainConfig().optim
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[encoder]\ndepht = 2\n", r"own\.toml: encoder has the unknown key 'depht'\. Did you mean 'depth'"),
+        ("bacth_size = 2\n", r"own\.toml has the unknown key 'bacth_size'\. Did you mean 'batch_size'"),
+        ('[views]\npolicy = "acros"\n', "policy has to be one of published, apart, across, not 'acros'.*'across'"),
+        ("[optim]\nlr = 'fast'\n", r"own\.toml: optim: lr has to be of type float, not 'fast'"),
+        ("steps = 1.5\n", "steps has to be of type int, not 1.5"),
+        ("batch_size = 0\n", "at least 1"),
+        ("encoder = 3\n", "encoder has to be a table of settings, not 3"),
+        ("[optim]\nweight_decay = [0.1]\n", "weight_decay has to be a list of 2 values"),
+        ("steps 5\n", r"own\.toml is not valid TOML: .*line 1"),
+    ],
+)
+def test_a_faulty_file_is_answered_with_its_name_and_place(tmp_path, text, words):
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_lists_the_known_ones_and_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no recipe 'smal': use .*smoke.*, or a FILE\.toml"):
+        load_recipe("smal")
+    with pytest.raises(ConfigError, match=r"there is no file .*absent\.toml"):
+        load_recipe(tmp_path / "absent.toml")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"folder\.toml cannot be read"):
+        load_recipe(tmp_path / "folder.toml")
