@@ -97,14 +97,31 @@ def test_a_fitted_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
     assert fit_values(rows, labels, inner).alpha_ == pytest.approx(best)
 
 
-def test_the_logistic_penalty_is_the_inner_splits_choice_and_the_path_ends_at_the_direct_fit():
+def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(90, 30)) / np.sqrt(30)
-    labels = np.where(rows[:, 0] + 0.1 * rng.normal(size=90) > 0, "a", "b")
-    model = fit_classes(rows, labels, inner_of(labels, "class"))
-    assert model.C in linear.INVERSE_PENALTIES[1:]
+    labels = np.where(rows[:, 0] + 0.1 * rng.normal(size=90) > 0.1, "a", "b")
+    inner = inner_of(labels, "class")
+    likelihood = []
+    for inverse in linear.INVERSE_PENALTIES:
+        direct = LogisticRegression(C=inverse, class_weight="balanced", tol=1e-8, max_iter=5000)
+        for a, b in inner:
+            chance = direct.fit(rows[a], labels[a]).predict_proba(rows[b])
+            each = [np.log(chance[labels[b] == name, i]).mean() for i, name in enumerate("ab")]
+            likelihood.append(np.mean(each))
+    best = np.reshape(likelihood, (-1, 3)).mean(axis=1).argmax()
+    assert 0 < best < len(linear.INVERSE_PENALTIES) - 1
+    model = fit_classes(rows, labels, inner)
+    assert linear.INVERSE_PENALTIES[best] == model.C
     direct = LogisticRegression(C=model.C, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
     np.testing.assert_allclose(model.predict_proba(rows), direct.predict_proba(rows), atol=2e-3)
+
+
+def test_a_chance_of_zero_is_no_news_to_the_user(monkeypatch):
+    monkeypatch.setattr(LogisticRegression, "predict_proba", lambda self, rows: np.eye(2)[np.zeros(len(rows), int)])
+    rows = wide(40, 5)
+    labels = np.array(["a", "b"] * 20)
+    assert linear.INVERSE_PENALTIES[0] == fit_classes(rows, labels, inner_of(labels, "class")).C
 
 
 def test_a_fit_that_does_not_converge_is_no_news_to_the_user(monkeypatch):

@@ -98,10 +98,11 @@ def test_verify_names_the_recording_whose_signal_changed(cohort_folder):
 
 
 def test_verify_finds_a_shard_that_lacks_frames_or_is_gone(cohort_folder):
+    cohort = Cohort(cohort_folder)
     first, second = (cohort_folder / "shards" / f"00000{k}.npy" for k in (1, 2))
     np.save(second, np.load(second)[:-1])
     first.unlink()
-    lost, shorter = Cohort(cohort_folder).verify()
+    lost, shorter = cohort.verify()
     assert "000001.npy cannot be opened" in lost
     assert "holds" in shorter
     assert "its row table says" in shorter
@@ -134,6 +135,19 @@ def test_a_shard_of_another_shape_is_refused_by_name(cohort_folder):
         ({"SchemaVersion": 2}, "newer semantoks"),
         ({"SchemaVersion": "gone"}, "no SchemaVersion"),
         ({"Shards": "gone"}, "lacks Shards"),
+        ({"Band": "gone", "GeneratedBy": "gone"}, "lacks Band, GeneratedBy"),
+        ({"Shards": "2"}, "Shards has to be a whole number from 1, and is '2'"),
+        ({"Shards": 0}, "Shards has to be a whole number from 1, and is 0"),
+        ({"Shards": True}, "Shards has to be a whole number from 1, and is True"),
+        ({"Shards": 5}, r"000003\.npy cannot be opened"),
+        ({"RepetitionTime": "abc"}, r"RepetitionTime has to be a number from 0\.3 to 6 \(s\) or null, and is 'abc'"),
+        ({"RepetitionTime": 2000}, "RepetitionTime has to be"),
+        ({"Band": 3}, r"Band has to be two numbers \(Hz\) or null, and is 3"),
+        ({"Band": [0.01]}, "Band has to be two numbers"),
+        ({"GeneratedBy": []}, "GeneratedBy has to be a list of tools"),
+        ({"GeneratedBy": {"Name": "x"}}, "GeneratedBy has to be a list of tools"),
+        ({"Atlas": 5}, "Atlas has to be text, and is 5"),
+        ({"AtlasFingerprint": None}, "AtlasFingerprint has to be text, and is None"),
         ({"AtlasFingerprint": "0" * 16}, "table was changed"),
     ],
 )
@@ -169,3 +183,48 @@ def test_a_recordings_table_without_a_column_is_refused(cohort_folder):
     pd.read_csv(file, sep="\t").drop(columns="offset").to_csv(file, sep="\t", index=False)
     with pytest.raises(DataError, match="lacks the column offset"):
         Cohort(cohort_folder)
+
+
+def edit_recordings(folder, row, column, value):
+    file = folder / "recordings.tsv"
+    table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
+    table.loc[row, column] = value
+    table.to_csv(file, sep="\t", index=False)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "message"),
+    [
+        (0, "frames", "abc", "a cell is no number.*'abc'"),
+        (0, "frames", "9" * 20, "a cell is no number"),
+        (0, "mean_fd", "abc", "a cell is no number.*'abc'"),
+        (3, "recording_id", "n/a", r"recording_id has to be there, but recording 4 \(\) has 'nothing'"),
+        (0, "participant_id", "n/a", r"participant_id has to be there, but recording 1 \(p000\) has 'nothing'"),
+        (0, "shard", "0", "shard has to be 1 to 2, but recording 1 .* has '0'"),
+        (40, "shard", "3", r"shard has to be 1 to 2, but recording 41 \(q_holes\) has '3'"),
+        (5, "frames", "0", r"frames has to be 1 or more, but recording 6 \(p005\) has '0'"),
+        (0, "offset", "-1", "offset has to be 0 or more, but recording 1 .* has '-1'"),
+        (40, "frames", "61", r"frames has to end within the shard, but recording 41 \(q_holes\) has '61'"),
+        (0, "offset", "9223372036854775807", "frames has to end within the shard, but recording 1 "),
+        (40, "missing_rois", "1,6", r"missing_rois has to hold numbers from 0 to 5, but recording 41 .* has '1,6'"),
+        (0, "missing_rois", "x", "missing_rois has to hold numbers from 0 to 5, but recording 1 .* has 'x'"),
+        (0, "missing_rois", "1,,2", "has '1,,2'"),
+    ],
+)
+def test_a_recording_that_cannot_lie_where_its_row_says_is_refused(cohort_folder, row, column, value, message):
+    edit_recordings(cohort_folder, row, column, value)
+    with pytest.raises(DataError, match=r"recordings\.tsv.*" + message):
+        Cohort(cohort_folder)
+
+
+def test_a_shard_that_lacks_frames_is_refused_at_once(cohort_folder):
+    file = cohort_folder / "shards" / "000002.npy"
+    np.save(file, np.load(file)[:-1])
+    with pytest.raises(DataError, match=r"end within the shard, but recording 41 \(q_holes\) has '60'"):
+        Cohort(cohort_folder)
+
+
+def test_a_row_table_with_a_cell_that_is_no_number_is_a_problem_and_no_crash(cohort_folder):
+    file = cohort_folder / "shards" / "000002.tsv"
+    file.write_text(file.read_text().replace("\t60\t", "\tsixty\t", 1))
+    assert "000002.tsv was changed or damaged, a cell is no number" in Cohort(cohort_folder).verify()[0]

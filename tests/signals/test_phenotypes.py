@@ -56,6 +56,18 @@ def test_columns_get_their_types_and_codes_with_leading_zeros_stay_text(tmp_path
     assert read["sex"].isna().tolist() == [False, True]
 
 
+def test_an_id_keeps_its_text_where_other_cells_are_missing(tmp_path: Path) -> None:
+    read = table(tmp_path, "age\tsubject\tsex\n1\tNA\tNA\nnan\tsub-nan\tF\n3\tn/a\tn/a\n4\tNaN\tM\n")
+    assert read["participant_id"].tolist() == ["NA", "nan", "n/a", "NaN"]
+    assert read["sex"].isna().tolist() == [True, False, True, False]
+    assert read["age"].isna().tolist() == [False, True, False, False]
+
+
+def test_a_delimiter_at_the_end_of_lines_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
+    read = table(tmp_path, "participant_id,age\n\na,3,\n \nb,4\n", "p.csv")
+    assert read.to_dict("list") == {"participant_id": ["a", "b"], "age": [3, 4]}
+
+
 def test_zero_is_a_number_and_no_code(tmp_path: Path) -> None:
     assert table(tmp_path, "participant_id\tx\na\t0\nb\t0.5\n")["x"].tolist() == [0.0, 0.5]
 
@@ -83,9 +95,13 @@ def test_reading_again_what_was_written_changes_nothing(tmp_path: Path) -> None:
         ("name\tage\nx\t1\n", "found name, age"),
         ("participant_id\tage\n1\t1\nsub-1\t2\n", "participant_id more than once, for example 1"),
         ("participant_id\tsession\n1\ta\n1\tses-a\n", "for example 1 a"),
-        ("participant_id\tage\nn/a\t1\n", "1 rows without participant_id"),
-        ("participant_id\tage\n1\t2\t3\t4\n", "same number of cells"),
-        ("", "same number of cells"),
+        ("participant_id\tage\n\t1\nsub-\t1\n \t1\n", "3 rows without participant_id"),
+        ("participant_id\tage\n1\t2\n2\t2\t3\n", "same number of cells in each row, but line 3 has 3 and the header 2"),
+        ("participant_id\tage\n1\t2\n\n2\n", "line 4 has 1 and the header 2"),
+        ('participant_id\tcity\n1\t"A\nB"\n2\tC\tD\n', "line 4 has 3"),
+        ("participant_id\tage\n1\t2\t\t\n", "line 2 has 4"),
+        ("", "is not a table"),
+        ('participant_id\tcity\n1\t"' + 200_000 * "x", "is not a table: field larger than field limit"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, text: str, message: str) -> None:

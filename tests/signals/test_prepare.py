@@ -9,6 +9,7 @@ from scripted import TOY, ScriptedSource, noise, scripted, tree
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import TEMPORARY
 from semantoks.signals.prepare import prepare
 
@@ -102,8 +103,11 @@ def test_a_finished_cohort_is_left_alone(folder, tmp_path):
         ({"cleaning": CleaningConfig(min_frames=30)}, "MinFrames is 20 there, 30 now"),
         ({"cleaning": CleaningConfig(order=2)}, "FilterOrder is 5 there, 2 now"),
         ({"atlas": TOY.one_network()}, "Atlas is 'toy' there, 'toy:one' now"),
-        ({"source": scripted(3)}, "Items is 2 there, 3 now; the list of recordings is another"),
-        ({"source": scripted(1, other=noise(1))}, "differently: the list of recordings is another"),
+        ({"source": scripted(3)}, "Items is 2 there, 3 now; the list of recordings or the size of a file is another"),
+        (
+            {"source": scripted(1, other=noise(1))},
+            "differently: the list of recordings or the size of a file is another",
+        ),
         (
             {
                 "source": ScriptedSource(
@@ -121,6 +125,16 @@ def test_a_folder_with_a_cohort_made_otherwise_is_refused_with_the_difference(tm
     with pytest.raises(ConfigError, match=named):
         prepare(**(told | changes))
     assert tree(tmp_path / "out") == before
+
+
+def test_a_source_file_of_another_size_is_not_the_same_source_but_a_touched_one_is(folder, tmp_path):
+    made = prepare(folder, out=tmp_path / "out", atlas=TOY)
+    file = folder / "sub-010_task-rest_timeseries.npy"
+    os.utime(file, ns=(1, 1))
+    assert prepare(folder, out=tmp_path / "out", atlas=TOY).recordings.equals(made.recordings)
+    np.save(file, noise(2, 101))
+    with pytest.raises(ConfigError, match="differently: the list of recordings or the size of a file is another"):
+        prepare(folder, out=tmp_path / "out", atlas=TOY)
 
 
 def test_another_version_may_open_a_finished_cohort_but_not_go_on_with_an_unfinished_one(tmp_path):
@@ -210,7 +224,9 @@ def test_settings_that_cannot_be_followed_are_refused(tmp_path, settings):
 def test_names_with_control_characters_or_not_in_utf8_are_escaped_and_nothing_is_lost(tmp_path):
     folder = tmp_path / "arrays"
     folder.mkdir()
-    for number, name in enumerate([b"sub-a\rb.npy", b"sub-a\tb.npy", b"sub-\xff.npy", b"sub-\xfe.npy", b"sub-n\nl.npy"]):
+    for number, name in enumerate(
+        [b"sub-a\rb.npy", b"sub-a\tb.npy", b"sub-\xff.npy", b"sub-\xfe.npy", b"sub-n\nl.npy"]
+    ):
         with open(os.fsencode(folder) + b"/" + name, "wb") as file:
             np.save(file, noise(number, 5 if b"\xfe" in name else 60))
     cohort = prepare(folder, out=tmp_path / "out", atlas=TOY, tr=2.0)
@@ -223,3 +239,22 @@ def test_names_with_control_characters_or_not_in_utf8_are_escaped_and_nothing_is
     (cohort.path / "recordings.tsv").unlink()
     assert len(prepare(folder, out=tmp_path / "out", atlas=TOY, tr=2.0)) == 4
     assert {file: file.stat().st_mtime_ns for file in (cohort.path / "shards").iterdir()} == times
+
+
+def test_a_participant_may_be_called_na_and_one_without_an_id_is_listed(tmp_path):
+    source = ScriptedSource(tmp_path, {"NA": noise(1), "nan": noise(2), "n/a": noise(3), "": noise(4)})
+    cohort = prepare(source, out=tmp_path / "out", atlas=TOY)
+    assert cohort.recordings["participant_id"].tolist() == ["NA", "nan"]
+    assert cohort.participants["participant_id"].tolist() == ["NA", "n/a", "nan"]
+    assert [reason.partition("id is ")[2] for reason in cohort.excluded["reason"]] == [
+        *("empty: give it one.", "n/a: give it one.")
+    ]
+    assert Cohort(cohort.path).verify() == []
+
+
+@pytest.mark.parametrize("name", ["a" * 5000 + ".npy", "a\0b.npy"])
+def test_a_file_name_that_no_file_can_have_excludes_that_row_alone(folder, tmp_path, name):
+    table = pd.DataFrame({"participant_id": ["02", "evil"], "filename": ["sub-010_task-rest_timeseries.npy", name]})
+    cohort = prepare(folder, out=tmp_path / "out", atlas=TOY, tr=2.0, participants=table)
+    assert cohort.recordings["participant_id"].tolist() == ["02", "02", "02"]
+    assert cohort.excluded["participant_id"].tolist() == ["evil", "03"]

@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from semantoks.evaluate.scores import auroc, balanced_accuracy
 from semantoks.evaluate.splits import Split
 from semantoks.types import Features
 
@@ -19,6 +18,7 @@ INVERSE_PENALTIES = np.logspace(-3, 4, 8)
 _ITERATIONS, _TOLERANCE = 500, 1e-6
 _RANK = 1e-10
 _FEW_ROWS = 2000
+_LEAST = float(np.finfo(np.float64).tiny)
 
 
 def standardise(
@@ -62,14 +62,17 @@ def row_space(
 def fit_classes(rows: Features, labels: ndarray, inner: Sequence[Split]) -> LogisticRegression:
     """Fit a logistic regression with balanced class weights on standardised rows.
 
-    Its penalty has the best mean score over the ``inner`` splits: AUROC for two classes, else balanced accuracy.
+    Its penalty has the largest mean log probability of the true class over the ``inner`` splits, each class counting
+    alike. On few people that choice is steadier than one by accuracy or by ranks.
     """
-    score = auroc if len(np.unique(labels)) == 2 else balanced_accuracy
     found = np.empty((len(inner), len(INVERSE_PENALTIES)))
     with _few_threads(rows):
         for part, (train, test) in enumerate(inner):
             for place, model in enumerate(_path(rows[train], labels[train], INVERSE_PENALTIES)):
-                found[part, place] = score(labels[test], model.predict_proba(rows[test]), model.classes_)
+                truth = np.searchsorted(model.classes_, labels[test])
+                chance = model.predict_proba(rows[test])[np.arange(len(test)), truth]
+                logs = np.log(np.maximum(chance, _LEAST))
+                found[part, place] = np.mean([logs[truth == name].mean() for name in np.unique(truth)])
         best = found.mean(axis=0).argmax()
         *_, chosen = _path(rows, labels, INVERSE_PENALTIES[: best + 1])
     return chosen

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals import layout
+from semantoks.signals.opening import check_recordings, read_description
 from semantoks.signals.phenotypes import read_participants
 
 
@@ -43,12 +43,13 @@ class Cohort:
     Raises
     ------
     DataError
-        If this is no cohort, one of another schema, an unfinished one, or one whose atlas table was changed.
+        If this is no cohort, one of another schema, an unfinished one, one whose atlas table was changed, or one whose
+        description, shards or table of recordings are damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self.description: dict[str, Any] = _read_description(self.path)
+        self.description: dict[str, Any] = read_description(self.path)
         if not (self.path / layout.RECORDINGS).exists():
             raise DataError(f"the cohort {self.path} is unfinished: run the same prepare command again to finish it.")
         atlas = Atlas.from_tsv(self.path / layout.ATLAS)
@@ -59,8 +60,10 @@ class Cohort:
                 f"{self.description['AtlasFingerprint']} ({self.atlas.name}): the table was changed. Restore it, "
                 "or prepare the cohort again."
             )
-        columns = layout.RECORDING_COLUMNS
-        self.recordings: pd.DataFrame = layout.typed(layout.read_table(self.path / layout.RECORDINGS, columns))
+        file = self.path / layout.RECORDINGS
+        self.recordings: pd.DataFrame = layout.typed(layout.read_table(file, layout.RECORDING_COLUMNS), file)
+        frames = [len(self._map(shard)) for shard in range(1, self.description["Shards"] + 1)]
+        check_recordings(self.recordings, frames, self.atlas.n_rois, file)
         self.tr: float = self._sampling_interval()
         self._shard, self._offset, self._frames = (
             self.recordings[name].to_numpy() for name in ("shard", "offset", "frames")
@@ -117,17 +120,19 @@ class Cohort:
         problems, tables = [], []
         for shard in range(1, self.description["Shards"] + 1):
             try:
-                rows = layout.read_table(layout.rows_path(self.path, shard), layout.ROW_COLUMNS)
+                file = layout.rows_path(self.path, shard)
+                rows = layout.read_table(file, layout.ROW_COLUMNS)
+                kept = layout.typed(layout.kept_rows(rows), file)
                 tables.append(rows)
-                problems += self._problems_of_shard(shard, layout.typed(layout.kept_rows(rows)))
-            except (DataError, ValueError) as error:
+                problems += self._problems_of_shard(shard, kept)
+            except DataError as error:
                 problems.append(str(error))
         rows = pd.concat(tables) if tables else pd.DataFrame(columns=layout.ROW_COLUMNS)
         if len(rows) != self.description["Items"]:
             problems.append(
                 f"the row tables have {len(rows)} rows, but {self.description['Items']} were to be prepared."
             )
-        if not layout.typed(layout.kept_rows(rows)).equals(self.recordings):
+        if not layout.typed(layout.kept_rows(rows), self.path).equals(self.recordings):
             problems.append(f"{layout.RECORDINGS} does not agree with the row tables of the shards.")
         if not layout.excluded_rows(rows).equals(self.excluded):
             problems.append(f"{layout.EXCLUDED} does not agree with the row tables of the shards.")
@@ -175,22 +180,3 @@ class Cohort:
 def checksum(signals: Float16[ndarray, "frame roi"]) -> str:
     """Hash the float16 bytes of one recording, time-major (sha256, hex)."""
     return hashlib.sha256(signals.astype(layout.DTYPE, copy=False).tobytes()).hexdigest()
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    file = path / layout.DESCRIPTION
-    try:
-        description = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{path} is no cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}.") from error
-    schema = description.get("SchemaVersion") if isinstance(description, dict) else None
-    if not isinstance(schema, int):
-        raise DataError(f"{path} is no cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare.")
-    if schema != layout.SCHEMA_VERSION:
-        remedy = "prepare it again" if schema < layout.SCHEMA_VERSION else "use a newer semantoks"
-        raise DataError(f"{path} has the schema {schema}; this version reads {layout.SCHEMA_VERSION}: {remedy}.")
-    if lacking := [key for key in layout.DESCRIPTION_KEYS if key not in description]:
-        raise DataError(f"{file} lacks {', '.join(lacking)}: it was changed. Restore it, or prepare the cohort again.")
-    return dict(description)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,10 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.durable import TEMPORARY, clear_temporary, write_durably
 from semantoks.signals.sources.source import Item, Source
 
-MEANING = {"ItemsSha256": "the list of recordings", "ParticipantsSha256": "the participants table"}
+MEANING = {
+    "ItemsSha256": "the list of recordings or the size of a file",
+    "ParticipantsSha256": "the participants table",
+}
 
 
 def describe(
@@ -29,9 +33,11 @@ def describe(
 ) -> dict[str, Any]:
     """Gather everything that decides a cohort's bytes; no times and no machine, so equal inputs give equal text.
 
-    ``people`` is the text of participants.tsv, ``tr`` the TR option in seconds, ``shards`` the number of shards.
+    ``people`` is the text of participants.tsv, ``tr`` the TR option in seconds, ``shards`` the number of shards. The
+    contents of the source's files are known by their sizes alone: times change when a file is copied.
     """
-    listing = json.dumps([[i.key, str(i.path), i.row, i.participant, i.session, i.run] for i in items])
+    size = {path: os.path.getsize(path) if os.path.exists(path) else None for path in {item.path for item in items}}
+    listing = json.dumps([[i.key, str(i.path), size[i.path], i.row, i.participant, i.session, i.run] for i in items])
     band = cleaning.filter_band
     return {
         "Name": f"semantoks cohort of {source.path.name}",

@@ -18,7 +18,6 @@ SHARDS = "shards"
 DTYPE = np.dtype("<f2")
 NONE = "n/a"
 
-DESCRIPTION_KEYS = ["Atlas", "AtlasFingerprint", "RepetitionTime", "Items", "Shards"]
 RECORDING_COLUMNS = [
     *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
     *("mean_fd", "good_frames", "missing_rois", "sha256", "source_file"),
@@ -62,11 +61,20 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     return frame[columns].replace(NONE, "")
 
 
-def typed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn the number columns of kept recordings from text into int64 and float64 (NaN for the empty string)."""
+def typed(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """Turn the number columns of kept recordings from text into int64 and float64 (NaN for the empty string).
+
+    Raises
+    ------
+    DataError
+        If a cell is no number; ``file`` is named.
+    """
     numbers = {name: "int64" for name in frame.columns if name in INTEGERS}
-    reals = frame[[name for name in frame.columns if name in REALS]].replace("", "nan").astype("float64")
-    return frame.astype(numbers).assign(**reals)
+    try:
+        reals = frame[[name for name in frame.columns if name in REALS]].replace("", "nan").astype("float64")
+        return frame.astype(numbers).assign(**reals)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{file} was changed or damaged, a cell is no number: {error}. Restore it.") from error
 
 
 def kept_rows(rows: pd.DataFrame) -> pd.DataFrame:

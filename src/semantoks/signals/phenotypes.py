@@ -1,5 +1,6 @@
 """The participants table: read it with ids that stay strings, and take a target (class or value) from it."""
 
+import csv
 import difflib
 import io
 from dataclasses import dataclass
@@ -50,12 +51,14 @@ def read_participants(path: Path) -> pd.DataFrame:
 
     The id column (``participant_id``, ``FILE_ID``, ``subject_id``, ``subject`` or ``SUB_ID``, in that order) becomes
     ``participant_id``, a string without ``sub-``; ``session`` becomes ``session_id``, without ``ses-``. Columns of
-    numbers become numbers unless they are codes with leading zeros; ``n/a``, ``NA``, ``NaN`` and empty are missing.
+    numbers become numbers unless they are codes with leading zeros; ``n/a``, ``NA``, ``NaN`` and empty are missing,
+    but an id keeps its text: a participant may be called NA.
 
     Raises
     ------
     DataError
-        If there is no such file, it is not text in UTF-8, has no id column, lacks an id, or repeats a participant.
+        If there is no such file, it is not text in UTF-8, its rows differ in length, it has no id column, lacks an
+        id, or repeats a participant.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -68,13 +71,30 @@ def read_participants(path: Path) -> pd.DataFrame:
     header = text.partition("\n")[0]
     separator = max("\t,;", key=header.count)
     try:
+        width = _common_width(text, separator, path)
         table = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, na_values=list(MISSING), index_col=False
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False, usecols=range(width)
         )
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path} is not a table with the same number of cells in each row: {error}.") from error
+    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataError(f"{path} is not a table: {error}.") from error
     table = table.rename(columns=lambda name: str(name).strip())
-    return tidy_participants(table, where=str(path))
+    missing = table.isin(MISSING)
+    missing[find_column(table, ID_COLUMNS) or []] = False
+    return tidy_participants(table.mask(missing), where=str(path))
+
+
+def _common_width(text: str, separator: str, path: Path) -> int:
+    """Count the cells of the header; refuse a row with more or fewer, but for an empty one after a last delimiter."""
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
+    width = 0
+    for cells in rows:
+        width = width or len(cells)
+        if any(map(str.strip, cells)) and len(cells) != width and (len(cells) != width + 1 or cells[-1]):
+            raise DataError(
+                f"{path} has to be a table with the same number of cells in each row, but line {rows.line_num} has "
+                f"{len(cells)} and the header {width}. Correct that line, or put quotes around text with a delimiter."
+            )
+    return width
 
 
 def tidy_participants(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
@@ -91,9 +111,9 @@ def tidy_participants(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
         )
     if id_column.lower() == "file_id":
         table = table[table[id_column] != "no_filename"]
-    if (lacking := int(table[id_column].isna().sum())) > 0:
-        raise DataError(f"{where} has {lacking} rows without {id_column}: give each row its id, or remove it.")
     ids = table[id_column].astype(str).str.strip().map(lambda value: without_prefix("sub", value))
+    if (lacking := int((table[id_column].isna() | (ids == "")).sum())) > 0:
+        raise DataError(f"{where} has {lacking} rows without {id_column}: give each row its id, or remove it.")
     columns: dict[str, pd.Series] = {"participant_id": ids}
     session_column = find_column(table, SESSION_COLUMNS)
     if session_column is not None:

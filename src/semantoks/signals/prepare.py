@@ -40,7 +40,7 @@ def prepare(
     source
         A path that ``open_source`` knows, or a Source of your own.
     out
-        Folder of the cohort: new, empty, or of the same call before.
+        Folder of the cohort: new, empty, or of the same call before on files of the same names and sizes.
     atlas
         What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``.
     tr
@@ -133,7 +133,7 @@ def _people(source: Source, items: Sequence[Item]) -> pd.DataFrame:
     table = source.participants()
     if table is not None:
         return table
-    ids = sorted({bare_label(item.participant, PREFIXES["participant"]) for item in items})
+    ids = sorted({bare_label(item.participant, PREFIXES["participant"]) for item in items} - {""})
     return pd.DataFrame({"participant_id": ids})
 
 

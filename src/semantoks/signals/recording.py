@@ -38,7 +38,7 @@ class Recording:
     Raises
     ------
     DataError
-        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, or ``participant`` is empty.
+        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, or ``participant`` is empty or n/a.
     """
 
     series: Shaped[ndarray, "..."]  # of any shape and type until it has checked itself
@@ -65,5 +65,5 @@ class Recording:
             object.__setattr__(self, "series", np.asarray(self.series, dtype=np.float32))
         for field, prefix in PREFIXES.items():
             object.__setattr__(self, field, bare_label(getattr(self, field), prefix))
-        if not self.participant:
-            raise DataError(f"{self.source}: the participant's id is empty.")
+        if self.participant in ("", "n/a"):
+            raise DataError(f"{self.source}: the participant's id is {self.participant or 'empty'}: give it one.")

@@ -144,11 +144,12 @@ def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "
 def is_finished(job: ShardJob) -> bool:
     """Tell whether the shard is on disk: a row table of these very items, and a signal file of the size it says."""
     try:
-        rows = layout.read_table(layout.rows_path(job.out, job.number), layout.ROW_COLUMNS)
+        file = layout.rows_path(job.out, job.number)
+        rows = layout.read_table(file, layout.ROW_COLUMNS)
+        frames = layout.typed(layout.kept_rows(rows), file)["frames"].sum()
         signals = np.load(layout.shard_path(job.out, job.number), mmap_mode="r")
     except (DataError, OSError, ValueError):
         return False
-    frames = layout.typed(layout.kept_rows(rows))["frames"].sum()
     same_items = rows["recording_id"].tolist() == [layout.plain(item.key) for item in job.items]
     return bool(same_items and signals.shape == (frames, job.n_rois) and signals.dtype == layout.DTYPE)
 

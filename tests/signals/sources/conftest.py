@@ -31,7 +31,10 @@ def write_h5(tmp_path: Path) -> Callable[..., Path]:
     def write(arrays: dict[str, Any], name: str = "data.h5") -> Path:
         with h5py.File(tmp_path / name, "w") as file:
             for key, value in arrays.items():
-                file[key] = value
+                if isinstance(value, dict):
+                    file.create_group(key)
+                else:
+                    file[key] = value
         return tmp_path / name
 
     return write

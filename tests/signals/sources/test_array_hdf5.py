@@ -17,6 +17,7 @@ from semantoks.signals.sources import find_participants, open_source
 
 ReadAll = Callable[..., list[Recording]]
 WriteH5 = Callable[..., Path]
+GROUP, LINK = {}, h5py.SoftLink("/gone")
 
 
 @pytest.fixture
@@ -85,7 +86,18 @@ def test_labels_bring_the_rois_into_order_and_leave_the_absent_missing(
         ({"participant_id": np.array([b"a", b"b"])}, "bold has 3 rows, but there are 2 ids"),
         ({"length": [8, 8]}, "bold has 3 rows, but there are 2 length"),
         ({"bold": np.zeros((3, 4, 8))}, "wrong number of ROIs. bold has 4, the atlas five 5"),
-        ({"bold": np.zeros((3, 5))}, r"has to be \[n, roi, frame\], and is \[3, 5\]"),
+        ({"bold": np.zeros((3, 5))}, r"bold has to be a 3-D array, and is of shape \(3, 5\)"),
+        ({"participant_id": GROUP}, "data.h5: participant_id has to be a 1-D array, and is a group or a broken link"),
+        ({"participant_id": LINK}, "participant_id has to be a 1-D array, and is a group or a broken link"),
+        ({"participant_id": 5}, r"participant_id has to be a 1-D array, and is of shape \(\)"),
+        ({"participant_id": np.zeros((3, 2))}, r"is of shape \(3, 2\)"),
+        ({"participant_id": np.zeros(3, dtype="f4,i4")}, "participant_id has to hold text or whole numbers, not"),
+        ({"participant_id": h5py.Empty("f4")}, "participant_id has to be a 1-D array, and is of shape None"),
+        ({"length": np.array([b"8", b"8", b"8"])}, "length has to hold whole numbers of frames"),
+        ({"length": GROUP}, "length has to be a 1-D array"),
+        ({"roi_name": GROUP}, "roi_name has to be a 1-D array"),
+        ({"session_id": GROUP}, "session_id has to be a 1-D array"),
+        ({"participant_id": None, "scan_id": GROUP}, "scan_id has to be a 1-D array"),
         ({"roi_name": np.array([b"Vis_L"])}, "bold has 5 ROIs, but there are 1 in roi_name"),
         ({"roi_name": np.array([b"a", b"b", b"c", b"d", b"e"])}, "none of its labels in roi_name"),
     ],

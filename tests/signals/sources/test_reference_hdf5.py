@@ -110,6 +110,12 @@ def test_the_only_dataset_is_taken_if_its_rois_are_as_many(
         ({"timeseries/mine": np.zeros((3, 4, 8))}, r"no part of the atlas five \(5 ROIs\)"),
         ({"timeseries/five": np.zeros((3, 4, 8))}, r"= \[3, 5, 8\], and is \[3, 4, 8\]"),
         ({"timeseries/five": np.zeros((2, 5, 8))}, r"= \[3, 5, 8\], and is \[2, 5, 8\]"),
+        ({"timeseries/five": {}}, "five has to be a 3-D array, and is a group or a broken link"),
+        ({"timeseries/mine": {}}, "mine has to be a 3-D array, and is a group or a broken link"),
+        ({"timeseries/five": h5py.SoftLink("/gone")}, "five has to be a 3-D array, and is a group or a broken link"),
+        ({"timeseries/five": np.zeros(8)}, r"five has to be a 3-D array, and is of shape \(8,\)"),
+        ({"timeseries/five": np.zeros((3, 5, 8)), "x": np.zeros(3, dtype="f4,i4")}, "x has to hold text or whole"),
+        ({"timeseries/five": np.zeros((3, 5, 8)), "ts_len": [[8], [8], [8]]}, r"ts_len .* is of shape \(3, 1\)"),
     ],
 )
 def test_datasets_that_do_not_fit_the_atlas_are_listed(
@@ -132,6 +138,11 @@ def test_labels_at_the_root_and_in_their_group_become_a_table(
     table = open_source(path, atlas=atlas, tr=2.0, participants=None).participants()
     assert table is not None
     assert table.to_dict("list") == {"participant_id": ["A", "B"], "age_5c": [20.0, 30.0], "sex": ["F", "M"]}
+
+
+def test_labels_that_are_no_group_or_lead_nowhere_do_no_harm(write_h5: WriteH5, rows: np.ndarray, atlas: Atlas) -> None:
+    arrays = {"timeseries/five": rows, "long_subject_id": IDS, "labels": 5, "gone": h5py.SoftLink("/nowhere")}
+    assert open_source(write_h5(arrays), atlas=atlas, tr=2.0, participants=None).participants() is None
 
 
 def test_labels_that_vary_within_a_participant_keep_one_row_a_run(

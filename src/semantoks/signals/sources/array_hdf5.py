@@ -13,7 +13,15 @@ from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.columns import match_labels, only_counts, pick
 from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.hdf5_rows import contents, open_hdf5, read_lengths, read_row, read_texts, without_padding
+from semantoks.signals.sources.hdf5_rows import (
+    contents,
+    dataset,
+    open_hdf5,
+    read_lengths,
+    read_row,
+    read_texts,
+    without_padding,
+)
 from semantoks.signals.sources.names import identify
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
@@ -44,11 +52,9 @@ class ArrayHdf5Source:
         self.path = path
         self._table = participants
         with open_hdf5(path) as file:
-            shape = file[SERIES].shape
-            if len(shape) != 3:
-                raise DataError(f"{path}: {SERIES} has to be [n, roi, frame], and is {list(shape)}.")
+            shape = dataset(file, SERIES, 3).shape
             self._who = _identities(file, participants, path)
-            self._lengths = read_lengths(file[LENGTH]) if LENGTH in file else None
+            self._lengths = read_lengths(file, LENGTH) if LENGTH in file else None
             for name, count in ((LENGTH, self._lengths), ("ids", self._who)):
                 if count is not None and len(count) != shape[0]:
                     raise DataError(f"{path}: {SERIES} has {shape[0]} rows, but there are {len(count)} {name}.")
@@ -93,8 +99,8 @@ class ArrayHdf5Source:
 def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[tuple[str, str]]:
     """Participant and session of each row."""
     if PARTICIPANT in file:
-        people = [without_prefix("sub", name) for name in read_texts(file[PARTICIPANT])]
-        sessions = read_texts(file[SESSION]) if SESSION in file else [""] * len(people)
+        people = [without_prefix("sub", name) for name in read_texts(file, PARTICIPANT)]
+        sessions = read_texts(file, SESSION) if SESSION in file else [""] * len(people)
         return [(who, without_prefix("ses", session)) for who, session in zip(people, sessions, strict=True)]
     if SCAN not in file:
         raise DataError(
@@ -105,14 +111,15 @@ def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> lis
         visits = participants["session_id"] if "session_id" in participants else [""] * len(participants)
         pairs = zip(participants["participant_id"], visits, strict=True)
         known = dict(zip(participants[SCAN].astype(str), pairs, strict=True))
-    names = {scan: identify(scan) for scan in read_texts(file[SCAN])}
-    return [known.get(s, (names[s].participant, names[s].session)) for s in read_texts(file[SCAN])]
+    scans = read_texts(file, SCAN)
+    names = {scan: identify(scan) for scan in scans}
+    return [known.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
 
 
 def _positions(file: Any, atlas: Atlas, path: Path) -> RoiIndex:
     """Row of the array for each ROI of the atlas, -1 where it has none."""
     n = file[SERIES].shape[1]
-    names = read_texts(file[NAMES]) if NAMES in file else None
+    names = read_texts(file, NAMES) if NAMES in file else None
     if names is not None and len(names) != n:
         raise DataError(f"{path}: {SERIES} has {n} ROIs, but there are {len(names)} in {NAMES}.")
     if names is not None and not only_counts(names, bare=True):

@@ -20,19 +20,31 @@ def open_hdf5(path: Path) -> Any:
         raise DataError(f"{path} cannot be opened as HDF5: {error}.") from error
 
 
-def read_texts(dataset: Any) -> list[str]:
+def dataset(group: Any, name: str, ndim: int) -> Any:
+    """Take the array ``name`` of a group; DataError if it is a group or a link to nothing, or not ``ndim``-D."""
+    found = group.get(name)
+    if not isinstance(found, h5py.Dataset) or found.shape is None or len(found.shape) != ndim:
+        what = "a group or a broken link" if not isinstance(found, h5py.Dataset) else f"of shape {found.shape}"
+        raise DataError(f"{group.file.filename}: {name} has to be a {ndim}-D array, and is {what}.")
+    return found
+
+
+def read_texts(group: Any, name: str) -> list[str]:
     """Read a column of bytes (UTF-8), text or whole numbers as strings without the blanks around them."""
+    column = dataset(group, name, 1)
+    if column.dtype.kind not in "SOUiu":
+        raise DataError(f"{group.file.filename}: {name} has to hold text or whole numbers, not {column.dtype}.")
     try:
-        return [(v.decode("utf-8") if isinstance(v, bytes) else str(v)).strip() for v in dataset[()].tolist()]
+        return [(v.decode("utf-8") if isinstance(v, bytes) else str(v)).strip() for v in column[()].tolist()]
     except UnicodeDecodeError as error:
-        raise DataError(f"{dataset.file.filename}: {dataset.name} is not text in UTF-8: {error}.") from error
+        raise DataError(f"{group.file.filename}: {name} is not text in UTF-8: {error}.") from error
 
 
-def read_lengths(dataset: Any) -> list[int]:
+def read_lengths(group: Any, name: str) -> list[int]:
     """Read a column of lengths in frames; DataError if one is no whole number."""
-    lengths = np.asarray(dataset[()])
-    if lengths.ndim != 1 or not np.array_equal(lengths, np.round(lengths)):
-        raise DataError(f"{dataset.file.filename}: {dataset.name} has to hold whole numbers of frames, one a row.")
+    lengths = np.asarray(dataset(group, name, 1)[()])
+    if lengths.dtype.kind not in "iuf" or not np.array_equal(lengths, np.round(lengths)):
+        raise DataError(f"{group.file.filename}: {name} has to hold whole numbers of frames, one a row.")
     return [int(length) for length in lengths]
 
 
@@ -46,7 +58,9 @@ def read_row(dataset: Any, row: int, where: str) -> Float[ndarray, "roi frame"]:
 
 def contents(group: Any) -> str:
     """List what an HDF5 group holds, for messages: names, and shapes of arrays."""
-    items = [f"{name} {list(item.shape)}" if hasattr(item, "shape") else f"{name}/" for name, item in group.items()]
+    items = [
+        f"{name} {list(item.shape or ())}" if hasattr(item, "shape") else f"{name}/" for name, item in group.items()
+    ]
     return ", ".join(items) or "nothing"
 
 

@@ -59,5 +59,10 @@ def find_participants(path: Path) -> Path | None:
     """
     folder = path if path.is_dir() else path.parent
     return next(
-        (found for name in ("participants.tsv", "participants.csv") if (found := folder / name).is_file() or found.is_symlink()), None
+        (
+            found
+            for name in ("participants.tsv", "participants.csv")
+            if (found := folder / name).is_file() or found.is_symlink()
+        ),
+        None,
     )

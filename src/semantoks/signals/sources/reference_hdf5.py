@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -14,7 +15,15 @@ from semantoks.errors import DataError
 from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.hdf5_rows import contents, open_hdf5, read_lengths, read_row, read_texts, without_padding
+from semantoks.signals.sources.hdf5_rows import (
+    contents,
+    dataset,
+    open_hdf5,
+    read_lengths,
+    read_row,
+    read_texts,
+    without_padding,
+)
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
 
@@ -51,10 +60,10 @@ class ReferenceHdf5Source:
         with open_hdf5(path) as file:
             if IDS not in file:
                 raise DataError(f"{path} has {SERIES}/ but no {IDS} (n,). It holds {contents(file)}.")
-            self._ids = [without_prefix("sub", name) for name in read_texts(file[IDS])]
+            self._ids = [without_prefix("sub", name) for name in read_texts(file, IDS)]
             self._runs = _count_runs(self._ids)
             self._parts = _find_parts(file[SERIES], atlas, len(self._ids), path)
-            self._lengths = read_lengths(file[LENGTH]) if LENGTH in file else None
+            self._lengths = read_lengths(file, LENGTH) if LENGTH in file else None
             self._table = participants if participants is not None else _labels(file, self._ids, self._runs)
         self._facts = FactTable(self._table, tr)
         self._facts.require_any_tr(self.items())
@@ -108,28 +117,27 @@ def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_Part]:
     parts = []
     names = [part.partition(":")[0] for part in atlas.name.split("+")]
     for name in names:
-        dataset = next((d for d in (name, name.replace("-s", "")) if d in group), None)
-        if dataset is not None and len(names) == 1:
-            parts.append(_Part(dataset=dataset, columns=np.arange(atlas.n_rois)))
-        elif dataset is not None:
+        held = next((d for d in (name, name.replace("-s", "")) if d in group), None)
+        if held is not None and len(names) == 1:
+            parts.append(_Part(dataset=held, columns=np.arange(atlas.n_rois)))
+        elif held is not None:
             column = {label: index for index, label in enumerate(atlas.labels)}
             labels = get_atlas(name).labels
-            parts.append(_Part(dataset=dataset, columns=np.array([column.get(label, -1) for label in labels])))
+            parts.append(_Part(dataset=held, columns=np.array([column.get(label, -1) for label in labels])))
     only = next(iter(group)) if len(group) == 1 else None
-    if not parts and only is not None and group[only].shape[1:2] == (atlas.n_rois,):
+    if not parts and only is not None and dataset(group, only, 3).shape[1] == atlas.n_rois:
         parts.append(_Part(dataset=only, columns=np.arange(atlas.n_rois)))
     if not parts:
         raise DataError(
             f"{path}: no part of the atlas {atlas.name} ({atlas.n_rois} ROIs) is under {SERIES}/, which holds "
             f"{contents(group)}. Expected {' or '.join(names)} [n, roi, frame]."
         )
-    n_frames = group[parts[0].dataset].shape[-1]
-    for part in parts:
-        expected = (n, len(part.columns), n_frames)
-        if group[part.dataset].shape != expected:
+    shapes = [dataset(group, part.dataset, 3).shape for part in parts]
+    for part, shape in zip(parts, shapes, strict=True):
+        expected = (n, len(part.columns), shapes[0][-1])
+        if shape != expected:
             raise DataError(
-                f"{path}: {SERIES}/{part.dataset} has to be [n, roi, frame] = {list(expected)}, "
-                f"and is {list(group[part.dataset].shape)}."
+                f"{path}: {SERIES}/{part.dataset} has to be [n, roi, frame] = {list(expected)}, and is {list(shape)}."
             )
     return parts
 
@@ -137,10 +145,10 @@ def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_Part]:
 def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
     """Labels as a table of one row a participant, or one a run if they vary within a participant."""
     columns: dict[str, Any] = {}
-    for group in (file, file.get(LABELS, {})):
-        for name, item in group.items():
+    for group in (file, file.get(LABELS)):
+        for name, item in group.items() if isinstance(group, h5py.Group) else ():
             if name not in (IDS, LENGTH) and getattr(item, "shape", None) == (len(ids),):
-                columns[name] = read_texts(item) if item.dtype.kind in "SOU" else item[()]
+                columns[name] = item[()] if item.dtype.kind in "biuf" else read_texts(group, name)
     if not columns:
         return None
     table = pd.DataFrame({"participant_id": ids, **columns})
