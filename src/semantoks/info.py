@@ -76,9 +76,10 @@ def _run(path: Path) -> list[str]:
         f"{run['environment']['torch']}",
         f"semantoks  {run['version']}",
     ]
-    warnings = path / "warnings.jsonl"
-    count = len(warnings.read_text(encoding="utf-8").splitlines()) if warnings.exists() else 0
-    return [*lines, f"warnings   {count}" + (f" (see {warnings})" if count else "")]
+    path = path / "warnings.jsonl"
+    warnings = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    shown = [f"           at step {row['step']}: {row['message']}" for row in warnings[:3]]
+    return [*lines, f"warnings   {len(warnings)}" + (f" (all in {path})" if len(warnings) > 3 else ""), *shown]
 
 
 def _encoder(path: Path) -> list[str]:

@@ -6,15 +6,17 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_people import make_people, write_cohort
+import torch
+from tiny_people import make_people, save_model, write_cohort
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
-from semantoks.evaluate.probe import plan_target, probe
+from semantoks.evaluate.embed import embed, open_encoder
+from semantoks.evaluate.probe import feature_sets, plan_target, probe
 from semantoks.evaluate.splits import groups_of
 from semantoks.report.gather import read_run
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.phenotypes import target
+from semantoks.signals.phenotypes import Target, target
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,27 @@ def test_every_method_is_scored_on_the_same_people(run):
     one = scores[(scores["method"] == "fc") & (scores["metric"].isin(["auroc", "mae"]))]
     assert (one["n_train"] + one["n_test"] == 40).all()
     assert (one.groupby("target")["n_test"].sum() == 40).all()
+
+
+def test_the_features_are_those_that_embedding_gives_averaged_by_person(cohort, model, tmp_path):
+    encoder, card = open_encoder(model)
+    found = feature_sets(encoder, card, cohort, readout="cls", crops=3, device=torch.device("cpu"), tick=lambda: None)
+    for name, path in (("encoder", model), ("random_weights", save_model(tmp_path / "start", seed=card.seed))):
+        table = embed(path, cohort, readout="cls", crops=3)
+        means = table.groupby("participant_id")[[c for c in table if c.startswith("cls_")]].mean()
+        assert found[name].index.tolist() == means.index.tolist()
+        np.testing.assert_allclose(found[name], means, atol=1e-6)
+    assert not np.allclose(found["encoder"], found["random_weights"], atol=0.1)
+
+
+def test_a_class_has_to_be_large_enough_for_choosing_the_penalty_too():
+    people = [f"{i:02d}" for i in range(25)]
+    values = pd.Series(["few"] * 5 + ["many"] * 20, index=people)
+    aim = Target(name="size", kind="class", values=values, classes=("few", "many"), missing=0)
+    groups = pd.Series(range(25), index=people)
+    assert len(plan_target(aim, groups, folds=5, repeats=1, seed=0).splits) == 5
+    with pytest.raises(DataError, match=r"target 'size': every class needs at least 6 people .* 'few' \(5\)"):
+        plan_target(aim, groups, folds=2, repeats=1, seed=0)
 
 
 def test_what_was_planted_in_the_connectivity_is_found_there_alone(run):

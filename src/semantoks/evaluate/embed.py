@@ -44,6 +44,26 @@ def open_encoder(path: str | Path) -> tuple[Encoder, EncoderCard]:
     return load_encoder(folder)
 
 
+def check_fit(card: EncoderCard, cohort: Cohort) -> None:
+    """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band.
+
+    A band that is not known (recordings that came filtered) is not compared.
+    """
+    check_atlas(card, cohort.atlas)
+    if abs(card.tr - cohort.tr) > 1e-3:
+        raise WeightsError(
+            f"the encoder takes frames of {card.tr:g} s, but {cohort.path} has {cohort.tr:g} s: prepare the recordings "
+            f"with --target-tr {card.tr:g}."
+        )
+    band = cohort.description["Band"]
+    if card.band is not None and band is not None and tuple(band) != tuple(card.band):
+        low, high = card.band
+        raise WeightsError(
+            f"the encoder takes series of {low:g} to {high:g} Hz, but {cohort.path} has {band[0]:g} to {band[1]:g} Hz: "
+            f"prepare the recordings with --band {low:g} {high:g}."
+        )
+
+
 def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:
     """Turn tokens into the feature of a crop.
 
@@ -127,7 +147,7 @@ def embed(
     """
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
     encoder, card = open_encoder(model)
-    check_atlas(card, cohort.atlas)
+    check_fit(card, cohort)
     features, hidden = embed_crops(
         encoder, cohort, readout=readout, crops=crops, device=find_device(device), progress=progress
     )

@@ -14,12 +14,12 @@ from numpy import ndarray
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.baselines import by_person, functional_connectivity, motion, random_encoder
-from semantoks.evaluate.embed import BATCH, Readout, embed_crops, find_device, open_encoder
+from semantoks.evaluate.embed import BATCH, Readout, check_fit, embed_crops, find_device, open_encoder
 from semantoks.evaluate.linear import fit_classes, fit_values, row_space, standardise
 from semantoks.evaluate.scores import class_scores, value_scores
 from semantoks.evaluate.splits import Split, groups_of, split_people
 from semantoks.model.encoder import Encoder
-from semantoks.model.weights import EncoderCard, check_atlas, hash_participant
+from semantoks.model.weights import EncoderCard, hash_participant
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import Target, target
 from semantoks.types import Features
@@ -138,7 +138,7 @@ def probe(
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
     aims = [target(cohort.participants, name) for name in dict.fromkeys(targets)]
     encoder, card = open_encoder(model)
-    check_atlas(card, cohort.atlas)
+    check_fit(card, cohort)
     where, out = find_device(device), Path(out)
     groups = groups_of(cohort.recordings)
     plans = [plan_target(aim, groups, folds=folds, repeats=repeats, seed=seed) for aim in aims]

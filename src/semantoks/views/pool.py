@@ -54,12 +54,17 @@ def missing_networks(
 
 
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
-    """Raise DataError unless all cohorts differ and have one atlas, in one order, and one repetition time."""
+    """Raise DataError unless all cohorts differ and have one atlas, one order, one repetition time and one band."""
     places = [cohort.path.resolve() for cohort in cohorts]
     if twice := {str(place) for place in places if places.count(place) > 1}:
         raise DataError(f"the cohort {', '.join(sorted(twice))} is given more than once.")
     first = cohorts[0]
     for other in cohorts[1:]:
+        if other.description["Band"] != first.description["Band"]:
+            raise DataError(
+                f"cohorts have to share one band, but {first.path} has {first.description['Band']} Hz and {other.path} "
+                f"{other.description['Band']} Hz (None: filtered before, or not at all). Prepare them alike."
+            )
         if other.atlas.fingerprint != first.atlas.fingerprint or abs(other.tr - first.tr) > 1e-6:
             raise DataError(
                 f"cohorts have to share one atlas and repetition time, but {first.path} has {first.atlas.name} "
