@@ -2,14 +2,10 @@
 
     python -m benchmarks.training_step [--size d64 small paper] [--device cpu|cuda] [--threads N]
 
-The frames are random, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. The floor is
-
-- the FLOPs of all matrix products of the step, counted by torch as they run, over the rate of one large product,
-- plus the bytes of weights, gradients, optimiser state and frames that the step has to move, over the rate of a copy.
-
-Activations are not in it: a perfect kernel would keep them in cache. Rates are measured between the steps. Half of
-the steps are masked ones, as in training; the temporal regulariser is off, as it is for 95 % of a training. Shares come
-from steps of their own, in which the package's functions are wrapped in clocks from outside.
+Random frames, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. The floor is the FLOPs of all
+matrix products, counted as they run, over the rate of one large product, plus the bytes of weights, gradients, optimiser
+state and frames over the rate of a copy (no activations). Rates are measured between the steps. Half of the steps are
+masked; the regulariser is off. Shares come from steps of their own, with the functions clocked from outside.
 """
 
 import argparse

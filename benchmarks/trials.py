@@ -3,7 +3,7 @@
     python benchmarks/trials.py COHORT --out trials/ --target sex age dx [--only published-1500 ...]
 
 A trial whose encoder already lies in ``--out`` is only evaluated. Columns: identification (see ``identification``), the
-probe's AUROC or r for each target (mean over five folds), effective rank and agreement of views without overlap at the end.
+probe's AUROC or r for each target (mean over five folds), effective rank and agreement without overlap at the end.
 """
 
 import argparse

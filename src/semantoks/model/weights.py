@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import WeightsError
+from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.signals.durable import write_durably
 
@@ -37,7 +37,17 @@ class EncoderCard:
     """Salted hashes of the people it was pretrained on (``hash_participant``), sorted."""
     versions: dict[str, str] = field(default_factory=dict)
     cost: dict[str, int | float] = field(default_factory=dict)
-    """samples, flops, seconds, peak_memory_bytes of the pretraining."""
+    """samples, flops (4 x the encoder's forward pass; the head is not counted), seconds, peak_memory_bytes."""
+
+    def __post_init__(self) -> None:
+        """Check what a file may say wrongly."""
+        numbers = [self.tr, *(self.band or ()), *self.cost.values()]
+        if not all(isinstance(number, int | float) for number in numbers) or self.tr <= 0:
+            raise ConfigError("tr, band and cost of an encoder have to be numbers.")
+        if self.band is not None and len(self.band) != 2:
+            raise ConfigError("the band of an encoder has to be two numbers, or null.")
+        if not all(isinstance(name, str) for name in (*self.participants, *self.versions.values())):
+            raise ConfigError("participants and versions of an encoder have to be text.")
 
 
 def hash_participant(salt: str, participant: str) -> str:
