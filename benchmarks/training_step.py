@@ -2,10 +2,9 @@
 
     python -m benchmarks.training_step [--size d64 small paper] [--device cpu|cuda] [--threads N]
 
-Random frames, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. The floor is the FLOPs of all
-matrix products, counted as they run, over the rate of one large product, plus the bytes of weights, gradients, optimiser
-state and frames over the rate of a copy (no activations). Rates are measured between the steps. Half of the steps are
-masked; the regulariser is off. Shares come from steps of their own, with the functions clocked from outside.
+Random frames, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. Floor = FLOPs of all
+matrix products over the rate of one large product + bytes of weights, gradients, optimiser state and frames over the
+rate of a copy. Half of the steps are masked. Shares come from steps with the functions clocked from outside.
 """
 
 import argparse
@@ -292,10 +291,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    title = f"One training step. {machine(torch.device(chosen.device))}"
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
         results = [alone.submit(measure, name, chosen.device, chosen.threads).result() for name in chosen.size]
-    show(title, ["", *chosen.size], rows_of(results))
+    show(f"One training step. {machine(torch.device(chosen.device))}", ["", *chosen.size], rows_of(results))
 
 
 if __name__ == "__main__":
