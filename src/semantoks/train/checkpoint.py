@@ -48,6 +48,18 @@ def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[st
     return path
 
 
+def _differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -> list[str]:
+    """Name every setting that is not the same, with both of its values."""
+    found = []
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, f"{where}{key}.")
+        elif old != new:
+            found.append(f"{where}{key} was {old!r} and is now {new!r}")
+    return found
+
+
 def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> int:
     """Load into ``state`` in place and return the number of steps done.
 
@@ -67,12 +79,11 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     if not written or not {"meta", "step"} <= written.keys():
         raise WeightsError(f"{path} is a safetensors file, but no checkpoint of semantoks.")
     before = json.loads(written["meta"])
-    for key in meta:
-        if before.get(key) != meta[key]:
-            raise WeightsError(
-                f"{path} was written with {key} = {before.get(key)!r}, but this run has {meta[key]!r}. "
-                "Resume with the settings it was started with, or choose another --out."
-            )
+    if differing := _differences(before, meta):
+        raise WeightsError(
+            f"{path} was written with other settings: {'; '.join(differing)}. Resume with the settings it was started "
+            "with, or choose another --out."
+        )
     for name, module in (("student.", state.student), ("teacher.", state.teacher)):
         module.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
     slots: dict[int, dict[str, Tensor]] = {}

@@ -35,9 +35,9 @@ class PretrainConfig:
     accumulate: int = 1
     """Parts that a step is computed in, to save memory; the coding rate is that of a part."""
     epochs: int = 100
-    """Times that every person is seen."""
+    """Times that every person is seen; not used when steps is given."""
     steps: int | None = None
-    """Steps; when given, epochs is not used."""
+    """Optimiser steps; None = as many as epochs makes."""
     seed: int = 0
     """Seed of the weights and of every draw."""
 

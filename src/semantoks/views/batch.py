@@ -23,8 +23,7 @@ class ViewConfig:
     """What the two views of a person are; the defaults are the published ones."""
 
     policy: Policy = "published"
-    """published = two independent uniform starts; apart = as little overlap as the recording allows; across = two
-    recordings of the person where there are several, else apart."""
+    """published = independent starts; apart = least overlap; across = two recordings of a person, else apart."""
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     """Corruption of each crop."""
     masks: MaskConfig = field(default_factory=MaskConfig)

@@ -18,8 +18,7 @@ class MaskConfig:
     """How the student's views are masked; the defaults are the published ones."""
 
     kind: Kind = "slice"
-    """slice = whole networks or a run of patches, with equal chance; network, time = only one of them; random = single
-    tokens; block = a rectangle of networks x consecutive patches."""
+    """slice = networks or a run of patches, evenly; network, time = one of them; random = tokens; block = both."""
     probability: float = 0.5
     """Chance that a step masks its views (all of them, each with a mask of its own)."""
     share: tuple[float, float] = (0.65, 0.85)
