@@ -66,6 +66,18 @@ def test_patches_past_the_end_are_empty_for_both_and_never_in_the_mask(pool):
             assert torch.equal(batch.hidden, batch.mask | batch.empty)
 
 
+def test_a_mask_never_hides_all_that_a_short_recording_has(pool):
+    seen = 0
+    for step in range(60):
+        batch = draw(pool, step, masks=MaskConfig(probability=1.0, kind="time"))
+        if batch.empty is None:
+            continue
+        left = ~batch.hidden.flatten(1)
+        assert (left.any(dim=1) | batch.empty.flatten(1).all(dim=1)).all()
+        seen += int((~batch.mask.flatten(1).any(dim=1)).sum())
+    assert seen > 0  # some masks were dropped for that
+
+
 def test_missing_networks_are_empty():
     missing = np.zeros((6, 3), dtype=bool)
     missing[:, 2] = True

@@ -131,10 +131,18 @@ def draw_batch(
     mask = None
     if step_is_masked(config.masks, part):
         mask = draw_masks(len(flat), networks, patches, config.masks, generator)
-        mask = mask if empty is None else mask & ~empty
+        mask = mask if empty is None else _leave_something(mask & ~empty, empty)
     shared = np.maximum(window - np.abs(starts[0] - starts[1]), 0) / window
     overlap = np.where(recordings[0] == recordings[1], shared, 0.0)
     return Batch(crops=crops, empty=empty, mask=mask, overlap=overlap, recordings=recordings)
+
+
+def _leave_something(
+    mask: Bool[Tensor, "batch network patch"], empty: Bool[Tensor, "batch network patch"]
+) -> Bool[Tensor, "batch network patch"]:
+    """Drop the mask of a row that it would leave nothing to see: a short recording's few patches."""
+    nothing_left = (mask | empty).flatten(1).all(dim=1)
+    return mask & ~nothing_left[:, None, None]
 
 
 def _empty(
