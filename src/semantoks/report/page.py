@@ -27,7 +27,7 @@ from semantoks.report.wording import (
 )
 
 
-def write_report(run: Path, out: Path | None = None) -> Path:
+def write_report(run: Path | str, out: Path | str | None = None) -> Path:
     """Write the report of a run folder and return where it lies.
 
     Parameters
@@ -43,7 +43,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     DataError
         If ``run`` is no run folder, or ``out`` is a folder.
     """
-    target = run / "report.html" if out is None else out
+    run = Path(run)
+    target = run / "report.html" if out is None else Path(out)
     if target.is_dir():
         raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / 'report.html'}.")
     page = render(read_run(run))
