@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import WeightsError
+from semantoks.errors import DataError, WeightsError
 from semantoks.evaluate.embed import check_fit
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.weights import EncoderCard
@@ -17,7 +17,7 @@ ATLAS = Atlas(name="two", labels=("a", "b"), networks=("x", "y"), hemisphere=("L
 CARD = EncoderCard(encoder=EncoderConfig(width=16, depth=1), atlas=ATLAS, tr=2.0, band=(0.01, 0.1))
 
 
-def cohort(tr=2.0, band=(0.01, 0.1), atlas=ATLAS):
+def cohort(tr=2.0, band=(0.01, 0.1), atlas=ATLAS, recordings=1):
     fake = create_autospec(Cohort, instance=True)
     fake.__class__ = Cohort
     values = {
@@ -28,6 +28,7 @@ def cohort(tr=2.0, band=(0.01, 0.1), atlas=ATLAS):
     }
     for name, value in values.items():
         setattr(fake, name, value)
+    fake.__len__.return_value = recordings
     return fake
 
 
@@ -47,3 +48,8 @@ def test_the_same_atlas_tr_and_band_fit_and_an_unknown_band_is_not_compared():
 def test_other_series_are_refused_with_the_remedy(other, remedy):
     with pytest.raises(WeightsError, match=remedy):
         check_fit(CARD, cohort(**other))
+
+
+def test_an_empty_cohort_is_refused():
+    with pytest.raises(DataError, match="holds no recordings"):
+        check_fit(CARD, cohort(recordings=0))

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
 
-from semantoks.errors import ConfigError, WeightsError
+from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import Encoder, Tokens
 from semantoks.model.weights import EncoderCard, check_atlas, load_encoder
 from semantoks.signals.cohort import Cohort
@@ -45,11 +45,13 @@ def open_encoder(path: str | Path) -> tuple[Encoder, EncoderCard]:
 
 
 def check_fit(card: EncoderCard, cohort: Cohort) -> None:
-    """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band.
+    """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band; DataError if it is empty.
 
     A band that is not known (recordings that came filtered) is not compared.
     """
     check_atlas(card, cohort.atlas)
+    if not len(cohort):
+        raise DataError(f"the cohort {cohort.path} holds no recordings: its excluded.tsv says why.")
     if abs(card.tr - cohort.tr) > 1e-3:
         raise WeightsError(
             f"the encoder takes frames of {card.tr:g} s, but {cohort.path} has {cohort.tr:g} s: prepare the recordings "

@@ -54,10 +54,12 @@ def missing_networks(
 
 
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
-    """Raise DataError unless all cohorts differ and have one atlas, one order, one repetition time and one band."""
+    """Raise DataError unless the cohorts differ, hold recordings and share atlas, order, repetition time and band."""
     places = [cohort.path.resolve() for cohort in cohorts]
     if twice := {str(place) for place in places if places.count(place) > 1}:
         raise DataError(f"the cohort {', '.join(sorted(twice))} is given more than once.")
+    if empty := [str(cohort.path) for cohort in cohorts if not len(cohort)]:
+        raise DataError(f"the cohort {', '.join(empty)} holds no recordings: its excluded.tsv says why.")
     first = cohorts[0]
     for other in cohorts[1:]:
         if other.description["Band"] != first.description["Band"]:
