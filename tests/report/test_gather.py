@@ -59,10 +59,10 @@ def test_a_loss_that_is_no_number_is_named_with_its_step(make_run: Callable[...,
 def test_scores_that_are_no_number_are_left_out_and_counted(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     with (folder / "probe" / "scores.csv").open("a") as file:
-        file.write("sex,class,encoder,10,644,161,auroc,nan\nsex,class,enco")
+        file.write("sex,class,encoder,10,644,161,auroc,nan\nsex,class,encoder,11,644,161,auroc,inf\nsex,class,enco")
     run = read_run(folder)
     assert len(run.scores) == 500
-    assert run.notes == ("2 scores are no number (undefined in their split, or cut short); they are left out.",)
+    assert run.notes == ("3 scores are no number (undefined in their split, or cut short); they are left out.",)
 
 
 def test_a_target_called_na_keeps_its_name(make_run: Callable[..., Path]) -> None:

@@ -230,3 +230,10 @@ def test_scores_over_fewer_splits_than_the_others_are_marked(make_run: Callable[
 def test_the_report_imports_no_torch() -> None:
     code = "import sys, semantoks.report; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_notes_that_are_no_list_are_shown_as_one(make_run: Callable[..., Path]) -> None:
+    run = make_run()
+    probe = json.loads((run / "probe" / "probe.json").read_text())
+    (run / "probe" / "probe.json").write_text(json.dumps(probe | {"notes": "one sentence alone"}))
+    assert "one sentence alone" in write_report(run).read_text()

@@ -147,7 +147,7 @@ def _read_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:
         return empty, [f"probe/scores.csv lacks the columns {', '.join(lacking)}, so there are no scores here."]
     notes = []
     for name in ("n_train", "n_test", "value"):
-        table[name] = pd.to_numeric(table[name], errors="coerce")
+        table[name] = pd.to_numeric(table[name], errors="coerce").replace([math.inf, -math.inf], math.nan)
     if undefined := int(table["value"].isna().sum()):
         notes.append(f"{undefined} scores are no number (undefined in their split, or cut short); they are left out.")
         table = table.dropna(subset=["value"])

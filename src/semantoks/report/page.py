@@ -71,7 +71,7 @@ def render(run: RunFolder) -> str:
         cohorts=_tables(run.about, "cohorts"),
         results=[_result(run, target) for target in dict.fromkeys(run.scores["target"])],
         probe_methods={METHOD_WORDS.get(k, k): _plain(v) for k, v in _table(run.probe, "methods").items()},
-        probe_notes=[_plain(note) for note in run.probe.get("notes") or []],
+        probe_notes=[_plain(note) for note in _listed(run.probe.get("notes"))],
         min_splits=MIN_SPLITS,
         loss=_figures(LOSS, run.metrics),
         collapse=_figures(COLLAPSE, run.metrics),
@@ -94,6 +94,11 @@ def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
 def _tables(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
     value = data.get(key)
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def _listed(value: Any) -> list[Any]:
+    """Take a list as it is, nothing as an empty one, and anything else as its only entry."""
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _facts(run: RunFolder) -> list[tuple[str, str]]:
