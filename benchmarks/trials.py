@@ -69,7 +69,7 @@ def halves(cohort: Cohort) -> list[np.ndarray]:
     lengths = table["frames"].to_numpy()
     long = lengths >= 2 * WINDOW
     frames = Frames(cohort.shards)
-    first = (frames.first[table["shard"].to_numpy() - 1] + table["offset"].to_numpy())[long]
+    first = cohort.first_frames[long]
     full = np.full(int(long.sum()), WINDOW)
     cpu = torch.device("cpu")
     return [frames.gather(begin, full, WINDOW, cpu).numpy() for begin in (first, first + lengths[long] - WINDOW)]

@@ -8,7 +8,6 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 Series = Float[ndarray, "frame roi"]
-SeriesBatch = Float[ndarray, "batch frame roi"]
 RoiMask = Bool[ndarray, " roi"]
 RoiIndex = Int[ndarray, " roi"]
 Features = Float[ndarray, "row feature"]

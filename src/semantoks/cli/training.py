@@ -1,7 +1,9 @@
 """The command pretrain: a recipe, whatever of it the command line changes, and cohorts."""
 
 import dataclasses
+import functools
 import inspect
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +13,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from semantoks.cli.typed import TYPED
-from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
 
 if TYPE_CHECKING:
-    from semantoks.train.loop import PretrainConfig
+    pass
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,11 +44,6 @@ class _Pretrain:
     """Checkpoints that are kept."""
     log_every: int = 10
     """Steps between two writes of metrics.jsonl (it has one row a step)."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if min(self.devices, self.checkpoint_every, self.keep, self.log_every) < 1:
-            raise ConfigError("devices, checkpoint-every, keep and log-every have to be at least 1.")
 
 
 def pretrain(argv: list[str]) -> int:
@@ -75,7 +72,7 @@ def pretrain(argv: list[str]) -> int:
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
     with progress("pretrain") as shown:
-        record = run(cohorts, config=settings, command=TYPED.get(), on_row=_row_to(shown, settings, cohorts), **options)
+        record = run(cohorts, config=settings, command=TYPED.get(), on_row=_row_to(shown, out), **options)
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}{'' if options['resume'] else ' --resume'}")
@@ -95,9 +92,11 @@ def _recipe_of(argv: list[str]) -> str:
     return "small"
 
 
-def _row_to(shown: Callable[[int, int], None], config: "PretrainConfig", cohorts: tuple[Path, ...]) -> Any:
-    from semantoks.signals.cohort import Cohort
+def _row_to(shown: Callable[[int, int], None], out: Path) -> Callable[[dict[str, Any]], None]:
+    """Show each row as progress towards the steps that the run has written down for itself."""
 
-    people = sum(Cohort(path).recordings["participant_id"].nunique() for path in cohorts)
-    total = config.total_steps(people)
-    return lambda row: shown(row["step"] + 1, total)
+    @functools.cache
+    def total() -> int:
+        return int(json.loads((out / "run.json").read_text(encoding="utf-8"))["steps_total"])
+
+    return lambda row: shown(row["step"] + 1, total())

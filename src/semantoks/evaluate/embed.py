@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from semantoks.model.encoder import Encoder, Tokens
 from semantoks.model.weights import EncoderCard, check_atlas, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
-from semantoks.views.pool import missing_networks
+from semantoks.views.pool import empty_tokens, missing_networks
 
 Readout = Literal["cls_avg", "cls", "avg", "network"]
 Progress = Callable[[int, int], None]
@@ -104,12 +104,11 @@ def embed_crops(
     lengths = table["frames"].to_numpy()
     starts = np.stack([even_starts(int(length), window, crops) for length in lengths])
     frames = Frames(cohort.shards)
-    first = (frames.first[table["shard"].to_numpy() - 1] + table["offset"].to_numpy())[:, None] + starts
+    first = cohort.first_frames[:, None] + starts
     available = np.minimum(lengths[:, None] - starts, window)
-    absent = missing_networks(cohort.missing, cohort.atlas.network_index)
-    past_end = np.arange(patches) * patch >= available[:, :, None]
-    hidden: Bool[ndarray, "recording crop network patch"] = absent[:, None, :, None] | past_end[:, :, None]
-    flat = {"first": first.ravel(), "available": available.ravel(), "hidden": hidden.reshape(-1, *hidden.shape[2:])}
+    absent = missing_networks(cohort.missing, cohort.atlas.network_index).repeat(crops, axis=0)
+    hidden = empty_tokens(absent, available.ravel(), patch, patches)
+    flat = {"first": first.ravel(), "available": available.ravel(), "hidden": hidden}
     rows = []
     for begin in range(0, first.size, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
@@ -119,7 +118,7 @@ def embed_crops(
         if progress:
             progress(min(begin + batch, first.size), first.size)
     features = rearrange(np.concatenate(rows), "(r c) f -> r c f", c=crops)
-    return features, hidden.mean(axis=(1, 2, 3))
+    return features, rearrange(hidden, "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
 
 
 def embed(

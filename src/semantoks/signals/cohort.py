@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float16
+from jaxtyping import Bool, Float16, Int
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
@@ -93,6 +93,13 @@ class Cohort:
     def shards(self) -> list[Float16[ndarray, "_ roi"]]:
         """Memory maps of all shards, float16 [frame, roi]; shard k of the table is number k-1 here."""
         return [self._map(shard) for shard in range(1, self.description["Shards"] + 1)]
+
+    @property
+    def first_frames(self) -> Int[ndarray, " recording"]:
+        """Where each recording begins when all shards are laid end to end, in frames."""
+        shard_first = np.cumsum([0] + [len(shard) for shard in self.shards])
+        first: ndarray = shard_first[self._shard - 1] + self._offset
+        return first
 
     @cached_property
     def missing(self) -> Bool[ndarray, "recording roi"]:

@@ -21,6 +21,7 @@ from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
 from semantoks.train.schedule import fitting_momentum, initial_share
 from semantoks.train.stop import StopRequest
+from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, open_pool
 
 _STEPS_A_LOOK = 10
@@ -88,12 +89,12 @@ def pretrain(
         For settings, cohorts or checkpoints that do not fit; FloatingPointError when the loss is not finite.
     """
     config, out = config or PretrainConfig(), Path(out)
+    if min(checkpoint_every, keep, log_every, devices) < 1:
+        raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
-    if min(checkpoint_every, keep, log_every, devices) < 1:
-        raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     fabric = start_fabric(device, precision, devices)
     trainer, state = _assemble(fabric, opened, config, residence)
     meta = _meta(opened, trainer)
@@ -174,11 +175,7 @@ def _assemble(
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
     pool = open_pool(cohorts, fabric.device, residence)
-    if config.batch_size > pool.people:
-        raise ConfigError(
-            f"a batch of {config.batch_size} people cannot be drawn from {pool.people}: "
-            f"pass --batch-size {pool.people} or less."
-        )
+    check_batch_size(pool, config.batch_size)
     index = pool.network_index.tolist()
     student = build_branch(config, index)
     teacher = build_branch(config, index).requires_grad_(False).to(fabric.device)

@@ -12,7 +12,7 @@ from semantoks.errors import ConfigError
 from semantoks.views.corrupt import CorruptionConfig, corrupt
 from semantoks.views.crops import Policy, apart_starts, published_starts, send
 from semantoks.views.masks import MaskConfig, draw_masks
-from semantoks.views.pool import Pool
+from semantoks.views.pool import Pool, empty_tokens
 
 _PEOPLE, _CROPS, _COIN, _DEVICE = range(4)
 """Streams of random numbers: one for each purpose, so that none shifts another."""
@@ -62,16 +62,21 @@ class Slice:
     chunks: int = 1
 
 
-def people_of_step(pool: Pool, part: Slice, batch_size: int) -> Int[ndarray, " person"]:
-    """Return this part's people: epochs are permutations of all people, the last incomplete batch is dropped.
-
-    ``batch_size`` is the whole step's, over all ranks and accumulation steps.
-    """
+def check_batch_size(pool: Pool, batch_size: int) -> None:
+    """Raise ConfigError unless a step of ``batch_size`` people can be drawn."""
     if not 0 < batch_size <= pool.people:
         raise ConfigError(
             f"a batch of {batch_size} people cannot be drawn from {pool.people}: "
             f"pass --batch-size {pool.people} or less."
         )
+
+
+def people_of_step(pool: Pool, part: Slice, batch_size: int) -> Int[ndarray, " person"]:
+    """Return this part's people: epochs are permutations of all people, the last incomplete batch is dropped.
+
+    ``batch_size`` is the whole step's, over all ranks and accumulation steps.
+    """
+    check_batch_size(pool, batch_size)
     epoch, within = divmod(part.step, pool.people // batch_size)
     order = np.random.default_rng([part.seed, _PEOPLE, epoch]).permutation(pool.people)
     chosen: ndarray = order[within * batch_size : (within + 1) * batch_size].reshape(part.chunks, -1)[part.chunk]
@@ -127,7 +132,8 @@ def draw_batch(
     crops = corrupt(crops, config.corruption, generator)
 
     networks, patches = pool.missing.shape[1], window // patch
-    empty = _empty(pool.missing[flat], available, patch, patches, device)
+    without_data = empty_tokens(pool.missing[flat], available, patch, patches)
+    empty = send(without_data, device) if without_data.any() else None
     mask = None
     if step_is_masked(config.masks, part):
         mask = draw_masks(len(flat), networks, patches, config.masks, generator)
@@ -143,17 +149,3 @@ def _leave_something(
     """Drop the mask of a row that it would leave nothing to see: a short recording's few patches."""
     nothing_left = (mask | empty).flatten(1).all(dim=1)
     return mask & ~nothing_left[:, None, None]
-
-
-def _empty(
-    missing: Bool[ndarray, "batch network"],
-    available: Int[ndarray, " batch"],
-    patch: int,
-    patches: int,
-    device: torch.device,
-) -> Bool[Tensor, "batch network patch"] | None:
-    """Mark patches without one real frame and missing networks; None where there is neither."""
-    past_end = np.arange(patches) * patch >= available[:, None]
-    if not past_end.any() and not missing.any():
-        return None
-    return send(missing[:, :, None] | past_end[:, None], device)

@@ -53,6 +53,18 @@ def missing_networks(
     return missing
 
 
+def empty_tokens(
+    missing: Bool[ndarray, "batch network"], available: Int[ndarray, " batch"], patch: int, patches: int
+) -> Bool[ndarray, "batch network patch"]:
+    """Mark the tokens of windows that hold no data: missing networks, and patches without one real frame.
+
+    ``available`` counts the frames of each window that belong to its recording.
+    """
+    past_end = np.arange(patches) * patch >= available[:, None]
+    empty: ndarray = missing[:, :, None] | past_end[:, None]
+    return empty
+
+
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
     """Raise DataError unless the cohorts differ, hold recordings and share atlas, order, repetition time and band."""
     places = [cohort.path.resolve() for cohort in cohorts]
@@ -84,14 +96,11 @@ def open_pool(cohorts: Sequence[Cohort], device: torch.device, residence: Reside
     check_same_atlas(cohorts)
     tables, shards, begin, people = [], [], 0, 0
     for cohort in cohorts:
-        lengths = [len(shard) for shard in cohort.shards]
-        shard_first = begin + np.cumsum([0, *lengths])
         table = cohort.recordings
         codes = table["participant_id"].rank(method="dense").astype(int).to_numpy() - 1 + people
-        first = shard_first[table["shard"].to_numpy() - 1] + table["offset"].to_numpy()
-        tables.append((codes, first, table["frames"].to_numpy(), cohort.missing))
+        tables.append((codes, begin + cohort.first_frames, table["frames"].to_numpy(), cohort.missing))
         shards += cohort.shards
-        begin, people = begin + sum(lengths), int(codes.max()) + 1
+        begin, people = begin + sum(len(shard) for shard in cohort.shards), int(codes.max()) + 1
     person, first, length, missing = (np.concatenate([t[i] for t in tables]) for i in range(4))
     order = np.argsort(person, kind="stable")
     network_index = cohorts[0].atlas.network_index
