@@ -3,7 +3,16 @@
 import subprocess
 import sys
 
-SCRIPTS = ("training_step", "tokenizer", "attention", "prepare", "cli_start")
+SCRIPTS = (
+    "training_step",
+    "tokenizer",
+    "attention",
+    "prepare",
+    "cli_start",
+    "baselines",
+    "paper_probe",
+    "finetune_step",
+)
 
 for script in SCRIPTS:
     subprocess.run([sys.executable, "-m", f"benchmarks.{script}"], check=True)

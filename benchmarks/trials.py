@@ -17,8 +17,10 @@ from semantoks.config import from_plain
 from semantoks.evaluate.baselines import random_encoder
 from semantoks.evaluate.embed import open_encoder, read_out
 from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.statistics.tables import read_scores
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import pretrain
 from semantoks.views.crops import Frames
@@ -116,8 +118,11 @@ def main() -> None:
         run = given.out / name
         if not (run / "encoder" / "config.json").exists():
             pretrain([cohort], out=run, config=TRIALS[name], resume=run.exists(), command=f"trial {name}")
-        scores = probe(run, cohort, targets=targets, out=run / "probe")
-        table = scores[scores["metric"].isin(["auroc", "r"])].groupby(["method", "target"])["value"].mean()
+        config = ProbeConfig(repeats=1, methods=("random_weights", "motion"), analyses=())
+        probe(run, cohort, targets=targets, out=run / "probe", config=config)
+        scores = read_scores(run / "probe" / "scores.csv")
+        ranked = scores["r"].fillna(scores["auroc"])
+        table = ranked.groupby([scores["method"], scores["target"]]).mean()
         if not shown:
             every = np.ones(len(within), dtype=bool)
             row("FC", identification(*(connectivity(w, every) for w in windows)), dict(table["fc"][targets]))

@@ -14,9 +14,11 @@ features = semantoks.embed("run", "cohort")
 print(features.iloc[:, :6])
 
 # %% The honest answer: the same people and splits for every method
-scores = semantoks.probe("run", "cohort", targets=["sex", "occupancy"], out="run/probe", folds=3)
-main = scores[scores["metric"].isin(["balanced_accuracy", "r"])]
-print(main.pivot_table(index=["target", "metric"], columns="method", values="value").round(2))
+config = semantoks.ProbeConfig(folds=3, repeats=1, analyses=("confounds", "reliability"))
+summary = semantoks.probe("run", "cohort", targets=["sex", "occupancy"], out="run/probe", config=config)
+print(
+    summary.set_index(["analysis", "target", "method"])[["mean", "low", "high", "diff", "p_holm", "verdict"]].round(2)
+)
 
 # %% A page to open
 print(semantoks.write_report("run"))

@@ -1,39 +1,36 @@
 """What a person sees: the table of scores, and lines of progress where there is no terminal."""
 
+import json
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from semantoks import screen
-from semantoks.screen import progress, score_table
-
-VALUES = {
-    ("sex", "encoder", "balanced_accuracy"): [0.5, 0.6, 0.7],
-    ("sex", "fc", "balanced_accuracy"): [0.7, 0.7, 0.7],
-    ("sex", "encoder", "auroc"): [0.9, 0.9, 0.9],
-    ("sex", "fc", "auroc"): [0.1, 0.1, 0.1],
-    ("age", "fc", "r"): [0.2, 0.3, 0.4],
-    ("age", "encoder", "r"): [0.1, 0.4, 0.4],
-}
+from semantoks.screen import progress, said_of, score_table
 
 
-def test_the_table_shows_mean_and_spread_and_the_paired_difference_to_fc():
+def test_the_table_shows_interval_difference_p_and_verdict():
+    row = {"analysis": "main", "target": "sex", "metric": "balanced_accuracy", "mean": 0.6, "low": 0.5, "high": 0.7}
+    apart = {"diff": -0.1, "diff_low": -0.2, "diff_high": -0.05, "p_holm": 0.021, "verdict": "no"}
     rows = [
-        {"target": t, "kind": "value" if m == "r" else "class", "method": method, "split": s, "metric": m, "value": v}
-        for (t, method, m), values in VALUES.items()
-        for s, v in enumerate(values)
+        {**row, "method": "encoder", **apart},
+        {**row, "method": "fc", "mean": 0.7, "verdict": ""},
+        {**row, "method": "encoder", "analysis": "deconfounded", **apart},
     ]
-    lines = score_table(pd.DataFrame(rows), {"class": "balanced_accuracy", "value": "r"}).splitlines()
-    cells = [line.split() for line in lines]
-    assert cells[0][:5] == ["target", "score", "features", "mean", "sd"]
-    assert cells[1] == ["sex", "balanced_accuracy", "encoder", "0.600", "0.100", "-0.100", "0.100"]
-    assert cells[2] == ["sex", "balanced_accuracy", "fc", "0.700", "0.000"]
-    sd = np.std([-0.1, 0.1, 0.0], ddof=1)
-    assert cells[3] == ["age", "r", "fc", "0.300", "0.100"]
-    assert cells[4] == ["age", "r", "encoder", "0.300", f"{np.std([0.1, 0.4, 0.4], ddof=1):.3f}", "+0.000", f"{sd:.3f}"]
-    assert len(lines) == 5
+    lines = score_table(pd.DataFrame(rows)).splitlines()
+    assert lines[1].split() == (
+        "sex balanced_accuracy encoder 0.600 [0.500, 0.700] -0.100 [-0.200, -0.050] 0.021 no".split()
+    )
+    assert lines[2].split() == ["sex", "balanced_accuracy", "fc", "0.700", "[0.500,", "0.700]"]
+    assert len(lines) == 3
+    assert len(lines[0]) < 130
+
+
+def test_what_a_probe_has_to_say_is_said(tmp_path):
+    about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value of age", 4]]}
+    (tmp_path / "probe.json").write_text(json.dumps(about))
+    assert said_of(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value of age)."]
 
 
 def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):

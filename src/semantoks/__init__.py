@@ -7,7 +7,10 @@ if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
     from semantoks.atlas.catalog import get_atlas
     from semantoks.evaluate.embed import embed
+    from semantoks.evaluate.finetune import finetune
     from semantoks.evaluate.probe import probe
+    from semantoks.evaluate.settings import ProbeConfig
+    from semantoks.evaluate.tuning import FinetuneConfig
     from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
     from semantoks.model.head import Branch, HeadConfig
     from semantoks.model.weights import load_encoder, save_encoder
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from semantoks.signals.prepare import prepare
     from semantoks.signals.recording import Recording
     from semantoks.signals.synth import SimulationConfig, simulate
+    from semantoks.statistics.summary import summarise
     from semantoks.train.loop import PretrainConfig, step_terms
     from semantoks.train.recipe import load_recipe
     from semantoks.train.run import pretrain
@@ -31,14 +35,17 @@ __all__ = [
     "Cohort",
     "Encoder",
     "EncoderConfig",
+    "FinetuneConfig",
     "HeadConfig",
     "LossTerms",
     "ObjectiveConfig",
     "PretrainConfig",
+    "ProbeConfig",
     "Recording",
     "SimulationConfig",
     "Tokens",
     "embed",
+    "finetune",
     "get_atlas",
     "load_encoder",
     "load_recipe",
@@ -48,6 +55,7 @@ __all__ = [
     "save_encoder",
     "simulate",
     "step_terms",
+    "summarise",
     "write_report",
 ]
 
@@ -59,14 +67,17 @@ _WHERE = {
     "Cohort": "signals.cohort",
     "Encoder": "model.encoder",
     "EncoderConfig": "model.encoder",
+    "FinetuneConfig": "evaluate.tuning",
     "HeadConfig": "model.head",
     "LossTerms": "objective.terms",
     "ObjectiveConfig": "objective.terms",
     "PretrainConfig": "train.loop",
+    "ProbeConfig": "evaluate.settings",
     "Recording": "signals.recording",
     "SimulationConfig": "signals.synth",
     "Tokens": "model.encoder",
     "embed": "evaluate.embed",
+    "finetune": "evaluate.finetune",
     "get_atlas": "atlas.catalog",
     "load_encoder": "model.weights",
     "load_recipe": "train.recipe",
@@ -76,6 +87,7 @@ _WHERE = {
     "save_encoder": "model.weights",
     "simulate": "signals.synth",
     "step_terms": "train.loop",
+    "summarise": "statistics.summary",
     "write_report": "report.page",
 }
 

@@ -8,6 +8,7 @@ import pandas as pd
 from semantoks.errors import ConfigError
 from semantoks.evaluate.embed import embed
 from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.report.page import write_report
 from semantoks.screen import progress
 from semantoks.signals.prepare import prepare
@@ -23,7 +24,7 @@ FEWEST = 40
 
 
 def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int = 0) -> pd.DataFrame:
-    """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the scores.
+    """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the summary.
 
     A small encoder and few people: it shows the road, not what the method can do.
     """
@@ -53,14 +54,15 @@ def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int 
         table = embed(out / "run", cohort, progress=shown)
         table.to_parquet(out / "features.parquet")
     with progress("5/5 probe") as shown:
-        scores = probe(
+        summary = probe(
             out / "run",
             cohort,
             targets=TARGETS,
             out=out / "run" / "probe",
-            repeats=1,
+            config=ProbeConfig(repeats=1, permutations=200, seed=seed),
+            n_jobs=-1,
             command="semantoks demo",
             progress=shown,
         )
     write_report(out / "run", out / "report.html")
-    return scores
+    return summary

@@ -1,9 +1,11 @@
 """What a person sees while a job runs: progress bars, or a line every half minute where there is no terminal."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,19 +52,27 @@ def _lines(title: str) -> Report:
     return report
 
 
-def score_table(scores: "pd.DataFrame", main: dict[str, str]) -> str:
-    """Lay out a probe's scores as text: a line a target and method, mean and sd over splits, difference to FC.
+def score_table(summary: "pd.DataFrame") -> str:
+    """Lay out ``statistics.summarise`` as text: a line a target and method of the main analysis.
 
-    ``scores`` is ``probe``'s result; ``main`` names the score to show for each kind of target.
+    Mean over splits, its 95 % interval over people; the difference to FC on the same splits, its interval and its p
+    (Holm over targets).
     """
-    shown = scores[scores["metric"] == scores["kind"].map(main)]
-    lines = [f"{'target':<12} {'score':<18} {'features':<15} {'mean':>7} {'sd':>6}   minus FC, paired (mean, sd)"]
-    for target, part in shown.groupby("target", sort=False):
-        wide = part.pivot_table(index="method", columns="split", values="value", sort=False)
-        for method in wide.index:
-            row = wide.loc[method]
-            line = f"{target!s:<12} {part['metric'].iloc[0]:<18} {method:<15} {row.mean():7.3f} {row.std():6.3f}"
-            difference = row - wide.loc["fc"]
-            line += "" if method == "fc" else f"   {difference.mean():+.3f} {difference.std():.3f}"
-            lines.append(line)
+    lines = [
+        f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
+        f"{'95 % interval':<17} {'p Holm':>6}  better than FC?"
+    ]
+    for row in summary[summary["analysis"] == "main"].itertuples():
+        line = f"{row.target!s:<12} {row.metric:<18} {row.method:<17} {row.mean:6.3f}  [{row.low:.3f}, {row.high:.3f}]"
+        if row.verdict:
+            between = f"[{row.diff_low:+.3f}, {row.diff_high:+.3f}]"
+            line = f"{line:<74} {row.diff:+8.3f}  {between:<17} {row.p_holm:6.3f}  {row.verdict}"
+        lines.append(line)
     return "\n".join(lines)
+
+
+def said_of(folder: Path) -> list[str]:
+    """Return what a probe's folder has to say of itself: checks, notes, and who was left out."""
+    about = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+    left_out = [f"Left out: {count} ({reason})." for reason, count in about["excluded"]]
+    return ["", *about["checks"], *about["notes"], *left_out]

@@ -135,9 +135,9 @@ def test_a_diverged_training_and_an_interrupt_have_their_exit_codes(capsys, monk
     def interrupt(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semantoks.cli.main.pretrain", diverge)
+    monkeypatch.setitem(COMMANDS, "pretrain", diverge)
     assert said(capsys, "pretrain") == (3, "", "semantoks: the loss is nan at step 3: lower --optim.lr.")
-    monkeypatch.setattr("semantoks.cli.main.pretrain", interrupt)
+    monkeypatch.setitem(COMMANDS, "pretrain", interrupt)
     assert said(capsys, "pretrain") == (130, "", "semantoks: stopped.")
 
 
@@ -145,6 +145,6 @@ def test_a_bug_is_not_hidden(monkeypatch):
     def stumble(*_args):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("semantoks.cli.main.pretrain", stumble)
+    monkeypatch.setitem(COMMANDS, "pretrain", stumble)
     with pytest.raises(ZeroDivisionError):
         run(["pretrain"])

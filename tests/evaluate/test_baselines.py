@@ -1,36 +1,19 @@
-"""Baselines against NumPy: correlations, motion, and the weights before any training."""
+"""Baselines against NumPy: motion, demographics, moments, and the weights before any training."""
 
 import numpy as np
+import pandas as pd
+import pytest
 import torch
 from tiny_people import SIZE, make_people, write_cohort
 
-from semantoks.evaluate.baselines import by_person, functional_connectivity, motion, random_encoder
+from semantoks.evaluate.baselines import METHOD_WORDS, demographics, motion, random_encoder, roi_moments
+from semantoks.evaluate.people import people_of
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.head import HeadConfig
 from semantoks.model.weights import EncoderCard
+from semantoks.signals.cohort import Cohort
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import build_branch
-
-
-def test_functional_connectivity_is_numpys_correlation_in_fisher_z(cohort):
-    upper = np.triu_indices(8, 1)
-    expected = [np.arctanh(np.corrcoef(cohort.series(i).astype(float).T)[upper]) for i in range(len(cohort))]
-    np.testing.assert_allclose(functional_connectivity(cohort), np.array(expected), atol=2e-5)
-
-
-def test_a_missing_roi_has_no_edges_and_the_same_signal_twice_a_finite_one(tmp_path):
-    rng = np.random.default_rng(0)
-    series = rng.normal(size=(60, 8))
-    series[:, 2] = 0
-    series[:, 5] = series[:, 4]
-    cohort = write_cohort(tmp_path, {"sub-1": series})
-    edges = np.zeros((8, 8))
-    edges[np.triu_indices(8, 1)] = functional_connectivity(cohort)[0]
-    assert np.all(edges[2] == 0)
-    assert np.all(edges[:, 2] == 0)
-    assert np.isclose(edges[4, 5], np.arctanh(0.9999), atol=1e-3)
-    rest = np.delete(np.arange(8), 2)
-    assert np.all(edges[np.ix_(rest, rest)][np.triu_indices(7, 1)] != 0)
 
 
 def test_motion_is_displacement_its_logarithm_and_the_frames(cohort):
@@ -56,10 +39,65 @@ def test_the_random_encoder_is_the_student_before_its_first_step(cohort):
         assert torch.equal(tensor, expected[name]), name
 
 
-def test_a_persons_recordings_are_averaged(cohort):
-    values = np.arange(len(cohort) * 2, dtype=float).reshape(-1, 2) ** 2
-    found = by_person(values, cohort)
-    ids = cohort.recordings["participant_id"].to_numpy()
-    assert found.index.tolist() == sorted(set(ids))
-    for person in ("00", "17", "39"):
-        np.testing.assert_allclose(found.loc[person], values[ids == person].mean(axis=0))
+def demographics_of(tmp_path, table, ids=("b", "a", "c", "d"), **settings):
+    series, _ = make_people(1)
+    values = next(iter(series.values()))
+    cohort = write_cohort(tmp_path, {f"sub-{name}": values + i for i, name in enumerate(ids)}, table)
+    return demographics(cohort, people_of(cohort), **settings)
+
+
+def test_demographics_are_numbers_as_they_are_and_a_column_for_each_text_in_the_order_of_people(tmp_path):
+    table = {"participant_id": ["a", "b", "c", "e"], "AGE": [20, 31.5, None, 9], "Sex": ["F", "M", "F", "X"]}
+    found = demographics_of(tmp_path, pd.DataFrame(table))
+    expected = [[20, 1, 0], [31.5, 0, 1], [np.nan, 1, 0], [np.nan, np.nan, np.nan]]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("without", "columns"), [("", 2), ("age", 1), ("Age", 1), ("sex", 1), ("gender", 1), ("dx", 2)]
+)
+def test_the_target_is_never_among_the_demographics_by_neither_of_its_names(tmp_path, without, columns):
+    table = {"participant_id": list("abcd"), "age": [1, 2, 3, 4], "gender": [1, 2, 1, 2], "dx": [0, 1, 1, 0]}
+    found = demographics_of(tmp_path, pd.DataFrame(table), without=without)
+    assert found.shape == (4, columns)
+    if columns == 1:
+        kept = "gender" if without.lower() == "age" else "age"
+        np.testing.assert_array_equal(found[:, 0], table[kept])
+
+
+def test_sex_and_gender_both_there_do_not_give_the_target_away(tmp_path):
+    table = {"participant_id": list("abcd"), "sex": list("FMFM"), "gender": list("wmwm")}
+    assert demographics_of(tmp_path, pd.DataFrame(table), without="sex") is None
+    assert demographics_of(tmp_path / "2", pd.DataFrame(table)).shape == (4, 2)
+
+
+def test_without_age_and_sex_there_are_no_demographics(tmp_path):
+    table = pd.DataFrame({"participant_id": list("abcd"), "age": [None] * 4, "dx": [0, 1, 1, 0]})
+    assert demographics_of(tmp_path, table) is None
+
+
+def test_of_several_sessions_the_first_known_value_counts(tmp_path):
+    table = {"participant_id": list("aabb"), "session_id": ["1", "2"] * 2, "age": [None, 30, 40, 41]}
+    found = demographics_of(tmp_path, pd.DataFrame(table), ids=("a_ses-1", "a_ses-2", "b_ses-1", "b_ses-2"))
+    np.testing.assert_array_equal(found, [[30], [40]])
+
+
+def test_roi_moments_are_means_then_deviations_of_what_came_in(tmp_path):
+    series, _ = make_people(2)
+    series["sub-01_ses-1"] = 100 + 5 * series["sub-01_ses-1"]
+    series["sub-01_ses-1"][:, 3] = 0
+    cohort = write_cohort(tmp_path, series)
+    found = roi_moments(cohort)
+    expected = [np.hstack([series[name].mean(axis=0), series[name].std(axis=0)]) for name in series]
+    assert np.isnan(found[2]).nonzero()[0].tolist() == [3, 11]
+    expected[2][[3, 11]] = np.nan
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    cohort = Cohort(cohort.path)
+    cohort.recordings["moments_sha256"] = ""
+    assert roi_moments(cohort) is None
+
+
+def test_every_baseline_has_words():
+    assert {"fc", "fc_partial", "fc_tangent", "fc_svm", "roi", "spectra", "pca", "motion", "demographics"} < set(
+        METHOD_WORDS
+    )

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from semantoks.evaluate import linear
-from semantoks.evaluate.linear import fit_classes, fit_values, row_space, standardise
+from semantoks.evaluate.linear import logistic, ridge, row_space, standardise, support_vectors
 from semantoks.evaluate.splits import split_people
 
 
@@ -78,7 +78,7 @@ def test_copies_of_all_features_change_no_prediction():
     predicted = []
     for copies in (1, 4):
         rows, held = standardise(np.tile(train, copies), np.tile(test, copies))
-        predicted.append(fit_classes(rows, labels, inner).predict_proba(held))
+        predicted.append(logistic(rows, labels, held, inner).test)
     np.testing.assert_allclose(predicted[0], predicted[1], atol=1e-3)
 
 
@@ -93,8 +93,23 @@ def test_a_fitted_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
         errors.append(
             np.mean([np.mean((model.fit(rows[a], labels[a]).predict(rows[b]) - labels[b]) ** 2) for a, b in inner])
         )
-    best = 1 / linear.INVERSE_PENALTIES[int(np.argmin(errors))]
-    assert fit_values(rows, labels, inner).alpha_ == pytest.approx(best)
+    best = int(np.argmin(errors))
+    found = ridge(rows, labels, rows, inner)
+    direct = Ridge(alpha=1 / linear.INVERSE_PENALTIES[best]).fit(rows, labels).predict(rows)
+    np.testing.assert_allclose(found.test[:, 0], direct, atol=1e-10)
+    np.testing.assert_array_equal(found.candidates[best], found.test)
+
+
+def test_inner_predictions_come_from_models_that_did_not_see_the_row():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 20)) / np.sqrt(20)
+    labels = rows[:, 0] + 0.2 * rng.normal(size=60)
+    inner = inner_of(labels, "value")
+    found = ridge(rows, labels, rows[:5], inner)
+    best = next(k for k in range(8) if np.array_equal(found.candidates[k], found.test))
+    for a, b in inner:
+        direct = Ridge(alpha=1 / linear.INVERSE_PENALTIES[best]).fit(rows[a], labels[a]).predict(rows[b])
+        np.testing.assert_allclose(found.inner[b, 0], direct, atol=1e-10)
 
 
 def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
@@ -111,22 +126,56 @@ def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds
             likelihood.append(np.mean(each))
     best = np.reshape(likelihood, (-1, 3)).mean(axis=1).argmax()
     assert 0 < best < len(linear.INVERSE_PENALTIES) - 1
-    model = fit_classes(rows, labels, inner)
-    assert linear.INVERSE_PENALTIES[best] == model.C
-    direct = LogisticRegression(C=model.C, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
-    np.testing.assert_allclose(model.predict_proba(rows), direct.predict_proba(rows), atol=2e-3)
+    found = logistic(rows, labels, rows, inner)
+    np.testing.assert_array_equal(found.candidates[best], found.test)
+    chosen = linear.INVERSE_PENALTIES[best]
+    direct = LogisticRegression(C=chosen, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
+    np.testing.assert_allclose(found.test, direct.predict_proba(rows), atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["class", "value"])
+def test_support_vectors_find_a_planted_signal_and_choose_inside(kind):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(120, 10)) / np.sqrt(10)
+    signal = rows[:, 0] + 0.05 * rng.normal(size=120)
+    labels = np.where(signal > 0, "a", "b") if kind == "class" else 50 + 10 * signal
+    train, test = np.arange(80), np.arange(80, 120)
+    found = support_vectors(rows[train], labels[train], rows[test], inner_of(labels[train], kind), kind)
+    if kind == "class":
+        np.testing.assert_allclose(found.test.sum(axis=1), 1)
+        assert (np.array(["a", "b"])[found.test.argmax(axis=1)] == labels[test]).mean() > 0.85
+        assert np.array_equal(found.classes, ["a", "b"])
+    else:
+        assert np.corrcoef(found.test[:, 0], labels[test])[0, 1] > 0.9
+        assert abs(found.test.mean() - 50) < 2
+    assert found.candidates.shape == (len(linear.MARGIN_PENALTIES), 40, 2 if kind == "class" else 1)
+
+
+def test_margins_of_three_classes_become_probabilities_of_three():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 20)
+    rows = np.eye(3)[np.repeat([0, 1, 2], 20)] + 0.3 * rng.normal(size=(60, 3))
+    found = support_vectors(rows, labels, rows, inner_of(labels, "class"), "class")
+    assert (found.classes[found.test.argmax(axis=1)] == labels).mean() > 0.8
+
+
+def test_a_class_that_an_inner_training_side_lacks_gets_probability_zero_there():
+    rows, labels = wide(30, 5), np.array(["a"] * 14 + ["b"] * 14 + ["c"] * 2)
+    halves = [(np.arange(28), np.arange(28, 30)), (np.r_[0:10, 14:24, 28:30], np.r_[10:14, 24:28])]
+    found = logistic(*standardise(rows, rows)[:1], labels, rows, halves)
+    assert np.all(found.inner[28:, 2] == 0)
 
 
 def test_a_chance_of_zero_is_no_news_to_the_user(monkeypatch):
     monkeypatch.setattr(LogisticRegression, "predict_proba", lambda self, rows: np.eye(2)[np.zeros(len(rows), int)])
-    rows = wide(40, 5)
-    labels = np.array(["a", "b"] * 20)
-    assert linear.INVERSE_PENALTIES[0] == fit_classes(rows, labels, inner_of(labels, "class")).C
+    rows, labels = wide(40, 5), np.array(["a", "b"] * 20)
+    found = logistic(rows, labels, rows, inner_of(labels, "class"))
+    assert np.all(found.test == [1, 0])
 
 
 def test_a_fit_that_does_not_converge_is_no_news_to_the_user(monkeypatch):
     monkeypatch.setattr(linear, "_ITERATIONS", 1)
     rows = wide(60, 12)
     labels = np.random.default_rng(1).choice(["a", "b", "c"], 60)
-    model = fit_classes(*standardise(rows, rows)[:1], labels, inner_of(labels, "class"))
-    assert model.n_iter_.max() == 1
+    found = logistic(*standardise(rows, rows)[:1], labels, rows, inner_of(labels, "class"))
+    assert np.isfinite(found.test).all()

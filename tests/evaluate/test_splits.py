@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate.splits import groups_of, split_people
+from semantoks.evaluate.splits import check_disjoint, groups_of, leave_site_out, read_splits, split_people
 
 
 def split(labels, groups=None, **changes):
@@ -101,3 +101,73 @@ def test_one_fold_no_repeat_or_a_negative_seed_is_refused():
     for bad in ({"folds": 1}, {"repeats": 0}, {"seed": -1}):
         with pytest.raises(ConfigError, match="at least 2 folds, 1 repeat and a seed of at least 0"):
             split(["p", "q"] * 10, **bad)
+
+
+def test_a_family_is_one_group_and_so_are_families_that_share_a_recording():
+    table = pd.DataFrame({"participant_id": list("abcdef"), "sha256": ["1", "2", "3", "3", "5", "6"]})
+    families = pd.Series(["f1", "f1", "f2", None, None], index=list("acdeb"))
+    groups = groups_of(table, families)
+    assert groups["a"] == groups["c"] == groups["d"]
+    assert groups.nunique() == 4
+
+
+def test_families_of_several_classes_stay_whole_and_every_class_is_trained_on():
+    rng = np.random.default_rng(0)
+    groups, labels = np.repeat(np.arange(20), 3), rng.choice(["p", "q"], 60)
+    for train, test in split(labels, groups, folds=4, repeats=2):
+        assert not set(groups[train]) & set(groups[test])
+        assert set(labels[train]) == {"p", "q"}
+    with pytest.raises(DataError, match="5 folds need at least 5 groups"):
+        split(labels, np.repeat(np.arange(4), 15))
+    with pytest.raises(DataError, match="nobody of class 'r'"):
+        split(np.where(groups == 0, "r", labels)[:57], groups[:57] // 3 * 3)
+
+
+def test_leaving_sites_out_tests_every_site_that_is_large_enough_once():
+    sites = np.repeat(["A", "B", "C", "D"], [20, 20, 5, 20])
+    labels = np.array(["p", "q"] * 22 + ["p"] * 21)
+    splits = leave_site_out(labels, sites, np.arange(65), kind="class")
+    assert [sorted(set(sites[test])) for _, test in splits] == [["A"], ["B"]]
+    for train, test in splits:
+        assert sorted([*train, *test]) == list(range(65))
+    values = leave_site_out(np.arange(65.0), sites, np.arange(65), kind="value")
+    assert [set(sites[test]) for _, test in values] == [{"A"}, {"B"}, {"D"}]
+    with pytest.raises(DataError, match="of 2 sites 1 can be tested"):
+        leave_site_out(labels[20:45], sites[20:45], np.arange(25), kind="class")
+
+
+def test_a_relative_at_another_site_is_not_trained_on_when_his_site_is_tested():
+    sites, groups = np.repeat(["A", "B"], 20), np.r_[0:20, 0, 21:40]
+    (train, _), _ = leave_site_out(np.arange(40.0), sites, groups, kind="value")
+    assert 20 not in train
+    assert len(train) == 19
+
+
+def test_given_splits_are_read_by_participant(tmp_path):
+    file = tmp_path / "splits.tsv"
+    file.write_text("participant_id\tone\ttwo\nsub-01\ttrain\ttest\n02\ttest\ttrain\n03\tTrain\t\n09\ttest\ttest\n")
+    one, two = read_splits(file, ["01", "02", "03"])
+    assert [side.tolist() for side in one] == [[0, 2], [1]]
+    assert [side.tolist() for side in two] == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("participant_id\n01\n", "one column a split"),
+        ("participant_id\ta\n01\ttrain\n01\ttest\n", "names participant 01 twice"),
+        ("participant_id\ta\n01\ttrain\n02\tvalid\n", "not 'valid'"),
+        ("participant_id\ta\n01\ttrain\n02\ttrain\n", "0 to test"),
+        ("", "cannot be read"),
+    ],
+)
+def test_a_table_that_holds_no_splits_is_refused(tmp_path, text, said):
+    (tmp_path / "splits.tsv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_splits(tmp_path / "splits.tsv", ["01", "02"])
+
+
+def test_whoever_is_on_both_sides_is_caught():
+    check_disjoint([(np.array([0, 1]), np.array([2]))], np.array([0, 1, 2]))
+    with pytest.raises(DataError, match="split 1 has 1 people, families or copies of a recording on both sides"):
+        check_disjoint([(np.array([0]), np.array([2])), (np.array([0, 1]), np.array([2]))], np.array([0, 1, 1]))

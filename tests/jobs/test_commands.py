@@ -50,7 +50,8 @@ def road(tmp_path_factory):
         "embed": type_in("embed", run_folder, cohort, "--out", at / "new" / "f.parquet", "--crops", 2),
         "probe": type_in(
             "probe", run_folder, cohort, "--target", "sex", "age", "--out", run_folder / "probe", "--folds", 2,
-            "--crops", 1,
+            "--crops", 1, "--repeats", 1, "--methods", "motion", "random_weights", "--analyses", "null",
+            "--permutations", 9,
         ),
         "report": type_in("report", run_folder),
     }  # fmt: skip
@@ -64,7 +65,7 @@ def test_every_command_on_the_road_succeeds_and_shows_its_progress(road):
     assert "prepare: 24 of 24" in said["prepare"].err
     assert "pretrain: 2 of 2" in said["pretrain"].err
     assert "embed: 48 of 48" in said["embed"].err
-    assert "probe: 18 of 18" in said["probe"].err
+    assert "probe: 3000 of 3000" in said["probe"].err
 
 
 def test_each_command_says_what_to_type_next(road):
@@ -100,13 +101,15 @@ def test_the_features_are_a_row_a_recording(road):
 def test_the_probe_prints_and_writes_every_method(road):
     at, said = road
     scores = pd.read_csv(at / "run a" / "probe" / "scores.csv")
-    assert set(scores["method"]) == {"encoder", "random_weights", "fc", "motion"}
+    assert set(scores["method"]) == {"encoder", "fc+encoder", "random_weights", "fc", "motion"}
     assert set(scores["target"]) == {"sex", "age"}
+    assert set(scores["analysis"]) == {"main", "null"}
     for method in scores["method"].unique():
         assert said["probe"].out.count(f" {method} ") == 2
+    assert "sex: 0 people, families or copies of a recording are on both sides of any of 2 splits" in said["probe"].out
     about = json.loads((at / "run a" / "probe" / "probe.json").read_text())
     assert about["command"].startswith("semantoks probe")
-    assert about["notes"] == ["24 of 24 people were seen, without labels, in pretraining."]
+    assert any(note.startswith("24 of 24 people were seen, without labels, in pretraining") for note in about["notes"])
 
 
 def test_the_report_shows_the_probe_and_opens_offline(road):

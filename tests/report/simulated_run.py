@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from simulated_probe import NETWORKS, write_probe
 
 ENCODER_CONFIG = {"depth": 4, "width": 192, "mask_std": 0.02, "pooling": "mean"}
-LEVELS = {
-    "sex": {"encoder": 0.634, "fc+encoder": 0.736, "fc": 0.731, "random_weights": 0.612, "motion": 0.561},
-    "age": {"encoder": 0.512, "fc+encoder": 0.76, "fc": 0.748, "random_weights": 0.47, "motion": 0.22},
-    "sequence": {"encoder": 0.62, "fc+encoder": 0.624, "fc": 0.18, "random_weights": 0.31, "motion": 0.02},
-    "dx": {"encoder": 0.634, "fc+encoder": 0.645, "fc": 0.641, "random_weights": 0.6, "motion": 0.573},
-}
 
 
 def metrics_table(steps: int, total: int) -> pd.DataFrame:
@@ -59,25 +54,6 @@ def metrics_table(steps: int, total: int) -> pd.DataFrame:
     return table
 
 
-def scores_table(splits: int = 10) -> pd.DataFrame:
-    rng = np.random.default_rng(5)
-    rows = []
-    for target, methods in LEVELS.items():
-        kind = "class" if target in ("sex", "dx") else "value"
-        shared = 0.02 * rng.normal(size=splits)
-        for method, level in methods.items():
-            main = np.clip(level + shared + 0.012 * rng.normal(size=splits), -1, 1)
-            found = {"balanced_accuracy": main, "auroc": main + 0.06}
-            if kind == "value":
-                found = {"r": main, "r2": main * np.abs(main) - 0.03, "mae": 8.4 * np.sqrt(1.2 - main**2)}
-            rows += [
-                (target, kind, method, split, 644, 161 - split % 2, metric, values[split])
-                for metric, values in found.items()
-                for split in range(splits)
-            ]
-    return pd.DataFrame(rows, columns=["target", "kind", "method", "split", "n_train", "n_test", "metric", "value"])
-
-
 def about(steps: int, total: int) -> dict[str, Any]:
     return {
         "schema": 1,
@@ -115,11 +91,17 @@ def about(steps: int, total: int) -> dict[str, Any]:
 
 
 def write_encoder(folder: Path) -> None:
+    """Write weights and card of an encoder whose last two ROIs have no known place."""
     header = json.dumps(
         {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [192, 100], "data_offsets": [0, 76800]}}
     )
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(76800))
+    rng = np.random.default_rng(0)
+    places = (rng.normal(size=(70, 3)) * [32, 40, 25] + [0, -15, 12]).round(1).tolist()
+    atlas = {"name": "cc200", "networks": [NETWORKS[i % 7] for i in range(70)], "centroids": places}
+    atlas["centroids"][-2:] = [[None] * 3] * 2
+    (folder / "config.json").write_text(json.dumps({"schema": 1, "atlas": atlas}))
 
 
 def write_run(run: Path, *, steps: int, total: int, probe: bool) -> Path:
@@ -132,20 +114,5 @@ def write_run(run: Path, *, steps: int, total: int, probe: bool) -> Path:
     (run / "warnings.jsonl").write_text(json.dumps(warning) + "\n")
     write_encoder(run / "encoder")
     if probe:
-        (run / "probe").mkdir()
-        scores_table().to_csv(run / "probe" / "scores.csv", index=False)
-        targets = {
-            "sex": {"kind": "class", "n": 805, "classes": ["F", "M"]},
-            "dx": {"kind": "class", "n": 805, "classes": ["autism", "control"]},
-            "age": {"kind": "value", "n": 805, "classes": None},
-            "sequence": {"kind": "value", "n": 805, "classes": None},
-        }
-        words = {
-            "encoder": "teacher, cls_avg, mean over 8 crops",
-            "fc": "Pearson, 19,900 edges",
-            "motion": "mean FD",
-        }
-        described = {"command": "semantoks probe runs/a cohorts/abide --target sex age dx --out runs/a/probe"}
-        described |= {"targets": targets, "methods": words, "notes": ["Splits are by participant, stratified by site."]}
-        (run / "probe" / "probe.json").write_text(json.dumps(described))
+        write_probe(run / "probe")
     return run

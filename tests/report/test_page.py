@@ -1,3 +1,4 @@
+import html
 import json
 import re
 import subprocess
@@ -8,23 +9,24 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from simulated_run import scores_table, write_run
+from simulated_probe import SIGNAL, SMALL, write_probe
 
 from semantoks.errors import DataError
 from semantoks.report import write_report
+from semantoks.report.gather import read_run
+from semantoks.report.wording import interval, p_value, score
 
 VOID = {"meta", "link", "br", "use", "path"}
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    run = write_run(tmp_path_factory.mktemp("runs") / "a", steps=120, total=120, probe=True)
-    return write_report(run).read_text(encoding="utf-8")
+def page(whole_page: Path) -> str:
+    return whole_page.read_text(encoding="utf-8")
 
 
 def plain(page: str) -> str:
-    """The words of a page without markup, spaces made single."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    """The words of a page without markup and style, spaces made single."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", page))))
 
 
 class Structure(HTMLParser):
@@ -36,8 +38,7 @@ class Structure(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        self.tags.append((tag, named))
+        self.tags.append((tag, dict(attrs)))
         self.ids += [value for key, value in attrs if key == "id" and value]
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
@@ -59,41 +60,60 @@ def structure(page: str) -> Structure:
     return parser
 
 
-def test_the_numbers_shown_are_those_of_the_scores_file(page: str) -> None:
-    table = scores_table()
-    for (_, method, metric), values in table.groupby(["target", "method", "metric"])["value"]:
-        if metric != "mae":
-            shown = f"{values.mean():.3f}\u00a0±\u00a0{values.std():.3f}".replace("-", "−")
-            assert shown in page, (method, metric)
-    years = table[(table.target == "age") & (table.method == "fc") & (table.metric == "mae")]["value"]
-    assert f"{years.mean():.2f}\u00a0±\u00a0{years.std():.2f}" in page
+def test_the_numbers_shown_are_those_of_the_summary(page: str, whole_run: Path) -> None:
+    probe = read_run(whole_run).probe
+    assert probe is not None
+    words = plain(page).replace("\u00a0", " ")
+    for target in SIGNAL:
+        for found in probe.compared(target).values():
+            shown = [score(found.mean, "r"), interval(found.low, found.high, "r")]
+            if found.verdict:
+                shown += [score(found.diff, "r", sign=True), interval(found.diff_low, found.diff_high, "r", sign=True)]
+                shown.append(p_value(found.p_holm).replace("\u00a0", " "))
+            assert all(part in words for part in shown), (target, shown)
 
 
-def test_each_target_gets_its_reading_against_fc(page: str) -> None:
-    rows = re.findall(r'<tr><th scope="row">(\w+)<br>.*?<span class="badge [^"]*">([^<]*)</span>', page)
-    assert dict(rows) == {"sex": "no", "age": "no", "sequence": "yes", "dx": "not distinguishable"}
-    wide = (
-        scores_table()
-        .query("target == 'sequence' and metric == 'r'")
-        .pivot(index="split", columns="method", values="value")
-    )
-    gap = wide["encoder"] - wide["fc"]
-    sentence = f"Yes, the encoder is above functional connectivity: mean difference in correlation r +{gap.mean():.3f}"
-    assert sentence in page
-    assert "no significance test" in page
+def test_the_sections_follow_the_reader_s_questions(page: str) -> None:
+    found = re.findall(r'<h2 id="(\w+)">([^<]*)</h2>', page)
+    assert [key for key, _ in found] == [
+        "answer",
+        "targets",
+        "learning",
+        "confounds",
+        "reliability",
+        "networks",
+        "optimism",
+        "checks",
+        "training",
+        "provenance",
+    ]
+    assert found[0][1] == "Does it beat functional connectivity?"
+    assert re.findall(r'<li><a href="#(\w+)">', page) == [key for key, _ in found]
 
 
-def test_nothing_is_bold_in_the_scores_while_two_methods_lie_within_the_spread(page: str) -> None:
-    assert "<strong>" not in page[page.index('id="result"') : page.index('id="training"')]
+def test_what_was_left_out_and_checked_is_shown(page: str) -> None:
+    words = plain(page)
+    for said in (
+        "no label for sex 12",
+        "fewer than 100 frames 3",
+        "0 people (0 groups) on both sides of any of 6 splits",
+        "Splits are by participant, stratified by site.",
+        "FC Pearson, 19,900 edges",
+    ):
+        assert said in words
 
 
-def test_a_method_that_beats_all_others_is_bold(make_run: Callable[..., Path]) -> None:
-    run = make_run(steps=2)
-    table = scores_table()
-    table[table.method != "fc+encoder"].to_csv(run / "probe" / "scores.csv", index=False)
-    page = write_report(run).read_text(encoding="utf-8")
-    mean = table.query("target == 'sequence' and metric == 'r' and method == 'encoder'")["value"].mean()
-    assert page.count(f"<strong>{mean:.3f}") == 2
+def test_what_the_run_is_stands_on_the_page(page: str) -> None:
+    words = plain(page)
+    for fact in ("805", "857", "cc200", "9f2c41d07b3a6e58", "depth 4 · width 192 · 19,200 stored values", "80 of 80"):
+        assert fact in words
+    assert "3 min · 5,120 samples · 2.57 × 10¹⁴ FLOP · 3.17 GiB at peak" in words
+    assert "semantoks pretrain cohorts/abide --recipe small --out runs/a --views.policy apart" in words
+    assert "semantoks probe runs/a cohorts/abide --target sex site age sequence" in words
+    assert "ttr_share 0.05" in words
+    assert "torch 2.13.0" in words
+    assert "settings.repeats 2" in words
+    assert "1 collapse warning; the first at step 42: The effective rank fell below 5 of 128" in words
 
 
 def test_the_bar_is_named_with_and_without_a_probe(page: str, make_run: Callable[..., Path]) -> None:
@@ -106,29 +126,41 @@ def test_the_bar_is_named_with_and_without_a_probe(page: str, make_run: Callable
     assert "3 of 15" in without
 
 
-def test_missing_baselines_are_called_missing(make_run: Callable[..., Path]) -> None:
-    run = make_run(steps=2)
-    table = scores_table()
-    table[table.method.isin(["encoder", "motion"])].to_csv(run / "probe" / "scores.csv", index=False)
+def test_old_scores_ask_for_another_probe(make_run: Callable[..., Path]) -> None:
+    run = make_run()
+    (run / "probe" / "scores.csv").write_text("target,kind,method,split,n_train,n_test,metric,value\n")
     words = plain(write_report(run).read_text(encoding="utf-8"))
-    assert "cannot be said" in words
-    assert "Missing here: functional connectivity (FC), the same encoder with random weights." in words
+    assert "The scores cannot be shown, so nothing can be said:" in words
+    assert "lacks the columns analysis, condition: run the probe again." in words
 
 
-def test_what_the_run_is_stands_on_the_page(page: str) -> None:
+def test_a_probe_s_folder_alone_has_a_page(tmp_path: Path) -> None:
+    page = write_report(write_probe(tmp_path / "mine", SMALL)).read_text(encoding="utf-8")
     words = plain(page)
-    for fact in ("805", "857", "cc200", "9f2c41d07b3a6e58", "depth 4 · width 192 · 19,200 stored values", "120 of 120"):
-        assert fact in words
-    assert "5 min · 7,680 samples · 3.85 × 10¹⁴ FLOP · 3.17 GiB at peak" in words
-    assert "semantoks pretrain cohorts/abide --recipe small --out runs/a --views.policy apart" in words
-    assert "ttr_share 0.05" in words
-    assert "scale 0.8, 1.2" in words
-    assert "torch 2.13.0" in words
-    assert "Step 42. The effective rank fell below 5 of 128" in words
+    assert "Probe mine" in words
+    assert "Of 2 targets, the encoder" in words
+    assert "This folder holds a probe alone" in words
+    assert "numpy 2.4.0" in words
+    assert structure(page).open == []
 
 
-def test_markup_in_any_name_is_escaped(make_run: Callable[..., Path]) -> None:
-    run, attack = make_run(steps=2), "<script>alert(1)</script>"
+def test_fine_tuning_has_a_section_of_its_own(small_run: Path) -> None:
+    run = small_run
+    write_probe(run / "finetune", SMALL)
+    for name in ("scores.csv", "predictions.parquet"):
+        path = run / "finetune" / name
+        read, write = (pd.read_csv, "to_csv") if name.endswith("csv") else (pd.read_parquet, "to_parquet")
+        table = read(path)
+        getattr(table.replace({"method": {"encoder": "finetuned"}}), write)(path, index=False)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "Of 2 targets, the fine-tuned encoder" in plain(page)
+    assert page.index('id="targets"') < page.index('id="finetune"') < page.index('id="training"')
+    ids = structure(page).ids
+    assert len(ids) == len(set(ids))
+
+
+def test_markup_in_any_name_is_escaped(small_run: Path) -> None:
+    run, attack = small_run, "<script>alert(1)</script>"
     about = json.loads((run / "run.json").read_text())
     about["cohorts"][0] |= {"path": f"cohorts/{attack}", "atlas": attack}
     about["config"][attack] = {attack: attack}
@@ -136,20 +168,26 @@ def test_markup_in_any_name_is_escaped(make_run: Callable[..., Path]) -> None:
     about["environment"] = {attack: [attack]}
     (run / "run.json").write_text(json.dumps(about))
     (run / "warnings.jsonl").write_text(json.dumps({"step": attack, "message": attack}) + "\n")
-    table = scores_table()
-    table.assign(target=table.target + attack, method=table.method + attack, metric=table.metric + attack).to_csv(
-        run / "probe" / "scores.csv", index=False
-    )
-    (run / "probe" / "probe.json").write_text(
-        json.dumps({"command": attack, "methods": {attack: attack}, "notes": [attack]})
-    )
+    probe = run / "probe"
+    for name in ("target", "method", "condition", "truth_name"):
+        for path in (probe / "scores.csv", probe / "predictions.parquet"):
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, keep_default_na=False)
+            if name in table:
+                kept = table[name].isin(["encoder", "fc", ""])
+                table[name] = table[name].astype(str).where(kept, table[name].astype(str) + attack)
+            table.to_parquet(path) if path.suffix == ".parquet" else table.to_csv(path, index=False)
+    told = {"command": attack, "methods": {attack: attack}, "notes": [attack, {attack: attack}], "checks": attack}
+    told |= {"excluded": [[attack, attack], attack], "targets": {attack: attack}, "settings": {attack: attack}}
+    (probe / "probe.json").write_text(json.dumps(told))
     page = write_report(run).read_text(encoding="utf-8")
     assert "<script" not in page
     assert "cohorts/&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert f"sex{attack}".replace("<", "&lt;").replace(">", "&gt;") in page
+    assert structure(page).open == []
 
 
 def test_the_page_needs_no_network_and_no_script(page: str) -> None:
-    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|<img|<iframe", page)
+    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|<img|<image|<iframe", page)
     targets = [v for _, attrs in structure(page).tags for k, v in attrs.items() if k in ("src", "href", "xlink:href")]
     assert targets
     assert all(target is not None and target.startswith("#") for target in targets)
@@ -163,12 +201,16 @@ def test_the_page_is_well_formed_and_readable_without_eyes(page: str) -> None:
     assert found.headings.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(found.headings, found.headings[1:], strict=False))
     assert ("html", {"lang": "en"}) in found.tags
+    assert {"main", "header", "nav", "footer"} <= {tag for tag, _ in found.tags}
     links = [attrs["href"] for tag, attrs in found.tags if tag == "a"]
+    assert links[0] == "#answer"
     assert all(link is not None and link[1:] in found.ids for link in links)
-    assert page.count("<table") == page.count("<caption>") > 5
+    assert page.count("<table") == page.count("<caption>") > 20
     assert all(attrs.get("scope") in ("row", "col") for tag, attrs in found.tags if tag == "th")
+    regions = [attrs for _, attrs in found.tags if attrs.get("role") == "region"]
+    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in regions)
     images = [attrs for _, attrs in found.tags if attrs.get("role") == "img"]
-    assert len(images) == page.count("<svg") == 4 + 15
+    assert len(images) == page.count("<svg") > 40
     assert all(attrs["aria-label"] for attrs in images)
 
 
@@ -190,6 +232,7 @@ def test_a_run_that_only_has_its_first_file_degrades_to_sentences(tmp_path: Path
         "Nothing is logged that could show a collapse.",
         "No schedule is logged.",
         "No speed is logged.",
+        "Nothing is recorded about exclusions and checks.",
         "The command is not recorded.",
         "The cohorts are not recorded.",
         "The environment is not recorded.",
@@ -205,35 +248,31 @@ def test_what_was_left_out_while_reading_is_said(make_run: Callable[..., Path]) 
     assert "The last line of metrics.jsonl is cut short" in write_report(run).read_text(encoding="utf-8")
 
 
-def test_the_report_goes_where_it_is_told_and_is_the_same_every_time(
-    make_run: Callable[..., Path], tmp_path: Path
-) -> None:
-    run = make_run(steps=4, probe=False)
-    out = write_report(run, tmp_path / "new" / "page.html")
+def test_a_probe_of_its_main_scores_alone_is_shown(small_run: Path) -> None:
+    run, probe = small_run, small_run / "probe"
+    table = pd.read_csv(probe / "scores.csv", keep_default_na=False)
+    table[table["analysis"] == "main"].drop(columns=["peeked", "p"]).to_csv(probe / "scores.csv", index=False)
+    (probe / "probe.json").unlink()
+    words = plain(write_report(run).read_text(encoding="utf-8"))
+    for sentence in (
+        "No learning curves were computed.",
+        "Confounds were not decoded.",
+        "Reliability was not measured.",
+    ):
+        assert sentence in words
+    assert "There is no probe.json, so what it would say is missing here." in words
+
+
+def test_the_report_goes_where_it_is_told_and_is_the_same_every_time(small_run: Path, tmp_path: Path) -> None:
+    out = write_report(small_run, tmp_path / "new" / "page.html")
     assert out == tmp_path / "new" / "page.html"
     assert [path.name for path in out.parent.iterdir()] == ["page.html"]
-    assert write_report(run) == run / "report.html"
-    assert (run / "report.html").read_bytes() == out.read_bytes()
+    assert write_report(small_run) == small_run / "report.html"
+    assert (small_run / "report.html").read_bytes() == out.read_bytes()
     with pytest.raises(DataError, match=r"is a folder\. Try .*report\.html"):
-        write_report(run, tmp_path)
-
-
-def test_scores_over_fewer_splits_than_the_others_are_marked(make_run: Callable[..., Path]) -> None:
-    run = make_run(steps=2)
-    table = scores_table()
-    table[~((table.method == "motion") & (pd.to_numeric(table.split) > 3))].to_csv(
-        run / "probe/scores.csv", index=False
-    )
-    assert "(4 of 10 splits)" in write_report(run).read_text(encoding="utf-8")
+        write_report(small_run, tmp_path)
 
 
 def test_the_report_imports_no_torch() -> None:
     code = "import sys, semantoks.report; sys.exit('torch' in sys.modules or 'matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_notes_that_are_no_list_are_shown_as_one(make_run: Callable[..., Path]) -> None:
-    run = make_run()
-    probe = json.loads((run / "probe" / "probe.json").read_text())
-    (run / "probe" / "probe.json").write_text(json.dumps(probe | {"notes": "one sentence alone"}))
-    assert "one sentence alone" in write_report(run).read_text()

@@ -1,7 +1,20 @@
+from math import inf, nan
+
 import pytest
 
-from semantoks.report.compare import Difference, Score
-from semantoks.report.wording import duration, fc_sentence, short, spread
+from semantoks.report.wording import (
+    duration,
+    in_order,
+    interval,
+    listed,
+    method_words,
+    metric_words,
+    p_cell,
+    p_value,
+    score,
+    short,
+    spread,
+)
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(42.0, "42 s"), (1380.0, "23 min"), (11_100.0, "3 h 05 min")])
@@ -15,17 +28,46 @@ def test_large_counts_are_written_in_three_digits(count: float, words: str) -> N
 
 
 def test_scores_have_three_decimals_and_errors_three_digits() -> None:
-    assert spread(Score(mean=0.63449, sd=0.02, splits=5), "auroc") == "0.634\u00a0±\u00a00.020"
-    assert spread(Score(mean=8.1349, sd=0.094, splits=5), "mae") == "8.13\u00a0±\u00a00.09"
-    assert spread(Score(mean=-0.5, sd=float("nan"), splits=1), "r2") == "−0.500"
+    assert score(0.63449, "auroc") == "0.634"
+    assert score(-0.5, "r2") == "−0.500"
+    assert score(0.04, "r", sign=True) == "+0.040"
+    assert score(8.1349, "mae") == "8.13"
+    assert score(123.4, "mae") == "123"
+    assert score(nan, "r") == score(inf, "r") == "n/a"
 
 
-def test_the_fc_sentence_says_which_way_and_over_how_many_splits() -> None:
-    worse = Difference(mean=-0.094, sd=0.015, splits=10, reading="no")
-    assert fc_sentence(worse, "auroc", "AUROC") == (
-        "No, the encoder is below functional connectivity: "
-        "mean difference in AUROC −0.094\u00a0±\u00a00.015 over the same 10 splits."
-    )
-    few = Difference(mean=0.4, sd=0.01, splits=2, reading="not distinguishable")
-    assert fc_sentence(few, "auroc", "AUROC").startswith("Not distinguishable: 2 shared split(s)")
-    assert fc_sentence(None, "auroc", "AUROC").startswith("It cannot be said")
+def test_a_spread_has_the_decimals_of_its_mean() -> None:
+    assert spread(0.63449, 0.02, "auroc") == "0.634\u00a0±\u00a00.020"
+    assert spread(8.1349, 0.094, "mae") == "8.13\u00a0±\u00a00.09"
+    assert spread(0.6, nan, "r") == "0.600"
+
+
+def test_an_interval_that_is_not_known_is_not_written() -> None:
+    assert interval(-0.1, 0.25, "r", sign=True) == "−0.100 to +0.250"
+    assert interval(nan, nan, "r") == ""
+
+
+def test_a_p_value_is_never_zero() -> None:
+    assert (p_value(0.0123), p_value(0.00001), p_value(nan)) == ("p\u00a0=\u00a00.012", "p\u00a0<\u00a00.001", "")
+    assert (p_cell(0.0123), p_cell(0.00001), p_cell(nan)) == ("0.012", "<\u00a00.001", "")
+
+
+def test_every_method_has_a_name() -> None:
+    assert method_words("fc+encoder") == "FC + encoder"
+    assert method_words("encoder_network") == "encoder, readout network"
+    assert method_words("encoder_attention") == "encoder, attention readout"
+    assert method_words("finetuned") == "fine-tuned encoder"
+    assert method_words("my own") == "my own"
+
+
+def test_methods_are_ordered_and_the_unknown_stand_before_what_is_fine_tuned() -> None:
+    names = ["finetuned_random", "finetuned", "mine", "motion", "encoder_cls", "fc", "encoder", "fc"]
+    assert in_order(names) == ["encoder", "fc", "motion", "mine", "encoder_cls", "finetuned", "finetuned_random"]
+
+
+def test_what_should_be_low_is_marked() -> None:
+    assert (metric_words("ece"), metric_words("r2")) == ("expected calibration error ↓", "R²")
+
+
+def test_names_are_joined_as_one_speaks() -> None:
+    assert (listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])) == ("a", "a and b", "a, b and c")

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from scripted import ROIS, TOY, ScriptedSource, noise, scripted
 
 from semantoks.errors import DataError
-from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.clean import CleaningConfig, band_pass, clean
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 
@@ -65,6 +66,59 @@ def test_missing_rois_are_marked_and_zero(made):
     assert cohort.missing.shape == (41, ROIS)
     assert np.argwhere(cohort.missing).tolist() == [[40, 1], [40, 4]]
     np.testing.assert_array_equal(cohort.series(40)[:, [1, 4]], 0)
+
+
+def test_moments_come_back_by_recording_nan_where_missing(made):
+    moments = Cohort(made).moments
+    assert moments.shape == (41, 2, ROIS)
+    assert np.argwhere(np.isnan(moments)).tolist() == [[40, 0, 1], [40, 0, 4], [40, 1, 1], [40, 1, 4]]
+    for index in (0, 31, 32, 39):
+        raw = noise(index, 40 + index % 7).astype(float)
+        np.testing.assert_allclose(moments[index, 0], raw.mean(axis=0), rtol=1e-6)
+        spread = band_pass(raw, 2.0, CleaningConfig().band).std(axis=0)
+        np.testing.assert_allclose(moments[index, 1], spread, rtol=1e-5)
+
+
+def test_moments_follow_a_table_that_was_sorted_otherwise(cohort_folder):
+    whole = Cohort(cohort_folder).moments
+    file = cohort_folder / "recordings.tsv"
+    pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)[::-1].to_csv(file, sep="\t", index=False)
+    np.testing.assert_array_equal(Cohort(cohort_folder).moments, whole[::-1])
+
+
+def test_a_cohort_from_before_there_were_moments_opens_verifies_and_has_none(cohort_folder):
+    for table in ["recordings.tsv", "shards/000001.tsv", "shards/000002.tsv"]:
+        rows = pd.read_csv(cohort_folder / table, sep="\t", dtype=str, keep_default_na=False)
+        rows.drop(columns="moments_sha256").to_csv(cohort_folder / table, sep="\t", index=False)
+    for file in cohort_folder.glob("shards/*.moments.npy"):
+        file.unlink()
+    cohort = Cohort(cohort_folder)
+    assert cohort.moments is None
+    assert cohort.verify() == []
+    assert len(cohort.series(40)) == 60
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda found: found[:-1], r"000002\.moments\.npy holds float32 \(8, 2, 6\), but float32 \(9, 2, 6\)"),
+        (lambda found: found.astype(float), "holds float64"),
+        (lambda found: found[::-1], "recording p032 in 000002.moments.npy does not match its checksum"),
+        (lambda found: found + np.float32(1e-3), "does not match its checksum"),
+        (None, "cannot be opened"),
+    ],
+)
+def test_moments_that_are_lost_damaged_or_of_others_are_refused_and_verify_says_so(cohort_folder, damage, message):
+    file = cohort_folder / "shards" / "000002.moments.npy"
+    found = np.load(file)
+    file.unlink()
+    if damage:
+        np.save(file, damage(found))
+    cohort = Cohort(cohort_folder)
+    with pytest.raises(DataError, match=message):
+        _ = cohort.moments
+    (problem,) = cohort.verify()
+    assert re.search(message, problem)
 
 
 def test_atlas_sampling_interval_and_participants_come_back(made):

@@ -175,7 +175,7 @@ def test_what_a_kill_left_half_written_is_cleared(tmp_path):
     (tmp_path / "out" / f"{TEMPORARY}1-x").write_text("half a descr")
     assert sorted(tree(prepare(scripted(1), out=tmp_path / "out", atlas=TOY).path)) == [
         *("atlas.tsv", "dataset_description.json", "excluded.tsv", "participants.tsv", "recordings.tsv"),
-        *("shards/000001.npy", "shards/000001.tsv"),
+        *("shards/000001.moments.npy", "shards/000001.npy", "shards/000001.tsv"),
     ]
 
 

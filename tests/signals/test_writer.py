@@ -11,7 +11,7 @@ from scripted import ROIS, noise, scripted, tree
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import durable, writer
-from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.clean import CleaningConfig, band_pass, low_pass_for, resample
 from semantoks.signals.writer import assemble, is_finished, plan_jobs, run_jobs, write_shard
 
 CONFIG = CleaningConfig()
@@ -96,10 +96,43 @@ def test_a_shard_without_one_usable_recording_is_empty_and_finished(tmp_path):
     assert write_shard(source, job) == 2
     assert is_finished(job)
     assert np.load(tmp_path / "shards" / "000001.npy").shape == (0, ROIS)
+    assert np.load(tmp_path / "shards" / "000001.moments.npy").shape == (0, 2, ROIS)
+
+
+@pytest.mark.parametrize(
+    ("tr", "config"),
+    [
+        (2.0, CleaningConfig(band=None)),
+        (2.0, CONFIG),
+        (0.8, CONFIG),
+        (0.8, CleaningConfig(already_filtered=True)),
+        (1.5, CleaningConfig(target_tr=None)),
+    ],
+)
+def test_moments_are_what_gives_the_series_before_its_z_score_back(tmp_path, tr, config):
+    series = noise(3, 200)
+    series[:, 4] = np.nan
+    source = scripted(0, x=(tr, series))
+    (tmp_path / "shards").mkdir()
+    (job,) = plan_jobs(source.items(), out=tmp_path, n_rois=ROIS, cleaning=config)
+    write_shard(source, job)
+    ((mean, spread),) = np.load(tmp_path / "shards" / "000001.moments.npy")
+    present = series[:, [0, 1, 2, 3, 5]].astype(float)
+    np.testing.assert_allclose(mean, [*present.mean(axis=0)[:4], np.nan, present.mean(axis=0)[4]], rtol=1e-6)
+    before = present
+    if config.filter_band:
+        before = band_pass(present, tr, config.filter_band, config.order)
+    elif tr < 1:
+        before = low_pass_for(present, tr, 2.0)
+    before = resample(before, tr, config.target_tr or tr)
+    np.testing.assert_allclose(np.delete(spread, 4), before.std(axis=0), rtol=1e-6)
+    assert np.isnan(spread[4])
+    scored = np.delete(np.load(tmp_path / "shards" / "000001.npy"), 4, axis=1)
+    np.testing.assert_allclose(scored * np.delete(spread, 4), before - before.mean(axis=0), atol=2e-3)
 
 
 def test_only_what_is_lost_or_damaged_is_written_again(tmp_path):
-    source = scripted(24)
+    source = scripted(32)
     before = write(source, tmp_path)
     shards = tmp_path / "shards"
     (shards / "000001.tsv").unlink()
@@ -107,11 +140,13 @@ def test_only_what_is_lost_or_damaged_is_written_again(tmp_path):
     os.truncate(shards / "000003.npy", 500)
     (shards / "000004.tsv").write_text("")
     np.save(shards / "000005.npy", np.load(shards / "000005.npy")[:-1])
+    (shards / "000006.moments.npy").unlink()
+    np.save(shards / "000007.moments.npy", np.load(shards / "000007.moments.npy")[:-1])
     times = {file.name: file.stat().st_mtime_ns for file in shards.iterdir()}
-    assert [is_finished(job) for job in jobs_for(source, tmp_path)] == [False] * 5 + [True]
+    assert [is_finished(job) for job in jobs_for(source, tmp_path)] == [False] * 7 + [True]
     assert write(source, tmp_path) == before
     untouched = {file.name for file in shards.iterdir() if times.get(file.name) == file.stat().st_mtime_ns}
-    assert untouched == {"000006.npy", "000006.tsv"}
+    assert untouched == {"000008.npy", "000008.moments.npy", "000008.tsv"}
 
 
 def test_a_finished_shard_of_other_recordings_does_not_count(tmp_path):
@@ -193,7 +228,7 @@ def test_killed_with_sigkill_at_random_moments_and_run_again_it_ends_with_the_sa
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 2, "the kills came too late to interrupt anything"
     undisturbed = tree(tmp_path / "undisturbed")
-    assert len(undisturbed) == 2 * 4 + 5
+    assert len(undisturbed) == 3 * 4 + 5
     for number in range(len(moments)):
         assert tree(tmp_path / f"killed{number}") == undisturbed
 

@@ -11,12 +11,15 @@ import tyro
 from semantoks.cli.cohorts import info, prepare, simulate
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.training import pretrain
+from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    f.__name__: f for f in (prepare, pretrain, embed, probe, report, info, simulate, demo)
+    f.__name__: f for f in (prepare, pretrain, embed, probe, finetune, report, info, simulate, demo)
 }
+WITH_RECIPES = ("pretrain", "finetune")
+"""Commands whose defaults come from a recipe: they read their words themselves."""
 
 
 def _overview() -> str:
@@ -40,8 +43,8 @@ def run(argv: list[str]) -> int:
         if argv[0] not in COMMANDS:
             near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
             raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-        if argv[0] == "pretrain":
-            return pretrain(argv[1:])
+        if argv[0] in WITH_RECIPES:
+            return COMMANDS[argv[0]](argv[1:])
         return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
     except SemantoksError as error:
         print(f"semantoks: {error}", file=sys.stderr)

@@ -8,7 +8,8 @@ from tyro.conf import Positional, arg
 
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, ConfigError
-from semantoks.screen import progress, score_table
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.screen import progress, said_of, score_table
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -53,51 +54,43 @@ def probe(
     cohort: Recordings,
     target: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")],
     out: Path,
-    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
-    crops: int = 8,
-    folds: int = 5,
-    repeats: int = 1,
-    seed: int = 0,
+    config: Annotated[ProbeConfig, arg(name="")] = ProbeConfig(),  # noqa: B008
     device: str = "cpu",
+    n_jobs: int = -1,
 ) -> int:
-    """Predict targets from the encoder, beside functional connectivity, motion and random weights.
+    """Predict targets from the encoder, beside functional connectivity and every other baseline.
 
     Example: semantoks probe runs/a cohort/ --target sex age dx --out runs/a/probe
 
-    L2 logistic regression (classes) or ridge (values), its penalty chosen inside each training fold; a person is never
-    on both sides of a split; all methods see the same splits.
+    Everything is fitted inside each training fold; a person (or a family, or a copy of a recording) is never on both
+    sides of a split; all methods see the same people, splits and frames. Writes scores.csv, predictions.parquet and
+    probe.json.
 
     Args:
         model: A run folder, or an encoder folder.
         cohort: A cohort prepared with the encoder's atlas.
         target: Columns of the cohort's participants.tsv, one or several.
-        out: Folder for scores.csv and probe.json.
-        readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
-        crops: Evenly spaced windows a recording, at least 1.
-        folds: Parts that the people are split into, at least 2; each is the test side once.
-        repeats: Times that this is done, with other splits, at least 1.
-        seed: Seed of the splits, at least 0.
+        out: Folder for what it writes.
+        config: The settings.
         device: Where to embed: cpu, cuda, cuda:1, mps.
+        n_jobs: Splits at a time, -1 for one a core; the numbers do not depend on it.
     """
     from semantoks.evaluate.probe import probe as run
-    from semantoks.evaluate.scores import MAIN
 
     with progress("probe") as shown:
-        scores = run(
+        summary = run(
             model,
             cohort,
             targets=target,
             out=out,
-            readout=readout,
-            crops=crops,
-            folds=folds,
-            repeats=repeats,
-            seed=seed,
+            config=config,
             device=device,
+            n_jobs=n_jobs,
             command=TYPED.get(),
             progress=shown,
         )
-    print(score_table(scores, MAIN))
+    print(score_table(summary))
+    print("\n".join(said_of(out)))
     print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(model))}")
     return EXIT_OK
 
@@ -108,7 +101,7 @@ def report(run: Model, out: Path | None = None) -> int:
     Example: semantoks report runs/a
 
     Args:
-        run: A run folder.
+        run: A run folder, or a probe's folder.
         out: The page; default RUN/report.html.
     """
     from semantoks.report.page import write_report
@@ -129,10 +122,9 @@ def demo(out: Path = Path("demo"), participants: int = 100, steps: int = 150, se
         seed: Seed of everything, at least 0.
     """
     from semantoks.demo import run_demo
-    from semantoks.evaluate.scores import MAIN
 
-    scores = run_demo(out, participants=participants, steps=steps, seed=seed)
-    print(score_table(scores, MAIN))
+    summary = run_demo(out, participants=participants, steps=steps, seed=seed)
+    print(score_table(summary))
     print(
         f"\nA small encoder and {participants} simulated people: this shows the road, not what the method can do."
         f"\n\nReport      {out / 'report.html'}   (open it in a browser)"

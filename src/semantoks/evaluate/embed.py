@@ -1,6 +1,6 @@
 """Features of recordings from a frozen encoder: evenly spaced crops in, one row a recording or crop out (METHOD 9)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from semantoks.errors import ConfigError, DataError, WeightsError
-from semantoks.model.encoder import Encoder, Tokens
+from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.weights import EncoderCard, check_atlas, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
 
-Readout = Literal["cls_avg", "cls", "avg", "network"]
+Readout = Literal["cls_avg", "cls", "avg", "network", "tokens"]
 Progress = Callable[[int, int], None]
 BATCH = 64
 """Crops that go through the encoder at once."""
@@ -70,8 +70,10 @@ def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]
     """Turn tokens into the feature of a crop.
 
     cls_avg = [mean over all N x P grid tokens, CLS] (2 D), the published one; cls, avg = one of them; network = each
-    network's mean over patches, side by side (N D).
+    network's mean over patches, side by side (N D); tokens = the whole grid, network by network (N P D).
     """
+    if readout == "tokens":
+        return rearrange(tokens.grid, "b n p d -> b (n p d)")
     mean = tokens.grid.mean(dim=(1, 2))
     if readout == "cls_avg":
         return torch.cat([mean, tokens.cls], dim=1)
@@ -85,40 +87,84 @@ def embed_crops(
     encoder: Encoder,
     cohort: Cohort,
     *,
-    readout: Readout,
+    readouts: Sequence[Readout],
     crops: int,
     device: torch.device,
     batch: int = BATCH,
     progress: Progress | None = None,
-) -> tuple[Float[ndarray, "recording crop feature"], Float[ndarray, " recording"]]:
-    """Return the features of every recording's crops, and the share of each recording's tokens that had no data.
+    spans: Int[ndarray, "recording 2"] | None = None,
+    shown: Sequence[int] | None = None,
+) -> tuple[dict[Readout, Float[ndarray, "recording crop feature"]], Float[ndarray, " recording"]]:
+    """Return each readout of every recording's crops (one pass for all), and the hidden share of a recording's tokens.
 
     Starts are floor(linspace(0, frames - window, crops)). Patches past a short recording's end and networks with more
-    than half of their ROIs missing are hidden from the encoder. ``batch`` counts crops.
+    than half of their ROIs missing are hidden from the encoder.
+
+    Parameters
+    ----------
+    batch
+        Crops that go through the encoder at once.
+    spans
+        (first frame, number of frames) of the piece of each recording that is looked at: no crop sees a frame outside
+        of it. All frames if None.
+    shown
+        Numbers of the networks that the encoder is shown; the others are hidden, and count as hidden. All if None.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than one crop, or a network that the encoder does not have.
+    DataError
+        When a span is empty or reaches out of its recording.
     """
     if crops < 1:
         raise ConfigError(f"crops has to be at least 1, not {crops}.")
     encoder = encoder.to(device).eval()
-    window, patch, patches = encoder.config.frames, encoder.config.patch, encoder.config.patches
-    table = cohort.recordings
-    lengths = table["frames"].to_numpy()
-    starts = np.stack([even_starts(int(length), window, crops) for length in lengths])
-    frames = Frames(cohort.shards)
-    first = cohort.first_frames[:, None] + starts
-    available = np.minimum(lengths[:, None] - starts, window)
-    absent = missing_networks(cohort.missing, cohort.atlas.network_index).repeat(crops, axis=0)
-    hidden = empty_tokens(absent, available.ravel(), patch, patches)
-    flat = {"first": first.ravel(), "available": available.ravel(), "hidden": hidden}
-    rows = []
-    for begin in range(0, first.size, batch):
+    frames, window = Frames(cohort.shards), encoder.config.frames
+    flat = _windows(cohort, encoder.config, crops, spans, shown)
+    total = len(flat["first"])
+    rows: dict[Readout, list[ndarray]] = {readout: [] for readout in readouts}
+    for begin in range(0, total, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
         series = frames.gather(part["first"], part["available"], window, device)
         mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
-        rows.append(read_out(encoder(series, mask), readout).float().cpu().numpy())
+        tokens = encoder(series, mask)
+        for readout, found in rows.items():
+            found.append(read_out(tokens, readout).float().cpu().numpy())
         if progress:
-            progress(min(begin + batch, first.size), first.size)
-    features = rearrange(np.concatenate(rows), "(r c) f -> r c f", c=crops)
-    return features, rearrange(hidden, "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
+            progress(min(begin + batch, total), total)
+    features = {
+        readout: rearrange(np.concatenate(found), "(r c) f -> r c f", c=crops) for readout, found in rows.items()
+    }
+    return features, rearrange(flat["hidden"], "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
+
+
+def _windows(
+    cohort: Cohort,
+    size: EncoderConfig,
+    crops: int,
+    spans: Int[ndarray, "recording 2"] | None,
+    shown: Sequence[int] | None,
+) -> dict[str, ndarray]:
+    """Say of every crop, recording by recording, where it begins (over all shards), its real frames, what is hidden."""
+    frames, index = cohort.recordings["frames"].to_numpy(), cohort.atlas.network_index
+    begin, length = (np.zeros_like(frames), frames) if spans is None else spans.T
+    if (wrong := (begin < 0) | (length < 1) | (begin + length > frames)).any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"a span has to lie within its recording, but of the {frames[row]} frames of recording {row} "
+            f"{length[row]} were asked for, from frame {begin[row]} on."
+        )
+    networks = int(index.max()) + 1
+    show = range(networks) if shown is None else shown
+    if not show or not set(show) <= set(range(networks)):
+        raise ConfigError(f"the networks to show have to be some of 0..{networks - 1}, not {list(show)}.")
+    starts = np.stack([even_starts(int(n), size.frames, crops) for n in length])
+    available = np.minimum(length[:, None] - starts, size.frames).ravel()
+    absent = missing_networks(cohort.missing, index) | ~np.isin(np.arange(networks), show)
+    hidden = empty_tokens(absent.repeat(crops, axis=0), available, size.patch, size.patches)
+    first = ((cohort.first_frames + begin)[:, None] + starts).ravel()
+    return {"first": first, "available": available, "hidden": hidden}
 
 
 def embed(
@@ -149,9 +195,10 @@ def embed(
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
     encoder, card = open_encoder(model)
     check_fit(card, cohort)
-    features, hidden = embed_crops(
-        encoder, cohort, readout=readout, crops=crops, device=find_device(device), progress=progress
+    found, hidden = embed_crops(
+        encoder, cohort, readouts=[readout], crops=crops, device=find_device(device), progress=progress
     )
+    features = found[readout]
     ids = cohort.recordings[["participant_id", "session_id", "run"]].assign(hidden_share=hidden)
     if keep_crops:
         ids = ids.loc[ids.index.repeat(crops)].reset_index(drop=True)

@@ -6,12 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.report.evaluation import Evaluation, read_evaluation, table_of
+from semantoks.statistics.tables import ABOUT, SCORES
 
-SCORE_COLUMNS = ("target", "kind", "method", "split", "n_train", "n_test", "metric", "value")
-_ONE_SCORE = ["target", "method", "split", "metric"]
+_MARKS = ("run.json", "metrics.jsonl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Atlas:
+    """What the encoder's card says of its ROIs: the network of each, and its centroid (MNI, mm; NaN where unknown)."""
+
+    networks: tuple[str, ...]
+    centroids: Float[ndarray, "roi 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,64 +32,95 @@ class RunFolder:
 
     Attributes
     ----------
-    path
-        The folder.
+    name
+        What the page is called.
     about
         ``run.json``: version, command, status, configuration, cohorts, environment, cost.
     metrics
         ``metrics.jsonl``: one row a step, sorted by step, columns as floats (NaN where a step has no value).
     warnings
         ``warnings.jsonl``: (step, message) of each collapse warning.
-    scores
-        ``probe/scores.csv`` in long form: one row a target, method, split and metric.
-    probe
-        ``probe/probe.json``: command, targets, methods, notes.
+    probe, finetune
+        The evaluations in ``probe/`` and ``finetune/``.
     stored_values
         How many numbers ``encoder/model.safetensors`` stores.
-    notes
-        One sentence for each thing that is missing, damaged or left out.
+    trained
+        Whether there is a run at all, and not a probe's folder alone.
+    notes, probe_notes
+        One sentence for each thing that is missing, damaged or left out, of the run and of its evaluations.
     """
 
-    path: Path
+    name: str
     about: dict[str, Any]
     metrics: pd.DataFrame
     warnings: tuple[tuple[str, str], ...]
-    scores: pd.DataFrame
-    probe: dict[str, Any]
+    probe: Evaluation | None
+    finetune: Evaluation | None
+    atlas: Atlas | None
     stored_values: int | None
+    trained: bool
     notes: tuple[str, ...]
+    probe_notes: tuple[str, ...]
 
 
 def read_run(path: Path) -> RunFolder:
-    """Read a run folder as far as it goes.
+    """Read a run folder, or the folder of a probe, as far as it goes; the run around a probe's folder is read, too.
 
     Raises
     ------
     DataError
-        If ``path`` is not a folder, or holds neither ``run.json`` nor ``metrics.jsonl`` nor ``probe/scores.csv``.
+        If ``path`` is not a folder, or holds neither ``run.json`` nor ``metrics.jsonl`` nor the scores of a probe.
     """
     if not path.is_dir():
         raise DataError(f"expected a run folder, but {path} is no folder. Give the --out of `semantoks pretrain`.")
-    if not any((path / name).is_file() for name in ("run.json", "metrics.jsonl", "probe/scores.csv")):
+    whole = path.resolve()
+    alone = (path / SCORES).is_file()
+    run, probe = (whole.parent, whole) if alone else (whole, whole / "probe")
+    trained = any((run / name).is_file() for name in _MARKS)
+    if not trained and not (probe / SCORES).is_file():
         raise DataError(
-            f"{path} is no run folder: it has no run.json, metrics.jsonl or probe/scores.csv. "
-            "Give the --out of `semantoks pretrain`."
+            f"{path} is no run folder: it has no {', '.join(_MARKS)} or probe/{SCORES}, and no {SCORES} of its own. "
+            "Give the --out of `semantoks pretrain` or of `semantoks probe`."
         )
-    about, about_notes = _read_object(path / "run.json")
-    metrics, metrics_notes = _read_metrics(path / "metrics.jsonl")
-    warnings, warnings_notes = _read_lines(path / "warnings.jsonl")
-    scores, scores_notes = _read_scores(path / "probe" / "scores.csv")
-    probe, probe_notes = ({}, []) if scores.empty else _read_object(path / "probe" / "probe.json")
+    if alone and not trained:
+        run = whole
+    about, notes = _read_object(run / "run.json") if trained else ({}, [])
+    metrics, metrics_notes = _read_metrics(run / "metrics.jsonl")
+    warnings, warnings_notes = _read_lines(run / "warnings.jsonl")
+    probed, probe_notes = _read_evaluation(probe, "probe")
+    tuned, tuned_notes = _read_evaluation(run / "finetune", "finetune")
     return RunFolder(
-        path=path,
+        name=f"{run.name}, {probe.name}" if alone and trained else whole.name,
         about=about,
         metrics=metrics,
         warnings=tuple((str(row.get("step", "?")), str(row.get("message", row))) for row in warnings),
-        scores=scores,
-        probe=probe,
-        stored_values=_stored_values(path / "encoder" / "model.safetensors"),
-        notes=(*about_notes, *metrics_notes, *warnings_notes, *scores_notes, *probe_notes),
+        probe=probed,
+        finetune=tuned,
+        atlas=_read_atlas(run / "encoder" / "config.json"),
+        stored_values=_stored_values(run / "encoder" / "model.safetensors"),
+        trained=trained,
+        notes=(*notes, *metrics_notes, *warnings_notes),
+        probe_notes=(*probe_notes, *tuned_notes),
     )
+
+
+def _read_evaluation(folder: Path, key: str) -> tuple[Evaluation | None, list[str]]:
+    if not (folder / SCORES).is_file():
+        return None, []
+    about, notes = _read_object(folder / ABOUT)
+    found, more = read_evaluation(folder, key, about)
+    return found, [*notes, *more]
+
+
+def _read_atlas(path: Path) -> Atlas | None:
+    """Read networks and places of the ROIs from an encoder's card; None where it does not hold them as expected."""
+    atlas = table_of(_read_object(path)[0], "atlas")
+    try:
+        centroids = np.array(atlas["centroids"], dtype=float).reshape(-1, 3)
+        networks = tuple(str(name) for name in atlas["networks"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Atlas(networks=networks, centroids=centroids) if len(networks) == len(centroids) else None
 
 
 def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -133,30 +176,6 @@ def _read_metrics(path: Path) -> tuple[pd.DataFrame, list[str]]:
                 f"The loss is not a finite number in {len(broken)} steps, first at step {broken.iloc[0]:,.0f}."
             )
     return table.astype(float).reset_index(drop=True), notes
-
-
-def _read_scores(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    empty = pd.DataFrame(columns=list(SCORE_COLUMNS))
-    if not path.is_file():
-        return empty, []
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, on_bad_lines="skip")
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        return empty, [f"probe/scores.csv cannot be read ({error}), so there are no scores here."]
-    if lacking := [name for name in SCORE_COLUMNS if name not in table]:
-        return empty, [f"probe/scores.csv lacks the columns {', '.join(lacking)}, so there are no scores here."]
-    notes = []
-    for name in ("n_train", "n_test", "value"):
-        table[name] = pd.to_numeric(table[name], errors="coerce").replace([math.inf, -math.inf], math.nan)
-    if undefined := int(table["value"].isna().sum()):
-        notes.append(f"{undefined} scores are no number (undefined in their split, or cut short); they are left out.")
-        table = table.dropna(subset=["value"])
-    if repeated := int(table.duplicated(_ONE_SCORE).sum()):
-        notes.append(
-            f"{repeated} scores are given twice for one target, method, split and metric; the last one counts."
-        )
-        table = table.drop_duplicates(_ONE_SCORE, keep="last")
-    return table.reset_index(drop=True), notes
 
 
 def _stored_values(path: Path) -> int | None:

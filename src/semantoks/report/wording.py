@@ -1,38 +1,55 @@
-"""Numbers and readings in words: scores with their spread, durations, and what a comparison allows to say."""
+"""Numbers, names and verdicts in words."""
 
 import math
-from typing import Any
+from collections.abc import Iterable
 
-from semantoks.report.compare import (
-    BARS,
-    ENCODER,
-    FC,
-    LOWER_IS_BETTER,
-    MIN_SPLITS,
-    Difference,
-    Score,
-    TargetResult,
-)
+from semantoks.statistics.tables import LOWER_IS_BETTER, METRICS
 
-METHOD_WORDS = {
+ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
+METHODS = {
     ENCODER: "encoder",
-    "fc+encoder": "FC + encoder",
+    BOTH: "FC + encoder",
+    RANDOM: "random weights",
     FC: "FC",
-    "random_weights": "random weights",
-    "motion": "motion",
+    "fc_partial": "FC, partial correlation",
+    "fc_tangent": "FC, tangent space",
+    "fc_svm": "FC, linear SVM",
+    "roi": "ROI mean and SD",
+    "spectra": "network spectra",
+    "pca": "PCA of the series",
+    MOTION: "motion",
+    "demographics": "demographics",
+    "encoder_knn": "encoder, nearest neighbours",
+    "encoder_attention": "encoder, attention readout",
 }
-METRIC_WORDS = {
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "r": "correlation r",
-    "r2": "R²",
-    "mae": "mean absolute error",
+"""The methods in the order of display; further readouts of the encoder follow, what is fine-tuned is last."""
+FINETUNED = "finetuned"
+LAST = {FINETUNED: "fine-tuned encoder", "finetuned_random": "fine-tuned random weights"}
+CONFOUNDS = {
+    "site": "site",
+    "source_tr": "repetition time (TR)",
+    "frames": "number of frames",
+    "mean_fd": "mean framewise displacement (FD)",
 }
-BAR_WORDS = {
-    FC: "functional connectivity (FC)",
-    "random_weights": "the same encoder with random weights",
-    "motion": "motion",
-}
+
+
+def method_words(name: str) -> str:
+    """Name a method for a reader."""
+    known = METHODS | LAST
+    if name.startswith("encoder_") and name not in known:
+        return f"encoder, readout {name.removeprefix('encoder_')}"
+    return known.get(name, name)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort methods into the order of display; unknown ones keep theirs, before what is fine-tuned."""
+    places = {name: place for place, name in enumerate((*METHODS, "", *LAST))}
+    return sorted(dict.fromkeys(names), key=lambda name: places.get(name, places[""]))
+
+
+def metric_words(metric: str) -> str:
+    """Name a metric; an arrow marks those of which less is better."""
+    return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
 
 
 def duration(seconds: float) -> str:
@@ -53,54 +70,44 @@ def short(count: float) -> str:
     return f"{mantissa} × 10" + str(int(exponent)).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def spread(found: Score | Difference, metric: str, *, sign: bool = False) -> str:
-    """Write mean ± sd: three decimals, errors in three digits, a true minus sign, and a plus for differences."""
+def score(value: float, metric: str, *, sign: bool = False) -> str:
+    """Write a score with three decimals (an error in three digits), a true minus sign, and a plus where asked."""
+    if not math.isfinite(value):
+        return "n/a"
     decimals = 3
-    if metric in LOWER_IS_BETTER and found.mean:
-        decimals = max(0, 2 - math.floor(math.log10(abs(found.mean))))
-    mean = f"{found.mean:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
-    return mean if found.splits == 1 else f"{mean}\u00a0±\u00a0{found.sd:.{decimals}f}"
+    if metric == "mae" and value:
+        decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
 
 
-def about_target(result: TargetResult, people: Any, classes: list[Any] | None) -> str:
-    """Say what a target is: kind or classes, number of people, splits, and people a split."""
-
-    def span(low: int, high: int) -> str:
-        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-    kind = "classes " + ", ".join(map(str, classes)) if classes else result.kind
-    splits = max(score.splits for score in result.scores.values())
-    parts = [kind, f"{people:,} people" if isinstance(people, int) else "", f"{splits} split{'s' * (splits > 1)}"]
-    if result.n_test[1]:
-        parts.append(f"trained on {span(*result.n_train)}, tested on {span(*result.n_test)} a split")
-    return " · ".join(part for part in parts if part)
+def interval(low: float, high: float, metric: str, *, sign: bool = False) -> str:
+    """Write an interval as ``0.551 to 0.640``; nothing where it is not known."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{score(low, metric, sign=sign)} to {score(high, metric, sign=sign)}"
 
 
-def fc_sentence(difference: Difference | None, metric: str, word: str) -> str:
-    """Answer "does the encoder beat functional connectivity?" in one sentence (``word``: the metric in words)."""
-    if difference is None:
-        return "It cannot be said: the scores do not hold the encoder and FC on the same splits."
-    if difference.splits < MIN_SPLITS:
-        return f"Not distinguishable: {difference.splits} shared split(s), and a reading needs at least {MIN_SPLITS}."
-    by = f"mean difference in {word} {spread(difference, metric, sign=True)} over the same {difference.splits} splits"
-    return {
-        "yes": f"Yes, the encoder is above functional connectivity: {by}.",
-        "no": f"No, the encoder is below functional connectivity: {by}.",
-        "not distinguishable": f"Not distinguishable from functional connectivity: {by}, no more than its spread.",
-    }[difference.reading]
+def spread(mean: float, sd: float, metric: str) -> str:
+    """Write mean ± standard deviation; the mean alone where there is no spread."""
+    if not math.isfinite(sd):
+        return score(mean, metric)
+    decimals = len(score(mean, metric).partition(".")[2])
+    return f"{score(mean, metric)}\u00a0±\u00a0{sd:.{decimals}f}"
 
 
-def other_sentences(result: TargetResult, metric: str) -> list[str]:
-    """The encoder against the other bars, what the encoder adds to FC, and which bars are missing."""
-    said = {"yes": "yes", "no": "no, it is below", "not distinguishable": "not distinguishable"}
-    lines = [
-        f"Beats {BAR_WORDS[bar]}? {said[d.reading].capitalize()} ({spread(d, metric, sign=True)})."
-        for bar, d in result.over.items()
-        if bar != FC
-    ]
-    if both := result.to_fc.get("fc+encoder"):
-        gain = said[both.reading].replace("it is", "both together are").capitalize()
-        lines.append(f"Does the encoder add to FC? {gain} ({spread(both, metric, sign=True)}).")
-    if missing := [BAR_WORDS[bar] for bar in BARS if bar not in result.methods]:
-        lines.append(f"Missing here: {', '.join(missing)}. Without it the encoder's score says little.")
-    return lines
+def p_value(p: float) -> str:
+    """Write a p-value as ``p = 0.012`` or ``p < 0.001``; nothing where there is none."""
+    if not math.isfinite(p):
+        return ""
+    return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
+
+
+def p_cell(p: float) -> str:
+    """Write a p-value for a column of them."""
+    return p_value(p).removeprefix("p\u00a0").removeprefix("=\u00a0")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names as ``a, b and c``."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -144,7 +144,31 @@ def zscore(series: Series) -> Series:
 
 
 def clean(series: Series, tr: float, config: CleaningConfig) -> tuple[Resampled, RoiMask]:
-    """Clean one recording: band-pass at its own rate, then resample, then z-score.
+    """Clean one recording: ``filtered``, then z-scored.
+
+    Returns
+    -------
+    series, missing
+        float32 time x ROI at ``config.target_tr``, z-scored, and the ROIs without signal, which are 0 throughout.
+
+    Raises
+    ------
+    DataError
+        As ``filtered``.
+    """
+    present, missing = filtered(series, tr, config)
+    return scored(present, missing), missing
+
+
+def scored(present: Float[ndarray, "new_frame present"], missing: RoiMask) -> Resampled:
+    """Z-score the ROIs with signal, and put the others, as 0, back between them; float32."""
+    series = np.zeros((len(present), missing.size), dtype=np.float32)
+    series[:, ~missing] = zscore(present)
+    return series
+
+
+def filtered(series: Series, tr: float, config: CleaningConfig) -> tuple[Float[ndarray, "new_frame present"], RoiMask]:
+    """Band-pass the ROIs with signal at their own rate, then resample them.
 
     The order matters: interpolating 0.735 s to 2 s first folds 0.4 to 0.6 Hz into the band that is kept.
 
@@ -160,7 +184,7 @@ def clean(series: Series, tr: float, config: CleaningConfig) -> tuple[Resampled,
     Returns
     -------
     series, missing
-        float32 time x ROI at ``config.target_tr``, z-scored, and the ROIs without signal, which are 0 throughout.
+        float64 time x ROI with signal, at ``config.target_tr``, and which ROIs have none.
 
     Raises
     ------
@@ -190,10 +214,7 @@ def clean(series: Series, tr: float, config: CleaningConfig) -> tuple[Resampled,
         present = band_pass(present, tr, config.filter_band, config.order)
     elif target_tr > tr + SAME_TR:
         present = low_pass_for(present, tr, target_tr)
-    present = resample(present, tr, target_tr)
-    cleaned = np.zeros((frames, missing.size), dtype=np.float32)
-    cleaned[:, ~missing] = zscore(present)
-    return cleaned, missing
+    return resample(present, tr, target_tr), missing
 
 
 def _both_ways(sos: ndarray, series: Series) -> Series:

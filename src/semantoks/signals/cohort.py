@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float16, Int
+from jaxtyping import Bool, Float16, Float32, Int
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
@@ -38,7 +38,7 @@ class Cohort:
     recordings : DataFrame
         One row a recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
         frames, offset (first frame in its shard), shard (from 1), source_tr (s), mean_fd (mm), good_frames,
-        missing_rois (0-based, comma separated), sha256, source_file.
+        missing_rois (0-based, comma separated), sha256, moments_sha256 (empty in cohorts without moments), source_file.
 
     Raises
     ------
@@ -110,6 +110,25 @@ class Cohort:
                 mask[row, [int(roi) for roi in text.split(",")]] = True
         return mask
 
+    @cached_property
+    def moments(self) -> Float32[ndarray, "recording 2 roi"] | None:
+        """What z-scoring took away: mean of each ROI's raw series, then sd of the filtered and resampled one.
+
+        In the units of the source, over the whole recording; NaN for a missing ROI. None for a cohort that an earlier
+        version prepared.
+
+        Raises
+        ------
+        DataError
+            If a file of moments is lost, damaged, or of other recordings than the table says.
+        """
+        if (self.recordings["moments_sha256"] == "").all():
+            return None
+        moments = np.empty((len(self), 2, self.atlas.n_rois), dtype=np.float32)
+        for shard, rows in self.recordings.sort_values("offset").groupby("shard"):
+            moments[rows.index] = self._moments_of(int(str(shard)), rows)
+        return moments
+
     def series(self, index: int) -> Float16[ndarray, "frame roi"]:
         """Look at recording ``index`` (row of ``recordings``): a z-scored view into the memory map, time x ROI."""
         start = self._offset[index]
@@ -117,7 +136,7 @@ class Cohort:
         return view
 
     def verify(self) -> list[str]:
-        """Check every byte of signal against its checksum, and the tables against each other.
+        """Check every byte of signal and of moments against its checksum, and the tables against each other.
 
         Returns
         -------
@@ -132,6 +151,8 @@ class Cohort:
                 kept = layout.typed(layout.kept_rows(rows), file)
                 tables.append(rows)
                 problems += self._problems_of_shard(shard, kept)
+                if (kept["moments_sha256"] != "").any():
+                    self._moments_of(shard, kept)
             except DataError as error:
                 problems.append(str(error))
         rows = pd.concat(tables) if tables else pd.DataFrame(columns=layout.ROW_COLUMNS)
@@ -156,6 +177,27 @@ class Cohort:
             for key, offset, frames, expected in zip(*columns, strict=True)
             if checksum(signals[offset : offset + frames]) != expected
         ]
+
+    def _moments_of(self, shard: int, rows: pd.DataFrame) -> Float32[ndarray, "_ 2 roi"]:
+        """Read the moments of a shard, each recording's checked against its checksum in ``rows``."""
+        path = layout.moments_path(self.path, shard)
+        try:
+            moments: Float32[ndarray, "_ 2 roi"] = np.load(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"the moments {path} cannot be opened: {error}. Prepare the cohort again.") from error
+        shape = (len(rows), 2, self.atlas.n_rois)
+        if moments.dtype != layout.MOMENTS_DTYPE or moments.shape != shape:
+            raise DataError(
+                f"{path} holds {moments.dtype} {moments.shape}, but float32 {shape} was expected: it was changed or "
+                "damaged. Prepare the cohort again."
+            )
+        for key, found, expected in zip(rows["recording_id"], moments, rows["moments_sha256"], strict=True):
+            if checksum(found) != expected:
+                raise DataError(
+                    f"recording {key} in {path.name} does not match its checksum: its moments were changed or damaged. "
+                    "Prepare the cohort again."
+                )
+        return moments
 
     def _map(self, shard: int) -> Float16[ndarray, "_ roi"]:
         path = layout.shard_path(self.path, shard)
@@ -184,6 +226,6 @@ class Cohort:
         )
 
 
-def checksum(signals: Float16[ndarray, "frame roi"]) -> str:
-    """Hash the float16 bytes of one recording, time-major (sha256, hex)."""
-    return hashlib.sha256(signals.astype(layout.DTYPE, copy=False).tobytes()).hexdigest()
+def checksum(values: Float16[ndarray, "frame roi"] | Float32[ndarray, "2 roi"]) -> str:
+    """Hash the bytes of one recording's signals, time-major, or of its moments, as they lie on disk (sha256, hex)."""
+    return hashlib.sha256(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()

@@ -16,12 +16,15 @@ RECORDINGS = "recordings.tsv"
 EXCLUDED = "excluded.tsv"
 SHARDS = "shards"
 DTYPE = np.dtype("<f2")
+MOMENTS_DTYPE = np.dtype("<f4")
 NONE = "n/a"
 
 RECORDING_COLUMNS = [
     *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
-    *("mean_fd", "good_frames", "missing_rois", "sha256", "source_file"),
+    *("mean_fd", "good_frames", "missing_rois", "sha256", "moments_sha256", "source_file"),
 ]
+LATER_COLUMNS = ("moments_sha256",)
+"""Columns that cohorts of earlier versions lack: these read as empty."""
 EXCLUDED_COLUMNS = ["recording_id", "participant_id", "session_id", "run", "source_file", "reason"]
 ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
 INTEGERS = frozenset({"frames", "offset", "shard", "good_frames"})
@@ -33,6 +36,11 @@ UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 def shard_path(cohort: Path, shard: int) -> Path:
     """Name the file of signals of shard ``shard`` (from 1)."""
     return cohort / SHARDS / f"{shard:06d}.npy"
+
+
+def moments_path(cohort: Path, shard: int) -> Path:
+    """Name the file of what z-scoring took away in shard ``shard`` (from 1): float32 [recording, 2, roi]."""
+    return cohort / SHARDS / f"{shard:06d}.moments.npy"
 
 
 def rows_path(cohort: Path, shard: int) -> Path:
@@ -51,11 +59,15 @@ def table_text(frame: pd.DataFrame) -> str:
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read the text of a table's ``columns``, n/a as the empty string; DataError if the file or a column is missing."""
+    """Read the text of a table's ``columns``, n/a as the empty string; DataError if the file or a column is missing.
+
+    A column of ``LATER_COLUMNS`` is empty where the table was written before there was such a column.
+    """
     try:
         frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    frame = frame.assign(**{name: "" for name in LATER_COLUMNS if name not in frame.columns})
     if lacking := [name for name in columns if name not in frame.columns]:
         raise DataError(f"{path} lacks the column {', '.join(lacking)}; prepare this cohort again.")
     return frame[columns].replace(NONE, "")

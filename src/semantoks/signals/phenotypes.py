@@ -1,8 +1,11 @@
 """The participants table: read it with ids that stay strings, and take a target (class or value) from it."""
 
 import csv
+import dataclasses
 import difflib
 import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +21,7 @@ FILE_COLUMNS = ("filename", "file")
 RUN_COLUMNS = ("run_id", "run")
 MISSING = ("", "n/a", "N/A", "NA", "NaN", "nan", "NAN")
 MAX_INTEGER_CLASSES = 2
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,3 +229,28 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
             f"{values[wrong].iloc[0]!r}. Make it a class, or make those cells n/a."
         )
     return numbers
+
+
+def without_codes(participants: pd.DataFrame, codes: Sequence[str]) -> pd.DataFrame:
+    """Make cells that hold one of ``codes`` (as text or as a number: ``-9999``) missing, but for the ids."""
+    if not codes:
+        return participants
+    meant = {*codes, *(float(code) for code in codes if NUMBER.fullmatch(code))}
+    columns = [name for name in participants.columns if name not in ("participant_id", "session_id")]
+    return participants.assign(**{name: participants[name].mask(participants[name].isin(meant)) for name in columns})
+
+
+def binned(aim: Target, bins: int) -> Target:
+    """Cut a value into ``bins`` classes of about equal size, ordered; equal values are never parted.
+
+    Raises
+    ------
+    DataError
+        If there are not that many different values.
+    """
+    codes, edges = pd.qcut(aim.values, bins, labels=False, retbins=True, duplicates="drop")
+    if codes.nunique() < bins:
+        raise DataError(f"{aim.name} cannot be cut into {bins} classes of equal size: it takes too few values.")
+    names = tuple(f"{k + 1} ({edges[k]:.4g} to {edges[k + 1]:.4g})" for k in range(bins))
+    values = codes.map(lambda code: names[int(code)])
+    return dataclasses.replace(aim, kind="class", values=values, classes=names)

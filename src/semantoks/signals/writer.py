@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float16
+from jaxtyping import Float16, Float32
 from joblib import Parallel, delayed
 from numpy import ndarray
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
-from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.clean import CleaningConfig, filtered, scored
 from semantoks.signals.cohort import checksum
 from semantoks.signals.durable import write_durably
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
@@ -28,6 +28,7 @@ SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
 UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 Progress = Callable[[int, int], None]
+Moments = Float32[ndarray, "2 roi"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,23 +89,32 @@ def write_shard(source: Source, job: ShardJob) -> int:
     """
     rows: list[dict[str, Any]] = []
     parts: list[Float16[ndarray, "_ roi"]] = [np.zeros((0, job.n_rois), dtype=layout.DTYPE)]
+    moments: list[Moments] = []
     offset = 0
     for item in job.items:
         try:
             recording = read_recording(source, item)
-            signals, row = cleaned_row(recording, job)
+            signals, taken, row = cleaned_row(recording, job)
         except DataError as error:
             rows.append(_excluded_row(item, str(error)))
             continue
         rows.append({"status": layout.KEPT, "recording_id": item.key, **row, "offset": offset, "shard": job.number})
         parts.append(signals)
+        moments.append(taken)
         offset += len(signals)
-    buffer = io.BytesIO()
-    np.save(buffer, np.concatenate(parts))
-    write_durably(layout.shard_path(job.out, job.number), buffer.getvalue())
+    write_array(layout.shard_path(job.out, job.number), np.concatenate(parts))
+    together = np.array(moments, dtype=layout.MOMENTS_DTYPE).reshape(-1, 2, job.n_rois)
+    write_array(layout.moments_path(job.out, job.number), together)
     table = pd.DataFrame(rows, columns=layout.ROW_COLUMNS, dtype=object)
     write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
     return len(job.items)
+
+
+def write_array(path: Path, values: ndarray) -> None:
+    """Write an array as .npy, durably."""
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    write_durably(path, buffer.getvalue())
 
 
 def read_recording(source: Source, item: Item) -> Recording:
@@ -117,16 +127,18 @@ def read_recording(source: Source, item: Item) -> Recording:
         raise DataError(f"{item.path} could not be read ({type(error).__name__}: {error}).") from error
 
 
-def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "frame roi"], dict[str, Any]]:
-    """Clean one recording; returns its float16 signal and what the row table says about it, but for its place."""
+def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "frame roi"], Moments, dict[str, Any]]:
+    """Clean one recording; returns its float16 signal, its moments, and what the row table says but for its place."""
     found = recording.series.shape[1]
     if found != job.n_rois:
         raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {job.n_rois}.")
-    series, missing = clean(recording.series, recording.tr, job.cleaning)
-    signals = series.astype(layout.DTYPE)
+    present, missing = filtered(recording.series, recording.tr, job.cleaning)
+    signals = scored(present, missing).astype(layout.DTYPE)
     if not np.isfinite(signals).all():
         raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
-    return signals, {
+    moments = np.full((2, missing.size), np.nan, dtype=layout.MOMENTS_DTYPE)
+    moments[:, ~missing] = recording.series[:, ~missing].mean(axis=0, dtype=np.float64), present.std(axis=0)
+    row = {
         "participant_id": recording.participant,
         "session_id": recording.session,
         "run": recording.run,
@@ -137,21 +149,27 @@ def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "
         "good_frames": len(signals),
         "missing_rois": ",".join(map(str, np.flatnonzero(missing))),
         "sha256": checksum(signals),
+        "moments_sha256": checksum(moments),
         "source_file": recording.source,
     }
+    return signals, moments, row
 
 
 def is_finished(job: ShardJob) -> bool:
-    """Tell whether the shard is on disk: a row table of these very items, and a signal file of the size it says."""
+    """Tell whether the shard is on disk: a row table of these very items, and arrays of the sizes it says."""
     try:
         file = layout.rows_path(job.out, job.number)
         rows = layout.read_table(file, layout.ROW_COLUMNS)
-        frames = layout.typed(layout.kept_rows(rows), file)["frames"].sum()
-        signals = np.load(layout.shard_path(job.out, job.number), mmap_mode="r")
+        kept = layout.typed(layout.kept_rows(rows), file)
+        signals, moments = (
+            np.load(path(job.out, job.number), mmap_mode="r") for path in (layout.shard_path, layout.moments_path)
+        )
     except (DataError, OSError, ValueError):
         return False
     same_items = rows["recording_id"].tolist() == [layout.plain(item.key) for item in job.items]
-    return bool(same_items and signals.shape == (frames, job.n_rois) and signals.dtype == layout.DTYPE)
+    whole_signals = signals.shape == (kept["frames"].sum(), job.n_rois) and signals.dtype == layout.DTYPE
+    whole_moments = moments.shape == (len(kept), 2, job.n_rois) and moments.dtype == layout.MOMENTS_DTYPE
+    return bool(same_items and whole_signals and whole_moments)
 
 
 def assemble(out: Path, shards: int) -> None:

@@ -3,9 +3,16 @@
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
-from sklearn.metrics import balanced_accuracy_score, mean_absolute_error, r2_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+)
 
-from semantoks.evaluate.scores import class_scores, value_scores
+from semantoks.statistics.scores import class_scores, value_scores
 
 
 def guesses(truth, n_classes, seed=0):
@@ -25,6 +32,10 @@ def test_scores_of_three_classes_equal_scikit_learns():
     assert found["auroc"] == pytest.approx(
         roc_auc_score(truth, probability, multi_class="ovr", average="macro", labels=classes)
     )
+    assert found["auprc"] == pytest.approx(
+        average_precision_score(truth[:, None] == classes, probability, average="macro")
+    )
+    assert found["brier"] == pytest.approx(brier_score_loss(truth, probability, labels=classes))
 
 
 def test_two_classes_are_ranked_by_the_probability_of_the_second():
@@ -32,9 +43,18 @@ def test_two_classes_are_ranked_by_the_probability_of_the_second():
     probability = guesses(truth, 2)
     found = class_scores(truth, probability, classes)
     assert found["auroc"] == pytest.approx(roc_auc_score(truth == "M", probability[:, 1]))
+    assert found["auprc"] == pytest.approx(average_precision_score(truth == "M", probability[:, 1]))
+    assert found["brier"] == pytest.approx(np.mean(((truth == "M") - probability[:, 1]) ** 2))
+
+
+def test_a_perfect_method_has_the_best_of_every_score_and_its_opposite_the_worst():
+    classes, truth = np.array(["F", "M"]), np.array(["F", "M", "F", "M", "M"])
     perfect = np.column_stack([truth == "F", truth == "M"]).astype(float)
-    assert class_scores(truth, perfect, classes) == {"balanced_accuracy": 1.0, "auroc": 1.0}
-    assert class_scores(truth, 1 - perfect, classes) == {"balanced_accuracy": 0.0, "auroc": 0.0}
+    best = {"balanced_accuracy": 1.0, "auroc": 1.0, "auprc": 1.0, "brier": 0.0, "ece": 0.0}
+    assert class_scores(truth, perfect, classes) == best
+    # All three of class M rank behind everybody: precision 0.6 once they are all found.
+    worst = {"balanced_accuracy": 0.0, "auroc": 0.0, "auprc": 0.6, "brier": 1.0, "ece": 1.0}
+    assert class_scores(truth, 1 - perfect, classes) == pytest.approx(worst)
 
 
 def test_a_class_that_nobody_in_the_fold_has_counts_for_nothing():
@@ -42,14 +62,24 @@ def test_a_class_that_nobody_in_the_fold_has_counts_for_nothing():
     probability = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1], [0.2, 0.7, 0.1]])
     found = class_scores(truth, probability, classes)
     assert found["balanced_accuracy"] == pytest.approx((0.5 + 1) / 2)
-    by_hand = np.mean([roc_auc_score(truth == name, probability[:, i]) for i, name in enumerate("ab")])
-    assert found["auroc"] == pytest.approx(by_hand)
+    for score, function in (("auroc", roc_auc_score), ("auprc", average_precision_score)):
+        by_hand = np.mean([function(truth == name, probability[:, i]) for i, name in enumerate("ab")])
+        assert found[score] == pytest.approx(by_hand)
 
 
-def test_a_fold_of_one_class_has_no_auroc():
+def test_a_class_without_a_column_has_probability_zero_in_the_brier_score():
+    classes, truth = np.array(["a", "b", "c"]), np.array(["a", "z"])
+    probability = np.array([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
+    by_hand = (0.5**2 + 0.3**2 + 0.2**2 + 0.2**2 + 0.2**2 + 0.6**2 + 1**2) / 2
+    assert class_scores(truth, probability, classes)["brier"] == pytest.approx(by_hand)
+
+
+def test_a_fold_of_one_class_ranks_nobody():
     found = class_scores(np.array(["a", "a"]), np.array([[0.9, 0.1], [0.2, 0.8]]), np.array(["a", "b"]))
     assert found["balanced_accuracy"] == 0.5
     assert np.isnan(found["auroc"])
+    assert np.isnan(found["auprc"])
+    assert found["brier"] == pytest.approx((0.1**2 + 0.8**2) / 2)
 
 
 def test_scores_of_values_equal_scipys_and_scikit_learns():

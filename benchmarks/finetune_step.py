@@ -1,0 +1,89 @@
+"""One fine-tuning step of 16 people beside its floor: all weights, the head alone, adapters of rank 8.
+
+    python -m benchmarks.finetune_step [--size small paper] [--device cpu|cuda] [--threads N]
+
+Random frames in RAM (or on the GPU), epochs of two steps; the step is that of ``Tuning.run_epoch`` itself: gather,
+corrupt, forward, backward, clip, AdamW. Floor = FLOPs of the step's matrix products, as torch dispatches them, over the
+rate of one large product (float32) in the same process, before and after; "forward x 3" is the usual estimate from
+``Encoder.flops``, for comparison. A last row gives the prediction of one person (8 crops).
+"""
+
+import argparse
+import statistics
+
+import numpy as np
+import torch
+from benchmarks.measure import machine, matmul_rate, seconds, show
+from benchmarks.training_step import count_flops, sizes
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.evaluate.target_model import fresh_model, predict_people
+from semantoks.evaluate.tuning import Examples, FinetuneConfig, Tuning
+from semantoks.model.encoder import Encoder
+from semantoks.views.crops import Frames
+from semantoks.views.pool import Pool
+
+PEOPLE, FRAMES, EPOCHS = 32, 180, 1000
+WAYS = {
+    "all weights": FinetuneConfig(epochs=EPOCHS),
+    "head alone": FinetuneConfig(epochs=EPOCHS, frozen_epochs=EPOCHS),
+    "LoRA 8": FinetuneConfig(epochs=EPOCHS, lora_rank=8),
+}
+
+
+def random_pool(atlas_name: str, device: torch.device) -> Pool:
+    """Return people with one recording of noise each."""
+    atlas = get_atlas(atlas_name)
+    noise = np.random.default_rng(0).standard_normal((PEOPLE * FRAMES, atlas.n_rois), dtype=np.float32)
+    return Pool(
+        frames=Frames([noise.astype(np.float16)], device),
+        network_index=atlas.network_index,
+        first=np.arange(PEOPLE) * FRAMES,
+        length=np.full(PEOPLE, FRAMES),
+        missing=np.zeros((PEOPLE, atlas.n_networks), dtype=bool),
+        person=np.arange(PEOPLE),
+    )
+
+
+def line(name: str, way: str, device: torch.device) -> list[str]:
+    """Measure one way to fine-tune one size."""
+    size, config = sizes()[name], WAYS[way]
+    pool = random_pool(size.atlas, device)
+    encoder = Encoder(size.config.encoder, pool.network_index)
+    model = fresh_model(encoder, 2, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=0).to(device)
+    everybody = Examples(people=np.arange(PEOPLE), truth=np.arange(PEOPLE) % 2)
+    training, steps = Tuning(model, pool, everybody, 2, 1e-4, config), PEOPLE // config.batch_size
+    flops = count_flops(lambda epoch: training.run_epoch(epoch, 0), (1,)) / steps
+    before = matmul_rate(device)
+    times = seconds(lambda: training.run_epoch(2, 0), repeats=3 if name == "paper" else 30, device=device)
+    step, rate = statistics.median(times) / steps, statistics.mean([before, matmul_rate(device)])
+    predict = seconds(lambda: predict_people(model, pool, np.arange(8), config.crops), repeats=3, device=device)
+    learning = sum(p.numel() for group in training.optimizer.param_groups for p in group["params"] if p.requires_grad)
+    return [
+        f"{name}, {way}",
+        f"{learning / 1e6:.2f}",
+        f"{flops / 1e9:.1f}",
+        f"{3 * encoder.flops(config.batch_size) / 1e9:.1f}",
+        f"{1e3 * flops / rate:.1f}",
+        f"{1e3 * step:.1f}",
+        f"{step * rate / flops:.2f}",
+        f"{1e3 * statistics.median(predict) / 8:.1f}",
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", choices=["small", "paper"], default=["small", "paper"])
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    device = torch.device(chosen.device)
+    header = ["", "million learn", "GFLOP", "forward x 3", "floor, ms", "step, ms", "/ floor", "a person, ms"]
+    rows = [line(name, way, device) for name in chosen.size for way in WAYS]
+    show(f"One fine-tuning step of 16 people. {machine(device)}", header, rows)
+
+
+if __name__ == "__main__":
+    main()

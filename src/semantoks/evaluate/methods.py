@@ -1,0 +1,146 @@
+"""The methods of a probe: the encoder's readouts and every baseline, by name, with words for the reader."""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.errors import ConfigError
+from semantoks.evaluate import baselines
+from semantoks.evaluate.components import principal_components
+from semantoks.evaluate.connectivity import functional_connectivity, partial_correlation, tangent_space
+from semantoks.evaluate.embed import Readout
+from semantoks.evaluate.features import Fixed, Linear, Neighbours, Stacked, Svm
+from semantoks.evaluate.frames import crop_spans
+from semantoks.evaluate.settings import Probed
+from semantoks.evaluate.spectra import network_spectra
+from semantoks.evaluate.stored import embed_stored
+from semantoks.evaluate.study import Study
+from semantoks.evaluate.tasks import FeatureSet, Method, Plan
+from semantoks.model.encoder import Encoder
+
+WORDS = {
+    "encoder": "the pretrained encoder: its readout averaged over evenly spaced crops and over a person's recordings",
+    "fc+encoder": "a second linear model of what FC and the encoder predict: does the encoder add to FC?",
+    **baselines.METHOD_WORDS,
+    "encoder_knn": "nearest neighbours of the encoder's features, instead of a linear model",
+    "encoder_cls": "the encoder, readout cls: its CLS token",
+    "encoder_avg": "the encoder, readout avg: the mean over all tokens",
+    "encoder_cls_avg": "the encoder, readout cls_avg: the mean over all tokens, and CLS",
+    "encoder_network": "the encoder, readout network: the mean token of each network, side by side",
+    "encoder_attention": "the encoder, an attention probe over all its tokens",
+}
+ALWAYS = frozenset({"encoder", "fc", "fc+encoder"})
+ATTENTION: Probed = "attention"
+Sets = dict[str, FeatureSet]
+
+
+def chosen_methods(study: Study) -> Collection[str]:
+    """Return the names of the rows that the settings ask for.
+
+    Raises
+    ------
+    ConfigError
+        For a name that is none; the nearest one is given.
+    """
+    for name in study.config.methods:
+        if name not in WORDS:
+            near = difflib.get_close_matches(name, WORDS, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(WORDS)}."
+            raise ConfigError(f"there is no method {name!r}. {hint}")
+    return ALWAYS | set(study.config.methods) if study.config.methods else WORDS.keys()
+
+
+def feature_sets(study: Study) -> Sets:
+    """Make the feature sets that the settings name; what depends on the target (demographics) comes with its plan.
+
+    A baseline for which the cohort has nothing is left out, with a note.
+    """
+    chosen = chosen_methods(study)
+    sets: Sets = {}
+    for row, encoder in (("encoder", study.encoder), ("random_weights", baselines.random_encoder(study.card))):
+        if row in chosen:
+            sets |= _readouts(study, row, encoder)
+    cohort, people, jobs = study.cohort, study.people, study.n_jobs
+    shown = crop_spans(cohort, study.card.encoder.frames, study.config.crops)
+    tables = {
+        "fc": lambda: functional_connectivity(cohort, shown),
+        "fc_partial": lambda: partial_correlation(cohort, shown, n_jobs=jobs),
+        "roi": lambda: baselines.roi_moments(cohort),
+        "spectra": lambda: network_spectra(cohort, shown),
+        "motion": lambda: baselines.motion(cohort),
+    }
+    for name, table in tables.items():
+        if name in chosen:
+            values = table()
+            if values is None:
+                study.notes.append(f"No {name} row: the cohort holds nothing for it ({WORDS[name]}).")
+            else:
+                sets[name] = Fixed(people.average(values))
+    if "fc_tangent" in chosen:
+        sets["fc_tangent"] = tangent_space(cohort, people, shown, seed=study.config.seed, n_jobs=jobs)
+    if "pca" in chosen:
+        sets["pca"] = principal_components(cohort, people, shown)
+    return sets
+
+
+def _readouts(study: Study, row: str, encoder: Encoder) -> Sets:
+    """Embed with every readout; the first one carries the row's own name, random weights have no other."""
+    names = study.config.readouts[: 1 if row == "random_weights" else None]
+    found = crops_of(study, encoder, names)
+    rows = [row, *(f"{row}_{name}" for name in names[1:])]
+    return {key: Fixed(study.people.average(found[name].mean(axis=1))) for key, name in zip(rows, names, strict=True)}
+
+
+def crops_of(
+    study: Study, encoder: Encoder, names: Sequence[Probed]
+) -> dict[Probed, Float[ndarray, "recording crop feature"]]:
+    """Embed every crop of every recording, or take what an earlier probe has kept."""
+    wanted: dict[Probed, Readout] = {name: "tokens" if name == ATTENTION else name for name in names}
+    found = embed_stored(
+        encoder,
+        study.cohort,
+        readouts=list(wanted.values()),
+        crops=study.config.crops,
+        device=study.device,
+        folder=study.cache,
+        progress=study.stages.step,
+    )
+    return {name: found[readout] for name, readout in wanted.items()}
+
+
+def methods_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> dict[str, Method]:
+    """Make every method of the settings for one plan, and write down what they are."""
+    chosen = chosen_methods(study)
+    methods = methods_from(sets_for(study, sets, plan), chosen)
+    for place, readout in enumerate(study.config.readouts):
+        name = f"encoder_{readout}" if place else "encoder"
+        if readout == ATTENTION and name in sets:
+            from semantoks.evaluate.attention import AttentionProbe
+
+            methods[name] = AttentionProbe(sets[name], study.encoder.config.width)
+    study.words |= {name: WORDS[name] for name in WORDS if name in methods}
+    return methods
+
+
+def sets_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> Sets:
+    """Add the demographics without the target itself."""
+    found = dict(sets)
+    if "demographics" in chosen_methods(study):
+        values = baselines.demographics(study.cohort, study.people, without=plan.target)
+        if values is not None:
+            found["demographics"] = Fixed(values)
+    return found
+
+
+def methods_from(sets: Mapping[str, FeatureSet], chosen: Collection[str]) -> dict[str, Method]:
+    """Make a linear model of every feature set, and the methods that are made of these."""
+    methods: dict[str, Method] = {name: Linear(features) for name, features in sets.items()}
+    if "encoder" in sets and "fc" in sets:
+        methods["fc+encoder"] = Stacked(("fc", "encoder"))
+    if "fc" in sets and "fc_svm" in chosen:
+        methods["fc_svm"] = Svm(sets["fc"])
+    if "encoder" in sets and "encoder_knn" in chosen:
+        methods["encoder_knn"] = Neighbours(sets["encoder"])
+    return methods

@@ -1,0 +1,176 @@
+"""The questions asked beside the scores: chance, labelled people, confounds, networks, stability over time."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from semantoks.evaluate.baselines import random_encoder
+from semantoks.evaluate.chance import null_scores
+from semantoks.evaluate.confounds import (
+    DEFAULT,
+    OF_SITE,
+    confound_table,
+    confound_tests,
+    confounds_of,
+    decode_plans,
+    design,
+)
+from semantoks.evaluate.crossval import Results, cross_validate
+from semantoks.evaluate.curves import learning_plans
+from semantoks.evaluate.deconfounded import Deconfounded
+from semantoks.evaluate.embed import Readout
+from semantoks.evaluate.importance import network_scores
+from semantoks.evaluate.matching import match_motion
+from semantoks.evaluate.methods import methods_from, sets_for
+from semantoks.evaluate.plans import first_repeats
+from semantoks.evaluate.reliability import reliability_scores
+from semantoks.evaluate.settings import Analysis
+from semantoks.evaluate.study import Study
+from semantoks.evaluate.tasks import FeatureSet, Plan
+
+CENTRAL = ("encoder", "random_weights", "fc", "fc+encoder")
+"""The methods that the costlier questions are asked of."""
+CURVE_REPEATS = 2
+Sets = Mapping[str, FeatureSet]
+
+
+def ask(study: Study, sets: Sets, results: Results) -> None:
+    """Ask the questions that the settings name, and add what they bring to the results."""
+    if study.config.protocol != "nested" and study.config.analyses:
+        study.notes.append("Chance, learning curves, confounds, networks and stability are asked by --protocol nested.")
+        return
+    for name in study.config.analyses:
+        QUESTIONS[name](study, sets, results)
+        study.stages.next()
+
+
+def _central(sets: Sets) -> Sets:
+    return {name: features for name, features in sets.items() if name in CENTRAL}
+
+
+def _null(study: Study, sets: Sets, results: Results) -> None:
+    config, tick = study.config, study.stages.ticks(len(study.plans))
+    for plan in study.plans:
+        once = first_repeats(plan, config)
+        results.scores.extend(
+            null_scores(
+                once,
+                sets_for(study, sets, plan),
+                permutations=config.permutations,
+                seed=config.seed,
+                n_jobs=study.n_jobs,
+            )
+        )
+        tick()
+
+
+def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
+    methods = methods_from(_central(sets), CENTRAL)
+    plans = [
+        sized
+        for plan in study.plans
+        for sized in learning_plans(first_repeats(plan, study.config, CURVE_REPEATS), seed=study.config.seed)
+    ]
+    tick = study.stages.ticks(sum(len(plan.splits) for plan in plans))
+    for plan in plans:
+        results.add(cross_validate(plan, methods, seed=study.config.seed, keep=False, n_jobs=study.n_jobs, tick=tick))
+
+
+def _confounds(study: Study, sets: Sets, results: Results) -> None:
+    """Decode confounds from every feature set; score targets without them, and without the people they tell apart."""
+    config = study.config
+    auto = config.confounds == ("auto",)
+    table = confound_table(study.cohort, study.people, () if auto else config.confounds)
+    decoded, notes = decode_plans(table, study.people.groups, folds=config.folds, repeats=1, seed=config.seed)
+    study.notes.extend(notes)
+    study.confounds = [name for name in (DEFAULT if auto else config.confounds) if name in table]
+    study.decoded = {
+        plan.target: {
+            "kind": plan.kind,
+            "n": len(plan.people),
+            "classes": np.unique(plan.labels).tolist() if plan.kind == "class" else None,
+        }
+        for plan in decoded
+    }
+    predictions = results.tables()[1]
+    tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
+    for plan in decoded:
+        telling = {name: features for name, features in sets.items() if name != "motion" or plan.target in OF_SITE[:2]}
+        results.add(cross_validate(plan, methods_from(telling, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
+        tick()
+    for plan in study.plans:
+        names = confounds_of(table, plan, study.confounds)
+        said = predictions[predictions["target"] == plan.target]
+        results.scores.extend(
+            confound_tests(said, table, names, study.people.groups, permutations=config.permutations, seed=config.seed)
+        )
+        tick()
+        once = first_repeats(plan, config)
+        if names:
+            columns = design(table, names)
+            without = {name: Deconfounded(features, columns) for name, features in _central(sets).items()}
+            plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
+            methods = methods_from(without, ())
+            results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
+        tick()
+        _matched(study, sets, results, once, table)
+        tick()
+
+
+def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.DataFrame) -> None:
+    """Score a target among people of whom motion does not tell it."""
+    if "mean_fd" not in table:
+        study.notes.append(f"{plan.target}: no motion-matched subset, because nobody's mean FD is known.")
+        return
+    log_fd = table["mean_fd"].to_numpy(np.float64)
+    found = match_motion(plan, log_fd, study.people.groups, seed=study.config.seed)
+    study.notes.append(found.words)
+    if found.plan is not None:
+        methods = methods_from(_central(sets), ())
+        results.add(cross_validate(found.plan, methods, seed=study.config.seed, n_jobs=study.n_jobs))
+
+
+def _networks(study: Study, sets: Sets, results: Results) -> None:
+    """Show the encoder one network at a time."""
+    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    found, notes = network_scores(
+        encoders,
+        study.cohort,
+        study.people,
+        [first_repeats(plan, study.config) for plan in study.plans],
+        sets["fc"].matrix(np.arange(0), np.arange(len(study.people))),
+        readout=_frozen_readout(study),
+        crops=study.config.crops,
+        device=study.device,
+        seed=study.config.seed,
+        n_jobs=study.n_jobs,
+        progress=study.stages.step,
+    )
+    results.add(found)
+    study.notes.extend(notes)
+
+
+def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
+    """Find people again in another part of their data."""
+    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    rows, notes = reliability_scores(
+        encoders, study.cohort, readout=_frozen_readout(study), device=study.device, progress=study.stages.step
+    )
+    results.scores.extend(rows)
+    study.notes.extend(notes)
+
+
+def _frozen_readout(study: Study) -> Readout:
+    """Return the first readout that is a vector of its own: an attention probe's is learnt with a target."""
+    return next((name for name in study.config.readouts if name != "attention"), "cls_avg")
+
+
+QUESTIONS: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
+    "null": _null,
+    "learning_curve": _learning_curve,
+    "confounds": _confounds,
+    "networks": _networks,
+    "reliability": _reliability,
+}

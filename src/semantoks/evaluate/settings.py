@@ -1,0 +1,84 @@
+"""How a probe is done: every setting of ``semantoks probe`` that is not a path or a device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from semantoks.errors import ConfigError
+
+Protocol = Literal["nested", "paper", "brainmarks"]
+Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
+Analysis = Literal["null", "learning_curve", "confounds", "networks", "reliability"]
+ANALYSES: tuple[Analysis, ...] = ("null", "learning_curve", "confounds", "networks", "reliability")
+REPEATS: dict[Protocol, int] = {"nested": 5, "paper": 10, "brainmarks": 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """What to compare, on which splits, and which questions to ask beside the scores."""
+
+    protocol: Protocol = "nested"
+    """nested: repeated nested cross-validation, L2 logistic or ridge; paper: batch norm + linear by SGD, six rates;
+    brainmarks: StandardScaler + LogisticRegressionCV on resampled trials."""
+    readouts: tuple[Probed, ...] = ("cls_avg",)
+    """What of the encoder is read; the first is the row `encoder`, others get rows of their own (encoder_cls ...)."""
+    methods: tuple[str, ...] = ()
+    """Rows to compute; none named = all. FC and the encoder are always among them."""
+    analyses: tuple[Analysis, ...] = ANALYSES
+    """Questions beside the scores; `--analyses` with nothing after it asks none."""
+    split: str = "person"
+    """person, site (folds of whole sites), leave-site-out, or a FILE.tsv with participant_id and a column a split."""
+    folds: int = 5
+    """Parts that the people are split into, at least 2; each is the test side once."""
+    repeats: int | None = None
+    """Times that this is done, with other splits; default 5 (nested), 10 (paper), 100 (brainmarks)."""
+    seed: int = 0
+    """Seed of splits, permutations and bootstraps, at least 0."""
+    crops: int = 8
+    """Evenly spaced windows a recording, at least 1."""
+    family: str = "auto"
+    """Column of participants.tsv that names families, never parted by a split; auto = family_id or rel_family_id where
+    there is one."""
+    bins: int | None = None
+    """Cut every value target into this many classes of equal size."""
+    as_class: tuple[str, ...] = ()
+    """Targets whose numbers are codes of classes."""
+    missing: tuple[str, ...] = ()
+    """Codes that mean a missing value, e.g. -9999."""
+    drop_rare: bool = False
+    """Leave people of classes that are too small for the splits out, instead of refusing the target."""
+    exclude_pretrained: bool = False
+    """Leave people out whom the encoder saw (without labels) in pretraining."""
+    confounds: tuple[str, ...] = ("auto",)
+    """Columns to regress out; auto = mean FD, good frames, site, age and sex, whatever of these is known."""
+    permutations: int = 1000
+    """Of the labels, for each method's permutation null."""
+    identifiers: bool = False
+    """Write participant_id into predictions.parquet."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.folds < 2 or (self.repeats is not None and self.repeats < 1) or self.seed < 0:
+            raise ConfigError(
+                "splits need at least 2 folds, 1 repeat and a seed of at least 0, not "
+                f"{self.folds}, {self.repeats} and {self.seed}."
+            )
+        if self.bins is not None and not 2 <= self.bins <= 9:
+            raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
+        if self.permutations < 1 or self.crops < 1:
+            raise ConfigError(f"permutations and crops have to be at least 1, not {self.permutations}, {self.crops}.")
+        if not self.readouts:
+            raise ConfigError("a probe needs at least one readout, e.g. cls_avg.")
+        if self.protocol != "nested" and self.split != "person":
+            raise ConfigError(f"the protocol {self.protocol} brings its own splits: --split belongs to nested.")
+        if self.protocol == "paper" and self.readouts[0] == "attention":
+            raise ConfigError("the paper's probe is linear: its first readout cannot be attention.")
+        if self.split not in ("person", "site", "leave-site-out") and not Path(self.split).is_file():
+            raise ConfigError(
+                f"--split has to be person, site, leave-site-out or a file of splits; there is no file {self.split!r}."
+            )
+
+    @property
+    def times(self) -> int:
+        """Repeats, as given or the protocol's own."""
+        return self.repeats or REPEATS[self.protocol]

@@ -1,0 +1,148 @@
+"""Scores over an amount of data: over labelled people (learning curves), over minutes of recording (reliability)."""
+
+from math import isfinite, nan
+
+from semantoks.report.drawing import NARROW, look_of, percent
+from semantoks.report.evaluation import Evaluation
+from semantoks.report.figures_scores import Mark, Series, draw_lines
+from semantoks.report.parts import Bullets, Cell, Figure, Figures, Folded, Item, Part, Table, Words
+from semantoks.report.targets import chance_of
+from semantoks.report.wording import BOTH, FC, RANDOM, listed, method_words, metric_words, spread
+from semantoks.statistics.tables import MAIN, METRICS
+
+IDENTITY = "identity"
+RELIABILITY = {
+    "identification": (
+        "Identification",
+        "share of people",
+        "People whose second half (or session) is most like their own first one.",
+    ),
+    "i_diff": (
+        "Self minus other",
+        "difference of correlations",
+        "How much more alike two halves of a person are than halves of two people.",
+    ),
+    "icc": (
+        "Reliability of a feature",
+        "ICC(3,1)",
+        "Share of a feature's variance that lies between people, median over features.",
+    ),
+}
+"""Metric: title, axis words and caption."""
+
+
+def learning_curves(evaluation: Evaluation) -> list[Part]:
+    """Draw the score over the number of labelled people, a figure a target."""
+    targets = evaluation.targets("learning_curve")
+    if not targets:
+        return [Words("No learning curves were computed.")]
+    figures, tables = [], []
+    for target in targets:
+        metric = MAIN[evaluation.kind(target, "learning_curve")]
+        found = _over_people(evaluation, target, metric)
+        if not found:
+            continue
+        chance = chance_of(metric, evaluation.classes(target))
+        drawing = draw_lines(
+            f"{evaluation.key} learning {target}",
+            target,
+            METRICS[metric],
+            "labelled people",
+            found,
+            mark=None if chance is None else Mark(name="chance", value=chance),
+        )
+        figures.append(Figure(drawing, "Mean over splits; the ribbon is ± one standard deviation over splits."))
+        tables.append(
+            _numbers(f"{target}: {metric_words(metric)} by labelled people", "Labelled people", found, metric)
+        )
+    words = (
+        "How the score grows with the number of people whose label is known; the test sides are always the same. "
+        "An encoder that is worth its pretraining is ahead where labels are few."
+    )
+    return [Words(words), Figures(figures), Folded("The numbers behind the curves", tables)]
+
+
+def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Series]:
+    """Return a series for each method that is drawn."""
+    shown = [evaluation.subject, BOTH, FC, RANDOM]
+    sizes = [c for c in evaluation.conditions("learning_curve", target) if _amount(c) > 0]
+    found = []
+    for method in (m for m in evaluation.methods("learning_curve", target) if m in shown):
+        points = [(_amount(c), evaluation.spread("learning_curve", c, target, method, metric)) for c in sizes]
+        points = sorted(((n, s) for n, s in points if s is not None), key=lambda point: point[0])
+        if points:
+            found.append(
+                Series(
+                    name=method_words(method),
+                    across=[n for n, _ in points],
+                    values=[s.mean for _, s in points if s],
+                    spreads=[s.sd for _, s in points if s],
+                    look=look_of(method),
+                )
+            )
+    return found
+
+
+def reliability(evaluation: Evaluation) -> list[Part]:
+    """Draw identification, self minus other similarity and ICC over minutes of data."""
+    minutes = sorted((_amount(c), c) for c in evaluation.conditions("reliability", IDENTITY) if _amount(c) > 0)
+    if not minutes:
+        return [Words("Reliability was not measured.")]
+    figures, tables = [], []
+    for metric, (title, axis, caption) in RELIABILITY.items():
+        found = _over_minutes(evaluation, minutes, metric)
+        if not found:
+            continue
+        drawing = draw_lines(f"{evaluation.key} {metric}", title, axis, "minutes of data", found, width=NARROW)
+        figures.append(Figure(drawing, caption))
+        tables.append(_numbers(f"{metric_words(metric)} by minutes of data", "Minutes", found, metric))
+    words = "Is what the encoder says of a person the same another time? Identification and ICC run up to 1."
+    return [
+        Words(words),
+        Bullets(_identified(evaluation, *minutes[-1])),
+        Figures(figures, narrow=True),
+        Folded("The numbers behind the curves", tables),
+    ]
+
+
+def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metric: str) -> list[Series]:
+    found = []
+    for method in evaluation.methods("reliability", IDENTITY):
+        points = [(n, evaluation.spread("reliability", c, IDENTITY, method, metric)) for n, c in minutes]
+        known = [(n, s.mean) for n, s in points if s is not None]
+        if known:
+            across, values = zip(*known, strict=True)
+            name, look = method_words(method), look_of(method)
+            found.append(Series(name=name, across=across, values=values, spreads=[nan] * len(values), look=look))
+    return found
+
+
+def _identified(evaluation: Evaluation, minutes: float, condition: str) -> list[Item]:
+    """Say who is recognised with the most data there is."""
+    said = []
+    for method in evaluation.methods("reliability", IDENTITY):
+        found = evaluation.spread("reliability", condition, IDENTITY, method, "identification")
+        if found is not None:
+            said.append(f"{method_words(method)} {percent(found.mean)}")
+    rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition")["n_test"].dropna()
+    among = f" of {int(rows.max()):,} people" if len(rows) else ""
+    return [Item(f"{listed(said)}{among} are identified.", lead=f"With {minutes:g} minutes: ")] if said else []
+
+
+def _numbers(caption: str, amount: str, found: list[Series], metric: str) -> Table:
+    amounts = sorted({n for one in found for n in one.across})
+    by_series = [{n: (v, s) for n, v, s in zip(one.across, one.values, one.spreads, strict=True)} for one in found]
+    rows = [
+        (Cell(f"{n:,g}"), *(Cell(spread(*values[n], metric) if n in values else "") for values in by_series))
+        for n in amounts
+    ]
+    return Table(label=caption, caption=caption, columns=(amount, *(one.name for one in found)), rows=rows)
+
+
+def _amount(condition: str) -> float:
+    """Read an amount from a condition; 0 for what is none."""
+    try:
+        amount = float(condition)
+    except ValueError:
+        return 0.0
+    return amount if isfinite(amount) else 0.0

@@ -1,0 +1,210 @@
+"""The first answer of the page: is the encoder better than functional connectivity, target by target?"""
+
+from math import isfinite
+
+from semantoks.report.drawing import look_of
+from semantoks.report.evaluation import Compared, Evaluation
+from semantoks.report.figures_scores import Estimate, Mark, draw_rows
+from semantoks.report.parts import Beside, Bullets, Cell, Figure, Figures, Item, Part, Table, Words
+from semantoks.report.wording import (
+    BOTH,
+    FC,
+    MOTION,
+    RANDOM,
+    interval,
+    listed,
+    method_words,
+    metric_words,
+    p_value,
+    score,
+)
+
+BAR = (
+    "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
+    "weights, and motion reach on the same splits. A score that does not pass them says nothing about pretraining."
+)
+HOW_TO_READ = (
+    "An interval covers, with 95\u00a0%, what these trained models would score on other test people of the same kind: "
+    "people (families together) are drawn anew, nothing is trained again, so that it can leave out zero where p, which "
+    "also counts that other training people would have changed the models, is large. p is the larger of two p-values, "
+    "of the corrected resampled t test over splits and of the paired sign-flip permutation over people, corrected over "
+    "the targets by Holm's method; “yes” and “no” need p\u00a0<\u00a00.05, “not distinguishable” is everything else."
+)
+NOT_RUN = Cell("not run")
+
+
+def answer(evaluation: Evaluation) -> list[Part]:
+    """Answer for all targets: a headline, a sentence and a row for each, and a figure of the differences to FC."""
+    targets = evaluation.targets()
+    if not targets:
+        return [Words("The tables hold no scores of the main analysis, so nothing can be said.")]
+    found = {target: evaluation.compared(target) for target in targets}
+    subject = evaluation.subject
+    verdicts = {target: rows[subject].verdict if subject in rows else "" for target, rows in found.items()}
+    said = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
+    figure = _differences(evaluation.key, found, subject)
+    first: Part = Beside([Bullets(said)], [Figures([figure])]) if figure else Bullets(said)
+    loud = Words(headline(verdicts, subject), tone="loud")
+    return [loud, first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
+
+
+def headline(verdicts: dict[str, str], subject: str) -> str:
+    """Sum up the verdicts in a sentence."""
+    said = {
+        "yes": "is better than",
+        "no": "is worse than",
+        "not distinguishable": "cannot be told apart from",
+        "": "cannot be compared with",
+    }
+    clauses: list[str] = []
+    for verdict, words in said.items():
+        names = [target for target, found in verdicts.items() if found == verdict]
+        if names:
+            clauses.append(f"{words} {'it' if clauses else 'functional connectivity'} on {listed(names)}")
+    return f"Of {len(verdicts)} target{'s' * (len(verdicts) > 1)}, the {method_words(subject)} {listed(clauses)}."
+
+
+def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
+    """Answer for one target in a sentence."""
+    found = rows.get(subject)
+    name = method_words(subject)
+    if found is None or not found.verdict:
+        return f"It cannot be said: the scores do not hold the {name} and FC on the same splits."
+    word = metric_words(found.metric)
+    by = f"difference in {word} {_difference(found)}"
+    if not isfinite(found.p_holm):
+        return f"It cannot be tested: {by}, and predictions of at least two splits would be needed."
+    return {
+        "yes": f"Yes, the {name} is better than FC: {by}.",
+        "no": f"No, the {name} is worse than FC: {by}.",
+        "not distinguishable": f"Not distinguishable from FC: {by}.",
+    }[found.verdict]
+
+
+def adds_sentence(rows: dict[str, Compared]) -> str:
+    """Say whether FC and encoder together are better than FC alone."""
+    found = rows.get(BOTH)
+    if found is None or not found.verdict:
+        return "It is not known: FC + encoder was not run beside FC."
+    said = {"yes": "Yes", "no": "No, both together are worse", "not distinguishable": "Not distinguishably"}
+    return f"{said[found.verdict]}: {_difference(found)}."
+
+
+def _difference(found: Compared) -> str:
+    within = interval(found.diff_low, found.diff_high, found.metric, sign=True)
+    notes = "; ".join(
+        part for part in (f"95\u00a0% interval {within}" if within else "", p_value(found.p_holm)) if part
+    )
+    return score(found.diff, found.metric, sign=True) + (f" ({notes})" if notes else "")
+
+
+def score_cell(found: Compared | None) -> Cell:
+    """Show a score above its interval."""
+    if found is None:
+        return NOT_RUN
+    return Cell(score(found.mean, found.metric), under=interval(found.low, found.high, found.metric))
+
+
+def difference_cell(found: Compared | None) -> Cell:
+    """Show a difference to FC above its interval."""
+    if found is None or not isfinite(found.diff):
+        return Cell("")
+    within = interval(found.diff_low, found.diff_high, found.metric, sign=True)
+    return Cell(score(found.diff, found.metric, sign=True), under=within)
+
+
+def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
+    name = method_words(subject)
+    rows = []
+    for target, by_method in found.items():
+        one, both = by_method.get(subject), by_method.get(BOTH)
+        first = next(iter(by_method.values()))
+        rows.append(
+            (
+                Cell(target, under=metric_words(first.metric)),
+                _verdict_cell(one, p_value(one.p_holm) if one else ""),
+                difference_cell(one),
+                score_cell(one),
+                score_cell(by_method.get(FC)),
+                _verdict_cell(both, f"{score(both.mean, both.metric)}; {p_value(both.p_holm)}" if both else "not run"),
+                score_cell(by_method.get(RANDOM)),
+                score_cell(by_method.get(MOTION)),
+            )
+        )
+    return Table(
+        label=f"Scores of the {name} beside the baselines, by target",
+        caption="Mean over splits, with its 95\u00a0% interval below; p by Holm over the targets.",
+        columns=(
+            "Target",
+            "Better than FC?",
+            f"{name.capitalize()} − FC",
+            name.capitalize(),
+            "FC",
+            "FC + encoder better than FC?",
+            "Random weights",
+            "Motion",
+        ),
+        rows=rows,
+    )
+
+
+def _verdict_cell(found: Compared | None, under: str) -> Cell:
+    return Cell("", under=under.removesuffix("; "), verdict=(found.verdict if found else "") or "cannot be said")
+
+
+def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) -> Figure | None:
+    names = {subject: method_words(subject), BOTH: method_words(BOTH)}
+    rows = []
+    for target, by_method in found.items():
+        estimates = [
+            Estimate(name=names[m], value=one.diff, low=one.diff_low, high=one.diff_high, look=look_of(m))
+            for m in names
+            if (one := by_method.get(m)) is not None and isfinite(one.diff)
+        ]
+        if estimates:
+            rows.append((f"{target}", estimates))
+    if not rows:
+        return None
+    drawing = draw_rows(
+        f"{key} differences",
+        "Difference to FC",
+        "difference in score",
+        rows,
+        [Mark(name="FC", value=0.0, paint="orange")],
+    )
+    return Figure(
+        drawing,
+        "Right of the dashed line: better than FC. Lines are 95 % intervals, not corrected for several targets.",
+    )
+
+
+def optimism(evaluation: Evaluation) -> list[Part]:
+    """Show what choosing the setting on the test side would have added to each score."""
+    targets = evaluation.targets()
+    found = {target: evaluation.compared(target) for target in targets}
+    methods = dict.fromkeys(m for target in targets for m in evaluation.methods("main", target))
+    gains = {(t, m): row.optimism for t, rows in found.items() for m, row in rows.items() if isfinite(row.optimism)}
+    if not gains:
+        return [Words("What peeking would have gained is not recorded.")]
+    (target, method), most = max(gains.items(), key=lambda item: item[1])
+    rows = [
+        (
+            Cell(method_words(m)),
+            *(Cell(score(gains[t, m], found[t][m].metric, sign=True) if (t, m) in gains else "") for t in targets),
+        )
+        for m in methods
+        if any((t, m) in gains for t in targets)
+    ]
+    return [
+        Words(
+            "Every setting was chosen inside the training side. Had the best one been chosen on the test side "
+            f"instead, scores would look better by up to {score(most, found[target][method].metric)} "
+            f"({method_words(method)}, {target}). No other number of this page holds it; published ones often do."
+        ),
+        Table(
+            label="What peeking at the test side would have gained",
+            caption="Added to the mean score if the setting were chosen on the test side.",
+            columns=("Method", *(f"{t}: {metric_words(next(iter(found[t].values())).metric)}" for t in targets)),
+            rows=rows,
+        ),
+    ]

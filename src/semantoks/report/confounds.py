@@ -1,0 +1,197 @@
+"""Confounds: what can be decoded besides the targets, and what is left of the scores without it."""
+
+from math import isfinite
+
+from semantoks.report.answer import NOT_RUN, score_cell
+from semantoks.report.drawing import Look, look_of, number
+from semantoks.report.evaluation import Compared, Evaluation
+from semantoks.report.figures_scores import Estimate, Mark, draw_rows
+from semantoks.report.parts import Bullets, Cell, Figure, Figures, Folded, Heading, Item, Part, Table, Words
+from semantoks.report.targets import chance_of
+from semantoks.report.wording import CONFOUNDS, FC, listed, method_words, metric_words, p_cell, score, spread
+from semantoks.statistics.tables import MAIN, METRICS
+
+SHARE = 2.0
+"""A confound counts as decodable where the mean score lies more than this many standard deviations above chance."""
+LOOKS = {
+    "main": ("as it is", Look(paint="deep")),
+    "deconfounded": ("confounds removed", Look(paint="orange", marker="s")),
+    "motion_matched": ("motion-matched", Look(paint="green", marker="^")),
+}
+
+
+def confounds(evaluation: Evaluation) -> list[Part]:
+    """Lay out the decode panel, the scores without confounds and the partial confounder test."""
+    return [
+        Heading("What else do the features tell?"),
+        *_decode(evaluation),
+        Heading("What is left without it?"),
+        *_without(evaluation),
+        Heading("Do the predictions follow a confound?"),
+        *_tests(evaluation),
+    ]
+
+
+def _decode(evaluation: Evaluation) -> list[Part]:
+    names = evaluation.targets("decode")
+    if not names:
+        return [Words("Confounds were not decoded.")]
+    figures, said = [], []
+    for name in names:
+        metric = MAIN[evaluation.kind(name, "decode")]
+        chance = chance_of(metric, evaluation.classes(name))
+        rows = []
+        for method in evaluation.methods("decode", name):
+            found = evaluation.spread("decode", "", name, method, metric)
+            if found is not None:
+                ends = {"low": found.mean - found.sd, "high": found.mean + found.sd}
+                words = method_words(method)
+                rows.append((words, [Estimate(name=words, value=found.mean, look=look_of(method), **ends)]))
+        if rows:
+            marks = [Mark(name="chance", value=chance)] if chance is not None else []
+            title = CONFOUNDS.get(name, name)
+            drawing = draw_rows(
+                f"{evaluation.key} decode {name}", title[:1].upper() + title[1:], METRICS[metric], rows, marks
+            )
+            figures.append(Figure(drawing, "Mean over splits ± one standard deviation over splits."))
+        said.append(Item(_decoded_sentence(evaluation, name, metric, chance), lead=f"{CONFOUNDS.get(name, name)}: "))
+    return [
+        Words(
+            "Each set of features predicts what should not matter. What can be decoded can also carry a target's "
+            "score, where the target goes with it."
+        ),
+        Bullets(said),
+        Figures(figures),
+    ]
+
+
+def decodable(evaluation: Evaluation, name: str, method: str) -> bool:
+    """Say whether a confound is decoded from a method's features by more than ``SHARE`` standard deviations."""
+    metric = MAIN[evaluation.kind(name, "decode")]
+    found, chance = evaluation.spread("decode", "", name, method, metric), chance_of(metric, evaluation.classes(name))
+    return found is not None and chance is not None and found.mean - SHARE * found.sd > chance
+
+
+def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: float | None) -> str:
+    said = []
+    for method in (evaluation.subject, FC):
+        if found := evaluation.spread("decode", "", name, method, metric):
+            said.append(f"{method_words(method)} {spread(found.mean, found.sd, metric)}")
+    if not said:
+        return "not asked of the encoder."
+    against = f"chance {number(round(chance, 3))}" if chance is not None else "chance is not recorded"
+    if chance is None:
+        start = "asked"
+    elif decodable(evaluation, name, evaluation.subject):
+        start = f"can be decoded from what the {method_words(evaluation.subject)} says"
+    else:
+        name_of = method_words(evaluation.subject)
+        start = (
+            f"cannot be told from chance, by {SHARE:g} standard deviations over splits, from what the {name_of} says"
+        )
+    return f"{start}; {METRICS[metric]} {listed(said)}, {against}."
+
+
+def _without(evaluation: Evaluation) -> list[Part]:
+    targets = [t for t in evaluation.targets() if any(evaluation.conditions(a, t) for a in list(LOOKS)[1:])]
+    if not targets:
+        return [Words("No target was scored with confounds regressed out or with motion matched.")]
+    figures, rows, said = [], [], []
+    for target in targets:
+        found = {analysis: evaluation.compared(target, analysis) for analysis in LOOKS}
+        said.append(Item(_left_sentence(evaluation, target, found), lead=f"{target}: "))
+        figures.append(_dumbbells(evaluation, target, found))
+        for method in evaluation.methods("main", target):
+            if any(method in found[analysis] for analysis in list(LOOKS)[1:]):
+                cells = (score_cell(found[a][method]) if method in found[a] else NOT_RUN for a in LOOKS)
+                metric = next(iter(found["main"].values())).metric
+                rows.append((Cell(f"{target}: {method_words(method)}", under=metric_words(metric)), *cells))
+    table = Table(
+        label="Scores with and without confounds",
+        caption="Mean over splits, with its 95\u00a0% interval below.",
+        columns=("Target and method", *(words.capitalize() for words, _ in LOOKS.values())),
+        rows=rows,
+    )
+    return [Bullets(said), Figures(figures), Folded("The numbers behind these figures", [table])]
+
+
+def _dumbbells(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compared]]) -> Figure:
+    metric = next(iter(found["main"].values())).metric
+    rows = []
+    for method in evaluation.methods("main", target):
+        estimates = [
+            Estimate(name=words, value=found[analysis][method].mean, look=look)
+            for analysis, (words, look) in LOOKS.items()
+            if method in found[analysis]
+        ]
+        if len(estimates) > 1:
+            rows.append((method_words(method), estimates))
+    chance = chance_of(metric, evaluation.classes(target))
+    marks = [Mark(name="chance", value=chance)] if chance is not None else []
+    drawing = draw_rows(f"{evaluation.key} without {target}", target, METRICS[metric], rows, marks, joined=True)
+    conditions = [c.split("+") for c in evaluation.conditions("deconfounded", target)]
+    removed = " or ".join(listed(CONFOUNDS.get(name, name) for name in names) for names in conditions)
+    return Figure(drawing, f"Regressed out inside each training fold: {removed}." if removed else "")
+
+
+def _left_sentence(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compared]]) -> str:
+    subject = evaluation.subject
+    plain, left = found["main"].get(subject), found["deconfounded"].get(subject)
+    parts = []
+    if plain and left:
+        carried = [
+            CONFOUNDS.get(n, n)
+            for n in evaluation.targets("decode")
+            if n != target and decodable(evaluation, n, subject)
+        ]
+        falls = plain.mean - left.mean > plain.sd
+        change = f"from {score(plain.mean, plain.metric)} to {score(left.mean, plain.metric)}"
+        if falls and carried:
+            parts.append(
+                f"the {method_words(subject)} falls {change} once confounds are regressed out, and its features tell "
+                f"{listed(carried)}: part of its score may rest on that"
+            )
+        elif falls:
+            parts.append(f"the {method_words(subject)} falls {change} once confounds are regressed out")
+        else:
+            parts.append(
+                f"regressing confounds out takes the {method_words(subject)} {change}, within its spread over splits"
+            )
+    if plain and (matched := found["motion_matched"].get(subject)):
+        rows = evaluation.scores.query("analysis == 'motion_matched' and target == @target")
+        count = (rows["n_train"] + rows["n_test"]).max()
+        parts.append(f"among {count:,.0f} motion-matched people it reaches {score(matched.mean, plain.metric)}")
+    return "; ".join(parts) + "." if parts else f"not asked of the {method_words(subject)}."
+
+
+def _tests(evaluation: Evaluation) -> list[Part]:
+    rows = evaluation.scores
+    rows = rows[rows["analysis"] == "confound_test"]
+    if rows.empty or "p" not in rows:
+        return [Words("The partial confounder test was not run.")]
+    names = list(dict.fromkeys(rows["condition"]))
+    found = {(r["target"], r["method"], r["condition"]): float(r["p"]) for r in rows.to_dict("records")}
+    lines = [
+        (
+            Cell(f"{target}: {method_words(method)}"),
+            *(Cell(_p_with_reading(found.get((target, method, name), float("nan")))) for name in names),
+        )
+        for target in evaluation.targets("confound_test")
+        for method in evaluation.methods("confound_test", target)
+    ]
+    return [
+        Words(
+            "The partial confounder test (Spisak 2022) asks whether predictions depend on a confound beyond what the "
+            "true target explains of it. A small p says that they do; a large p is no proof that they do not."
+        ),
+        Table(
+            label="Partial confounder test",
+            caption="p of the partial confounder test; * marks p < 0.05, not corrected for several tests.",
+            columns=("Predictions", *(CONFOUNDS.get(name, name) for name in names)),
+            rows=lines,
+        ),
+    ]
+
+
+def _p_with_reading(p: float) -> str:
+    return p_cell(p) + (" *" if isfinite(p) and p < 0.05 else "")

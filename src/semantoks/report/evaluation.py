@@ -1,0 +1,182 @@
+"""An evaluation's folder (a probe's, a fine-tuning's): its two tables, and what they say in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from semantoks.errors import DataError
+from semantoks.report.wording import ENCODER, FINETUNED, in_order
+from semantoks.statistics.summary import summarise
+from semantoks.statistics.tables import (
+    MAIN,
+    METRICS,
+    PREDICTION_KEYS,
+    PREDICTION_VALUES,
+    PREDICTIONS,
+    SCORES,
+    read_predictions,
+    read_scores,
+)
+
+_KEYS = ["analysis", "condition", "target", "method"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A method's row of ``statistics.summary.summarise``, in the main metric of its target; NaN: not known."""
+
+    metric: str
+    mean: float
+    sd: float
+    splits: int
+    low: float
+    high: float
+    diff: float
+    diff_low: float
+    diff_high: float
+    p_holm: float
+    p_null: float
+    optimism: float
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Mean and standard deviation (n - 1) of a score over its splits."""
+
+    mean: float
+    sd: float
+    splits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    key
+        Its folder's part in the run: "probe" or "finetune".
+    about
+        ``probe.json``: command, targets, methods, settings, notes, checks, what was excluded.
+    scores, predictions
+        The tables of ``statistics.tables``.
+    summary
+        ``statistics.summary.summarise`` of both.
+    """
+
+    key: str
+    about: Mapping[str, Any]
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    summary: pd.DataFrame = field(repr=False)
+
+    @property
+    def subject(self) -> str:
+        """The method that the evaluation is about."""
+        return FINETUNED if self.key == "finetune" else ENCODER
+
+    def targets(self, analysis: str = "main") -> list[str]:
+        """Return the targets of an analysis, in the order of the table."""
+        return list(dict.fromkeys(self.scores.loc[self.scores["analysis"] == analysis, "target"]))
+
+    def conditions(self, analysis: str, target: str) -> list[str]:
+        """Return the conditions of an analysis for a target, in the order of the table."""
+        return list(dict.fromkeys(c for a, c, t, _ in self.spreads if (a, t) == (analysis, target)))
+
+    def methods(self, analysis: str, target: str) -> list[str]:
+        """Return the methods of an analysis for a target, in the order of display."""
+        return in_order(m for a, _, t, m in self.spreads if (a, t) == (analysis, target))
+
+    def kind(self, target: str, analysis: str = "main") -> str:
+        """Say whether a target is a "class" or a "value"."""
+        rows = self.scores[(self.scores["target"] == target) & (self.scores["analysis"] == analysis)]
+        return str(rows["kind"].iloc[0])
+
+    def classes(self, target: str) -> list[str]:
+        """Return the classes of a target, or of a confound that was decoded, as probe.json lists them, if it does."""
+        known = table_of(self.about, "decoded") | table_of(self.about, "targets")
+        found = table_of(known, target).get("classes")
+        return [str(name) for name in found] if isinstance(found, list) else []
+
+    def compared(self, target: str, analysis: str = "main", condition: str | None = None) -> dict[str, Compared]:
+        """Return the summary of a target's methods in the order of display; of the first condition, unless given."""
+        if condition is None:
+            condition = next(iter(self.conditions(analysis, target)), "")
+        table = self.summary
+        rows = table[(table["analysis"] == analysis) & (table["target"] == target) & (table["condition"] == condition)]
+        by_name = {row["method"]: row for row in rows.to_dict("records")}
+        return {name: _compared(by_name[name]) for name in in_order(by_name)}
+
+    def spread(self, analysis: str, condition: str, target: str, method: str, metric: str) -> Spread | None:
+        """Return the mean and spread of a score over splits, None where there is none."""
+        return self.spreads.get((analysis, condition, target, method), {}).get(metric)
+
+    @cached_property
+    def spreads(self) -> dict[tuple[str, str, str, str], dict[str, Spread]]:
+        """Mean and spread over splits of every analysis, condition, target and method, by metric."""
+        metrics = [name for name in METRICS if name in self.scores]
+        found = self.scores.groupby(_KEYS, sort=False)[metrics].agg(["mean", "std", "count"])
+        numbers = found.to_numpy(float).reshape(len(found), len(metrics), 3)
+        spreads: dict[tuple[str, str, str, str], dict[str, Spread]] = {}
+        for (analysis, condition, target, method), row in zip(found.index, numbers, strict=True):
+            known = {
+                name: Spread(mean=float(mean), sd=float(sd), splits=int(n))
+                for name, (mean, sd, n) in zip(metrics, row, strict=True)
+                if n
+            }
+            spreads[str(analysis), str(condition), str(target), str(method)] = known
+        return spreads
+
+
+def _compared(row: Mapping[Any, Any]) -> Compared:
+    return Compared(
+        metric=str(row["metric"]),
+        mean=float(row["mean"]),
+        sd=float(row["sd"]),
+        splits=int(row["splits"]),
+        low=float(row["low"]),
+        high=float(row["high"]),
+        diff=float(row["diff"]),
+        diff_low=float(row["diff_low"]),
+        diff_high=float(row["diff_high"]),
+        p_holm=float(row["p_holm"]),
+        p_null=float(row["p_null"]),
+        optimism=float(row["optimism"]),
+        verdict=str(row["verdict"]),
+    )
+
+
+def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[Evaluation | None, list[str]]:
+    """Read an evaluation's folder; None where it holds none that can be read. Notes say what is missing or damaged."""
+    notes: list[str] = []
+    try:
+        scores = read_scores(folder / SCORES)
+    except DataError as error:
+        return None, [f"{folder.name}/{SCORES} is not shown: {error}"]
+    unknown = ~scores["kind"].isin(MAIN)
+    if unknown.any():
+        notes.append(f"{int(unknown.sum())} rows of {folder.name}/{SCORES} are of no known kind; they are left out.")
+    scores = scores[~unknown].reset_index(drop=True)
+    try:
+        predictions = read_predictions(folder / PREDICTIONS)
+    except DataError as error:
+        predictions = pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
+        notes.append(f"Without predictions there are no intervals and no paired tests: {error}")
+    seed = table_of(about, "settings").get("seed")
+    try:
+        summary = summarise(scores, predictions, seed=seed if isinstance(seed, int) and seed >= 0 else 0)
+    except (DataError, ValueError, KeyError) as error:
+        return None, [*notes, f"{folder.name}/{SCORES} and {PREDICTIONS} do not fit together: {error}"]
+    found = Evaluation(key=key, about=about, scores=scores, predictions=predictions, summary=summary)
+    return found, notes
+
+
+def table_of(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the table that a file has under a key, an empty one where it has none."""
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,145 @@
+"""What the page is built of: sections of words, lists, tables and figures, which the template knows how to write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from semantoks.report.drawing import Drawing
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph; a quiet one explains, a loud one is the answer."""
+
+    kind: ClassVar[str] = "words"
+    text: str
+    tone: str = "plain"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of a list: what it says, and the name that leads it in."""
+
+    text: str
+    lead: str = ""
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list."""
+
+    kind: ClassVar[str] = "bullets"
+    items: Sequence[Item]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command, to be copied."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading one level below what it stands in."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: its text or a verdict, shown as a badge, and a quieter line below."""
+
+    text: str
+    under: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table; the first cell of a row names the row."""
+
+    kind: ClassVar[str] = "table"
+    label: str
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A short table of names and values."""
+
+    kind: ClassVar[str] = "pairs"
+    caption: str
+    rows: Sequence[tuple[str, str]]
+    prose: bool = True
+
+
+@dataclass(frozen=True)
+class PairColumns:
+    """Short tables of names and values, in columns beside each other."""
+
+    kind: ClassVar[str] = "columns"
+    tables: Sequence[Pairs]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with the sentence that stands below it."""
+
+    drawing: Drawing
+    caption: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures beside each other, two on a line where they fit, three narrow ones."""
+
+    kind: ClassVar[str] = "figures"
+    figures: Sequence[Figure]
+    narrow: bool = False
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts at the left and parts at the right, below each other where the page is narrow."""
+
+    kind: ClassVar[str] = "beside"
+    left: Sequence["Part"]
+    right: Sequence["Part"]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Parts that are shown on a click."""
+
+    kind: ClassVar[str] = "folded"
+    title: str
+    parts: Sequence["Part"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A box about one thing: its name, a verdict and a quiet line, then its parts."""
+
+    kind: ClassVar[str] = "card"
+    title: str
+    verdict: str = ""
+    about: str = ""
+    parts: Sequence["Part"] = field(default_factory=tuple)
+
+
+Part = Words | Bullets | Code | Heading | Table | Pairs | PairColumns | Figures | Beside | Folded | Card
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page: its anchor, its heading, its name in the list of contents, its parts."""
+
+    key: str
+    title: str
+    short: str
+    parts: Sequence[Part]

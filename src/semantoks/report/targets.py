@@ -1,0 +1,235 @@
+"""A card for each target: all methods' scores, and the encoder's and FC's predictions beside each other."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from semantoks.report.answer import adds_sentence, difference_cell, fc_sentence
+from semantoks.report.drawing import look_of
+from semantoks.report.evaluation import Compared, Evaluation, table_of
+from semantoks.report.figures_predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
+from semantoks.report.figures_scores import Estimate, Mark, draw_rows
+from semantoks.report.parts import Beside, Bullets, Card, Cell, Figure, Figures, Item, Part, Table
+from semantoks.report.wording import (
+    FC,
+    MOTION,
+    RANDOM,
+    interval,
+    listed,
+    method_words,
+    metric_words,
+    p_cell,
+    p_value,
+    score,
+    spread,
+)
+from semantoks.statistics.calibration import reliability_curve
+from semantoks.statistics.tables import METRICS
+
+
+def chance_of(metric: str, classes: Sequence[str]) -> float | None:
+    """Return what guessing scores on average; None where the number of classes is needed and not known."""
+    if metric == "balanced_accuracy":
+        return 1 / len(classes) if classes else None
+    return {"auroc": 0.5, "r": 0.0, "r2": 0.0}.get(metric)
+
+
+def target_card(evaluation: Evaluation, target: str) -> Card:
+    """Lay out everything about one target."""
+    rows = evaluation.compared(target)
+    subject = rows.get(evaluation.subject)
+    classes = _classes(evaluation, target)
+    forest = Figures([_forest(evaluation, target, rows, classes)])
+    parts: list[Part] = [Beside([Bullets(_said(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
+    if drawn := _predictions(evaluation, target, classes):
+        parts.append(Figures(drawn, narrow=True))
+    verdict = (subject.verdict if subject else "") or "cannot be said"
+    return Card(title=target, verdict=verdict, about=_about(evaluation, target, rows, classes), parts=parts)
+
+
+def _classes(evaluation: Evaluation, target: str) -> list[str]:
+    """Return a target's classes in their order: as the predictions name them, else as probe.json does."""
+    if evaluation.kind(target) != "class":
+        return []
+    known = evaluation.classes(target)
+    said = evaluation.predictions
+    named = said[(said["target"] == target) & (said["analysis"] == "main")].drop_duplicates("truth")
+    if named.empty:
+        return known
+    most = max(int(named["truth"].max()) + 1, max(map(len, named["probability"])))
+    found = known if len(known) == most else [str(place) for place in range(most)]
+    for place, name in zip(named["truth"], named["truth_name"], strict=True):
+        found[int(place)] = str(name)
+    return found
+
+
+def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], classes: list[str]) -> str:
+    def span(name: str) -> str:
+        counts = sizes[name].dropna().astype(int)
+        low, high = (counts.min(), counts.max()) if len(counts) else (0, 0)
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+    scores = evaluation.scores
+    sizes = scores[(scores["analysis"] == "main") & (scores["target"] == target)]
+    people = table_of(table_of(evaluation.about, "targets"), target).get("n")
+    splits = max(row.splits for row in rows.values())
+    parts = [
+        f"{len(classes)} classes: {', '.join(classes)}" if classes else "a value",
+        f"{people:,} people" if isinstance(people, int) else "",
+        f"{splits} split{'s' * (splits > 1)}, trained on {span('n_train')} and tested on {span('n_test')} people each",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _said(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
+    name = method_words(evaluation.subject)
+    items = [
+        Item(fc_sentence(rows, evaluation.subject), lead=f"Is the {name} better than FC? "),
+        Item(adds_sentence(rows), lead="Does the encoder add to FC? "),
+    ]
+    others = [(rows[m], method_words(m)) for m in (RANDOM, MOTION) if m in rows]
+    if others:
+        said = listed(f"{words} {score(row.mean, row.metric)} ({_within(row)})" for row, words in others)
+        items.append(Item(f"{said}.", lead="The other bars: "))
+    missing = [words for m, words in ((FC, "FC"), (RANDOM, "random weights"), (MOTION, "motion")) if m not in rows]
+    if missing:
+        items.append(Item(f"{listed(missing)}. Without it the score says little.", lead="Missing here: "))
+    if (own := rows.get(evaluation.subject)) and isfinite(own.p_null):
+        said = f"{p_value(own.p_null)}, from permuted labels with everything fitted again."
+        items.append(Item(said, lead=f"Is the {name} better than guessing? "))
+    return items
+
+
+def _within(row: Compared) -> str:
+    return interval(row.low, row.high, row.metric) or f"sd over splits {score(row.sd, row.metric)}"
+
+
+def _forest(evaluation: Evaluation, target: str, rows: dict[str, Compared], classes: list[str]) -> Figure:
+    metric = next(iter(rows.values())).metric
+    chance = chance_of(metric, classes)
+    marks = [Mark(name="chance", value=chance)] if chance is not None else []
+    if FC in rows:
+        marks.append(Mark(name="FC", value=rows[FC].mean, paint="orange"))
+    drawn = [
+        (method_words(m), [Estimate(name=method_words(m), value=r.mean, low=r.low, high=r.high, look=look_of(m))])
+        for m, r in rows.items()
+    ]
+    drawing = draw_rows(f"{evaluation.key} forest {target}", "All methods", METRICS[metric], drawn, marks)
+    return Figure(drawing, "Mean over splits with its 95\u00a0% interval.")
+
+
+def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Table:
+    main = next(iter(rows.values())).metric
+    each = {m: evaluation.spreads["main", "", target, m] for m in rows if ("main", "", target, m) in evaluation.spreads}
+    others = [m for m in METRICS if m != main and any(m in found for found in each.values())]
+    most = max(row.splits for row in rows.values())
+    nulls = any(isfinite(row.p_null) for row in rows.values())
+    lines = []
+    for method, row in rows.items():
+        few = f"{row.splits} of {most} splits" if row.splits < most else ""
+        lines.append(
+            (
+                Cell(method_words(method), under=few),
+                Cell(score(row.mean, main), under=interval(row.low, row.high, main)),
+                difference_cell(row),
+                Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell(""),
+                *([Cell(p_cell(row.p_null))] if nulls else []),
+                *(Cell(spread(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
+            )
+        )
+    return Table(
+        label=f"All scores of {target}",
+        caption=f"{target}: {metric_words(main)} and difference to FC with 95\u00a0% intervals, p by Holm over the "
+        "targets; other scores as mean ± standard "
+        "deviation over splits (↓ lower is better).",
+        columns=(
+            "Method",
+            metric_words(main),
+            "minus FC",
+            "better than FC?",
+            *(["p, labels permuted"] if nulls else []),
+            *map(metric_words, others),
+        ),
+        rows=lines,
+    )
+
+
+def _predictions(evaluation: Evaluation, target: str, classes: list[str]) -> list[Figure]:
+    said = evaluation.predictions
+    said = said[(said["analysis"] == "main") & (said["target"] == target)]
+    pair = [m for m in (evaluation.subject, FC) if (said["method"] == m).any()]
+    drawn = []
+    for method in pair:
+        own, key = said[said["method"] == method], f"{evaluation.key} {method} {target}"
+        if classes:
+            drawn.append(_confusion(key, target, method, own, classes))
+        else:
+            drawn.append(_scatter(key, target, method, own, evaluation.compared(target)[method]))
+    if pair:
+        drawn.append(_calibration(evaluation, target, said, pair, classes))
+    return drawn
+
+
+def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: list[str]) -> Figure:
+    counts: Int[ndarray, "truth predicted"] = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (own["truth"].to_numpy(int), own["predicted"].to_numpy(int)), 1)
+    people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
+    said = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
+    caption = f"Rows add up to 100\u00a0%. {said}"
+    return Figure(draw_confusion(key, f"{target}, {method_words(method)}", counts, classes), caption)
+
+
+def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compared) -> Figure:
+    first = own.sort_values(["person", "split"], kind="stable").drop_duplicates("person")
+    kept = first.iloc[np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_DOTS)).round().astype(int))]
+    drawing = draw_scatter(
+        key,
+        f"{target}, {method_words(method)}",
+        kept["truth"].to_numpy(float),
+        kept["predicted"].to_numpy(float),
+        look_of(method),
+    )
+    thinned = f", {len(kept):,} of {len(first):,} people, evenly chosen" if len(kept) < len(first) else ""
+    ending = f" Mean {METRICS[found.metric]} over splits: {score(found.mean, found.metric)}."
+    return Figure(
+        drawing,
+        f"One dot a person, predicted in the first split that tested them{thinned}. Dashed: predicted = true.{ending}",
+    )
+
+
+def _calibration(
+    evaluation: Evaluation, target: str, said: pd.DataFrame, pair: list[str], classes: list[str]
+) -> Figure:
+    """Draw both methods' calibration: of the probability of the predicted class, or of the predicted value."""
+    by_method = {m: said[said["method"] == m] for m in pair}
+    found = {m: _sureness(own) if classes else _tenths(own) for m, own in by_method.items()}
+    curves = [Calibration(name=method_words(m), look=look_of(m), said=x, so=y) for m, (x, y) in found.items()]
+    key, title = f"{evaluation.key} calibration {target}", f"{target}: calibration"
+    if not classes:
+        every = np.concatenate([part for x, y in found.values() for part in (x, y)])
+        ends = (float(every.min()), float(every.max()))
+        drawing = draw_calibration(key, title, "mean predicted", "mean true value", curves, ends)
+        return Figure(drawing, "A dot for each tenth of the predictions, lowest to highest. Dashed: predicted = true.")
+    drawing = draw_calibration(
+        key, title, "how sure it says it is", "share that is right", curves, (1 / len(classes), 1.0)
+    )
+    caption = "Dashed: as often right as it says; below it a method is surer than it should be."
+    errors = [(m, evaluation.spread("main", "", target, m, "ece")) for m in pair]
+    known = [f"{method_words(m)} {score(one.mean, 'ece')}" for m, one in errors if one is not None]
+    return Figure(drawing, caption + (f" Expected calibration error: {listed(known)}." if known else ""))
+
+
+def _sureness(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
+    sure = np.array([max(chances) for chances in own["probability"]], dtype=float)
+    curve = reliability_curve((own["truth"] == own["predicted"]).to_numpy(bool), sure)
+    return curve["confidence"].to_numpy(float), curve["accuracy"].to_numpy(float)
+
+
+def _tenths(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
+    place = pd.qcut(own["predicted"], 10, labels=False, duplicates="drop").fillna(0)
+    means = own.groupby(place)[["predicted", "truth"]].mean()
+    return means["predicted"].to_numpy(float), means["truth"].to_numpy(float)

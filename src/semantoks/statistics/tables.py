@@ -1,0 +1,79 @@
+"""The two tables that an evaluation leaves behind, scores.csv and predictions.parquet: columns, names, reading."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from semantoks.errors import DataError
+
+SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
+SCORE_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "n_train", "n_test")
+PREDICTION_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "person", "group")
+PREDICTION_VALUES = ("truth", "predicted", "truth_name", "probability")
+ANALYSES = {
+    "main": "the scores themselves",
+    "null": "permutation null: p of the method, labels permuted and everything refitted",
+    "learning_curve": "condition = labelled people in training",
+    "deconfounded": "condition = confounds, regressed out of the features inside each training fold",
+    "motion_matched": "only people among whom head motion does not tell the target",
+    "confound_test": "condition = a confound; p of the partial confounder test on the predictions",
+    "decode": "the target is a confound (site, TR, frames, mean FD), decoded from the features",
+    "network": "condition = the only network that the encoder is shown",
+    "reliability": "target identity; condition = minutes of data",
+}
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "brier": "Brier score",
+    "ece": "expected calibration error",
+    "r": "correlation r",
+    "r2": "R²",
+    "mae": "mean absolute error",
+    "identification": "identification accuracy",
+    "i_diff": "self minus other similarity",
+    "icc": "ICC(3,1), median over features",
+}
+LOWER_IS_BETTER = frozenset({"brier", "ece", "mae"})
+MAIN = {"class": "balanced_accuracy", "value": "r"}
+"""The score by which methods are compared first."""
+EXTRA = ("peeked", "p")
+"""Further number columns of scores.csv: the main score of the best setting on the test side; a p-value."""
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read scores.csv: text columns as text (empty for none), numbers as float64, split as int64.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, cut short, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        lacking = [name for name in SCORE_KEYS if name not in table]
+        if lacking:
+            raise DataError(f"{path} lacks the columns {', '.join(lacking)}: run the probe again.")
+        for name in ("n_train", "n_test", *METRICS, *EXTRA):
+            if name in table:
+                table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+        return table.assign(split=pd.to_numeric(table["split"]).astype("int64"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as scores: {error}. Run the probe again.") from error
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read predictions.parquet.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or lacks a column.
+    """
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as predictions: {error}. Run the probe again.") from error
+    if lacking := [name for name in (*PREDICTION_KEYS, *PREDICTION_VALUES) if name not in table]:
+        raise DataError(f"{path} lacks the columns {', '.join(lacking)}: run the probe again.")
+    return table

@@ -1,0 +1,161 @@
+"""Connectivity against numpy and nilearn, recording by recording."""
+
+import numpy as np
+import pytest
+from nilearn.connectome import ConnectivityMeasure
+from sklearn.covariance import LedoitWolf
+from tiny_people import make_people, write_cohort
+
+from semantoks.evaluate import connectivity
+from semantoks.evaluate.connectivity import Tangent, functional_connectivity, partial_correlation, tangent_space
+from semantoks.evaluate.people import people_of
+
+UPPER = np.triu_indices(8, 1)
+
+
+def scored(series):
+    series = series.astype(float)
+    return (series - series.mean(axis=0)) / series.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def holes(tmp_path_factory):
+    """One person's three sessions; in the second, ROI 2 is missing and ROIs 4 and 5 are the same."""
+    rng = np.random.default_rng(0)
+    series = {f"sub-1_ses-{s}": rng.normal(size=(60, 8)) @ rng.normal(size=(8, 8)) for s in (1, 2, 3)}
+    series["sub-1_ses-2"][:, 2] = 0
+    series["sub-1_ses-2"][:, 5] = series["sub-1_ses-2"][:, 4]
+    return write_cohort(tmp_path_factory.mktemp("holes"), series)
+
+
+def square(edges):
+    matrix = np.zeros((8, 8))
+    matrix[UPPER] = edges
+    return matrix + matrix.T
+
+
+def test_functional_connectivity_is_numpys_correlation_in_fisher_z(cohort):
+    expected = [np.arctanh(np.corrcoef(cohort.series(i).astype(float).T)[UPPER]) for i in range(len(cohort))]
+    np.testing.assert_allclose(functional_connectivity(cohort), np.array(expected), atol=2e-5)
+
+
+def test_functional_connectivity_of_spans_is_that_of_their_frames(cohort):
+    spans = np.tile([[10, 30], [35, 10], [70, 15]], (len(cohort), 1, 1))
+    for some, frames in ((spans, np.r_[10:45, 70:85]), (spans[:, 0], np.r_[10:40])):
+        found = functional_connectivity(cohort, some)
+        for i in (0, 41, 79):
+            expected = np.arctanh(np.corrcoef(cohort.series(i)[frames].astype(float).T)[UPPER])
+            np.testing.assert_allclose(found[i], expected, atol=2e-5)
+
+
+def test_a_missing_roi_has_no_edges_and_the_same_signal_twice_a_finite_one(holes):
+    edges = square(functional_connectivity(holes)[1])
+    assert np.all(edges[2] == 0)
+    assert np.isclose(edges[4, 5], np.arctanh(0.9999), atol=1e-3)
+    rest = np.delete(np.arange(8), 2)
+    assert np.all(edges[np.ix_(rest, rest)][np.triu_indices(7, 1)] != 0)
+
+
+@pytest.mark.parametrize("features", [functional_connectivity, partial_correlation])
+def test_the_scale_and_mean_of_a_series_do_not_matter(tmp_path, features):
+    series, _ = make_people(2)
+    gain = np.random.default_rng(1).uniform(0.1, 10, 8)
+    scaled = {name: 50 + gain * values for name, values in series.items()}
+    found, other = (
+        features(write_cohort(tmp_path / name, some)) for name, some in (("as is", series), ("scaled", scaled))
+    )
+    np.testing.assert_allclose(found, other, atol=2e-3)
+
+
+def test_partial_correlations_are_nilearns_in_fisher_z(cohort):
+    found = partial_correlation(cohort)
+    for i in (0, 41, 79):
+        measure = ConnectivityMeasure(kind="partial correlation")
+        (expected,) = measure.fit_transform([scored(cohort.series(i))])
+        np.testing.assert_allclose(found[i], np.arctanh(expected[UPPER]), atol=1e-5)
+
+
+def test_partial_correlations_of_a_missing_roi_are_zero_and_the_others_as_if_it_did_not_exist(holes):
+    edges = square(partial_correlation(holes)[1])
+    assert np.all(edges[2] == 0)
+    rest = np.delete(np.arange(8), 2)
+    measure = ConnectivityMeasure(kind="partial correlation")
+    (expected,) = measure.fit_transform([scored(holes.series(1)[:, rest])])
+    np.testing.assert_allclose(np.tanh(edges[np.ix_(rest, rest)]), expected - np.eye(7), atol=1e-5)
+
+
+def test_partial_correlation_parts_a_direct_link_from_one_by_way_of_a_third(tmp_path):
+    rng = np.random.default_rng(2)
+    series = rng.normal(size=(4000, 8))
+    series[:, 1] += series[:, 0]
+    series[:, 2] += series[:, 1]
+    chain = write_cohort(tmp_path, {"sub-1": series})
+    full, partial = (np.tanh(square(of(chain)[0])) for of in (functional_connectivity, partial_correlation))
+    # Variances 1, 2, 3 along the chain: r(0, 2) = 1/sqrt(3), and nothing is left of it given 1.
+    assert np.isclose(full[0, 2], 3**-0.5, atol=0.03)
+    assert abs(partial[0, 2]) < 0.05
+    assert np.isclose(partial[0, 1], 0.5, atol=0.05)  # precision [2 -1; -1 2] of 0 and 1 given 2
+
+
+def test_several_processors_change_nothing(cohort):
+    people = people_of(cohort)
+    np.testing.assert_array_equal(partial_correlation(cohort, n_jobs=2), partial_correlation(cohort))
+    one, two = (tangent_space(cohort, people, n_jobs=n).covariances for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_covariances_of_a_person_are_averaged_and_a_missing_roi_goes_with_nothing(holes):
+    found = tangent_space(holes, people_of(holes)).covariances
+    rest = np.delete(np.arange(8), 2)
+    expected = np.zeros((8, 8))
+    for i, rois in enumerate([np.arange(8), rest, np.arange(8)]):
+        one = np.eye(8)
+        one[np.ix_(rois, rois)] = LedoitWolf().fit(scored(holes.series(i)[:, rois])).covariance_
+        expected += one / 3
+    assert found.shape == (1, 8, 8)
+    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+
+
+def test_the_tangent_space_is_nilearns_fitted_on_the_training_people(cohort, monkeypatch):
+    monkeypatch.setattr(connectivity, "_AT_ONCE", 7)  # so that people come in several parts, of different lengths
+    series = [scored(cohort.series(i)) for i in range(40)]
+    covariances = np.stack([LedoitWolf().fit(one).covariance_ for one in series])
+    train, people = np.arange(5, 25), np.arange(40)[::-1]
+    measure = ConnectivityMeasure(kind="tangent", vectorize=True)
+    expected = measure.fit([series[i] for i in train]).transform([series[i] for i in people])
+    found = Tangent(covariances.astype(np.float32)).matrix(train, people)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_training_people_are_at_the_origin_of_their_tangent_space_on_average(cohort):
+    train = np.arange(0, 40, 2)
+    features = tangent_space(cohort, people_of(cohort)).matrix(train, train)
+    assert np.abs(features.mean(axis=0)).max() < 1e-5
+    assert features.std(axis=0).min() > 1e-3
+
+
+def test_the_reference_comes_from_training_people_alone_few_of_many_by_the_seed(cohort, monkeypatch):
+    covariances = tangent_space(cohort, people_of(cohort)).covariances
+    train, test = np.arange(30), np.arange(30, 40)
+    changed = covariances.copy()
+    changed[test] *= 3
+    expected = Tangent(covariances).matrix(train, train)
+    np.testing.assert_array_equal(Tangent(changed).matrix(train, train), expected)
+    assert not np.allclose(Tangent(covariances).matrix(test, train), expected, atol=1e-3)
+    monkeypatch.setattr(connectivity, "REFERENCE_PEOPLE", 10)
+    backwards = Tangent(covariances).matrix(train[::-1], train)
+    by_seed = [Tangent(covariances, seed).matrix(train, train) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(by_seed[0], by_seed[1])
+    np.testing.assert_array_equal(by_seed[0], backwards)
+    assert not np.allclose(by_seed[0], by_seed[2], atol=1e-4)
+    # Their mean is the mean of some of them: close to that of all, and not it.
+    distance = np.linalg.norm(by_seed[0] - expected) / np.linalg.norm(expected)
+    assert 0.01 < distance < 0.5
+
+
+def test_the_tangent_space_works_on_covariances_that_other_processes_share(cohort, tmp_path):
+    features = tangent_space(cohort, people_of(cohort))
+    np.save(tmp_path / "covariances.npy", features.covariances)
+    mapped = Tangent(np.load(tmp_path / "covariances.npy", mmap_mode="r"))
+    everybody = np.arange(40)
+    np.testing.assert_array_equal(mapped.matrix(everybody, everybody), features.matrix(everybody, everybody))

@@ -1,0 +1,100 @@
+"""One network at a time: what the encoder is shown, FC within the network, and rows by name."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tiny_people import ATLAS, make_people, save_model, write_cohort
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.evaluate import importance
+from semantoks.evaluate.baselines import random_encoder
+from semantoks.evaluate.connectivity import functional_connectivity
+from semantoks.evaluate.crossval import cross_validate
+from semantoks.evaluate.embed import embed_crops, open_encoder
+from semantoks.evaluate.features import Fixed, Linear
+from semantoks.evaluate.importance import edges_within, network_scores
+from semantoks.evaluate.people import people_of
+from semantoks.evaluate.splits import split_people
+from semantoks.evaluate.tasks import Plan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def age(cohort):
+    table = cohort.participants.drop_duplicates("participant_id").set_index("participant_id")["age"]
+    people = people_of(cohort)
+    labels = table.loc[list(people.ids)].to_numpy(float)
+    splits = split_people(labels, people.groups, kind="value", folds=2, repeats=1, seed=0, inner=3)
+    everybody = np.arange(len(people))
+    return Plan(target="age", kind="value", people=everybody, labels=labels, groups=people.groups, splits=tuple(splits))
+
+
+def test_each_network_is_scored_alone_beside_the_fc_within_it(cohort, model, age):
+    encoder, card = open_encoder(model)
+    people, seen = people_of(cohort), []
+    fc = people.average(functional_connectivity(cohort))
+    encoders = {"encoder": encoder, "random_weights": random_encoder(card)}
+    settings = {"readout": "cls", "crops": 2, "device": CPU}
+    found, notes = network_scores(
+        encoders, cohort, people, [age], fc, seed=0, progress=lambda *x: seen.append(x), **settings
+    )
+    assert notes == found.predictions == []
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    scores, _ = found.tables()
+    assert scores.groupby(["analysis", "condition", "target", "method"]).size().to_dict() == {
+        ("network", name, "age", method): 2 for name in "xyz" for method in ("encoder", "random_weights", "fc")
+    }
+    alone, _ = embed_crops(encoder, cohort, readouts=["cls"], crops=2, device=CPU, shown=[1])
+    expected = {"encoder": Linear(Fixed(people.average(alone["cls"].mean(axis=1))))}
+    pairs = [(i, j) for i, j in zip(*np.triu_indices(8, 1), strict=True) if {i, j} <= {1, 4}]
+    assert pairs == [(1, 4)]
+    expected["fc"] = Linear(Fixed(fc[:, [list(zip(*np.triu_indices(8, 1), strict=True)).index((1, 4))]]))
+    rows = cross_validate(dataclasses.replace(age, analysis="network", condition="y"), expected, seed=0).scores
+    for row in rows:
+        assert row in found.scores
+
+
+def test_edges_within_a_network_have_both_rois_in_it():
+    within = edges_within(ATLAS)
+    names = {"x": [0, 2, 6], "y": [1, 4], "z": [3, 5, 7]}
+    for edge, (i, j) in enumerate(zip(*np.triu_indices(8, 1), strict=True)):
+        both = [number for number, rois in enumerate(names.values()) if i in rois and j in rois]
+        assert within[edge] == (both[0] if both else -1)
+
+
+def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, monkeypatch):
+    atlas = Atlas(name="lone", labels=tuple("abcdefgh"), networks=("x",) * 7 + ("y",))
+    monkeypatch.setattr("tiny_people.ATLAS", atlas)
+    series, table = make_people(20)
+    series["sub-03_ses-1"][:, 7] = 0
+    cohort = write_cohort(tmp_path, series, table)
+    encoder, _ = open_encoder(save_model(tmp_path / "encoder", atlas=atlas))
+    people = people_of(cohort)
+    labels = np.random.default_rng(0).normal(size=20)
+    splits = split_people(labels, people.groups, kind="value", folds=2, repeats=1, seed=0, inner=3)
+    plan = Plan(
+        target="tall", kind="value", people=np.arange(20), labels=labels, groups=people.groups, splits=tuple(splits)
+    )
+    fc = people.average(functional_connectivity(cohort))
+    settings = {"readout": "cls_avg", "crops": 1, "device": CPU, "seed": 0}
+    found, notes = network_scores({"encoder": encoder}, cohort, people, [plan], fc, **settings)
+    rows = {(row["condition"], row["method"]) for row in found.scores}
+    assert rows == {("x", "encoder"), ("x", "fc"), ("y", "encoder")}
+    assert notes == ["Single networks: 1 recordings lack one, of which the encoder then sees nothing at all."]
+
+
+def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age, monkeypatch):
+    encoder, _ = open_encoder(model)
+    settings = {"readout": "cls", "crops": 1, "device": CPU, "seed": 0}
+    fc = np.zeros((40, 28), dtype=np.float32)
+    monkeypatch.setattr(importance, "MOST_NETWORKS", 2)
+    found, notes = network_scores({"encoder": encoder}, cohort, people_of(cohort), [age], fc, **settings)
+    assert not found.scores
+    assert notes == ["Single networks are not scored: the atlas has 3 (2 to 2 can be)."]
+    one = Atlas(name="one", labels=ATLAS.labels, networks=("x",) * 8)
+    monkeypatch.setattr(cohort, "atlas", one)
+    _, notes = network_scores({"encoder": encoder}, cohort, people_of(cohort), [age], fc, **settings)
+    assert "the atlas has 1 " in notes[0]

@@ -1,0 +1,160 @@
+"""Two parts of everybody's data: which frames they are, what is seen of them, and who is recognised."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_people import write_cohort
+
+from semantoks.evaluate.connectivity import functional_connectivity
+from semantoks.evaluate.embed import embed_crops, open_encoder
+from semantoks.evaluate.reliability import compare, frames_of, reliability_scores, two_parts
+from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
+
+CPU = torch.device("cpu")
+
+
+def people_with_mixtures(sessions, *, people=24, frames=150, seed=0):
+    """Everybody mixes the ROIs' noise in a way of their own, the same in all sessions."""
+    rng = np.random.default_rng(seed)
+    series = {}
+    for person in range(people):
+        mixture = rng.normal(size=(8, 8))
+        for session in range(1, sessions + 1):
+            length = frames + 2 * person
+            series[f"sub-{person:02d}_ses-{session}"] = rng.normal(size=(length, 8)) @ mixture
+    return series
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory):
+    """One recording each, of 150 frames (5 minutes) and more."""
+    return write_cohort(tmp_path_factory.mktemp("halves"), people_with_mixtures(1))
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory):
+    """Two recordings each."""
+    return write_cohort(tmp_path_factory.mktemp("sessions"), people_with_mixtures(2, frames=105))
+
+
+def test_halves_have_no_frame_in_common(halves):
+    parts = two_parts(halves)
+    assert not parts.sessions
+    lengths = halves.recordings["frames"].to_numpy()
+    for person in range(24):
+        recording = parts.recording[:, person]
+        assert recording[0] == recording[1] == person
+        seen = [set(range(b, b + n)) for b, n in zip(parts.first[:, person], parts.frames[:, person], strict=True)]
+        assert not seen[0] & seen[1]
+        assert len(seen[0]) == len(seen[1]) == lengths[person] // 2
+        assert max(seen[1]) == lengths[person] - 1
+
+
+def test_parts_are_two_recordings_where_most_people_have_them(tmp_path):
+    rng = np.random.default_rng(0)
+    names = ["1_ses-a_run-1", "1_ses-a_run-2", "1_ses-b_run-1", "2_ses-a_run-1", "2_ses-a_run-2", "3_ses-a_run-1"]
+    cohort = write_cohort(tmp_path / "most", {f"sub-{name}": rng.normal(size=(60, 8)) for name in names})
+    parts = two_parts(cohort)
+    assert parts.sessions
+    told = [[names[row] for row in rows] for rows in parts.recording]
+    assert told == [["1_ses-a_run-1", "2_ses-a_run-1"], ["1_ses-b_run-1", "2_ses-a_run-2"]]
+    assert np.all(parts.first == 0)
+    few = write_cohort(
+        tmp_path / "few", {f"sub-{name}": rng.normal(size=(60, 8)) for name in ("1_ses-a", "1_ses-b", "2_ses-a")}
+    )
+    assert not two_parts(few).sessions
+
+
+def test_copies_are_not_told_from_each_other(tmp_path):
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 60, 8))
+    series = {"sub-1_ses-a": one, "sub-1_ses-b": one, "sub-2_ses-a": one, "sub-3_ses-a": other}
+    parts = two_parts(write_cohort(tmp_path, series))
+    assert not parts.sessions
+    assert parts.recording.tolist() == [[0, 3], [0, 3]]
+
+
+def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
+    encoder, _ = open_encoder(model)
+    seen = []
+    rows, notes = reliability_scores(
+        {"encoder": encoder}, halves, readout="cls", device=CPU, progress=lambda *x: seen.append(x)
+    )
+    assert [(row["condition"], row["method"]) for row in rows] == [
+        (minutes, method) for minutes in ("1", "1.5", "2", "2.5") for method in ("encoder", "fc")
+    ]
+    assert seen == [(n, 4) for n in range(1, 5)]
+    assert {row["n_test"] for row in rows} == {24}
+    lengths = halves.recordings["frames"].to_numpy()
+    for row in rows[2:4]:
+        spans = [np.stack([begin, np.full(24, 45)], axis=1) for begin in (0 * lengths, lengths - lengths // 2)]
+        if row["method"] == "encoder":
+            both = [embed_crops(encoder, halves, readouts=["cls"], crops=1, device=CPU, spans=s) for s in spans]
+            both = np.stack([features["cls"][:, 0] for features, _ in both])
+        else:
+            both = np.stack([functional_connectivity(halves, s) for s in spans])
+        expected = {"analysis": "reliability", "target": "identity", "kind": "value", "split": 0, "n_test": 24}
+        expected |= {"condition": "1.5", "method": row["method"]}
+        assert row == {**expected, **{name: pytest.approx(value) for name, value in compare(both).items()}}
+    assert notes[0].startswith("Reliability: the two halves of one recording of 24 people each.")
+
+
+def test_people_are_recognised_the_better_the_more_there_is(sessions, model):
+    encoder, _ = open_encoder(model)
+    rows, notes = reliability_scores({"encoder": encoder}, sessions, readout="cls_avg", device=CPU)
+    assert notes == ["Reliability: two recordings of 24 people each."]
+    fc = [row for row in rows if row["method"] == "fc"]
+    assert [row["condition"] for row in fc] == ["1", "1.5", "2", "2.5", "3"]
+    assert fc[-1]["identification"] > 0.95
+    for name in ("i_diff", "icc"):
+        found = [row[name] for row in fc]
+        assert found == sorted(found)
+
+
+def test_longer_parts_take_more_windows(tmp_path, model):
+    encoder, _ = open_encoder(model)
+    cohort = write_cohort(tmp_path, people_with_mixtures(2, people=20, frames=182))
+    rows, _ = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
+    assert [row["condition"] for row in rows][::2] == ["1", "1.5", "2", "2.5", "3", "4", "6"]
+    spans = np.tile([0, 180], (40, 1))
+    found = embed_crops(encoder, cohort, readouts=["avg"], crops=2, device=CPU, spans=spans)[0]["avg"].mean(axis=1)
+    assert rows[-2]["identification"] == pytest.approx(compare(np.stack([found[::2], found[1::2]]))["identification"])
+    assert rows[-2]["icc"] == pytest.approx(compare(np.stack([found[::2], found[1::2]]))["icc"])
+
+
+def test_all_amounts_are_asked_of_those_who_have_the_longest(tmp_path, model):
+    encoder, _ = open_encoder(model)
+    series = people_with_mixtures(1, people=30, frames=120)
+    for name in list(series)[:6]:
+        series[name] = series[name][:61]
+    rows, _ = reliability_scores({"encoder": encoder}, write_cohort(tmp_path, series), readout="avg", device=CPU)
+    assert {(row["condition"], row["n_test"]) for row in rows} == {("1", 24), ("1.5", 24), ("2", 24)}
+
+
+def test_few_people_are_not_measured(tmp_path, model):
+    encoder, _ = open_encoder(model)
+    cohort = write_cohort(tmp_path, people_with_mixtures(1, people=19))
+    rows, notes = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
+    assert rows == []
+    assert notes == [
+        "Reliability is not measured: it takes 20 people with two parts of 1 minute, and there are 19 with any."
+    ]
+
+
+def test_parts_are_compared_after_standardising_over_people():
+    parts = np.random.default_rng(0).normal(size=(2, 12, 5)) + np.arange(5)
+    alike = similarity(over_people(parts[0]), over_people(parts[1]))
+    assert compare(parts) == {
+        "identification": identification(alike),
+        "i_diff": i_diff(alike),
+        "icc": agreement(parts).median,
+    }
+
+
+def test_frames_are_whole():
+    assert [frames_of(minutes, tr) for minutes, tr in ((1.0, 2.0), (2.5, 0.8), (1.0, 0.7), (1.5, 0.72))] == [
+        30,
+        187,
+        85,
+        125,
+    ]

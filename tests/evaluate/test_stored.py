@@ -1,0 +1,56 @@
+"""The cache of embeddings: same content, same file; anything else, another."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import torch
+
+from semantoks.evaluate import stored
+from semantoks.evaluate.embed import embed_crops, open_encoder
+from semantoks.evaluate.stored import content_key, embed_stored
+from semantoks.signals.cohort import Cohort
+
+CPU = torch.device("cpu")
+
+
+def test_what_is_kept_is_what_embedding_gives_and_it_is_computed_once(cohort, model, tmp_path, monkeypatch):
+    encoder, _ = open_encoder(model)
+    options = {"crops": 2, "device": CPU}
+    fresh, _ = embed_crops(encoder, cohort, readouts=["cls", "network"], **options)
+    first = embed_stored(encoder, cohort, readouts=["cls", "network"], folder=tmp_path, **options)
+    calls = []
+    monkeypatch.setattr(stored, "embed_crops", lambda *a, **k: calls.append(k["readouts"]) or embed_crops(*a, **k))
+    again = embed_stored(encoder, cohort, readouts=["network", "cls"], folder=tmp_path, **options)
+    for name, array in fresh.items():
+        assert np.array_equal(first[name], array)
+        assert np.array_equal(again[name], array)
+    assert calls == []
+    embed_stored(encoder, cohort, readouts=["cls", "avg"], folder=tmp_path, **options)
+    assert calls == [["avg"]]
+
+
+def test_a_file_cut_short_is_made_again(cohort, model, tmp_path):
+    encoder, _ = open_encoder(model)
+    first = embed_stored(encoder, cohort, readouts=["cls"], crops=1, device=CPU, folder=tmp_path)["cls"]
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-40])
+    again = embed_stored(encoder, cohort, readouts=["cls"], crops=1, device=CPU, folder=tmp_path)["cls"]
+    assert np.array_equal(first, again)
+
+
+def test_the_key_follows_weights_recordings_masks_and_settings(cohort, model, tmp_path):
+    encoder, _ = open_encoder(model)
+    keys = {content_key(encoder, cohort, crops, readout) for crops in (1, 2) for readout in ("cls", "avg")}
+    with torch.no_grad():
+        encoder.mask_token[0] += 1e-3
+    keys.add(content_key(encoder, cohort, 1, "cls"))
+    assert len(keys) == 5
+    shutil.copytree(cohort.path, tmp_path / "copy")
+    file = tmp_path / "copy" / "recordings.tsv"
+    table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
+    assert content_key(encoder, Cohort(tmp_path / "copy"), 1, "cls") in keys
+    for column, value in (("missing_rois", "3"), ("sha256", "0" * 64)):
+        table.assign(**{column: value}).to_csv(file, sep="\t", index=False)
+        keys.add(content_key(encoder, Cohort(tmp_path / "copy"), 1, "cls"))
+    assert len(keys) == 7

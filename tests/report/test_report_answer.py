@@ -1,0 +1,130 @@
+import dataclasses
+import re
+
+import pytest
+
+from semantoks.report.answer import adds_sentence, answer, fc_sentence, headline, optimism
+from semantoks.report.evaluation import Compared, Evaluation
+from semantoks.report.gather import RunFolder
+from semantoks.report.parts import Beside, Bullets, Figures, Table, Words
+from semantoks.report.wording import interval, p_value, score
+
+NAN = float("nan")
+ROW = Compared(
+    metric="auroc",
+    mean=0.7,
+    sd=0.02,
+    splits=25,
+    low=0.65,
+    high=0.75,
+    diff=-0.05,
+    diff_low=-0.09,
+    diff_high=-0.01,
+    p_holm=0.012,
+    p_null=0.001,
+    optimism=0.01,
+    verdict="no",
+)
+
+
+@pytest.fixture(scope="module")
+def probe(whole: RunFolder) -> Evaluation:
+    assert whole.probe is not None
+    return whole.probe
+
+
+def test_the_headline_counts_the_verdicts() -> None:
+    found = {"sex": "no", "age": "no", "sequence": "yes", "dx": "not distinguishable", "iq": ""}
+    assert headline(found, "encoder") == (
+        "Of 5 targets, the encoder is better than functional connectivity on sequence, is worse than it on sex and "
+        "age, cannot be told apart from it on dx and cannot be compared with it on iq."
+    )
+    assert headline({"dx": "not distinguishable"}, "encoder") == (
+        "Of 1 target, the encoder cannot be told apart from functional connectivity on dx."
+    )
+    assert headline({"dx": "no"}, "finetuned") == (
+        "Of 1 target, the fine-tuned encoder is worse than functional connectivity on dx."
+    )
+    assert headline({"dx": ""}, "encoder") == (
+        "Of 1 target, the encoder cannot be compared with functional connectivity on dx."
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {},
+            "No, the encoder is worse than FC: difference in AUROC −0.050 "
+            "(95\u00a0% interval −0.090 to −0.010; p\u00a0=\u00a00.012).",
+        ),
+        (
+            {"verdict": "yes", "diff": 0.2, "diff_low": NAN, "p_holm": 0.0},
+            "Yes, the encoder is better than FC: difference in AUROC +0.200 (p\u00a0<\u00a00.001).",
+        ),
+        (
+            {"verdict": "not distinguishable", "p_holm": NAN},
+            "It cannot be tested: difference in AUROC −0.050 "
+            "(95\u00a0% interval −0.090 to −0.010), and predictions of at least two splits would be needed.",
+        ),
+        ({"verdict": ""}, "It cannot be said: the scores do not hold the encoder and FC on the same splits."),
+    ],
+)
+def test_the_answer_for_a_target_is_a_sentence(change: dict[str, object], words: str) -> None:
+    assert fc_sentence({"encoder": dataclasses.replace(ROW, **change)}, "encoder") == words
+
+
+def test_whether_the_encoder_adds_to_fc_is_said() -> None:
+    assert adds_sentence({"fc+encoder": ROW}).startswith("No, both together are worse: −0.050")
+    assert adds_sentence({"encoder": ROW}) == "It is not known: FC + encoder was not run beside FC."
+
+
+def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:
+    parts = answer(probe)
+    (table,) = (part for part in parts if isinstance(part, Table))
+    assert [row[0].text for row in table.rows] == probe.targets()
+    for target, row in zip(probe.targets(), table.rows, strict=True):
+        found = probe.compared(target)
+        encoder, both = found["encoder"], found["fc+encoder"]
+        assert (row[1].verdict, row[1].under) == (encoder.verdict, p_value(encoder.p_holm))
+        assert row[2].text == score(encoder.diff, encoder.metric, sign=True)
+        assert row[2].under == interval(encoder.diff_low, encoder.diff_high, encoder.metric, sign=True)
+        for place, method in ((3, "encoder"), (4, "fc"), (6, "random_weights"), (7, "motion")):
+            assert row[place].text == score(found[method].mean, encoder.metric)
+            assert row[place].under == interval(found[method].low, found[method].high, encoder.metric)
+        assert row[5].verdict == both.verdict
+        assert row[5].under == f"{score(both.mean, both.metric)}; {p_value(both.p_holm)}"
+
+
+def test_there_is_a_sentence_and_a_row_of_the_figure_for_each_target(probe: Evaluation) -> None:
+    loud, beside, *_ = answer(probe)
+    assert isinstance(loud, Words)
+    assert loud.tone == "loud"
+    assert isinstance(beside, Beside)
+    (bullets,), (figures,) = beside.left, beside.right
+    assert isinstance(bullets, Bullets)
+    assert isinstance(figures, Figures)
+    assert [item.lead for item in bullets.items] == [f"{target}: " for target in probe.targets()]
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", figures.figures[0].drawing.svg)
+    assert {*probe.targets(), "encoder", "FC + encoder", "difference in score (dashed: FC = 0)"} <= set(texts)
+
+
+def test_what_was_not_run_is_called_that(probe: Evaluation) -> None:
+    left = probe.summary[probe.summary["method"].isin(["encoder", "motion"])].assign(verdict="", diff=NAN)
+    parts = answer(dataclasses.replace(probe, summary=left))
+    (table,) = (part for part in parts if isinstance(part, Table))
+    assert [table.rows[0][place].text for place in (4, 6)] == ["not run", "not run"]
+    assert table.rows[0][1].verdict == "cannot be said"
+    assert not any(isinstance(part, Beside) for part in parts)
+
+
+def test_the_largest_gain_of_peeking_is_named(probe: Evaluation) -> None:
+    words, table = optimism(probe)
+    gains = probe.summary[probe.summary["analysis"] == "main"].set_index(["target", "method"])["optimism"]
+    assert isinstance(words, Words)
+    assert f"up to {score(gains.max(), 'r')} " in words.text
+    assert isinstance(table, Table)
+    by_method = {row[0].text: row for row in table.rows}
+    assert by_method["encoder"][1].text == score(float(gains["sex", "encoder"]), "r", sign=True)
+    unknown = dataclasses.replace(probe, summary=probe.summary.assign(optimism=NAN))
+    assert optimism(unknown) == [Words("What peeking would have gained is not recorded.")]

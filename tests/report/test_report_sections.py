@@ -1,0 +1,177 @@
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_probe import NETWORKS
+
+from semantoks.report.amounts import learning_curves, reliability
+from semantoks.report.confounds import confounds, decodable
+from semantoks.report.evaluation import Evaluation
+from semantoks.report.gather import Atlas, RunFolder
+from semantoks.report.networks import MOST_BARS, networks
+from semantoks.report.parts import Bullets, Card, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.wording import score, spread
+
+Change = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def probe(whole: RunFolder) -> Evaluation:
+    assert whole.probe is not None
+    return whole.probe
+
+
+def with_scores(probe: Evaluation, change: Change) -> Evaluation:
+    return dataclasses.replace(probe, scores=change(probe.scores.copy()))
+
+
+def figures_of(parts: Sequence[Part]) -> list[Figure]:
+    return [figure for part in parts if isinstance(part, Figures) for figure in part.figures]
+
+
+def words_of(parts: Sequence[Part]) -> str:
+    said = [p.text for p in parts if isinstance(p, Words)]
+    return " ".join([*said, *(f"{i.lead}{i.text}" for p in parts if isinstance(p, Bullets) for i in p.items)])
+
+
+def tables_of(parts: Sequence[Part]) -> list[Table]:
+    inner = [one for part in parts if isinstance(part, Folded) for one in part.parts]
+    return [part for part in (*parts, *inner) if isinstance(part, Table)]
+
+
+def test_learning_curves_run_over_numbers_and_not_over_words(probe: Evaluation) -> None:
+    def more(scores: pd.DataFrame) -> pd.DataFrame:
+        extra = scores[scores["condition"] == "40"].assign(condition="100")
+        return pd.concat([extra, scores], ignore_index=True)
+
+    parts = learning_curves(with_scores(probe, more))
+    table = tables_of(parts)[0]
+    assert [row[0].text for row in table.rows] == ["10", "20", "40", "100"]
+    assert table.columns == ("Labelled people", "encoder", "FC + encoder", "random weights", "FC")
+    found = probe.spread("learning_curve", "20", "sex", "fc", "balanced_accuracy")
+    assert found is not None
+    assert table.rows[1][4].text == spread(found.mean, found.sd, "balanced_accuracy")
+    assert len(figures_of(parts)) == 4
+
+
+def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation) -> None:
+    parts = reliability(probe)
+    assert (
+        "With 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% and FC 83\u00a0% of 30 people are identified."
+        in words_of(parts)
+    )
+    assert len(figures_of(parts)) == 3
+    assert [row[0].text for row in tables_of(parts)[0].rows] == ["1", "2.5", "5"]
+
+
+def test_a_confound_is_decodable_beyond_two_standard_deviations(probe: Evaluation) -> None:
+    found = probe.spread("decode", "", "mean_fd", "encoder", "r")
+    assert found is not None
+
+    def shift(by: float) -> Evaluation:
+        def change(scores: pd.DataFrame) -> pd.DataFrame:
+            rows = (scores["analysis"] == "decode") & (scores["target"] == "mean_fd")
+            scores.loc[rows, "r"] += by - found.mean
+            return scores
+
+        return with_scores(probe, change)
+
+    assert decodable(shift(2.01 * found.sd), "mean_fd", "encoder")
+    assert not decodable(shift(1.99 * found.sd), "mean_fd", "encoder")
+    assert "mean framewise displacement (FD): can be decoded" in words_of(confounds(shift(3 * found.sd)))
+    assert "mean framewise displacement (FD): cannot be told from chance" in words_of(confounds(shift(0.0)))
+
+
+def test_a_score_that_falls_without_a_decodable_confound_is_called_that(probe: Evaluation) -> None:
+    plain, left = (probe.compared("age", a)["encoder"] for a in ("main", "deconfounded"))
+    assert plain.mean - left.mean > plain.sd
+    change = f"from {score(plain.mean, 'r')} to {score(left.mean, 'r')}"
+    said = words_of(confounds(probe))
+    assert f"age: the encoder falls {change} once confounds are regressed out, and its features tell site" in said
+    matched = probe.compared("age", "motion_matched")["encoder"]
+    assert f"among 45 motion-matched people it reaches {score(matched.mean, 'r')}." in said
+    quiet = probe.summary.copy()
+    rows = (quiet["analysis"] == "deconfounded") & (quiet["target"] == "age")
+    quiet.loc[rows, "mean"] = plain.mean - 0.99 * plain.sd
+    said = words_of(confounds(dataclasses.replace(probe, summary=quiet)))
+    assert "age: regressing confounds out takes the encoder from" in said
+
+
+def test_scores_with_and_without_confounds_stand_side_by_side(probe: Evaluation) -> None:
+    parts = confounds(probe)
+    table = next(t for t in tables_of(parts) if t.label == "Scores with and without confounds")
+    assert table.columns == ("Target and method", "As it is", "Confounds removed", "Motion-matched")
+    row = next(row for row in table.rows if row[0].text == "sex: FC")
+    analyses = ("main", "deconfounded", "motion_matched")
+    assert [c.text for c in row[1:]] == [score(probe.compared("sex", a)["fc"].mean, "r") for a in analyses]
+    captions = [figure.caption for figure in figures_of(parts)]
+    assert "Regressed out inside each training fold: mean framewise displacement (FD) and site." in captions
+
+
+def test_small_p_of_the_partial_confounder_test_are_marked(probe: Evaluation) -> None:
+    table = next(t for t in tables_of(confounds(probe)) if t.label == "Partial confounder test")
+    assert table.columns == ("Predictions", "site", "mean framewise displacement (FD)")
+    assert [cell.text for cell in table.rows[0]] == ["sex: encoder", "0.310", "0.003 *"]
+
+
+def test_a_chance_that_is_not_known_is_not_made_up(probe: Evaluation) -> None:
+    unknown = dataclasses.replace(probe, about={})
+    said = words_of(confounds(unknown))
+    assert "site: asked; balanced accuracy encoder" in said
+    assert "chance is not recorded" in said
+
+
+def test_what_was_not_asked_is_a_sentence(probe: Evaluation) -> None:
+    bare = with_scores(probe, lambda scores: scores[scores["analysis"] == "main"])
+    bare = dataclasses.replace(bare, summary=probe.summary[probe.summary["analysis"] == "main"])
+    for parts, words in (
+        (learning_curves(bare), "No learning curves were computed."),
+        (reliability(bare), "Reliability was not measured."),
+        (networks(bare, None), "Single networks were not scored."),
+        (confounds(bare), "Confounds were not decoded."),
+        (confounds(bare), "No target was scored with confounds regressed out or with motion matched."),
+        (confounds(bare), "The partial confounder test was not run."),
+    ):
+        assert words in words_of(parts)
+        assert not figures_of(parts)
+
+
+def test_networks_are_ranked_by_the_encoder_s_score(probe: Evaluation, whole: RunFolder) -> None:
+    parts = networks(probe, whole.atlas)
+    card = next(part for part in parts if isinstance(part, Card) and part.title == "sequence")
+    bars, brain = figures_of(card.parts)
+    found = {n: probe.spread("network", n, "sequence", "encoder", "r") for n in NETWORKS}
+    ranked = sorted(NETWORKS, key=lambda n: -found[n].mean)  # type: ignore[union-attr]
+    assert [row[0].text for row in tables_of(card.parts)[0].rows] == ranked
+    assert re.findall(r"(\w+): encoder", bars.drawing.alt) == ranked
+    assert [name for name in re.split(r"[ ,.:]+", brain.drawing.alt) if name in NETWORKS] == ranked
+    assert "The place of 2 of 70 ROIs is not known; these are not drawn on the brain." in words_of(parts)
+
+
+def test_the_brain_is_drawn_only_where_places_are_known(probe: Evaluation) -> None:
+    nowhere = Atlas(networks=NETWORKS, centroids=np.full((7, 3), np.nan))
+    strange = Atlas(networks=("elsewhere",), centroids=np.zeros((1, 3)))
+    for atlas, words in (
+        (None, "The brain is not drawn: the run's encoder does not say where its ROIs lie."),
+        (nowhere, "The place of all ROIs is not known; these are not drawn on the brain."),
+        (strange, ""),
+    ):
+        parts = networks(probe, atlas)
+        assert words in words_of(parts)
+        assert all(len(figures_of(part.parts)) == 1 for part in parts if isinstance(part, Card))
+
+
+def test_of_very_many_networks_the_best_are_drawn(probe: Evaluation) -> None:
+    def many(scores: pd.DataFrame) -> pd.DataFrame:
+        rows = scores[(scores["analysis"] == "network") & (scores["target"] == "sex") & (scores["condition"] == "Vis")]
+        copies = [rows.assign(condition=f"net {n}", balanced_accuracy=0.5 + 0.01 * n) for n in range(30)]
+        return pd.concat(copies, ignore_index=True)
+
+    (card,) = (part for part in networks(with_scores(probe, many), None) if isinstance(part, Card))
+    (bars,) = figures_of(card.parts)
+    assert bars.caption == f"Mean over splits. The best {MOST_BARS} of 30 networks."
+    assert re.findall(r"net (\d+): encoder", bars.drawing.alt) == [str(n) for n in range(29, 9, -1)]
+    assert len(tables_of(card.parts)[0].rows) == 30
