@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+FIRST = ("encoder", "fc+encoder", "fc", "random_weights", "motion")
+"""Methods that are shown before all others."""
 _SECONDS_A_LINE = 30.0
 Report = Callable[[int, int], None]
 
@@ -62,12 +64,16 @@ def score_table(summary: "pd.DataFrame") -> str:
         f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
         f"{'95 % interval':<17} {'p Holm':>6}  better than FC?"
     ]
-    for row in summary[summary["analysis"] == "main"].itertuples():
-        line = f"{row.target!s:<12} {row.metric:<18} {row.method:<17} {row.mean:6.3f}  [{row.low:.3f}, {row.high:.3f}]"
-        if row.verdict:
-            between = f"[{row.diff_low:+.3f}, {row.diff_high:+.3f}]"
-            line = f"{line:<74} {row.diff:+8.3f}  {between:<17} {row.p_holm:6.3f}  {row.verdict}"
-        lines.append(line)
+    main = summary[summary["analysis"] == "main"]
+    first = main["method"].map({name: place for place, name in enumerate(FIRST)}).fillna(len(FIRST))
+    for _, part in main.assign(first=first).groupby("target", sort=False):
+        for row in part.sort_values("first", kind="stable").to_dict("records"):
+            line = f"{row['target']:<12} {row['metric']:<18} {row['method']:<17} {row['mean']:6.3f}  "
+            line += f"[{row['low']:.3f}, {row['high']:.3f}]"
+            if row["verdict"]:
+                between = f"[{row['diff_low']:+.3f}, {row['diff_high']:+.3f}]"
+                line = f"{line:<74} {row['diff']:+8.3f}  {between:<17} {row['p_holm']:6.3f}  {row['verdict']}"
+            lines.append(line)
     return "\n".join(lines)
 
 

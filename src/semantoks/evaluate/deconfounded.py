@@ -8,7 +8,17 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from semantoks.evaluate.features import both_sides
-from semantoks.evaluate.linear import Outputs, Path, _logistic_path, _ridge_path, _squared_error, _surprise, fit_path
+from semantoks.evaluate.linear import (
+    Outputs,
+    Path,
+    calibrated,
+    fit_path,
+    log_odds,
+    logistic_path,
+    ridge_path,
+    squared_error,
+    surprise,
+)
 from semantoks.evaluate.tasks import FeatureSet, Predicted, Task
 from semantoks.types import Features
 
@@ -74,9 +84,10 @@ class LinearWithout:
         rows, held = both_sides(Deconfounded(self.features, self.confounds), task)
         regressors = _regressors(self.confounds[np.concatenate([task.train, task.test])], np.arange(len(task.train)))
         rows, held = (np.hstack(side) for side in ((rows, regressors[: len(rows)]), (held, regressors[len(rows) :])))
-        path, loss = (_logistic_path, _surprise) if task.kind == "class" else (_ridge_path, _squared_error)
+        path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
         inside = _without(path, regressors.shape[1])
-        return fit_path(inside, loss, rows, task.labels, held, task.inner, task.kind)[0]
+        found, _ = fit_path(inside, loss, rows, task.labels, held, task.inner, task.kind)
+        return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
 
 
 def _without(path: Path, count: int) -> Path:

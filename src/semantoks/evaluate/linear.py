@@ -124,11 +124,11 @@ def logistic(rows: Features, labels: ndarray, held: Held, inner: Sequence[Split]
     those of the inner splits (``calibrated``): with many more features than people, and classes of unequal size, the
     intercept alone would put nearly everybody into one class, however well they are ranked.
     """
-    found, _ = fit_path(_logistic_path, _surprise, rows, labels, held, inner, "class")
+    found, _ = fit_path(logistic_path, surprise, rows, labels, held, inner, "class")
     return calibrated(found, labels, log_odds)
 
 
-def _logistic_path(
+def logistic_path(
     rows: Features, labels: ndarray, inverse_penalties: ndarray
 ) -> Iterator[Callable[[Features], Outputs]]:
     """Fit from the strongest penalty to the weakest, each from where the one before ended."""
@@ -137,7 +137,7 @@ def _logistic_path(
         yield _fitted(model.set_params(C=inverse), rows, labels).predict_proba
 
 
-def _surprise(labels: ndarray, chances: Outputs, classes: ndarray | None) -> float:
+def surprise(labels: ndarray, chances: Outputs, classes: ndarray | None) -> float:
     """Minus the mean log probability of the true class, each class counting alike."""
     truth = np.searchsorted(classes, labels)  # type: ignore[arg-type]
     logs = np.log(np.maximum(chances[np.arange(len(labels)), truth], _LEAST))
@@ -146,15 +146,17 @@ def _surprise(labels: ndarray, chances: Outputs, classes: ndarray | None) -> flo
 
 def ridge(rows: Features, labels: Float[ndarray, " row"], held: Held, inner: Sequence[Split]) -> Predicted:
     """Ridge regression on standardised rows; its penalty has the least mean squared error over ``inner``."""
-    return fit_path(_ridge_path, _squared_error, rows, labels, held, inner, "value")[0]
+    return fit_path(ridge_path, squared_error, rows, labels, held, inner, "value")[0]
 
 
-def _ridge_path(rows: Features, labels: ndarray, inverse_penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:
+def ridge_path(rows: Features, labels: ndarray, inverse_penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:
+    """Fit from the strongest penalty to the weakest."""
     for inverse in inverse_penalties:
         yield _column(Ridge(alpha=1 / inverse).fit(rows, labels).predict)
 
 
-def _squared_error(labels: ndarray, outputs: Outputs, _: ndarray | None) -> float:
+def squared_error(labels: ndarray, outputs: Outputs, _: ndarray | None) -> float:
+    """Mean squared error of values."""
     return float(np.mean((labels - outputs[:, 0]) ** 2))
 
 
@@ -165,7 +167,7 @@ def support_vectors(rows: Features, labels: ndarray, held: Held, inner: Sequence
     become probabilities by ``calibrated``.
     """
     if kind == "value":
-        return fit_path(_margin_value_path, _squared_error, rows, labels, held, inner, kind, MARGIN_PENALTIES)[0]
+        return fit_path(_margin_value_path, squared_error, rows, labels, held, inner, kind, MARGIN_PENALTIES)[0]
     found, _ = fit_path(_margin_path, _error_rate, rows, labels, held, inner, kind, MARGIN_PENALTIES)
     return calibrated(found, labels, lambda margins: margins)
 

@@ -1,7 +1,7 @@
 """The methods of a probe: the encoder's readouts and every baseline, by name, with words for the reader."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from jaxtyping import Float
 from numpy import ndarray
@@ -32,7 +32,6 @@ WORDS = {
     "encoder_attention": "the encoder, an attention probe over all its tokens",
 }
 ALWAYS = frozenset({"encoder", "fc", "fc+encoder"})
-ATTENTION: Probed = "attention"
 Sets = dict[str, FeatureSet]
 
 
@@ -64,7 +63,7 @@ def feature_sets(study: Study) -> Sets:
             sets |= _readouts(study, row, encoder)
     cohort, people, jobs = study.cohort, study.people, study.n_jobs
     shown = crop_spans(cohort, study.card.encoder.frames, study.config.crops)
-    tables = {
+    tables: dict[str, Callable[[], ndarray | None]] = {
         "fc": lambda: functional_connectivity(cohort, shown),
         "fc_partial": lambda: partial_correlation(cohort, shown, n_jobs=jobs),
         "roi": lambda: baselines.roi_moments(cohort),
@@ -97,7 +96,7 @@ def crops_of(
     study: Study, encoder: Encoder, names: Sequence[Probed]
 ) -> dict[Probed, Float[ndarray, "recording crop feature"]]:
     """Embed every crop of every recording, or take what an earlier probe has kept."""
-    wanted: dict[Probed, Readout] = {name: "tokens" if name == ATTENTION else name for name in names}
+    wanted: dict[Probed, Readout] = {name: "tokens" if name == "attention" else name for name in names}
     found = embed_stored(
         encoder,
         study.cohort,
@@ -116,7 +115,7 @@ def methods_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> dic
     methods = methods_from(sets_for(study, sets, plan), chosen)
     for place, readout in enumerate(study.config.readouts):
         name = f"encoder_{readout}" if place else "encoder"
-        if readout == ATTENTION and name in sets:
+        if readout == "attention" and name in sets:
             from semantoks.evaluate.attention import AttentionProbe
 
             methods[name] = AttentionProbe(sets[name], study.encoder.config.width)

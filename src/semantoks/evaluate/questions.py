@@ -19,8 +19,9 @@ from semantoks.evaluate.confounds import (
 )
 from semantoks.evaluate.crossval import Results, cross_validate
 from semantoks.evaluate.curves import learning_plans
-from semantoks.evaluate.deconfounded import Deconfounded
+from semantoks.evaluate.deconfounded import LinearWithout
 from semantoks.evaluate.embed import Readout
+from semantoks.evaluate.features import Stacked
 from semantoks.evaluate.importance import network_scores
 from semantoks.evaluate.matching import match_motion
 from semantoks.evaluate.methods import methods_from, sets_for
@@ -28,7 +29,7 @@ from semantoks.evaluate.plans import first_repeats
 from semantoks.evaluate.reliability import reliability_scores
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study import Study
-from semantoks.evaluate.tasks import FeatureSet, Plan
+from semantoks.evaluate.tasks import FeatureSet, Method, Plan
 
 CENTRAL = ("encoder", "random_weights", "fc", "fc+encoder")
 """The methods that the costlier questions are asked of."""
@@ -110,9 +111,11 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
         once = first_repeats(plan, config)
         if names:
             columns = design(table, names)
-            without = {name: Deconfounded(features, columns) for name, features in _central(sets).items()}
+            methods: dict[str, Method] = {
+                name: LinearWithout(features, columns) for name, features in _central(sets).items()
+            }
+            methods["fc+encoder"] = Stacked(("fc", "encoder"))
             plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
-            methods = methods_from(without, ())
             results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
         tick()
         _matched(study, sets, results, once, table)
