@@ -29,8 +29,9 @@ from benchmarks.nulls_figure import ALPHA, draw
 from scipy.stats import kstest
 
 from semantoks.evaluate.chance import null_scores
-from semantoks.evaluate.confounds import Deconfounded, confound_tests
+from semantoks.evaluate.confounds import confound_tests
 from semantoks.evaluate.crossval import cross_validate
+from semantoks.evaluate.deconfounded import Deconfounded
 from semantoks.evaluate.features import Fixed, Linear
 from semantoks.evaluate.splits import split_people
 from semantoks.evaluate.tasks import FeatureSet, Kind, Plan
