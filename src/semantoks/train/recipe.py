@@ -9,8 +9,9 @@ from semantoks.train.loop import PretrainConfig
 
 
 def list_recipes() -> list[str]:
-    """Return the names of the packaged recipes."""
-    return sorted(Path(r.name).stem for r in resources.files("semantoks.recipes").iterdir() if r.name.endswith(".toml"))
+    """Return the names of the packaged recipes for pretraining."""
+    names = (Path(r.name).stem for r in resources.files("semantoks.recipes").iterdir() if r.name.endswith(".toml"))
+    return sorted(name for name in names if name != "finetune")
 
 
 def load_recipe(name: str | Path) -> PretrainConfig:
