@@ -14,11 +14,13 @@ BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#555555"
 """Of Okabe and Ito: told apart without colour vision."""
 
 
-def draw(null: pd.DataFrame, pairs: pd.DataFrame, power: pd.DataFrame, motion: pd.DataFrame, path: Path) -> None:
+def draw(
+    null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataFrame, power: pd.DataFrame, motion: pd.DataFrame, path: Path
+) -> None:
     """Draw the p-values against the uniform distribution, the power curves and the scores with and without motion."""
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
-    _draw_uniformity(left, null, pairs)
+    _draw_uniformity(left, null, dealt, pairs)
     _draw_power(middle, power)
     _draw_motion(right, motion)
     for axes in (left, middle, right):
@@ -27,13 +29,12 @@ def draw(null: pd.DataFrame, pairs: pd.DataFrame, power: pd.DataFrame, motion: p
     figure.savefig(path, dpi=110)
 
 
-def _draw_uniformity(axes: Axes, null: pd.DataFrame, pairs: pd.DataFrame) -> None:
-    n = len(null)
-    expected = np.arange(1, n + 1) / (n + 1)
-    band = beta.ppf([[0.025], [0.975]], np.arange(1, n + 1), np.arange(n, 0, -1))
-    axes.fill_between(expected, *band, color="0.88", label="95 % of uniform samples")
+def _draw_uniformity(axes: Axes, null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    places = np.arange(1, len(null) + 1)
+    band = beta.ppf([[0.025], [0.975]], places, places[::-1])
+    axes.fill_between(places / (len(null) + 1), *band, color="0.85", label=f"95 % of {len(null)} uniform ones")
     lines = {
-        "permutation null": (null["p_null"], BLUE, "-"),
+        "permutation null": (dealt["p"], BLUE, "-"),
         "… twins as blocks": (pairs["as blocks"], BLUE, ":"),
         "… twins as strangers": (pairs["as strangers"], GREY, ":"),
         "paired permutation": (null["p_flip"], ORANGE, "-"),
@@ -41,10 +42,10 @@ def _draw_uniformity(axes: Axes, null: pd.DataFrame, pairs: pd.DataFrame) -> Non
         "corrected t": (null["p_t"], GREEN, "--"),
     }
     for name, (p, colour, style) in lines.items():
-        axes.plot(expected, np.sort(p), style, color=colour, label=name, linewidth=1.8)
+        axes.plot(np.arange(1, len(p) + 1) / (len(p) + 1), np.sort(p), style, color=colour, label=name, linewidth=1.6)
     axes.set(xlabel="p-value expected, uniform", ylabel="p-value found", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_title(f"No effect: {n} runs")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.set_title("No effect: p-values are uniform")
+    axes.legend(frameon=False, fontsize=7, loc="lower right", borderaxespad=0)
 
 
 def _draw_power(axes: Axes, power: pd.DataFrame) -> None:

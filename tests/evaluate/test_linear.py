@@ -5,8 +5,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from semantoks.evaluate import linear
-from semantoks.evaluate.linear import logistic, ridge, row_space, standardise, support_vectors
+from semantoks.evaluate.linear import calibrated, fit_path, logistic, ridge, row_space, standardise, support_vectors
 from semantoks.evaluate.splits import split_people
+from semantoks.evaluate.tasks import Predicted
 
 
 def wide(rows=30, features=200, seed=0):
@@ -126,11 +127,33 @@ def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds
             likelihood.append(np.mean(each))
     best = np.reshape(likelihood, (-1, 3)).mean(axis=1).argmax()
     assert 0 < best < len(linear.INVERSE_PENALTIES) - 1
-    found = logistic(rows, labels, rows, inner)
+    found, chosen = fit_path(linear.logistic_path, linear.surprise, rows, labels, rows, inner, "class")
+    assert chosen == best
     np.testing.assert_array_equal(found.candidates[best], found.test)
-    chosen = linear.INVERSE_PENALTIES[best]
-    direct = LogisticRegression(C=chosen, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
+    penalty = linear.INVERSE_PENALTIES[best]
+    direct = LogisticRegression(C=penalty, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
     np.testing.assert_allclose(found.test, direct.predict_proba(rows), atol=2e-3)
+    again = calibrated(found, labels, linear.log_odds)
+    np.testing.assert_array_equal(again.test, logistic(rows, labels, rows, inner).test)
+
+
+def test_calibration_keeps_the_ranking_and_moves_a_threshold_that_was_off():
+    rng = np.random.default_rng(0)
+    labels = np.array(["few"] * 60 + ["many"] * 340)
+    score = np.where(labels == "few", 1.0, -1.0) + rng.normal(size=400)
+    chances = 1 / (1 + np.exp(3 - score))  # nobody is thought to be one of the few
+    said = np.column_stack([chances, 1 - chances])
+    found = calibrated(
+        Predicted(classes=np.array(["few", "many"]), test=said, inner=said, candidates=said[None]),
+        labels,
+        linear.log_odds,
+    )
+    few = labels == "few"
+    assert np.array_equal(np.argsort(found.test[:, 0]), np.argsort(chances))
+    assert (said[few, 0] > 0.5).mean() < 0.1
+    assert (found.test[few, 0] > 0.5).mean() > 0.75
+    assert (found.test[~few, 0] < 0.5).mean() > 0.75
+    np.testing.assert_allclose(found.test.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("kind", ["class", "value"])
@@ -162,8 +185,8 @@ def test_margins_of_three_classes_become_probabilities_of_three():
 def test_a_class_that_an_inner_training_side_lacks_gets_probability_zero_there():
     rows, labels = wide(30, 5), np.array(["a"] * 14 + ["b"] * 14 + ["c"] * 2)
     halves = [(np.arange(28), np.arange(28, 30)), (np.r_[0:10, 14:24, 28:30], np.r_[10:14, 24:28])]
-    found = logistic(*standardise(rows, rows)[:1], labels, rows, halves)
-    assert np.all(found.inner[28:, 2] == 0)
+    options = (linear.logistic_path, linear.surprise, standardise(rows, rows)[0], labels, rows, halves, "class")
+    assert np.all(fit_path(*options)[0].inner[28:, 2] == 0)
 
 
 def test_a_chance_of_zero_is_no_news_to_the_user(monkeypatch):

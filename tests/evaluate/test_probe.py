@@ -86,10 +86,10 @@ def test_a_label_that_nothing_shows_is_predicted_at_chance(run):
 def test_every_question_leaves_its_rows(run):
     _, out, _ = run
     table = read_scores(out / "scores.csv")
-    assert {"main", "null", "confound_test", "decode", "deconfounded", "network", "reliability"} <= set(
+    assert {"main", "permutation", "confound_test", "decode", "deconfounded", "network", "reliability"} <= set(
         table["analysis"]
     )
-    null = table[table["analysis"] == "null"].set_index(["target", "method"])["p"]
+    null = table[table["analysis"] == "permutation"].set_index(["target", "method"])["p"]
     assert null["sex", "fc"] == pytest.approx(0.01)
     assert null["coin", "fc"] > 0.02
     assert set(table.loc[table["analysis"] == "network", "condition"]) == {"x", "y", "z"}

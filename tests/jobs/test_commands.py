@@ -50,7 +50,7 @@ def road(tmp_path_factory):
         "embed": type_in("embed", run_folder, cohort, "--out", at / "new" / "f.parquet", "--crops", 2),
         "probe": type_in(
             "probe", run_folder, cohort, "--target", "sex", "age", "--out", run_folder / "probe", "--folds", 2,
-            "--crops", 1, "--repeats", 1, "--methods", "motion", "random_weights", "--analyses", "null",
+            "--crops", 1, "--repeats", 1, "--methods", "motion", "random_weights", "--analyses", "permutation",
             "--permutations", 9,
         ),
         "report": type_in("report", run_folder),
@@ -103,7 +103,7 @@ def test_the_probe_prints_and_writes_every_method(road):
     scores = pd.read_csv(at / "run a" / "probe" / "scores.csv")
     assert set(scores["method"]) == {"encoder", "fc+encoder", "random_weights", "fc", "motion"}
     assert set(scores["target"]) == {"sex", "age"}
-    assert set(scores["analysis"]) == {"main", "null"}
+    assert set(scores["analysis"]) == {"main", "permutation"}
     for method in scores["method"].unique():
         assert said["probe"].out.count(f" {method} ") == 2
     assert "sex: 0 people, families or copies of a recording are on both sides of any of 2 splits" in said["probe"].out

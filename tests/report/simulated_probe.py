@@ -127,7 +127,7 @@ def further(rng: np.random.Generator, size: Size) -> Iterator[dict[str, Any]]:
         kind = kind_of(target)
         for method in size.methods:
             base = signal(target, method, size)
-            yield row("null", "", target, kind, method, -1, p=0.001 if base > 0.3 else 0.4)
+            yield row("permutation", "", target, kind, method, -1, p=0.001 if base > 0.3 else 0.4)
             for name in ("site", "mean_fd"):
                 if method in ("encoder", "fc"):
                     yield row("confound_test", name, target, kind, method, -1, p=0.003 if name == "mean_fd" else 0.31)

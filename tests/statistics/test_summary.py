@@ -94,7 +94,14 @@ def test_holm_is_over_the_targets_of_one_method_and_analysis():
 
 def test_the_null_and_other_analyses_are_not_scored_but_the_null_gives_its_p():
     scores, predictions = said()
-    null = {"analysis": "null", "condition": "", "target": "t", "kind": "class", "method": "encoder", "split": -1}
+    null = {
+        "analysis": "permutation",
+        "condition": "",
+        "target": "t",
+        "kind": "class",
+        "method": "encoder",
+        "split": -1,
+    }
     curve = scores.assign(analysis="learning_curve", condition="20")
     more = both((scores, predictions), said(analysis="deconfounded", condition="site"))
     table = summarise(pd.concat([more[0], curve, pd.DataFrame([{**null, "p": 0.004}])]), more[1], **FEW)

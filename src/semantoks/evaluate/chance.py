@@ -16,7 +16,7 @@ from semantoks.statistics.tables import MAIN
 def null_scores(
     plan: Plan, sets: Mapping[str, FeatureSet], *, permutations: int, seed: int, n_jobs: int = 1
 ) -> list[dict[str, Any]]:
-    """Return a row of scores.csv (analysis ``null``) a feature set: its p, and the observed score of the null's model.
+    """Return a row of scores.csv (analysis ``permutation``) a feature set: its p, and the observed score of the null's model.
 
     All sets see the same permutations, which depend on the seed and the target's name alone. ``plan`` has one repeat.
     """
@@ -42,6 +42,13 @@ def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, 
     found = permutation_null(
         kernels, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
     )
-    key = {"analysis": "null", "condition": "", "target": plan.target, "kind": plan.kind, "method": name, "split": -1}
+    key = {
+        "analysis": "permutation",
+        "condition": "",
+        "target": plan.target,
+        "kind": plan.kind,
+        "method": name,
+        "split": -1,
+    }
     sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
     return {**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}

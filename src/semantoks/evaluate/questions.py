@@ -171,7 +171,7 @@ def _frozen_readout(study: Study) -> Readout:
 
 
 QUESTIONS: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
-    "null": _null,
+    "permutation": _null,
     "learning_curve": _learning_curve,
     "confounds": _confounds,
     "networks": _networks,

@@ -8,8 +8,8 @@ from semantoks.errors import ConfigError
 
 Protocol = Literal["nested", "paper", "brainmarks"]
 Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
-Analysis = Literal["null", "learning_curve", "confounds", "networks", "reliability"]
-ANALYSES: tuple[Analysis, ...] = ("null", "learning_curve", "confounds", "networks", "reliability")
+Analysis = Literal["permutation", "learning_curve", "confounds", "networks", "reliability"]
+ANALYSES: tuple[Analysis, ...] = ("permutation", "learning_curve", "confounds", "networks", "reliability")
 REPEATS: dict[Protocol, int] = {"nested": 5, "paper": 10, "brainmarks": 100}
 
 

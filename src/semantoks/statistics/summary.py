@@ -53,7 +53,7 @@ def summarise(
         - ``diff diff_low diff_high``: the method minus FC over the splits that both have, and its interval.
         - ``p_t p_flip p``: corrected t test, paired permutation (``paired``), and the larger of both.
         - ``p_holm``: ``p`` by Holm over the targets of the same method, analysis and condition.
-        - ``p_null``: of the permutation null (analysis "null"); in rows of the main analysis.
+        - ``p_null``: of the permutation null (analysis "permutation"); in rows of the main analysis.
         - ``optimism``: what choosing the setting on the test side would have added to the mean; for the main metric.
         - ``verdict``: is the method better than FC? "yes" or "no" (it is worse) where ``p_holm`` < 0.05; else, and with
           fewer than 3 splits in common, "not distinguishable"; empty for FC, and where there is no FC.
@@ -136,7 +136,7 @@ def _nulls(scores: pd.DataFrame) -> pd.DataFrame:
     keys = ["target", "method"]
     if "p" not in scores:
         scores = scores.assign(p=np.nan)
-    null = scores.loc[scores["analysis"] == "null", [*keys, "p"]].rename(columns={"p": "p_null"})
+    null = scores.loc[scores["analysis"] == "permutation", [*keys, "p"]].rename(columns={"p": "p_null"})
     return null.assign(analysis="main", condition="")
 
 

@@ -12,7 +12,7 @@ PREDICTION_KEYS = ("analysis", "condition", "target", "kind", "method", "split",
 PREDICTION_VALUES = ("truth", "predicted", "truth_name", "probability")
 ANALYSES = {
     "main": "the scores themselves",
-    "null": "permutation null: p of the method, labels permuted and everything refitted",
+    "permutation": "permutation null: p of the method, labels permuted and everything refitted",
     "learning_curve": "condition = labelled people in training",
     "deconfounded": "condition = confounds, regressed out of the features inside each training fold",
     "motion_matched": "only people among whom head motion does not tell the target",
