@@ -32,7 +32,7 @@ from scipy.stats import kstest
 from semantoks.evaluate.chance import null_scores
 from semantoks.evaluate.confounds import confound_tests
 from semantoks.evaluate.crossval import cross_validate
-from semantoks.evaluate.deconfounded import Deconfounded
+from semantoks.evaluate.deconfounded import LinearWithout
 from semantoks.evaluate.features import Fixed, Linear
 from semantoks.evaluate.splits import split_people
 from semantoks.evaluate.tasks import FeatureSet, Kind, Plan
@@ -169,8 +169,9 @@ def with_motion(runs: int) -> pd.DataFrame:
             rng = np.random.default_rng([4, seed])
             motion, labels, features = people_who_move(share, hold_motion, rng)
             plan = plan_of("class", labels, np.arange(len(labels)), seed)
-            sets = {"features": Fixed(features), "deconfounded": Deconfounded(Fixed(features), motion[:, None])}
-            found = cross_validate(plan, {name: Linear(each) for name, each in sets.items()}, seed=seed)
+            known = Fixed(features)
+            methods = {"features": Linear(known), "deconfounded": LinearWithout(known, motion[:, None])}
+            found = cross_validate(plan, methods, seed=seed)
             scores, predictions = found.tables()
             row: dict[str, Any] = scores.groupby("method")["balanced_accuracy"].mean().to_dict()
             table, groups = pd.DataFrame({"motion": motion}), np.arange(len(labels))
