@@ -61,7 +61,7 @@ def probe(
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
-    study.stages = Stages(progress, 2 + len(config.analyses))
+    study.stages = Stages(progress, 2 + (len(config.analyses) if config.protocol == "nested" else 0))
     sets = feature_sets(study)
     study.stages.next()
     results = run_protocol(study, sets)
