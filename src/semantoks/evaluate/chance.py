@@ -16,7 +16,7 @@ from semantoks.statistics.tables import MAIN
 def null_scores(
     plan: Plan, sets: Mapping[str, FeatureSet], *, permutations: int, seed: int, n_jobs: int = 1
 ) -> list[dict[str, Any]]:
-    """Return a row of scores.csv (analysis ``permutation``) a feature set: its p, and the score of the null's own model.
+    """Return a row of scores.csv (analysis ``permutation``) a feature set: its p, and the score of the null's model.
 
     All sets see the same permutations, which depend on the seed and the target's name alone. ``plan`` has one repeat.
     """

@@ -41,13 +41,12 @@ def summarise(
     samples, flips
         Bootstrap samples and sign flips.
     seed
-        Of both. The draws of a target depend on nothing else than its name, so that neither the order of the rows nor
-        other targets or methods change its numbers.
+        Of both. The draws of a target depend on its name alone: no other target or method changes its numbers.
 
     Returns
     -------
     DataFrame
-        - ``analysis condition target kind method metric``; sorted, the analyses in the order of ``COMPARED``.
+        - ``analysis condition target kind method metric``; sorted, analyses as in ``COMPARED``.
         - ``mean sd splits``: of the scores of the splits (sd: n - 1; spread, not uncertainty).
         - ``low high``: 95 % interval of the mean, people resampled (``intervals.interval``).
         - ``diff diff_low diff_high``: the method minus FC over the splits that both have, and its interval.
