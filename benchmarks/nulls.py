@@ -5,8 +5,8 @@
 1. Labels that have nothing to do with the features: p-values should be uniform or larger, and scores at chance. Three
    runs in ten predict two classes (five folds), the others a value (five folds, twice); 80 people, 60 features. The
    permutation null, which is cheap, gets five times as many runs.
-   "encoder" and "fc" are two feature sets of noise. Twins are 40 pairs who share features and label. "as if nobody
-   trained for anybody" is the paired permutation with an overlap of 0: why ``statistics.held.overlap`` is there.
+   "encoder" and "fc" are two feature sets of noise. Twins are 40 pairs who share features and label.
+   "Overlap ignored" is the paired permutation with an overlap of 0: why ``statistics.held.overlap`` is there.
 2. A planted effect of growing size: how often is it found, and how often is the encoder called better than an "fc" of
    noise?
 3. Labels that are head motion, with features that are motion: what stays after the confound is regressed out, and does
@@ -201,7 +201,7 @@ def tell_without_effect(null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataF
     names = {
         "p_t": "corrected t, encoder - fc",
         "p_flip": "paired permutation, encoder - fc",
-        "p_flip_alone": "… as if nobody trained for anybody",
+        "p_flip_alone": "… overlap ignored",
         "p": "the larger of both",
     }
     header = ["p-values without an effect", "runs", "mean", f"<= {ALPHA}", "KS", "p of KS", "p, too small"]
@@ -247,7 +247,7 @@ def main() -> None:
     options = parser.parse_args()
     begin = time.perf_counter()
     null, dealt, pairs = without_effect(options.runs), permuted(5 * options.runs), twins(options.runs)
-    power, motion = with_effect(max(2, options.runs // 8)), with_motion(max(2, options.runs // 25))
+    power, motion = with_effect(max(2, options.runs // 8)), with_motion(max(2, options.runs // 16))
     tell_without_effect(null, dealt, pairs)
     tell_with_effect(power, motion)
     draw(null, dealt, pairs, power, motion, options.figure)

@@ -38,21 +38,21 @@ def _draw_uniformity(axes: Axes, null: pd.DataFrame, dealt: pd.DataFrame, pairs:
         "… twins as blocks": (pairs["as blocks"], BLUE, ":"),
         "… twins as strangers": (pairs["as strangers"], GREY, ":"),
         "paired permutation": (null["p_flip"], ORANGE, "-"),
-        "… as if nobody trained for anybody": (null["p_flip_alone"], ORANGE, ":"),
+        "… overlap ignored": (null["p_flip_alone"], ORANGE, ":"),
         "corrected t": (null["p_t"], GREEN, "--"),
     }
     for name, (p, colour, style) in lines.items():
         axes.plot(np.arange(1, len(p) + 1) / (len(p) + 1), np.sort(p), style, color=colour, label=name, linewidth=1.6)
     axes.set(xlabel="p-value expected, uniform", ylabel="p-value found", xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    axes.set_title("No effect: p-values are uniform")
-    axes.legend(frameon=False, fontsize=7, loc="lower right", borderaxespad=0)
+    axes.set_title("p-values without an effect")
+    axes.legend(frameon=False, fontsize=7.5, loc="upper left", borderaxespad=0.2)
 
 
 def _draw_power(axes: Axes, power: pd.DataFrame) -> None:
     lines = {
         "permutation null: p < 0.05": ("p_null", BLUE, "o-"),
-        'encoder better than fc: "yes"': ("better", ORANGE, "s-"),
-        'encoder worse than fc: "no"': ("worse", GREY, "x:"),
+        'better than fc: "yes"': ("better", ORANGE, "s-"),
+        'worse than fc: "no"': ("worse", GREY, "x:"),
     }
     for name, (column, colour, style) in lines.items():
         axes.plot(power["effect"], power[column], style, color=colour, label=name, linewidth=1.8, markersize=5)
@@ -60,25 +60,25 @@ def _draw_power(axes: Axes, power: pd.DataFrame) -> None:
     axes.annotate(f"{ALPHA}", (power["effect"].max(), ALPHA), ha="right", va="bottom", fontsize=8, color="0.4")
     axes.set(xlabel="planted effect, sd of each feature", ylabel="share of runs", ylim=(-0.02, 1.02))
     axes.set_title("A planted effect is found")
-    axes.legend(frameon=False, fontsize=8, loc="center right")
+    axes.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.02, 0.06))
 
 
 def _draw_motion(axes: Axes, motion: pd.DataFrame) -> None:
     cases = list(dict.fromkeys(motion["case"]))
     for place, case in enumerate(cases):
         each = motion[motion["case"] == case]
-        for shift, name, colour, marker in ((-0.13, "features", BLUE, "o"), (0.13, "deconfounded", ORANGE, "s")):
+        for shift, name, colour, marker in ((-0.14, "features", BLUE, "o"), (0.14, "deconfounded", ORANGE, "s")):
             where = place + shift + np.linspace(-0.06, 0.06, len(each))
             rejected = (each["p " + name] < ALPHA).mean()
             axes.plot(where, each[name], marker, color=colour, markersize=3, label=None if place else name)
-            axes.annotate(f"{rejected:.0%}", (place + shift, 1.03), ha="center", fontsize=9, color=colour)
+            axes.annotate(f"{rejected:.0%}", (place + 1.6 * shift, 1.03), ha="center", fontsize=9, color=colour)
     axes.axhline(0.5, color="0.6", linewidth=0.8, linestyle="--")
     axes.text(
-        0.0, 0.97, "runs in which the confounder test rejects:", transform=axes.transAxes, fontsize=9, color="0.3"
+        0.02, 0.95, "runs in which the confounder test rejects:", transform=axes.transAxes, fontsize=9, color="0.3"
     )
     axes.set_xticks(range(len(cases)), [name.replace("; ", "\n") for name in cases], fontsize=9)
     axes.set(
-        ylabel="balanced accuracy", xlim=(-0.5, 2.5), ylim=(0.35, 1.13), yticks=[0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+        ylabel="balanced accuracy", xlim=(-0.5, 2.5), ylim=(0.35, 1.15), yticks=[0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
     )
     axes.set_title("Head motion as the label")
     axes.legend(frameon=False, fontsize=8, loc="lower left")
