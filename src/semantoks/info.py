@@ -95,8 +95,9 @@ def _encoder(path: Path) -> list[str]:
         f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
         f"gives      CLS [{size.width}] and {encoder.n_networks} networks x {size.patches} patches [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
-        f"trained on {len(card.participants)} people (kept as salted hashes)",
+        "people     " + (f"{len(card.participants)}, kept as salted hashes" if card.participants else "not known"),
+        *[f"origin     {line}" for line in card.origin],
         f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "
         f"{cost.get('seconds', 0):.0f} s",
-        f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items())}",
+        f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items()) or 'not known'}",
     ]

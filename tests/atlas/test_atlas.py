@@ -1,3 +1,6 @@
+"""Atlases: what they know of each ROI, how they are numbered, matched, joined and kept."""
+
+import dataclasses
 import hashlib
 import json
 
@@ -156,3 +159,31 @@ def test_an_atlas_survives_the_way_through_a_table(tmp_path):
     assert again == atlas
     assert again.fingerprint == atlas.fingerprint
     np.testing.assert_array_equal(again.centroids, centroids)
+
+
+def test_networks_may_be_numbered_in_another_order_which_files_and_fingerprints_keep(tmp_path):
+    plain = small()
+    atlas = dataclasses.replace(plain, network_order=("Cont", "Vis", "Limbic"))
+    assert atlas.network_index.tolist() == [1, 2, 1, 0]
+    assert atlas.fingerprint != plain.fingerprint
+    atlas.to_tsv(tmp_path / "small.tsv")
+    assert Atlas.from_tsv(tmp_path / "small.tsv") == atlas
+    assert dataclasses.replace(plain, network_order=("Vis", "Limbic", "Cont")) == plain
+    assert atlas.one_network().network_index.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("order", [("Vis", "Limbic"), ("Vis", "Limbic", "Cont", "Cont"), ("Vis", "Limbic", "Other")])
+def test_an_order_that_does_not_hold_each_network_once_is_refused(order):
+    with pytest.raises(DataError, match="network_order has to hold each of its 3 networks once"):
+        dataclasses.replace(small(), network_order=order)
+
+
+@pytest.mark.parametrize(
+    "numbers", [("0", "1", "2", "3"), ("0", "1", "0", "1"), ("1", "2", "1", "3"), ("0", "", "0", "x")]
+)
+def test_a_table_whose_networks_are_not_numbered_one_each_is_refused(tmp_path, numbers):
+    rows = zip("abcd", ("Vis", "Limbic", "Vis", "Cont"), numbers, strict=True)
+    lines = ["label\tnetwork\tnetwork_number", *("\t".join(row) for row in rows)]
+    (tmp_path / "odd.tsv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="has to number the 3 networks 0 to 2"):
+        Atlas.from_tsv(tmp_path / "odd.tsv")

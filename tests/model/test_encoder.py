@@ -139,3 +139,15 @@ def test_one_forward_over_many_crops_equals_forwards_one_by_one():
     torch.testing.assert_close(together.network, torch.cat([a.network for a in alone]))
     expected = branch.head(branch.encoder(crops).grid.mean(dim=2))
     torch.testing.assert_close(together.network, expected)
+
+
+def test_a_head_with_two_hidden_layers_is_the_equations_in_float64():
+    head = Head(6, HeadConfig(hidden=5, hidden_layers=2, projection=3))
+    weights = {name: value.double() for name, value in head.state_dict().items()}
+    assert [tuple(weights[f"layers.{i}.weight"].shape) for i in (0, 2, 4)] == [(5, 6), (5, 5), (3, 5)]
+    x = torch.randn(4, 6)
+    y = x.double()
+    for i in (0, 2, 4):
+        y = y @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
+        y = y if i == 4 else y * 0.5 * (1 + torch.erf(y / 2**0.5))
+    torch.testing.assert_close(head(x).double(), y / y.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 
 from semantoks.atlas import spelling
-from semantoks.atlas.table import AXES, HEMISPHERES, UNKNOWN, check_names, read_columns
+from semantoks.atlas.table import AXES, HEMISPHERES, NUMBER, UNKNOWN, check_names, read_columns
 from semantoks.errors import DataError
 from semantoks.types import RoiIndex
 
@@ -36,11 +36,14 @@ class Atlas:
         ``L``, ``R`` or ``n/a`` for each ROI; all ``n/a`` when left out.
     centroids
         Centre of each ROI in mm, in the MNI space that the atlas was made in; NaN where unknown, all NaN when left out.
+    network_order
+        The different networks, in the order in which they are numbered; in order of first appearance when left out.
 
     Raises
     ------
     DataError
-        When lengths disagree, a label is empty or occurs twice, or a hemisphere is none of the three.
+        When lengths disagree, a label is empty or occurs twice, a hemisphere is none of the three, or ``network_order``
+        does not hold each network once.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Atlas:
     networks: tuple[str, ...]
     hemisphere: tuple[str, ...] = ()
     centroids: Float[ndarray, "roi 3"] = field(default_factory=lambda: np.empty((0, 3)), compare=False, repr=False)
+    network_order: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -68,9 +72,16 @@ class Atlas:
             raise DataError(
                 f"atlas {self.name}: hemisphere has to be L, R or n/a, not {spelling.shown(sorted(wrong))}."
             )
+        seen = tuple(dict.fromkeys(self.networks))
+        if self.network_order and sorted(self.network_order) != sorted(seen):
+            raise DataError(
+                f"atlas {self.name}: network_order has to hold each of its {len(seen)} networks once, not "
+                f"{spelling.shown(self.network_order)}."
+            )
         centroids.flags.writeable = False
         object.__setattr__(self, "hemisphere", sides)
         object.__setattr__(self, "centroids", centroids)
+        object.__setattr__(self, "network_order", () if self.network_order == seen else self.network_order)
 
     @property
     def n_rois(self) -> int:
@@ -84,8 +95,8 @@ class Atlas:
 
     @property
     def network_names(self) -> tuple[str, ...]:
-        """The different networks, in order of first appearance."""
-        return tuple(dict.fromkeys(self.networks))
+        """The different networks, in the order of their numbers."""
+        return self.network_order or tuple(dict.fromkeys(self.networks))
 
     @property
     def network_index(self) -> Int64[ndarray, " roi"]:
@@ -95,8 +106,12 @@ class Atlas:
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of labels and networks, in order: equal when columns mean the same."""
-        text = json.dumps([self.labels, self.networks], ensure_ascii=False)
+        """First 16 hex digits of the SHA-256 of labels and networks, in order: equal when columns mean the same.
+
+        The numbers of the networks count only where they are not those of first appearance.
+        """
+        renumbered = [self.network_order] if self.network_order else []
+        text = json.dumps([self.labels, self.networks, *renumbered], ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def match(self, labels: Sequence[str]) -> RoiIndex:
@@ -161,16 +176,17 @@ class Atlas:
 
     def one_network(self) -> "Atlas":
         """The same ROIs, all in one network called ``Brain``."""
-        return replace(self, name=f"{self.name}:one", networks=("Brain",) * self.n_rois)
+        return replace(self, name=f"{self.name}:one", networks=("Brain",) * self.n_rois, network_order=())
 
     def each_roi_its_own_network(self) -> "Atlas":
         """The same ROIs, each a network of its own that is called like the ROI."""
-        return replace(self, name=f"{self.name}:each", networks=self.labels)
+        return replace(self, name=f"{self.name}:each", networks=self.labels, network_order=())
 
     def to_frame(self) -> pd.DataFrame:
         """Give a table, one row a ROI: index, label, network, hemisphere, x, y, z.
 
-        The index is the column of the recording, counted from 0; coordinates are in mm, NaN where unknown.
+        The index is the column of the recording, counted from 0; coordinates are in mm, NaN where unknown. Where the
+        networks are not numbered by first appearance, ``network_number`` (from 0) stands behind them.
         """
         table = {
             "index": np.arange(self.n_rois),
@@ -178,6 +194,8 @@ class Atlas:
             "network": self.networks,
             "hemisphere": self.hemisphere,
         }
+        if self.network_order:
+            table[NUMBER] = self.network_index
         return pd.DataFrame(table | dict(zip(AXES, self.centroids.T, strict=True)))
 
     def to_tsv(self, path: str | Path) -> None:
@@ -188,8 +206,9 @@ class Atlas:
     def from_tsv(cls, path: str | Path) -> "Atlas":
         """Read a tab-separated table with the columns ``label`` and ``network``; its name is that of the file.
 
-        Optional columns: ``hemisphere`` (L, R, n/a), ``x``, ``y``, ``z`` (mm). Others are left aside. The rows have to
-        stand in the order of the columns of the recordings, or the recordings have to come with labels.
+        Optional columns: ``hemisphere`` (L, R, n/a), ``x``, ``y``, ``z`` (mm), ``network_number``. Others are left
+        aside. The rows have to stand in the order of the columns of the recordings, or the recordings have to come with
+        labels.
 
         Raises
         ------

@@ -15,19 +15,21 @@ from semantoks.errors import DataError
 UNKNOWN = "n/a"
 HEMISPHERES = ("L", "R", UNKNOWN)
 AXES = ("x", "y", "z")
+NUMBER = "network_number"
 
 
 class Columns(NamedTuple):
-    """What a table says of each ROI; centroids [roi, 3] in mm, NaN where unknown."""
+    """What a table says of each ROI; centroids [roi, 3] in mm, NaN where unknown; networks by number, if it has any."""
 
     labels: tuple[str, ...]
     networks: tuple[str, ...]
     hemisphere: tuple[str, ...]
     centroids: Float[ndarray, "roi 3"]
+    network_order: tuple[str, ...]
 
 
 def read_columns(path: Path) -> Columns:
-    """Read ``label`` and ``network``, and ``hemisphere``, ``x``, ``y``, ``z`` where the table has them.
+    """Read ``label`` and ``network``, and ``hemisphere``, ``x``, ``y``, ``z``, ``network_number`` where it has them.
 
     Every cell is text: ``1`` and ``NA`` are labels. ``n/a`` or an empty cell means unknown, which a label and a network
     cannot be. Other columns are left aside; the order of the rows is the order of the ROIs.
@@ -38,7 +40,7 @@ def read_columns(path: Path) -> Columns:
         When the file is missing or not such a table; the message names the lines (the header is line 1).
     """
     header, rows, lines = _read_rows(path)
-    if doubled := [name for name in ("label", "network", "hemisphere", *AXES) if header.count(name) > 1]:
+    if doubled := [name for name in ("label", "network", "hemisphere", *AXES, NUMBER) if header.count(name) > 1]:
         raise DataError(f"atlas table {path} has more than one column {' and '.join(doubled)}; leave one of each.")
     lacking = [name for name in ("label", "network") if name not in header]
     if lacking:
@@ -60,7 +62,20 @@ def read_columns(path: Path) -> Columns:
     for i, row in enumerate(rows):
         for k, axis in enumerate(AXES):
             centroids[i, k] = _millimetres(row.get(axis, UNKNOWN), f"atlas table {path}, {where(i)}: {axis}")
-    return Columns(labels, networks, hemisphere, centroids)
+    numbers = tuple(row.get(NUMBER, "") for row in rows) if NUMBER in header else ()
+    return Columns(labels, networks, hemisphere, centroids, _in_order(networks, numbers, path))
+
+
+def _in_order(networks: Sequence[str], numbers: Sequence[str], path: Path) -> tuple[str, ...]:
+    """Give the networks in the order of their numbers, which have to be 0, 1, ... and one a network; () without any."""
+    pairs = set(zip(numbers, networks, strict=False))
+    counted = {str(number) for number in range(len(set(networks)))}
+    if pairs and (len(pairs) != len(counted) or {number for number, _ in pairs} != counted):
+        raise DataError(
+            f"atlas table {path}: {NUMBER} has to number the {len(counted)} networks 0 to {len(counted) - 1}, each by "
+            "one number. Correct it, or remove the column."
+        )
+    return tuple(network for _, network in sorted(pairs, key=lambda pair: int(pair[0])))
 
 
 def check_names(labels: Sequence[str], networks: Sequence[str], *, owner: str, where: Callable[[int], str]) -> None:

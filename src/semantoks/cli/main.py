@@ -13,10 +13,12 @@ from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.training import pretrain
 from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
+from semantoks.cli.weights import convert, export, push
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 
 COMMANDS: dict[str, Callable[..., int]] = {
-    f.__name__: f for f in (prepare, pretrain, embed, probe, finetune, report, info, simulate, demo)
+    f.__name__: f
+    for f in (prepare, pretrain, embed, probe, finetune, report, convert, export, push, info, simulate, demo)
 }
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

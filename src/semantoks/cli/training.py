@@ -38,6 +38,8 @@ class _Pretrain:
     """Where the recordings lie while training; the numbers are the same."""
     resume: bool = False
     """Go on from the last checkpoint in OUT."""
+    init_from: str | None = None
+    """Start from the weights of this run, encoder folder or hub id, heads included; sizes are theirs."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
     keep: int = 3

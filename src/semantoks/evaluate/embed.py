@@ -12,9 +12,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.errors import ConfigError, DataError
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
-from semantoks.model.weights import EncoderCard, check_atlas, load_encoder
+from semantoks.model.hub import find_encoder
+from semantoks.model.weights import EncoderCard, check_fit, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
@@ -35,35 +36,9 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def open_encoder(path: str | Path) -> tuple[Encoder, EncoderCard]:
-    """Load the encoder of a run folder, or of an encoder folder."""
-    path = Path(path)
-    folder = path if (path / "config.json").exists() else path / "encoder"
-    if not (folder / "config.json").exists():
-        raise WeightsError(f"{path} is neither a run with a saved encoder nor an encoder folder.")
-    return load_encoder(folder)
-
-
-def check_fit(card: EncoderCard, cohort: Cohort) -> None:
-    """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band; DataError if it is empty.
-
-    A band that is not known (recordings that came filtered) is not compared.
-    """
-    check_atlas(card, cohort.atlas)
-    if not len(cohort):
-        raise DataError(f"the cohort {cohort.path} holds no recordings: its excluded.tsv says why.")
-    if abs(card.tr - cohort.tr) > 1e-3:
-        raise WeightsError(
-            f"the encoder takes frames of {card.tr:g} s, but {cohort.path} has {cohort.tr:g} s: prepare the recordings "
-            f"with --target-tr {card.tr:g}."
-        )
-    band = cohort.description["Band"]
-    if card.band is not None and band is not None and tuple(band) != tuple(card.band):
-        low, high = card.band
-        raise WeightsError(
-            f"the encoder takes series of {low:g} to {high:g} Hz, but {cohort.path} has {band[0]:g} to {band[1]:g} Hz: "
-            f"prepare the recordings with --band {low:g} {high:g}."
-        )
+def open_encoder(path_or_hub_id: str | Path) -> tuple[Encoder, EncoderCard]:
+    """Load the teacher of a run, an encoder folder or an id on the Hugging Face hub, with its card."""
+    return load_encoder(find_encoder(path_or_hub_id))
 
 
 def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:

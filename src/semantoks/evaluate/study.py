@@ -15,13 +15,13 @@ from numpy import ndarray
 
 from semantoks.config import to_plain
 from semantoks.errors import DataError
-from semantoks.evaluate.embed import check_fit, find_device, open_encoder
+from semantoks.evaluate.embed import find_device, open_encoder
 from semantoks.evaluate.people import People, people_of
 from semantoks.evaluate.plans import Excluded, plan_target, read_targets
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.tasks import Plan
 from semantoks.model.encoder import Encoder
-from semantoks.model.weights import EncoderCard, hash_participant
+from semantoks.model.weights import EncoderCard, check_fit, hash_participant
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import Target
 
@@ -129,8 +129,8 @@ def open_study(
     Raises
     ------
     DataError
-        For an unknown target, too few people in a class, a label that varies within a person, or a person on both
-        sides of given splits.
+        For an unknown target, too few people in a class, a label that varies within a person, a person on both sides
+        of given splits, or pretrained people to leave out whom the encoder does not know.
     WeightsError
         When there is no encoder, or its atlas is not the cohort's.
     """
@@ -140,6 +140,10 @@ def open_study(
     check_fit(card, cohort)
     people, family_note = _people(cohort, config)
     known = set(card.participants)
+    if config.exclude_pretrained and not known:
+        raise DataError(
+            "--exclude-pretrained: the encoder does not say whom it was pretrained on, so that nobody can be left out."
+        )
     seen = np.array([hash_participant(card.salt, name) in known for name in people.ids])
     eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
     sites = people.first(cohort.recordings["site"].fillna("").astype(str).tolist())
@@ -195,7 +199,11 @@ def _tell_of_people(study: Study, family_note: str) -> None:
             )
     study.checks.append(family_note)
     seen = int(study.seen.sum())
-    if config.exclude_pretrained:
+    if not study.card.participants:
+        study.notes.append(
+            "Whom the encoder was pretrained on is not known: whether these people are among them cannot be checked."
+        )
+    elif config.exclude_pretrained:
         study.excluded.append(("seen in pretraining (--exclude-pretrained)", seen))
     else:
         study.notes.append(

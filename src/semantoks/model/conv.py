@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 def uniform_fan_in(tensor: Tensor, fan_in: int) -> None:
-    """Fill in place with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch's default for Conv1d and Linear (RELEASED 8)."""
+    """Fill in place with U(-1/sqrt(fan_in), 1/sqrt(fan_in)), torch's default for Conv1d and Linear."""
     bound = 1 / math.sqrt(fan_in)
     nn.init.uniform_(tensor, -bound, bound)
 

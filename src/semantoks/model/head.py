@@ -1,6 +1,7 @@
 """The projection head that all losses share, and the branch (encoder + head) that a student and a teacher each are."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -17,27 +18,29 @@ class HeadConfig:
     """Size of the projection head; the defaults are the published model's."""
 
     hidden: int = 1024
-    """Width of its hidden layer."""
+    """Width of its hidden layers."""
+    hidden_layers: int = 1
+    """Hidden layers; the paper's text says two, its published weights have one."""
     projection: int = 128
     """Width K of the unit vectors that the losses compare."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.hidden, self.projection) < 1:
-            raise ConfigError("head hidden and projection have to be at least 1.")
+        if min(self.hidden, self.hidden_layers, self.projection) < 1:
+            raise ConfigError("head hidden, hidden_layers and projection have to be at least 1.")
 
 
 class Head(nn.Module):
-    """Linear D -> hidden, GELU, Linear hidden -> K, L2-normalised in float32 (METHOD 5)."""
+    """Linear and GELU for each hidden layer, then Linear -> K, L2-normalised in float32 (METHOD 5)."""
 
     def __init__(self, width: int, config: HeadConfig) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(width, config.hidden), nn.GELU(), nn.Linear(config.hidden, config.projection)
-        )
-        for layer in (self.layers[0], self.layers[2]):
-            nn.init.trunc_normal_(layer.weight, std=0.02)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        sizes = [width, *[config.hidden] * config.hidden_layers, config.projection]
+        linear = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+        self.layers = nn.Sequential(linear[0], *(part for layer in linear[1:] for part in (nn.GELU(), layer)))
+        for layer in linear:
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
         """Project to unit vectors."""

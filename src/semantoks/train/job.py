@@ -10,13 +10,14 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
-from semantoks.model.weights import EncoderCard, hash_participant, save_encoder
+from semantoks.model.head import Branch
+from semantoks.model.weights import Branches, EncoderCard, hash_participant, save_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
 from semantoks.train.checkpoint import TrainState, save_checkpoint
@@ -43,9 +44,15 @@ def recordings_hash(cohorts: Sequence[Cohort]) -> str:
 
 
 def start_record(
-    cohorts: Sequence[Cohort], config: PretrainConfig, fabric: Any, total: int, command: str, out: Path
+    cohorts: Sequence[Cohort],
+    config: PretrainConfig,
+    fabric: Any,
+    total: int,
+    command: str,
+    out: Path,
+    parent: EncoderCard | None,
 ) -> dict[str, Any]:
-    """Assemble run.json; a resumed run carries on the cost that it had."""
+    """Assemble run.json; a resumed run carries on its cost, and one that starts from a ``parent`` its salt."""
     before = read_record(out) if (out / "run.json").exists() else {}
     return {
         "schema": RUN_SCHEMA,
@@ -74,7 +81,7 @@ def start_record(
             "platform": platform.platform(),
         },
         "cost": before.get("cost", {"samples": 0, "flops": 0.0, "seconds": 0.0, "peak_memory_bytes": 0}),
-        "salt": before.get("salt", secrets.token_hex(8)),
+        "salt": before.get("salt") or (parent and parent.salt) or secrets.token_hex(8),
     }
 
 
@@ -90,9 +97,10 @@ class Job:
         state: TrainState,
         meta: dict[str, Any],
         keep: int,
+        parent: EncoderCard | None,
     ) -> None:
         self.out, self.record, self.cohorts, self.trainer = out, record, cohorts, trainer
-        self.state, self.meta, self.keep = state, meta, keep
+        self.state, self.meta, self.keep, self.parent = state, meta, keep, parent
         self.begin = time.perf_counter()
         self.counted = int(record["cost"]["samples"]) // trainer.config.batch_size
 
@@ -116,7 +124,8 @@ class Job:
         self.begin = now
         if trainer.fabric.is_global_zero:
             save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
-            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card())
+            branches = Branches(cast(Branch, self.state.student), trainer.teacher)
+            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card(), branches)
         trainer.fabric.barrier()
         self.write_record(status)
 
@@ -124,17 +133,30 @@ class Job:
         first, salt = self.cohorts[0], self.record["salt"]
         band = first.description.get("Band")
         people = {p for cohort in self.cohorts for p in cohort.recordings["participant_id"]}
+        hashes = {hash_participant(salt, p) for p in people} | set(self.parent.participants if self.parent else ())
         return EncoderCard(
             encoder=self.trainer.config.encoder,
+            head=self.trainer.config.head,
             atlas=first.atlas,
             tr=first.tr,
             band=None if band is None else (band[0], band[1]),
             seed=self.trainer.config.seed,
             salt=salt,
-            participants=tuple(sorted(hash_participant(salt, p) for p in people)),
+            participants=tuple(sorted(hashes)),
+            origin=self._origin(),
             versions={"semantoks": version("semantoks"), "torch": torch.__version__},
             cost=dict(self.record["cost"]),
         )
+
+    def _origin(self) -> tuple[str, ...]:
+        """Say what was trained on, after what the weights at the start say of themselves; no paths, no names."""
+        size, steps = self.trainer.config.batch_size, self.counted
+        told = [
+            f"trained on {len(cohort)} recordings of {cohort.recordings['participant_id'].nunique()} people "
+            f"({cohort.description['Name']}), {steps} steps of {size} people"
+            for cohort in self.cohorts
+        ]
+        return (*(self.parent.origin if self.parent else ()), *told)
 
 
 def peak_memory(device: torch.device) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from semantoks.config import to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.encoder import Encoder
 from semantoks.model.head import Branch
+from semantoks.model.hub import find_encoder
+from semantoks.model.weights import Branches, check_fit, load_branches, weights_hash
 from semantoks.signals.cohort import Cohort
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
@@ -61,6 +64,7 @@ def pretrain(
     devices: int = 1,
     residence: Residence = "auto",
     resume: bool = False,
+    init_from: str | Path | None = None,
     checkpoint_every: int = 200,
     keep: int = 3,
     log_every: int = 10,
@@ -78,6 +82,10 @@ def pretrain(
         The run folder: run.json, metrics.jsonl, warnings.jsonl, checkpoints/, encoder/.
     resume
         Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
+    init_from
+        Start from the student, teacher and heads of this run, encoder folder or hub id (with ``training.safetensors``)
+        instead of random weights; sizes of encoder and head are theirs, whatever ``config`` says. Steps, optimiser and
+        schedules start anew, and the people whom those weights have seen stay in the new encoder's list.
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
     on_row, on_epoch
@@ -95,19 +103,24 @@ def pretrain(
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
+    begin, parent = (None, None) if init_from is None else load_branches(find_encoder(init_from))
+    if parent is not None and parent.head is not None:
+        for cohort in opened:
+            check_fit(parent, cohort)
+        config = replace(config, encoder=parent.encoder, head=parent.head)
     fabric = start_fabric(device, precision, devices)
-    trainer, state = _assemble(fabric, opened, config, residence)
-    meta = _meta(opened, trainer)
+    trainer, state = _assemble(fabric, opened, config, residence, begin)
+    meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": weights_hash(begin)})
     saved = list_checkpoints(out / "checkpoints") if resume else []
     done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
     out.mkdir(parents=True, exist_ok=True)
-    job = Job(
-        out, start_record(opened, config, fabric, trainer.total, command, out), opened, trainer, state, meta, keep
-    )
+    record = start_record(opened, config, fabric, trainer.total, command, out, parent)
+    record["init_from"] = None if init_from is None else str(init_from)
+    job = Job(out, record, opened, trainer, state, meta, keep, parent)
     quiet = round(2 * config.optim.warmup_share * trainer.total)
     monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row, watch_from=quiet, fabric=fabric)
     job.write_record("running" if done < trainer.total else "finished")
-    if done == 0:
+    if done == 0 and begin is None:
         _check_teacher(trainer, monitor)
     _train(job, monitor, done, checkpoint_every, on_epoch)
     return job.record
@@ -168,17 +181,17 @@ def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
 
 
 def _assemble(
-    fabric: Fabric, cohorts: Sequence[Cohort], config: PretrainConfig, residence: Residence
+    fabric: Fabric, cohorts: Sequence[Cohort], config: PretrainConfig, residence: Residence, begin: Branches | None
 ) -> tuple[Trainer, TrainState]:
-    """Build the pool, student, teacher and optimiser on the device."""
+    """Build the pool, student, teacher (those of ``begin``, or fresh ones) and optimiser on the device."""
     parts = fabric.world_size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
     pool = open_pool(cohorts, fabric.device, residence)
     check_batch_size(pool, config.batch_size)
     index = pool.network_index.tolist()
-    student = build_branch(config, index)
-    teacher = build_branch(config, index).requires_grad_(False).to(fabric.device)
+    student, teacher = begin or (build_branch(config, index), build_branch(config, index).requires_grad_(False))
+    teacher = teacher.to(fabric.device)
     optimizer = build_optimizer(student.to(fabric.device), config.optim)
     wrapped, wrapped_optimizer = fabric.setup(student, optimizer)
     trainer = Trainer(

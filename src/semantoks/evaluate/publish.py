@@ -1,0 +1,52 @@
+"""An encoder for others: its weights on the hub, with what its probes found beside FC in the model card."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from semantoks.model.hub import find_encoder, upload
+from semantoks.model.weights import EncoderCard, read_card
+from semantoks.statistics.summary import summarise
+from semantoks.statistics.tables import read_predictions, read_scores
+
+SHOWN = {"encoder": "encoder", "fc": "FC", "random_weights": "random weights", "motion": "motion"}
+
+
+def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
+    """Upload a run's encoder, student and heads included, to ``owner/name`` on the Hugging Face hub.
+
+    The model card has the main scores of every probe in the run's folder, with FC, random weights and motion beside
+    them. Returns the address.
+
+    Raises
+    ------
+    WeightsError
+        When there is no encoder, the id is none, or the hub refuses or cannot be reached.
+    """
+    folder = find_encoder(model)
+    return upload(folder, repo_id, with_scores(read_card(folder), Path(model)), private=private, token=token)
+
+
+def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
+    """Add to a card what the probes in a run's folder found; a folder without any adds nothing."""
+    rows = [row for file in sorted(run.glob("*/scores.csv")) for row in _rows(file.parent)]
+    return replace(card, scores=tuple(rows)) if rows else card
+
+
+def _rows(probe: Path) -> list[dict[str, str]]:
+    about = json.loads((probe / "probe.json").read_text(encoding="utf-8"))
+    found = summarise(read_scores(probe / "scores.csv"), read_predictions(probe / "predictions.parquet"))
+    main = found[found["analysis"] == "main"]
+    rows = []
+    for (target, metric), part in main.groupby(["target", "metric"], sort=False):
+        said = {str(one["method"]): one for one in part.to_dict("records")}
+        row = {"target": str(target), "score": str(metric), "protocol": str(about["settings"]["protocol"])}
+        row |= {
+            name: f"{said[method]['mean']:.3f} [{said[method]['low']:.3f}, {said[method]['high']:.3f}]"
+            for method, name in SHOWN.items()
+            if method in said
+        }
+        if "encoder" in said:
+            row["better than FC?"] = str(said["encoder"]["verdict"])
+        rows.append(row)
+    return rows

@@ -1,0 +1,200 @@
+"""The authors' released checkpoints, turned into our encoder folders and back (docs/weights.md)."""
+
+import hashlib
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import WeightsError
+from semantoks.model.encoder import time_table
+from semantoks.model.network_map import PUBLISHED, atlas_of_map, part_names, write_map
+from semantoks.model.published import ROLES, Layout, from_branch, places, problems, to_branch
+from semantoks.model.released_sizes import ReleasedSizes
+from semantoks.model.weights import Branches, EncoderCard, load_branches, save_encoder
+from semantoks.signals.durable import write_durably
+
+PATCH = 20
+"""Frames of a patch in every published run; the released file does not say it."""
+
+
+def convert_checkpoint(
+    checkpoint: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    network_map: str | Path | None = None,
+    patch: int | None = None,
+) -> Path:
+    """Turn a released checkpoint (.pth) into an encoder folder, student and heads included.
+
+    Parameters
+    ----------
+    checkpoint
+        The authors' file; nothing in it is run (``weights_only``). Sizes are read off its shapes.
+    out
+        Encoder folder: embed with it, or go on training from it (``pretrain --init-from``).
+    config
+        ``config_used.yaml``, looked at for the frames of a patch alone; it may be absent or empty.
+    network_map
+        ``network_mapping.npz``; without it the ROIs are those of the published atlas, 457 in 9 networks.
+    patch
+        Frames of a patch; else what the configuration says, else 20, as in every published run.
+
+    Raises
+    ------
+    WeightsError
+        When the file is no such checkpoint: every key that is missing, misshapen or unknown is named.
+    """
+    path = Path(checkpoint)
+    held, state = _read(path)
+    sizes = ReleasedSizes(state, path)
+    parts, counts = sizes.parts(), sizes.networks()
+    atlas = get_atlas(PUBLISHED) if network_map is None else atlas_of_map(Path(network_map), parts, counts)
+    if network_map is None and len(counts) != atlas.n_networks:
+        raise WeightsError(
+            f"{path} has {len(counts)} networks of {counts} ROIs, the published atlas has {atlas.n_networks}: give the "
+            "checkpoint's own --network-map FILE.npz."
+        )
+    layout = Layout(
+        encoder=sizes.encoder(patch or _patch_of(config) or PATCH),
+        head=sizes.head(),
+        parts=parts,
+        network_index=tuple(atlas.network_index.tolist()),
+    )
+    _check(state, layout, path)
+    branches = Branches(*(to_branch(state, layout, role) for role in ROLES))
+    card = EncoderCard(
+        encoder=layout.encoder,
+        head=layout.head,
+        atlas=atlas,
+        tr=2.0,
+        band=(0.01, 0.1),
+        origin=_origin(path, held, state),
+    )
+    return save_encoder(out, branches.teacher.encoder, card, branches)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read the file without running anything in it; returns all that it holds, and its weights without ``module.``."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"there is no checkpoint {path}.") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise WeightsError(
+            f"{path} cannot be read as a PyTorch checkpoint of plain tensors ({reason}). Files that hold Python "
+            "objects are not opened, since reading them could run code."
+        ) from error
+    held = held if isinstance(held, dict) else {}
+    weights = held.get("model_state_dict", held)
+    weights = weights if isinstance(weights, dict) else {}
+    state = {re.sub(r"^(module\.)+", "", str(k)): v for k, v in weights.items() if isinstance(v, Tensor)}
+    if not state:
+        raise WeightsError(f"{path} holds no model_state_dict and no tensors: it is not a released checkpoint.")
+    return held, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _check(state: dict[str, Tensor], layout: Layout, path: Path) -> None:
+    """Refuse keys that do not fit, values that are not finite, and buffers that are not the published method's."""
+    if found := problems(state, layout):
+        listed = "\n  ".join(found)
+        raise WeightsError(
+            f"{path} is not a released checkpoint of this atlas, {len(found)} keys do not fit (another atlas needs its "
+            f"--network-map):\n  {listed}"
+        )
+    if wrong := [key for key, value in state.items() if not torch.isfinite(value).all()]:
+        raise WeightsError(f"{path} holds values that are not finite, in {', '.join(wrong)}.")
+    size = layout.encoder
+    for place in (place for role in ROLES for place in places(layout, role)):
+        if place.key.endswith(".multiplier"):
+            expected = torch.linspace(*size.tokenizer.decay, place.shape[1])[None, :, None]
+        elif place.key.endswith(".temporal_pos_embedding"):
+            expected = time_table(size.patches, size.width)
+        else:
+            continue
+        if not torch.allclose(state[place.key], expected, atol=1e-3):
+            raise WeightsError(f"{path}: {place.key} is not that of the published method (docs/METHOD.md 3 and 4).")
+
+
+def _patch_of(config: str | Path | None) -> int | None:
+    """Find the frames of a patch in a configuration: the one whole number under a key like ``patch_size``."""
+    if config is None:
+        return None
+    import yaml
+
+    try:
+        plain = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise WeightsError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    found = set(_patches(plain))
+    if len(found) > 1:
+        raise WeightsError(f"{config} gives the frames of a patch as {sorted(found)}: say which with --patch FRAMES.")
+    return found.pop() if found else None
+
+
+def _patches(plain: Any) -> list[int]:
+    if isinstance(plain, list):
+        return [n for item in plain for n in _patches(item)]
+    if not isinstance(plain, dict):
+        return []
+    own = [v for k, v in plain.items() if re.search(r"patch.*(size|len)", str(k).lower()) and type(v) is int and v > 0]
+    return own + [n for value in plain.values() for n in _patches(value)]
+
+
+def _origin(path: Path, held: dict[str, Any], state: dict[str, Tensor]) -> tuple[str, ...]:
+    """Say where the weights come from, and what of the file was left aside or differs from what it should be."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    epoch = held.get("epoch")
+    told = [
+        f"converted from {path.name} (sha256 {digest[:16]}"
+        + (f", after epoch {epoch + 1})" if type(epoch) is int else ")"),
+        "a checkpoint in the layout of Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026); the published one was "
+        "pretrained on 39,139 recordings of UK Biobank, and its licence is not known",
+    ]
+    if any(f"{role}_encoder.inter_network_transformer.mask_embedding" not in state for role in ROLES):
+        told.append("trained without masks: hidden tokens are replaced by zeros, which the encoder has never seen")
+    heads = [key for key in state if "_mask_predictor." in key]
+    if any(not torch.equal(state[key], state[key.replace("_mask_predictor.", "_predictor.")]) for key in heads):
+        told.append("its masked tokens had a head of their own, which was left aside; features do not depend on it")
+    return tuple(told)
+
+
+def convert_back(folder: str | Path, out: str | Path) -> Path:
+    """Write an encoder folder as a checkpoint (.pth) in the authors' layout; another atlas comes with its map (.npz).
+
+    Raises
+    ------
+    WeightsError
+        When the folder has no student and heads, or that layout has no place for its tokenizer.
+    """
+    branches, card = load_branches(folder)
+    tokenizer, atlas, head = card.encoder.tokenizer, card.atlas, card.head
+    assert head is not None  # load_branches has seen to it
+    if tokenizer.branches not in ("both", "dense", "structured") or tokenizer.pooling != "mean":
+        raise WeightsError(
+            f"the authors' layout has no tokenizer with branches {tokenizer.branches} and {tokenizer.pooling} pooling."
+        )
+    if atlas.n_networks == atlas.n_rois > 1:
+        raise WeightsError("the authors' layout has no place for one projection that all ROIs share (a network a ROI).")
+    parts, path = part_names(atlas), Path(out)
+    layout = Layout(
+        encoder=card.encoder, head=head, parts=tuple(parts), network_index=tuple(atlas.network_index.tolist())
+    )
+    state = {
+        k: v for role, branch in zip(ROLES, branches, strict=True) for k, v in from_branch(branch, layout, role).items()
+    }
+    buffer = io.BytesIO()
+    torch.save({"epoch": 0, "model_state_dict": state, "config": {}}, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, buffer.getvalue())
+    if atlas.fingerprint != get_atlas(PUBLISHED).fingerprint:
+        write_map(path.with_suffix(".npz"), parts)
+    return path

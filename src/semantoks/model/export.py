@@ -1,0 +1,86 @@
+"""An encoder as a ``torch.export`` program: runs from any batch on without this package, with its card inside."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from semantoks.errors import ConfigError
+from semantoks.model.encoder import Encoder
+from semantoks.model.hub import find_encoder
+from semantoks.model.weights import CARD, load_encoder
+
+SUFFIX = ".pt2"
+TOLERANCE = 1e-5
+"""Largest difference of the saved program's outputs from the encoder's, relative to the largest output."""
+
+
+class Traced(nn.Module):
+    """The encoder with plain tensors in and out, as a program can have them."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, series: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cls [batch, width] and grid [batch, network, patch, width]; mask: True = hidden."""
+        tokens = self.encoder(series, mask)
+        return tokens.cls, tokens.grid
+
+
+def export_encoder(model: str | Path, out: str | Path) -> list[str]:
+    """Save a program of an encoder's teacher and check that it computes what the encoder does; returns what to know.
+
+    Parameters
+    ----------
+    model
+        A run, an encoder folder, or an id on the Hugging Face hub.
+    out
+        The program, ``FILE.pt2``: ``torch.export.load(out).module()(series, mask)`` takes float32 series [batch, roi,
+        frame] and a boolean mask [batch, network, patch] (True = hidden), with any batch from 1 on, and gives (cls,
+        grid). Its extra file ``config.json`` says for which recordings the weights are.
+
+    Raises
+    ------
+    ConfigError
+        When ``out`` is not called so.
+    WeightsError
+        When there is no encoder.
+    """
+    out = Path(out)
+    if out.suffix != SUFFIX or out.is_dir():
+        raise ConfigError(f"the program has to be a file that ends in {SUFFIX}, not {out}.")
+    folder = find_encoder(model)
+    encoder, card = load_encoder(folder)
+    batch = torch.export.Dim("batch", min=1)
+    series, mask = _example(encoder, 2)
+    with torch.no_grad():
+        program = torch.export.export(Traced(encoder), (series, mask), dynamic_shapes=({0: batch}, {0: batch}))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, out, extra_files={CARD: (folder / CARD).read_text(encoding="utf-8")})
+    apart = max(_apart(encoder, out, size) for size in (1, 5))
+    assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"
+    return [
+        f"program  {out}: {out.stat().st_size / 2**20:.0f} MiB, made with torch {torch.__version__}",
+        f"takes    series float32 [batch, {encoder.n_rois}, {card.encoder.frames}] and mask bool [batch, "
+        f"{encoder.n_networks}, {card.encoder.patches}], True = hidden",
+        f"gives    cls [batch, {card.encoder.width}] and grid [batch, {encoder.n_networks}, {card.encoder.patches}, "
+        f"{card.encoder.width}]",
+        f"checked  against the encoder on batches of 1 and 5: largest relative difference {apart:.0e}",
+    ]
+
+
+def _example(encoder: Encoder, batch: int) -> tuple[Tensor, Tensor]:
+    """Draw series and masks, some tokens hidden."""
+    draw = torch.Generator().manual_seed(batch)
+    series = torch.randn(batch, encoder.n_rois, encoder.config.frames, generator=draw)
+    return series, torch.rand(batch, encoder.n_networks, encoder.config.patches, generator=draw) < 0.3
+
+
+@torch.no_grad()
+def _apart(encoder: Encoder, path: Path, batch: int) -> float:
+    series, mask = _example(encoder, batch)
+    expected = encoder(series, mask)
+    found = torch.export.load(path).module()(series, mask)
+    pairs = zip(found, (expected.cls, expected.grid), strict=True)
+    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
