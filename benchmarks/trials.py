@@ -15,9 +15,9 @@ import torch
 
 from semantoks.config import from_plain
 from semantoks.evaluate.baselines import random_encoder
-from semantoks.evaluate.embed import open_encoder, read_out
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.encode import open_encoder, read_out
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.tables import read_scores

@@ -10,7 +10,7 @@ run = semantoks.pretrain(["cohort"], out="run", config=recipe)
 print(run["status"], run["cost"])
 
 # %% Features: one row a participant and recording
-features = semantoks.embed("run", "cohort")
+features = semantoks.embed("cohort", model="run")
 print(features.iloc[:, :6])
 
 # %% The honest answer: the same people and splits for every method

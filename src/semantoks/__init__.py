@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
     from semantoks.atlas.catalog import get_atlas
-    from semantoks.evaluate.embed import embed
     from semantoks.evaluate.finetune import finetune
     from semantoks.evaluate.probe import probe
     from semantoks.evaluate.settings import ProbeConfig
     from semantoks.evaluate.tuning import FinetuneConfig
+    from semantoks.features.embed import embed
+    from semantoks.model.convert import convert_back, convert_checkpoint
     from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
     from semantoks.model.head import Branch, HeadConfig
-    from semantoks.model.weights import load_encoder, save_encoder
+    from semantoks.model.weights import EncoderCard, load_branches, load_encoder, save_encoder
     from semantoks.objective.terms import LossTerms, ObjectiveConfig
     from semantoks.report.page import write_report
     from semantoks.signals.clean import CleaningConfig
@@ -34,6 +35,7 @@ __all__ = [
     "CleaningConfig",
     "Cohort",
     "Encoder",
+    "EncoderCard",
     "EncoderConfig",
     "FinetuneConfig",
     "HeadConfig",
@@ -44,9 +46,12 @@ __all__ = [
     "Recording",
     "SimulationConfig",
     "Tokens",
+    "convert_back",
+    "convert_checkpoint",
     "embed",
     "finetune",
     "get_atlas",
+    "load_branches",
     "load_encoder",
     "load_recipe",
     "prepare",
@@ -66,6 +71,7 @@ _WHERE = {
     "CleaningConfig": "signals.clean",
     "Cohort": "signals.cohort",
     "Encoder": "model.encoder",
+    "EncoderCard": "model.weights",
     "EncoderConfig": "model.encoder",
     "FinetuneConfig": "evaluate.tuning",
     "HeadConfig": "model.head",
@@ -76,9 +82,12 @@ _WHERE = {
     "Recording": "signals.recording",
     "SimulationConfig": "signals.synth",
     "Tokens": "model.encoder",
-    "embed": "evaluate.embed",
+    "convert_back": "model.convert",
+    "convert_checkpoint": "model.convert",
+    "embed": "features.embed",
     "finetune": "evaluate.finetune",
     "get_atlas": "atlas.catalog",
+    "load_branches": "model.weights",
     "load_encoder": "model.weights",
     "load_recipe": "train.recipe",
     "prepare": "signals.prepare",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from semantoks.errors import ConfigError
-from semantoks.evaluate.embed import embed
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.embed import embed, write_features
 from semantoks.report.page import write_report
 from semantoks.screen import progress
 from semantoks.signals.prepare import prepare
@@ -51,8 +51,8 @@ def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int 
             command="semantoks demo",
         )
     with progress("4/5 embed") as shown:
-        table = embed(out / "run", cohort, progress=shown)
-        table.to_parquet(out / "features.parquet")
+        table = embed(cohort, model=out / "run", progress=shown)
+        write_features(table, out / "features.parquet")
     with progress("5/5 probe") as shown:
         summary = probe(
             out / "run",

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_people import SIZE, make_people, write_cohort
 
 from semantoks.evaluate.baselines import METHOD_WORDS, demographics, motion, random_encoder, roi_moments
 from semantoks.evaluate.people import people_of
@@ -14,6 +13,7 @@ from semantoks.model.weights import EncoderCard
 from semantoks.signals.cohort import Cohort
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import build_branch
+from tiny_people import SIZE, make_people, write_cohort
 
 
 def test_motion_is_displacement_its_logarithm_and_the_frames(cohort):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from tiny_people import ATLAS, make_people, write_cohort
 
 from semantoks.evaluate import components
 from semantoks.evaluate.components import Components, principal_components
 from semantoks.evaluate.people import people_of
+from tiny_people import ATLAS, make_people, write_cohort
 
 
 def scored(series):

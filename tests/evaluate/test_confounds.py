@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_people import make_people, write_cohort
 
 from semantoks.errors import DataError
 from semantoks.evaluate.confounds import (
@@ -15,6 +14,7 @@ from semantoks.evaluate.confounds import (
 )
 from semantoks.evaluate.people import people_of
 from semantoks.evaluate.tasks import Plan
+from tiny_people import make_people, write_cohort
 
 
 @pytest.fixture(scope="module")

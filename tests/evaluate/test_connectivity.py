@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from nilearn.connectome import ConnectivityMeasure
 from sklearn.covariance import LedoitWolf
-from tiny_people import make_people, write_cohort
 
 from semantoks.evaluate import connectivity
 from semantoks.evaluate.connectivity import Tangent, functional_connectivity, partial_correlation, tangent_space
 from semantoks.evaluate.people import people_of
+from tiny_people import make_people, write_cohort
 
 UPPER = np.triu_indices(8, 1)
 

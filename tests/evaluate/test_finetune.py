@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_people import make_people, write_cohort
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError, DataError
@@ -14,6 +13,7 @@ from semantoks.evaluate.finetune import Diary, finetune, load_settings
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.tuning import Epoch, FinetuneConfig
 from semantoks.statistics.tables import read_predictions, read_scores
+from tiny_people import make_people, write_cohort
 
 QUICK = FinetuneConfig(epochs=2, lr=(1e-3, 1e-2), crops=2, validation_crops=1)
 PROBE = ProbeConfig(folds=2, repeats=1)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tiny_people import write_cohort
 
 from semantoks.errors import DataError
 from semantoks.evaluate.frames import crop_spans, shown_parts, standardised
+from tiny_people import write_cohort
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tiny_people import ATLAS, make_people, save_model, write_cohort
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.evaluate import importance
 from semantoks.evaluate.baselines import random_encoder
 from semantoks.evaluate.connectivity import functional_connectivity
 from semantoks.evaluate.crossval import cross_validate
-from semantoks.evaluate.embed import embed_crops, open_encoder
 from semantoks.evaluate.features import Fixed, Linear
 from semantoks.evaluate.importance import edges_within, network_scores
 from semantoks.evaluate.people import people_of
 from semantoks.evaluate.splits import split_people
 from semantoks.evaluate.tasks import Plan
+from semantoks.features.encode import embed_crops, open_encoder
+from tiny_people import ATLAS, make_people, save_model, write_cohort
 
 CPU = torch.device("cpu")
 

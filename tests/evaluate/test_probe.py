@@ -6,18 +6,18 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_people import make_people, save_model, write_cohort
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
-from semantoks.evaluate.embed import embed
 from semantoks.evaluate.methods import WORDS, feature_sets
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study import open_study
+from semantoks.features.embed import embed
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import read_predictions, read_scores
+from tiny_people import make_people, save_model, write_cohort
 
 QUICK = {"crops": 1, "folds": 2, "repeats": 1, "analyses": ()}
 
@@ -155,7 +155,7 @@ def test_the_features_are_those_that_embedding_gives_averaged_by_person(cohort, 
         ("encoder_network", model, "network"),
         ("random_weights", start, "cls"),
     ):
-        table = embed(path, cohort, readout=readout, crops=3)
+        table = embed(cohort, model=path, readout=readout, crops=3)
         means = table.groupby("participant_id")[[c for c in table if c.startswith(f"{readout}_")]].mean()
         assert tuple(means.index) == study.people.ids
         np.testing.assert_allclose(sets[name].matrix(everybody, everybody), means, atol=1e-6)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from tiny_people import write_cohort
 
 from semantoks.evaluate.connectivity import functional_connectivity
-from semantoks.evaluate.embed import embed_crops, open_encoder
 from semantoks.evaluate.reliability import compare, frames_of, reliability_scores, two_parts
+from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
+from tiny_people import write_cohort
 
 CPU = torch.device("cpu")
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 from scipy.signal import welch
-from tiny_people import ATLAS, make_people, write_cohort
 
 from semantoks.evaluate.spectra import BANDS, band_edges, network_spectra
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.prepare import prepare
+from tiny_people import ATLAS, make_people, write_cohort
 
 RNG = np.random.default_rng(0)
 

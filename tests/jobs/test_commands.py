@@ -47,7 +47,7 @@ def road(tmp_path_factory):
         ),
         "prepare": type_in("prepare", raw, "--out", cohort, "--atlas", "schaefer100"),
         "pretrain": type_in("pretrain", cohort, "--recipe", "smoke", "--out", run_folder, "--steps", 2, *TINY),
-        "embed": type_in("embed", run_folder, cohort, "--out", at / "new" / "f.parquet", "--crops", 2),
+        "embed": type_in("embed", cohort, "--model", run_folder, "--out", at / "new" / "f.parquet", "--crops", 2),
         "probe": type_in(
             "probe", run_folder, cohort, "--target", "sex", "age", "--out", run_folder / "probe", "--folds", 2,
             "--crops", 1, "--repeats", 1, "--methods", "motion", "random_weights", "--analyses", "permutation",
@@ -94,7 +94,7 @@ def test_the_features_are_a_row_a_recording(road):
     table = pd.read_parquet(at / "new" / "f.parquet")
     assert len(table) == 24
     assert sum(column.startswith("cls_avg_") for column in table) == 64
-    assert table["participant_id"].tolist() == Cohort(at / "cohort").recordings["participant_id"].tolist()
+    assert table.index.get_level_values("participant_id").tolist() == Cohort(at / "cohort").recordings["participant_id"].tolist()
     assert "24 rows x 64 features" in said["embed"].out
 
 
@@ -196,12 +196,16 @@ def mistakes(at: Path, other: Path):
     yield ("pretrain", cohort, "--out", file, *tiny), 3, "File exists"
     yield ("pretrain", cohort, "--out", file / "o", *tiny), 3, "Not a directory"
     yield ("pretrain", cohort, "--out", other / "o", *tiny, "--batch-size", 64), 2, "pass --batch-size 24 or less"
-    yield ("embed", good, cohort, "--out", other), 2, "ends in .parquet"
-    yield ("embed", good, cohort, "--out", file / "g.parquet"), 3, "cannot read or write"
-    yield ("embed", good, cohort, "--out", other / "g.parquet", "--crops", 0), 2, "at least 1, not 0"
-    yield ("embed", good, cohort, "--out", other / "g.parquet", "--device", "gpu"), 2, "--device 'gpu' is not there"
-    yield ("embed", empty, cohort, "--out", other / "g.parquet"), 3, "neither a run with a saved encoder"
-    yield ("embed", good, good, "--out", other / "g.parquet"), 3, "is no cohort"
+    yield ("embed", cohort, "--model", good, "--out", other), 2, "ends in .parquet"
+    yield ("embed", cohort, "--model", good, "--out", file / "g.parquet"), 3, "cannot read or write"
+    yield ("embed", cohort, "--model", good, "--out", other / "g.parquet", "--crops", 0), 2, "at least 1, not 0"
+    yield (
+        ("embed", cohort, "--model", good, "--out", other / "g.parquet", "--device", "gpu"),
+        2,
+        "--device 'gpu' is not there",
+    )
+    yield ("embed", cohort, "--model", empty, "--out", other / "g.parquet"), 3, "neither a run with a saved encoder"
+    yield ("embed", good, "--model", good, "--out", other / "g.parquet"), 2, "no repetition time"
     yield ("probe", empty, cohort, "--target", "sex", "--out", other / "p"), 3, "neither a run with a saved encoder"
     yield ("probe", good, cohort, "--target", "sexx", "--out", other / "p"), 3, "Did you mean sex"
     yield ("probe", good, cohort, "--target", "sex", "--out", file), 3, "File exists"
@@ -227,7 +231,7 @@ def test_no_mistake_of_a_user_ends_in_a_traceback_or_leaves_anything_behind(road
 def test_recordings_of_another_atlas_are_refused(road, tmp_path):
     at, _ = road
     assert type_in("prepare", at / "raw", "--out", tmp_path / "one", "--atlas", "schaefer100:one").code == 0
-    answer = type_in("embed", at / "run a", tmp_path / "one", "--out", tmp_path / "f.parquet")
+    answer = type_in("embed", tmp_path / "one", "--model", at / "run a", "--out", tmp_path / "f.parquet")
     assert answer.code == 3
     assert "the encoder was made for atlas schaefer100 (100 ROIs)" in answer.err
     assert "(Brain)" in answer.err
@@ -242,6 +246,6 @@ def test_a_damaged_run_is_a_sentence(road, tmp_path):
     assert answer.code == 3
     assert "is not what a training writes" in answer.err
     (tmp_path / "run" / "encoder" / "model.safetensors").write_bytes(b"")
-    answer = type_in("embed", tmp_path / "run", at / "cohort", "--out", tmp_path / "f.parquet")
+    answer = type_in("embed", at / "cohort", "--model", tmp_path / "run", "--out", tmp_path / "f.parquet")
     assert answer.code == 3
     assert "does not hold the weights" in answer.err

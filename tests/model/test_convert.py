@@ -10,7 +10,7 @@ from released_training import double, gradients, losses, two_steps
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import WeightsError
-from semantoks.evaluate.embed import read_out
+from semantoks.features.encode import read_out
 from semantoks.model.convert import convert_back, convert_checkpoint
 from semantoks.model.published import Layout, places
 from semantoks.model.weights import load_branches, load_encoder

@@ -1,13 +1,14 @@
 """Commands about trained encoders: embed, probe, report, demo."""
 
 import shlex
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from semantoks.cli.typed import TYPED
-from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import progress, said_of, score_table
 
@@ -16,37 +17,69 @@ Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 
 
 def embed(
-    model: Model,
-    cohort: Recordings,
+    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
+    model: str,
     out: Path,
+    tr: float | None = None,
+    already_filtered: bool = False,
+    participants: Path | None = None,
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
     keep_crops: bool = False,
+    keep_cohort: Path | None = None,
     device: str = "cpu",
+    n_jobs: int = 1,
 ) -> int:
-    """Write the features of every recording as a parquet table.
+    """Write the features of every recording as a parquet table, from recordings of any kind.
 
-    Example: semantoks embed runs/a cohort/ --out features.parquet
+    Example: semantoks embed xcp_d/ --model runs/a --out features.parquet
+
+    Recordings are cleaned to what the encoder demands, and it is said what was done. Networks that they lack, and what
+    a short one does not fill, are hidden from the encoder. What cannot be used is listed beside the table, and the exit
+    code is then 4.
 
     Args:
-        model: A run folder, or an encoder folder.
-        cohort: A cohort prepared with the encoder's atlas.
-        out: The table, a FILE.parquet; one row a participant and recording.
+        source: Whatever prepare reads, or a prepared cohort.
+        model: A run, an encoder folder, or an id on the Hugging Face hub (owner/name).
+        out: The table, a FILE.parquet; one row a participant, session and run.
+        tr: Repetition time of the recordings, seconds (0.3 to 6), where the source does not say it.
+        already_filtered: The recordings are band-passed already: do not filter again.
+        participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
         readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
         crops: Evenly spaced windows a recording, at least 1.
         keep_crops: A row a crop instead of their mean.
+        keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
         device: Where to compute: cpu, cuda, cuda:1, mps.
+        n_jobs: Processes that read and clean, -1 for one a core.
     """
-    from semantoks.evaluate.embed import embed as run
+    from semantoks.features.embed import embed as run
+    from semantoks.features.embed import write_features
 
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out has to be a file that ends in .parquet, not {out}.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with progress("embed") as shown:
-        table = run(model, cohort, readout=readout, crops=crops, keep_crops=keep_crops, device=device, progress=shown)
-    table.to_parquet(out)
-    print(f"{len(table)} rows x {sum(str(c).startswith(readout) for c in table)} features in {out}")
-    return EXIT_OK
+    with progress("embed") as shown, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # what was excluded is said below
+        table = run(
+            source,
+            model=model,
+            tr=tr,
+            already_filtered=already_filtered,
+            participants=participants,
+            readout=readout,
+            crops=crops,
+            keep_crops=keep_crops,
+            keep_cohort=keep_cohort,
+            device=device,
+            n_jobs=n_jobs,
+            progress=shown,
+        )
+    print("\n".join(table.attrs["notes"]))
+    excluded = write_features(table, out)
+    print(f"\n{len(table)} rows x {sum(str(c).startswith(readout + '_') for c in table)} features in {out}")
+    if excluded is None:
+        return EXIT_OK
+    print(f"{len(table.attrs['excluded'])} recordings were excluded: see {excluded}.")
+    return EXIT_PARTIAL
 
 
 def probe(

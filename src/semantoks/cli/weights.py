@@ -56,6 +56,8 @@ def export(
 
     Example: semantoks export runs/a encoder.pt2
 
+    It takes batches of any size; that it computes what the encoder does is checked after saving.
+
     Args:
         model: A run, an encoder folder, or an id on the Hugging Face hub.
         out: The program: series [batch, roi, frame] and mask [batch, network, patch] in, (cls, grid) out, any batch.

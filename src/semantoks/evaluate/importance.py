@@ -10,10 +10,10 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.evaluate.crossval import Results, cross_validate
-from semantoks.evaluate.embed import Readout, embed_crops
 from semantoks.evaluate.features import Fixed, Linear
 from semantoks.evaluate.people import People
 from semantoks.evaluate.tasks import Method, Plan
+from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.pool import missing_networks

@@ -10,14 +10,14 @@ from semantoks.errors import ConfigError
 from semantoks.evaluate import baselines
 from semantoks.evaluate.components import principal_components
 from semantoks.evaluate.connectivity import functional_connectivity, partial_correlation, tangent_space
-from semantoks.evaluate.embed import Readout
 from semantoks.evaluate.features import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.frames import crop_spans
 from semantoks.evaluate.settings import Probed
 from semantoks.evaluate.spectra import network_spectra
-from semantoks.evaluate.stored import embed_stored
 from semantoks.evaluate.study import Study
 from semantoks.evaluate.tasks import FeatureSet, Method, Plan
+from semantoks.features.encode import Readout
+from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
 
 WORDS = {

@@ -20,7 +20,6 @@ from semantoks.evaluate.confounds import (
 from semantoks.evaluate.crossval import Results, cross_validate
 from semantoks.evaluate.curves import learning_plans
 from semantoks.evaluate.deconfounded import LinearWithout
-from semantoks.evaluate.embed import Readout
 from semantoks.evaluate.features import Stacked
 from semantoks.evaluate.importance import network_scores
 from semantoks.evaluate.matching import match_motion
@@ -30,6 +29,7 @@ from semantoks.evaluate.reliability import reliability_scores
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study import Study
 from semantoks.evaluate.tasks import FeatureSet, Method, Plan
+from semantoks.features.encode import Readout
 
 CENTRAL = ("encoder", "random_weights", "fc", "fc+encoder")
 """The methods that the costlier questions are asked of."""

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from semantoks.evaluate.connectivity import functional_connectivity
-from semantoks.evaluate.embed import Readout, embed_crops
 from semantoks.evaluate.splits import groups_of
+from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity

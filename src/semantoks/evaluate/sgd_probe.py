@@ -17,7 +17,7 @@ RATES = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
 EPOCHS, LARGEST_BATCH, WEIGHT_SD, MOMENTUM = 50, 256, 2e-5, 0.9
 EPS, NEWEST = 1e-5, 0.1
 """Of BatchNorm1d: what is added to a variance, and the weight of the newest batch in the running statistics."""
-_AT_ONCE = {"cpu": 6 * 2**20, "cuda": 2**30}
+_AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**30}
 """Bytes of features that are worked on at a time; on a CPU, about what stays in its cache."""
 
 
@@ -177,20 +177,34 @@ def _train(jobs: list[ProbeJob], crops: _Crops, rates: Sequence[float], epochs: 
     labels = [(job.labels[crops.owner] - job.scale()[0]) / job.scale()[1] for job in jobs]
     for _ in range(epochs):
         order = [epoch_batches(len(rows), rng) for rows, rng in zip(members, draws, strict=True)]
-        for step in range(len(order[0])):
-            batches = [rows[parts[step]] for rows, parts in zip(members, order, strict=True) if step < len(parts)]
-            probes.step(*_side_by_side(batches, labels, crops.rows))
+        batches = [[rows[part] for part in parts] for rows, parts in zip(members, order, strict=True)]
+        for index, truth, weight in _side_by_side(batches, labels, crops.rows):
+            probes.step(index, truth, weight)
     return probes
 
 
-def _side_by_side(batches: list[ndarray], labels: list[ndarray], rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return [job, batch]: which row (where a batch is over, the last one, of zeros), its label, its weight."""
-    shape = len(batches), max(map(len, batches))
+def _side_by_side(
+    batches: list[list[ndarray]], labels: list[ndarray], rows: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield for each step of an epoch, over the jobs that have a batch left, tensors [job, batch].
+
+    Which row (where a batch is over, the last one, of zeros), its label, its weight.
+    """
+    shape = len(batches[0]), len(batches), max(len(batch) for parts in batches for batch in parts)
     index, truth, weight = np.full(shape, len(rows) - 1), np.zeros(shape), np.zeros(shape)
-    for place, batch in enumerate(batches):
-        filled = place, slice(len(batch))
-        index[filled], truth[filled], weight[filled] = batch, labels[place][batch], 1 / len(batch)
-    return torch.from_numpy(index).to(rows.device), torch.from_numpy(truth).to(rows), torch.from_numpy(weight).to(rows)
+    for job, parts in enumerate(batches):
+        for step, batch in enumerate(parts):
+            filled = step, job, slice(len(batch))
+            index[filled], truth[filled], weight[filled] = batch, labels[job][batch], 1 / len(batch)
+    tensors = (
+        torch.from_numpy(index).to(rows.device),
+        torch.from_numpy(truth).to(rows),
+        torch.from_numpy(weight).to(rows),
+    )
+    for step in range(shape[0]):
+        live = sum(len(parts) > step for parts in batches)
+        longest = max(len(parts[step]) for parts in batches[:live])
+        yield tensors[0][step, :live, :longest], tensors[1][step, :live, :longest], tensors[2][step, :live, :longest]
 
 
 class _Probes:
@@ -235,7 +249,7 @@ class _Probes:
         live, flat = len(index), index.flatten()
         x = torch.index_select(self.rows, 0, flat, out=self.gathered[: len(flat)]).view(*index.shape, -1)
         size = 1 / weight[:, :1]
-        mean = (weight[:, None] @ x).squeeze(1)
+        mean = x.sum(dim=1) / size  # rows beyond a batch are zeros
         variance = (embedding_bag(index, self.squares, mode="sum") / size - mean.square()).clamp_(min=0)
         self.mean[:live].lerp_(mean, NEWEST)
         self.variance[:live].lerp_(variance * (size / (size - 1)), NEWEST)

@@ -15,11 +15,11 @@ from numpy import ndarray
 
 from semantoks.config import to_plain
 from semantoks.errors import DataError
-from semantoks.evaluate.embed import find_device, open_encoder
 from semantoks.evaluate.people import People, people_of
 from semantoks.evaluate.plans import Excluded, plan_target, read_targets
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.tasks import Plan
+from semantoks.features.encode import find_device, open_encoder
 from semantoks.model.encoder import Encoder
 from semantoks.model.weights import EncoderCard, check_fit, hash_participant
 from semantoks.signals.cohort import Cohort

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from semantoks.evaluate.embed import BATCH, read_out
 from semantoks.evaluate.lora import adapt
+from semantoks.features.encode import BATCH, read_out
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.views.crops import even_starts, published_starts, send
 from semantoks.views.pool import Pool, empty_tokens

@@ -67,23 +67,45 @@ def prepare(
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """
-    if n_jobs == 0:
-        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
     out, known = Path(out), get_atlas(atlas)
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
-        table = _read_table(participants, Path(source))
-        source = open_source(Path(source), atlas=known, tr=tr, participants=table)
-    elif participants is not None or tr is not None:
-        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not to prepare.")
-    _store(source, out, known, tr, cleaning, n_jobs, progress)
+    opened = find_source(source, atlas=known, tr=tr, participants=participants)
+    store(opened, out, known, tr, cleaning, n_jobs, progress)
     cohort = Cohort(out)
     if not len(cohort):
-        raise DataError(_nothing_left(cohort))
+        raise DataError(
+            f"{nothing_left(cohort)} All of them are in {cohort.path / layout.EXCLUDED}. Correct the source or the "
+            f"settings, delete {cohort.path}, and prepare again."
+        )
     return cohort
 
 
-def _store(
+def find_source(
+    source: Path | str | Source,
+    *,
+    atlas: Atlas,
+    tr: float | None,
+    participants: Path | str | pd.DataFrame | None,
+) -> Source:
+    """Open a path with its participants table (see `prepare`); a Source of your own is passed through.
+
+    Raises
+    ------
+    ConfigError
+        When a repetition time or participants are given for a Source, which knows its own.
+    DataError
+        When there is nothing known at the path.
+    """
+    if isinstance(source, str | Path):
+        table = _read_table(participants, Path(source))
+        return open_source(Path(source), atlas=atlas, tr=tr, participants=table)
+    if participants is not None or tr is not None:
+        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not here.")
+    return source
+
+
+def store(
     source: Source,
     out: Path,
     atlas: Atlas,
@@ -92,7 +114,9 @@ def _store(
     n_jobs: int,
     progress: Progress | None,
 ) -> None:
-    """Claim ``out`` for exactly this cohort and write what is not there yet."""
+    """Claim ``out`` for exactly this cohort and write what is not there yet; what is refused does not stop it."""
+    if n_jobs == 0:
+        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
     items = _work_list(source)
     people = layout.table_text(_people(source, items))
     jobs = plan_jobs(items, out=out, n_rois=atlas.n_rois, cleaning=cleaning)
@@ -137,11 +161,8 @@ def _people(source: Source, items: Sequence[Item]) -> pd.DataFrame:
     return pd.DataFrame({"participant_id": ids})
 
 
-def _nothing_left(cohort: Cohort) -> str:
+def nothing_left(cohort: Cohort) -> str:
+    """Say why no recording of a cohort could be used: the three most common reasons."""
     reasons = Counter(cohort.excluded["reason"]).most_common(3)
     listed = " ".join(f"({count} x) {reason}" for reason, count in reasons)
-    return (
-        f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed} "
-        f"All of them are in {cohort.path / layout.EXCLUDED}. Correct the source or the settings, delete "
-        f"{cohort.path}, and prepare again."
-    )
+    return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.evaluate.embed import Progress, Readout, embed_crops
+from semantoks.features.encode import Progress, Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably

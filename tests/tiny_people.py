@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.model.encoder import Encoder, EncoderConfig
@@ -60,3 +61,15 @@ def save_model(folder: Path, *, atlas: Atlas = ATLAS, seed: int = 0, people: tup
     hashes = tuple(sorted(hash_participant("salt", p) for p in people))
     card = EncoderCard(encoder=SIZE, atlas=atlas, tr=2.0, band=None, seed=0, salt="salt", participants=hashes)
     return save_encoder(folder, encoder, card)
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory):
+    """Forty people, two sessions each, with planted answers."""
+    return write_cohort(tmp_path_factory.mktemp("people"), *make_people())
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """An encoder that claims to have seen three of them."""
+    return save_model(tmp_path_factory.mktemp("model") / "encoder", seed=7, people=("00", "01", "39", "elsewhere"))

@@ -1,14 +1,13 @@
 """Features against a loop that cuts one crop at a time."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
 
-from semantoks.errors import ConfigError, DataError, WeightsError
-from semantoks.evaluate.embed import embed, embed_crops, find_device, open_encoder, read_out
+from semantoks.errors import ConfigError, DataError
+from semantoks.features.encode import embed_crops, open_encoder, read_out
 from semantoks.model.encoder import Tokens
+from tiny_people import write_cohort
 
 CPU = torch.device("cpu")
 
@@ -130,46 +129,3 @@ def test_the_batch_size_changes_nothing_and_progress_ends_at_the_last_crop(uneve
     many, _ = embed_crops(encoder, uneven, readouts=["cls"], crops=3, device=CPU, batch=64)
     np.testing.assert_allclose(few["cls"], many["cls"], atol=1e-5)
     assert seen == [(4, 15), (8, 15), (12, 15), (15, 15)]
-
-
-def test_a_table_has_a_row_a_recording_and_is_the_mean_of_its_crops(uneven, model):
-    table = embed(model, uneven, crops=3)
-    crops = embed(model.parent, uneven.path, crops=3, keep_crops=True)
-    features = [f"cls_avg_{i:04d}" for i in range(2 * SIZE.width)]
-    assert table.columns.tolist() == ["participant_id", "session_id", "run", "hidden_share", *features]
-    assert table["participant_id"].tolist() == list("01234")
-    assert crops["crop"].tolist() == [0, 1, 2] * 5
-    means = crops.groupby("participant_id")[features].mean()
-    np.testing.assert_allclose(table[features], means, atol=1e-6)
-    assert (table[features].dtypes == np.float32).all()
-    assert crops.columns.tolist()[:5] == ["participant_id", "session_id", "run", "crop", "hidden_share"]
-
-
-def test_sessions_are_named(cohort, model):
-    table = embed(model, cohort, crops=1, readout="avg")
-    assert table[["participant_id", "session_id"]].iloc[:3].to_numpy().tolist() == [
-        ["00", "1"],
-        ["00", "2"],
-        ["01", "1"],
-    ]
-    pd.testing.assert_frame_equal(table, embed(model, cohort, crops=1, readout="avg"))
-
-
-def test_another_atlas_is_refused_with_the_first_difference(tmp_path, model):
-    moved = ATLAS.select([*"abcdefg", "h"][::-1])
-    other = save_model(tmp_path / "encoder", atlas=moved)
-    cohort = write_cohort(tmp_path / "people", *make_people(1))
-    with pytest.raises(WeightsError, match=r"ROI 1: the encoder expects 'h' \(z\), the recordings have 'a' \(x\)"):
-        embed(other, cohort)
-
-
-def test_no_crops_no_encoder_and_no_such_device_are_said(cohort, model, tmp_path):
-    with pytest.raises(ConfigError, match="at least 1, not 0"):
-        embed(model, cohort, crops=0)
-    with pytest.raises(WeightsError, match="neither a run with a saved encoder nor an encoder folder"):
-        embed(tmp_path, cohort)
-    with pytest.raises(ConfigError, match="--device 'gpu' is not there"):
-        embed(model, cohort, device="gpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="--device 'cuda' is not there"):
-            find_device("cuda")

@@ -1,11 +1,10 @@
-"""Features of recordings from a frozen encoder: evenly spaced crops in, one row a recording or crop out (METHOD 9)."""
+"""A frozen encoder over evenly spaced crops of recordings, and what is read out of its tokens (METHOD 9)."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
@@ -15,7 +14,7 @@ from torch import Tensor
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder
-from semantoks.model.weights import EncoderCard, check_fit, load_encoder
+from semantoks.model.weights import EncoderCard, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
@@ -140,46 +139,3 @@ def _windows(
     hidden = empty_tokens(absent.repeat(crops, axis=0), available, size.patch, size.patches)
     first = ((cohort.first_frames + begin)[:, None] + starts).ravel()
     return {"first": first, "available": available, "hidden": hidden}
-
-
-def embed(
-    model: str | Path,
-    cohort: Cohort | str | Path,
-    *,
-    readout: Readout = "cls_avg",
-    crops: int = 8,
-    keep_crops: bool = False,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Embed a cohort with a run's (or an encoder folder's) teacher.
-
-    Returns
-    -------
-    DataFrame
-        One row a recording (or, with ``keep_crops``, a crop): participant_id, session_id, run, (crop,) hidden_share
-        (share of tokens without data, 0..1), then the features ``<readout>_0000`` and so on, float32.
-
-    Raises
-    ------
-    ConfigError
-        For fewer than one crop, or a device that is not there.
-    WeightsError
-        When there is no encoder, or its atlas is not the cohort's.
-    """
-    cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
-    encoder, card = open_encoder(model)
-    check_fit(card, cohort)
-    found, hidden = embed_crops(
-        encoder, cohort, readouts=[readout], crops=crops, device=find_device(device), progress=progress
-    )
-    features = found[readout]
-    ids = cohort.recordings[["participant_id", "session_id", "run"]].assign(hidden_share=hidden)
-    if keep_crops:
-        ids = ids.loc[ids.index.repeat(crops)].reset_index(drop=True)
-        ids.insert(3, "crop", np.tile(np.arange(crops), len(cohort)))
-        values = rearrange(features, "r c f -> (r c) f")
-    else:
-        values = features.mean(axis=1)
-    names = [f"{readout}_{i:04d}" for i in range(values.shape[1])]
-    return pd.concat([ids.reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)

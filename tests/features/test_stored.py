@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from semantoks.evaluate import stored
-from semantoks.evaluate.embed import embed_crops, open_encoder
-from semantoks.evaluate.stored import content_key, embed_stored
+from semantoks.features import stored
+from semantoks.features.encode import embed_crops, open_encoder
+from semantoks.features.stored import content_key, embed_stored
 from semantoks.signals.cohort import Cohort
 
 CPU = torch.device("cpu")

@@ -1,0 +1,193 @@
+"""From recordings of any kind to a table of features in one call: cleaned as the encoder demands, then embedded."""
+
+import contextlib
+import io
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from einops import rearrange
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder
+from semantoks.features.notes import encoder_notes, recording_notes
+from semantoks.model.encoder import Encoder
+from semantoks.model.weights import EncoderCard, check_fit
+from semantoks.signals import layout
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.durable import write_durably
+from semantoks.signals.prepare import find_source, nothing_left, store
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources import Source
+from semantoks.signals.sources.memory import MemorySource
+from semantoks.views.pool import missing_networks
+
+INDEX = ["participant_id", "session_id", "run"]
+Recordings = Path | str | Source | Cohort | Sequence[Recording]
+
+
+def embed(
+    recordings: Recordings,
+    *,
+    model: str | Path,
+    readout: Readout = "cls_avg",
+    crops: int = 8,
+    keep_crops: bool = False,
+    device: str = "cpu",
+    tr: float | None = None,
+    already_filtered: bool = False,
+    participants: Path | str | pd.DataFrame | None = None,
+    n_jobs: int = 1,
+    keep_cohort: str | Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Embed recordings with an encoder's teacher (METHOD 9), cleaned to what its card demands.
+
+    Parameters
+    ----------
+    recordings
+        Whatever ``prepare`` reads (a path), a prepared cohort (a path or a Cohort), a Source, or a list of Recording
+        whose series are in the order of the encoder's atlas.
+    model
+        A run, an encoder folder, or an id on the Hugging Face hub.
+    readout, crops, keep_crops
+        cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean a network. Evenly spaced
+        windows a recording; a row a window instead of their mean.
+    device
+        cpu, cuda, cuda:1, mps.
+    tr, participants
+        As in ``prepare``: repetition time in seconds where the source does not say it (never guessed); a table.
+    already_filtered
+        The recordings are band-passed: do not filter again.
+    n_jobs
+        Processes that read and clean, -1 for one a core.
+    keep_cohort
+        Folder that the cleaned recordings stay in, as a cohort; else they are deleted.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by participant_id, session_id, run (and crop). Columns: ``frames`` (at the encoder's TR),
+        ``hidden_share`` (share of tokens without data, 0..1), ``hidden_networks`` (names of the missing networks),
+        ``short`` (True: empty patches were hidden), ``crop_spread`` (see there; large = unstable), and the features,
+        float32. ``attrs["notes"]`` says in lines what was done; ``attrs["excluded"]`` what was refused, and why.
+
+    Warns
+    -----
+    UserWarning
+        When recordings were excluded, with the first reasons.
+
+    Raises
+    ------
+    ConfigError, DataError, WeightsError
+        For settings, recordings or weights that cannot be used; DataError when no recording could be.
+    """
+    where = find_device(device)
+    if crops < 1:
+        raise ConfigError(f"crops has to be at least 1, not {crops}.")
+    encoder, card = open_encoder(model)
+    cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered)
+    with _opened(recordings, card, cleaning, tr, participants, n_jobs, keep_cohort) as cohort:
+        if not len(cohort):
+            raise DataError(nothing_left(cohort))
+        found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
+        about = _about(cohort, encoder, found[readout], hidden)
+        notes, excluded = [*encoder_notes(card), *recording_notes(cohort, card)], cohort.excluded.copy()
+    table = _table(about, found[readout], readout, keep_crops)
+    table.attrs = {"notes": notes, "excluded": excluded.to_dict("records")}
+    if len(excluded):
+        reasons = "; ".join(f"{key}: {why}" for key, why in excluded[["recording_id", "reason"]].head(3).to_numpy())
+        warnings.warn(f"{len(excluded)} recordings were excluded. {reasons}", stacklevel=2)
+    return table
+
+
+@contextlib.contextmanager
+def _opened(
+    recordings: Recordings,
+    card: EncoderCard,
+    cleaning: CleaningConfig,
+    tr: float | None,
+    participants: Path | str | pd.DataFrame | None,
+    n_jobs: int,
+    keep: str | Path | None,
+) -> Iterator[Cohort]:
+    """Open a cohort that fits the encoder, or make one of the recordings, which goes away again unless it is kept."""
+    if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
+        recordings = Cohort(recordings)
+    if isinstance(recordings, Cohort):
+        check_fit(card, recordings)
+        yield recordings
+        return
+    if isinstance(recordings, Sequence) and not isinstance(recordings, str):
+        recordings = MemorySource(recordings, atlas=card.atlas)
+    source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants)
+    with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
+        store(source, Path(out), card.atlas, tr, cleaning, n_jobs, None)
+        yield Cohort(out)
+
+
+def _about(
+    cohort: Cohort, encoder: Encoder, features: Float[ndarray, "recording crop feature"], hidden: ndarray
+) -> pd.DataFrame:
+    """Say whose each recording is and how far its features can be trusted."""
+    table, names = cohort.recordings, np.array(cohort.atlas.network_names)
+    missing = missing_networks(cohort.missing, cohort.atlas.network_index)
+    return pd.DataFrame(
+        {
+            **{name: table[name] for name in INDEX},
+            "frames": table["frames"],
+            "hidden_share": hidden,
+            "hidden_networks": [",".join(names[row]) for row in missing],
+            "short": table["frames"] <= encoder.config.frames - encoder.config.patch,
+            "crop_spread": crop_spread(features),
+        }
+    )
+
+
+def crop_spread(features: Float[ndarray, "recording crop feature"]) -> Float[ndarray, " recording"]:
+    """Root mean square distance of a recording's crops from their mean, over the mean's length; NaN for one crop."""
+    if features.shape[1] < 2:
+        return np.full(len(features), np.nan)
+    values = features.astype(np.float64)
+    mean = values.mean(axis=1)
+    distance = np.square(values - mean[:, None]).sum(axis=2).mean(axis=1)
+    spread: Float[ndarray, " recording"] = np.sqrt(distance) / np.linalg.norm(mean, axis=1)
+    return spread
+
+
+def _table(
+    about: pd.DataFrame, features: Float[ndarray, "recording crop feature"], readout: Readout, keep_crops: bool
+) -> pd.DataFrame:
+    crops, index, values = features.shape[1], INDEX, features.mean(axis=1)
+    if keep_crops:
+        about = about.loc[about.index.repeat(crops)].assign(crop=np.tile(np.arange(crops), len(features)))
+        index, values = [*INDEX, "crop"], rearrange(features, "r c f -> (r c) f")
+    names = [f"{readout}_{i:04d}" for i in range(values.shape[1])]
+    features_too = pd.DataFrame(values, columns=names, dtype=np.float32)
+    return pd.concat([about.reset_index(drop=True), features_too], axis=1).set_index(index)
+
+
+def write_features(table: pd.DataFrame, out: Path) -> Path | None:
+    """Write what `embed` returned as parquet, and what was excluded, if anything, as a table beside it.
+
+    Returns the place of that table (``<name>.excluded.tsv``), None when nothing was excluded.
+    """
+    excluded = pd.DataFrame(table.attrs.get("excluded", []), columns=layout.EXCLUDED_COLUMNS)
+    plain = table.copy(deep=False)
+    plain.attrs = {}
+    buffer = io.BytesIO()
+    plain.to_parquet(buffer)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(out, buffer.getvalue())
+    beside = out.with_suffix(".excluded.tsv")
+    if excluded.empty:
+        beside.unlink(missing_ok=True)
+        return None
+    write_durably(beside, layout.table_text(excluded).encode())
+    return beside
