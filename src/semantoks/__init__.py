@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from semantoks.evaluate.settings import ProbeConfig
     from semantoks.evaluate.tuning import FinetuneConfig
     from semantoks.features.embed import embed
+    from semantoks.features.embedder import SemantoksEmbedder
     from semantoks.model.convert import convert_back, convert_checkpoint
     from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
     from semantoks.model.head import Branch, HeadConfig
@@ -44,6 +45,7 @@ __all__ = [
     "PretrainConfig",
     "ProbeConfig",
     "Recording",
+    "SemantoksEmbedder",
     "SimulationConfig",
     "Tokens",
     "convert_back",
@@ -80,6 +82,7 @@ _WHERE = {
     "PretrainConfig": "train.loop",
     "ProbeConfig": "evaluate.settings",
     "Recording": "signals.recording",
+    "SemantoksEmbedder": "features.embedder",
     "SimulationConfig": "signals.synth",
     "Tokens": "model.encoder",
     "convert_back": "model.convert",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from semantoks.atlas import Atlas, catalog, get_atlas, list_atlases
+from semantoks.atlas.catalog import seven_network_labels
 from semantoks.errors import DataError
 
 SEVEN = {"Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default"}
@@ -34,8 +35,11 @@ def test_the_list_goes_by_size():
 
 def test_the_tables_hold_six_columns_and_are_small():
     paths = list(Path(catalog.__file__).with_name("tables").iterdir())
-    assert {path.read_text().splitlines()[0] for path in paths} == {"label\tnetwork\themisphere\tx\ty\tz"}
-    assert sum(path.stat().st_size for path in paths) < 600_000
+    plain = "label\tnetwork\themisphere\tx\ty\tz"
+    for path in paths:
+        expected = f"{plain}\tlabel_7network" if path.stem.endswith("-17") else plain
+        assert path.read_text().splitlines()[0] == expected
+    assert sum(path.stat().st_size for path in paths) < 700_000
 
 
 def test_the_published_atlas_has_the_network_runs_of_the_method():
@@ -198,3 +202,12 @@ def test_what_is_no_name_is_refused(name):
 def test_atlases_that_share_labels_are_not_joined():
     with pytest.raises(DataError, match="400 labels occur in more than one"):
         get_atlas("schaefer400+4s456")
+
+
+@pytest.mark.parametrize("size", [100, 200, 300, 400, 500, 600, 700, 800, 900, 1000])
+def test_both_orders_of_networks_hold_the_same_parcels_and_it_is_known_which_is_which(size):
+    seven, seventeen = get_atlas(f"schaefer{size}"), get_atlas(f"schaefer{size}-17")
+    place = [seven.labels.index(label) for label in seven_network_labels(size)]
+    assert sorted(place) == list(range(size))
+    assert [seven.hemisphere[i] for i in place] == list(seventeen.hemisphere)
+    np.testing.assert_array_equal(seven.centroids[place], seventeen.centroids)

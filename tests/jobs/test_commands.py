@@ -94,7 +94,10 @@ def test_the_features_are_a_row_a_recording(road):
     table = pd.read_parquet(at / "new" / "f.parquet")
     assert len(table) == 24
     assert sum(column.startswith("cls_avg_") for column in table) == 64
-    assert table.index.get_level_values("participant_id").tolist() == Cohort(at / "cohort").recordings["participant_id"].tolist()
+    assert (
+        table.index.get_level_values("participant_id").tolist()
+        == Cohort(at / "cohort").recordings["participant_id"].tolist()
+    )
     assert "24 rows x 64 features" in said["embed"].out
 
 

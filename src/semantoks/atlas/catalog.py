@@ -1,5 +1,6 @@
 """Atlases by name, from packaged tables: ``schaefer400+tian-s3+buckner7``, ``cc200:one``, or a table of your own."""
 
+import csv
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,18 @@ def list_atlases() -> list[str]:
     """List the names of the packaged atlases, numbers in order of size."""
     names = [path.stem for path in _TABLES.glob("*.tsv")]
     return sorted(names, key=lambda name: [int(n) if n.isdigit() else n for n in re.split(r"(\d+)", name)])
+
+
+def seven_network_labels(parcels: int) -> tuple[str, ...]:
+    """Give the 7-network label of each Schaefer parcel in 17-network order; both orders hold the same parcels.
+
+    Parameters
+    ----------
+    parcels
+        100, 200, ... 1000.
+    """
+    with (_TABLES / f"schaefer{parcels}-17.tsv").open(encoding="utf-8", newline="") as file:
+        return tuple(row["label_7network"] for row in csv.DictReader(file, delimiter="\t"))
 
 
 def _one(name: str) -> Atlas:

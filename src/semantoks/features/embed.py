@@ -35,7 +35,7 @@ Recordings = Path | str | Source | Cohort | Sequence[Recording]
 def embed(
     recordings: Recordings,
     *,
-    model: str | Path,
+    model: str | Path | Encoder,
     readout: Readout = "cls_avg",
     crops: int = 8,
     keep_crops: bool = False,
@@ -55,7 +55,7 @@ def embed(
         Whatever ``prepare`` reads (a path), a prepared cohort (a path or a Cohort), a Source, or a list of Recording
         whose series are in the order of the encoder's atlas.
     model
-        A run, an encoder folder, or an id on the Hugging Face hub.
+        A run, an encoder folder, an id on the Hugging Face hub, or an Encoder that was loaded.
     readout, crops, keep_crops
         cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean a network. Evenly spaced
         windows a recording; a row a window instead of their mean.

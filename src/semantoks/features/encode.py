@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from semantoks.errors import ConfigError, DataError
+from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder
 from semantoks.model.weights import EncoderCard, load_encoder
@@ -35,9 +35,16 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def open_encoder(path_or_hub_id: str | Path) -> tuple[Encoder, EncoderCard]:
-    """Load the teacher of a run, an encoder folder or an id on the Hugging Face hub, with its card."""
-    return load_encoder(find_encoder(path_or_hub_id))
+def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
+    """Load the teacher of a run, an encoder folder or an id on the Hugging Face hub, with its card.
+
+    An Encoder that was loaded before is passed through; WeightsError when it has no card.
+    """
+    if not isinstance(model, Encoder):
+        return load_encoder(find_encoder(model))
+    if model.card is None:
+        raise WeightsError("this encoder has no card that says what it takes: load it with from_pretrained.")
+    return model, model.card
 
 
 def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:
