@@ -19,5 +19,9 @@ class ConfigError(SemantoksError, ValueError):
     exit_code = EXIT_USAGE
 
 
+class UnknownTRError(ConfigError):
+    """No repetition time can be known for any recording; it is never guessed."""
+
+
 class WeightsError(SemantoksError, RuntimeError):
     """Saved weights cannot be used here: damaged, of another atlas, or of another shape."""

@@ -2,12 +2,15 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
+
+if TYPE_CHECKING:
+    from semantoks.atlas.atlas import Atlas
 
 
 def prepare(
@@ -60,6 +63,59 @@ def prepare(
         print(f"\n{len(cohort.excluded)} recordings were excluded: see {out / 'excluded.tsv'}.")
     print(f"\nNext: semantoks pretrain {shlex.quote(str(out))} --recipe small --out runs/a")
     return EXIT_PARTIAL if len(cohort.excluded) else EXIT_OK
+
+
+def doctor(
+    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
+    atlas: str | None = None,
+    model: str | None = None,
+    tr: float | None = None,
+    participants: Path | None = None,
+    recordings: int = 20,
+    table: Path | None = None,
+) -> int:
+    """Say what a source of recordings is and what is wrong with it, before anything runs.
+
+    Example: semantoks doctor timeseries/ --atlas schaefer400
+
+    Kind, people, repetition times, atlas, missing networks, filters, lengths; and from what correlates with what,
+    whether the columns stand in the atlas's order. The exit code is 3 when there is a problem.
+
+    Args:
+        source: Whatever prepare reads.
+        atlas: What the columns are said to be (a name, or FILE.tsv); default: found out.
+        model: A run, an encoder folder or a hub id whose atlas the columns are held against.
+        tr: Repetition time of the recordings, seconds, where the source does not say it.
+        participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
+        recordings: Recordings that are looked into, evenly over the source; 0 = all.
+        table: Write what was found of each of them as FILE.tsv.
+    """
+    from semantoks.doctor.checkup import checkup
+    from semantoks.signals.layout import table_text
+
+    if atlas is not None and model is not None:
+        raise ConfigError("--atlas and --model both say what the columns are: give one.")
+    if recordings < 0:
+        raise ConfigError(f"--recordings has to be at least 0, not {recordings}.")
+    found = checkup(source, atlas=_atlas_of(model) or atlas, tr=tr, participants=participants, most=recordings)
+    print("\n".join(found.facts))
+    if table is not None:
+        table.write_text(table_text(found.table), encoding="utf-8")
+    for problem in found.problems:
+        print(f"\nPROBLEM    {problem.evidence}\n       ->  {problem.remedy}")
+    if not found.problems:
+        words = ["semantoks", "prepare", str(source), "--atlas", atlas or found.atlas, "--out", "cohort/"]
+        print(f"\nNothing wrong. Next: {shlex.join(words)}")
+    return EXIT_INPUT if found.problems else EXIT_OK
+
+
+def _atlas_of(model: str | None) -> "Atlas | None":
+    if model is None:
+        return None
+    from semantoks.model.hub import find_encoder
+    from semantoks.model.weights import read_card
+
+    return read_card(find_encoder(model)).atlas
 
 
 def simulate(

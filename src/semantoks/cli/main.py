@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import tyro
 
-from semantoks.cli.cohorts import info, prepare, simulate
+from semantoks.cli.cohorts import doctor, info, prepare, simulate
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.training import pretrain
 from semantoks.cli.tuning import finetune
@@ -18,7 +18,7 @@ from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, Seman
 
 COMMANDS: dict[str, Callable[..., int]] = {
     f.__name__: f
-    for f in (prepare, pretrain, embed, probe, finetune, report, convert, export, push, info, simulate, demo)
+    for f in (doctor, prepare, pretrain, embed, probe, finetune, report, convert, export, push, info, simulate, demo)
 }
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

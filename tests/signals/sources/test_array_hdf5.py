@@ -85,7 +85,10 @@ def test_labels_bring_the_rois_into_order_and_leave_the_absent_missing(
         ({"participant_id": None}, "no participant_id and no scan_id"),
         ({"participant_id": np.array([b"a", b"b"])}, "bold has 3 rows, but there are 2 ids"),
         ({"length": [8, 8]}, "bold has 3 rows, but there are 2 length"),
-        ({"bold": np.zeros((3, 4, 8))}, "wrong number of ROIs. bold has 4, the atlas five 5"),
+        (
+            {"bold": np.zeros((3, 4, 8))},
+            r"bold is \[3, 4, 8\] and has to be \[n, roi, frame\]; the atlas five has 5 ROIs\.$",
+        ),
         ({"bold": np.zeros((3, 5))}, r"bold has to be a 3-D array, and is of shape \(3, 5\)"),
         ({"participant_id": GROUP}, "data.h5: participant_id has to be a 1-D array, and is a group or a broken link"),
         ({"participant_id": LINK}, "participant_id has to be a 1-D array, and is a group or a broken link"),

@@ -132,5 +132,10 @@ def _positions(file: Any, atlas: Atlas, path: Path) -> RoiIndex:
                 f"{atlas.name} (for example {atlas.labels[0]!r}). Choose the atlas that it was made with."
             )
     if n != atlas.n_rois:
-        raise DataError(f"{path}: wrong number of ROIs. {SERIES} has {n}, the atlas {atlas.name} {atlas.n_rois}.")
+        shape = list(file[SERIES].shape)
+        hint = " Its last axis is as long as the atlas: swap the last two axes." if shape[2] == atlas.n_rois else ""
+        raise DataError(
+            f"{path}: wrong number of ROIs. {SERIES} is {shape} and has to be [n, roi, frame]; the atlas {atlas.name} "
+            f"has {atlas.n_rois} ROIs.{hint}"
+        )
     return np.arange(n)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from semantoks.errors import ConfigError, DataError
+from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.phenotypes import find_column
 from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.signals.sources.source import Item
@@ -51,7 +51,7 @@ class FactTable:
         tr_column = None if participants is None else find_column(participants, TR_COLUMNS)
         if tr is None and (participants is None or tr_column is None or not participants[tr_column].notna().any()):
             table = "there is no participants table" if participants is None else "the participants table has none"
-            raise ConfigError(f"no repetition time: {REMEDY} ({table}). It is never guessed.")
+            raise UnknownTRError(f"no repetition time: {REMEDY} ({table}). It is never guessed.")
         if participants is not None:
             self._collect(participants, tr_column)
 
@@ -105,7 +105,7 @@ class FactTable:
         """Raise ConfigError if no participant of ``items`` is in the table that alone knows the repetition times."""
         names = list(dict.fromkeys(item.participant for item in items))
         if self._option is None and names and not any(name in self._rows for name in names):
-            raise ConfigError(
+            raise UnknownTRError(
                 f"no repetition time: none of the {len(names)} participants (for example {names[0]}) is among the "
                 f"{len(self._rows)} of the participants table (for example {next(iter(self._rows))}). Correct the ids, "
                 f"or {REMEDY}."

@@ -1,0 +1,256 @@
+"""The doctor: what a source of recordings is, and what is wrong with it, before anything is prepared or embedded."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
+from semantoks.doctor.atlases import fitting_atlases
+from semantoks.doctor.orders import (
+    LEAST_HOMOTOPIC,
+    LEAST_ROIS,
+    LEAST_WITHIN,
+    better_order,
+    mean_correlations,
+    with_structure,
+)
+from semantoks.doctor.signal import FILTERED_SHARE, spectrum, time_axis
+from semantoks.errors import DataError, UnknownTRError
+from semantoks.signals.clean import missing_rois
+from semantoks.signals.prepare import find_source
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources import Item, Source
+from semantoks.signals.writer import read_recording
+
+SOME = 20
+TRAINING_SECONDS = 240.0
+"""Less good data than this is little to train on (XCP-D's min_time)."""
+STAND_IN_TR = 1.0
+"""Lets a source be opened whose repetition time is not known, to look at all else; nothing is computed with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Something that would give wrong or no results: the evidence, and what to do."""
+
+    evidence: str
+    remedy: str
+
+
+@dataclass(kw_only=True)
+class Checkup:
+    """What was found: ``facts``, a line each; ``problems``; ``table``, a row a recording that was looked into.
+
+    ``atlas`` is the name of the one that the columns were held against, empty where none fits.
+    """
+
+    atlas: str = ""
+    facts: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def say(self, what: str, words: str) -> None:
+        """Add a fact."""
+        self.facts.append(f"{what:<10} {words}")
+
+    def complain(self, evidence: str, remedy: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(evidence=evidence, remedy=remedy))
+
+
+def checkup(
+    source: str | Path | Source,
+    *,
+    atlas: Atlas | Path | str | None = None,
+    tr: float | None = None,
+    participants: Path | str | pd.DataFrame | None = None,
+    most: int = SOME,
+) -> Checkup:
+    """Look at a source: kind, people, repetition times, atlas, missing networks, filters, lengths, order of ROIs.
+
+    Parameters
+    ----------
+    source, tr, participants
+        As for ``prepare``.
+    atlas
+        What the columns are said to be; None finds out by labels, by number, and by what correlates with what.
+    most
+        Recordings that are looked into, evenly over the source; 0 = all.
+
+    Raises
+    ------
+    DataError
+        When there is nothing at the path, or nothing that is known.
+    """
+    found, known_tr = Checkup(), True
+    try:
+        fitting = _fitting(source, atlas, tr, participants)
+    except UnknownTRError as error:
+        found.complain(str(error), "then all else can be checked and used")
+        fitting, known_tr = _fitting(source, atlas, STAND_IN_TR, participants), False
+    if not fitting:
+        found.complain(
+            "no packaged atlas has the labels or the number of these ROIs",
+            "give --atlas FILE.tsv with the columns label and network, one row a ROI",
+        )
+        return found
+    given, chosen = fitting[0]
+    found.atlas = chosen.name
+    items = given.items()
+    picked = items if most == 0 else [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).astype(int))]
+    recordings, refused = _read(given, picked)
+    _tell_source(found, given, items, picked, recordings, refused)
+    if not recordings:
+        return found
+    found.table = _table(recordings, known_tr)
+    _tell_atlas(found, recordings, chosen)
+    if known_tr:
+        _tell_time(found)
+    _tell_order(found, recordings, chosen)
+    return found
+
+
+def _fitting(
+    source: str | Path | Source,
+    atlas: Atlas | Path | str | None,
+    tr: float | None,
+    participants: Path | str | pd.DataFrame | None,
+) -> list[tuple[Source, Atlas]]:
+    """Open the source with the atlas that is given, or with all that fit, the likeliest first."""
+    if atlas is None:
+        return fitting_atlases(source, tr=tr, participants=participants)
+    named = get_atlas(atlas)
+    return [(find_source(source, atlas=named, tr=tr, participants=participants), named)]
+
+
+def _read(source: Source, items: Sequence[Item]) -> tuple[list[Recording], list[tuple[Item, str]]]:
+    recordings, refused = [], []
+    for item in items:
+        try:
+            recordings.append(read_recording(source, item))
+        except DataError as error:
+            refused.append((item, str(error)))
+    return recordings, refused
+
+
+def _tell_source(
+    found: Checkup,
+    source: Source,
+    items: Sequence[Item],
+    picked: Sequence[Item],
+    recordings: Sequence[Recording],
+    refused: Sequence[tuple[Item, str]],
+) -> None:
+    people = {item.participant for item in items}
+    found.say(
+        "source", f"{source.kind}: {len(items)} recordings of {len(people)} people, {len(picked)} of them looked into"
+    )
+    if refused:
+        reason, _ = Counter(reason for _, reason in refused).most_common(1)[0]
+        found.complain(
+            f"{len(refused)} of {len(picked)} recordings cannot be used, for example: {reason}",
+            "correct or remove them; prepare would list each in excluded.tsv with its reason"
+            if recordings
+            else "choose another --atlas, or correct the files",
+        )
+    table = source.participants()
+    if table is not None:
+        listed = set(table["participant_id"])
+        if strangers := sorted(people - listed):
+            found.say("table", f"{len(strangers)} people are not in the participants table, for example {strangers[0]}")
+
+
+def _tell_atlas(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -> None:
+    missing = np.array([missing_rois(one.series) for one in recordings])
+    there = np.sort((~missing).sum(axis=1))
+    least = f"{there[0]}" if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
+    found.say("atlas", f"{atlas.name}: {least} of {atlas.n_rois} ROIs have signal, {atlas.n_networks} networks")
+    index = atlas.network_index
+    for network, name in enumerate(atlas.network_names):
+        absent = missing[:, index == network].mean(axis=1) > 0.5
+        if absent.any():
+            found.say(
+                "hidden", f"network {name}: missing in {int(absent.sum())} of {len(absent)}; its tokens are hidden"
+            )
+    if missing.all():
+        found.complain("no recording has signal in any ROI", "check that these are time series")
+
+
+def _tell_time(found: Checkup) -> None:
+    """Say what the table knows of repetition times, lengths and spectra."""
+    table = found.table
+    trs = sorted(table["tr"].round(4).unique())
+    found.say("TR", ", ".join(f"{tr:g}" for tr in trs[:6]) + " s" + (" and others" if len(trs) > 6 else ""))
+    seconds = table["frames"] * table["tr"]
+    low, middle, high = (f"{value / 60:.1f}" for value in (seconds.min(), seconds.median(), seconds.max()))
+    found.say("length", f"{low} to {high} minutes, median {middle}")
+    if short := int((seconds < TRAINING_SECONDS).sum()):
+        found.say("short", f"{short} of {len(table)} have less than {TRAINING_SECONDS:g} s: little to train on")
+    inside, above = table["power_in_band"], table["power_above_band"]
+    where = f"{inside.mean():.0%} of the power in 0.01 to 0.1 Hz"
+    found.say("spectrum", where if above.isna().all() else f"{where}, {above.mean():.1%} above")
+    if filtered := int((above < FILTERED_SHARE).sum()):
+        found.say(
+            "filter", f"{filtered} of {len(table)} were low-passed already: pass --already-filtered to filter no more"
+        )
+
+
+def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -> None:
+    """Judge by what correlates with what whether columns are ROIs of this atlas, in its order."""
+    known = with_structure(atlas)
+    if atlas.n_rois < LEAST_ROIS:
+        return
+    own, order, its = better_order(mean_correlations(one.series for one in recordings), known)
+    if not str(own):
+        found.say("order", "cannot be checked: the atlas has one network and no centres of ROIs")
+        return
+    if order is not None:
+        found.complain(
+            f"the columns look like {order.name}: correlations are {own} as they stand, and {its} in that order",
+            order.remedy,
+        )
+    elif not (own.within > LEAST_WITHIN or own.homotopic > LEAST_HOMOTOPIC):
+        axes = Counter(time_axis(np.nan_to_num(one.series)) for one in recordings)
+        if axes.most_common(1)[0][0] == 1:
+            found.complain(
+                f"rows and columns look transposed: neighbours along what was taken for ROIs are more alike than along "
+                f"time, and correlations ({own}) fit no order of {atlas.name}",
+                "save the arrays as time x ROI with the labels as a header, or choose the atlas with as many ROIs",
+            )
+        else:
+            found.complain(
+                f"the columns are in no known order of {atlas.name}: correlations are {own}, in other recordings about "
+                "+0.15 within networks and +0.35 homotopic",
+                "check which atlas and order the columns have, and give the recordings labels",
+            )
+    else:
+        found.say("order", f"as {atlas.name} has it: {own}")
+
+
+def _table(recordings: Sequence[Recording], known_tr: bool) -> pd.DataFrame:
+    """Give a row a recording: whose, how long (frames, s), ROIs without signal, mean FD (mm), shares of power."""
+    rows = []
+    for one in recordings:
+        missing = missing_rois(one.series)
+        present = np.nan_to_num(one.series[:, ~missing], posinf=0, neginf=0)
+        shares = spectrum(present, one.tr) if known_tr and not missing.all() else None
+        rows.append(
+            {
+                "participant_id": one.participant,
+                "session_id": one.session,
+                "run": one.run,
+                "frames": len(one.series),
+                "tr": one.tr if known_tr else np.nan,
+                "missing_rois": int(missing.sum()),
+                "mean_fd": one.mean_fd,
+                "power_in_band": np.nan if shares is None else shares.inside,
+                "power_above_band": np.nan if shares is None else shares.above,
+                "source": one.source,
+            }
+        )
+    return pd.DataFrame(rows)

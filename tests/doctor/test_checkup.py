@@ -1,0 +1,174 @@
+"""The doctor is silent on what is sound, and says of what is broken what it is, by which evidence, and what to do."""
+
+import h5py
+import numpy as np
+import pytest
+from geometric import recordings, write
+
+from semantoks.atlas.catalog import get_atlas, seven_network_labels
+from semantoks.cli.main import run
+from semantoks.doctor.checkup import checkup
+from semantoks.doctor.orders import other_orders
+from semantoks.errors import DataError
+from semantoks.signals.clean import band_pass
+from semantoks.signals.synth import SimulationConfig, simulate
+
+ATLAS = get_atlas("schaefer100+tian-s1")
+
+
+@pytest.fixture(scope="module")
+def series():
+    """Six people, columns in the order of the atlas."""
+    return recordings(ATLAS)
+
+
+def reordered(series, columns):
+    return [values[:, columns] for values in series]
+
+
+def evidence_of(found):
+    return [problem.evidence for problem in found.problems]
+
+
+def test_sound_recordings_raise_no_alarm_with_and_without_labels(tmp_path, series):
+    for folder, labels in (("plain", None), ("labelled", ATLAS.labels)):
+        found = checkup(write(tmp_path / folder, series, labels), atlas=ATLAS, tr=2.0)
+        assert found.problems == []
+        assert found.facts[0] == "source     folder of arrays: 6 recordings of 6 people, 6 of them looked into"
+        assert found.facts[1] == "atlas      schaefer100+tian-s1: 116 of 116 ROIs have signal, 8 networks"
+        assert any(
+            fact.startswith("order      as schaefer100+tian-s1 has it: within networks +0.2") for fact in found.facts
+        )
+        assert found.table["missing_rois"].tolist() == [0] * 6
+
+
+@pytest.mark.parametrize("order", other_orders(ATLAS), ids=lambda order: order.name)
+def test_every_other_order_is_recognised_with_its_evidence_and_remedy(tmp_path, series, order):
+    found = checkup(write(tmp_path / "raw", reordered(series, order.columns)), atlas=ATLAS, tr=2.0)
+    (problem,) = found.problems
+    assert problem.evidence.startswith(f"the columns look like {order.name}: correlations are within networks +")
+    assert "and within networks +" in problem.evidence
+    assert problem.remedy == order.remedy
+
+
+def test_the_orders_of_a_joined_atlas_are_those_that_are_met():
+    assert [order.name for order in other_orders(ATLAS)] == [
+        "17-network order",
+        "left and right swapped",
+        "subcortex before cortex",
+        "subcortex before cortex, which is in 17-network order",
+    ]
+    assert [order.name for order in other_orders(get_atlas("schaefer200-17"))] == [
+        "7-network order",
+        "left and right swapped",
+    ]
+    assert [order.name for order in other_orders(get_atlas("4s456"))][2] == "subcortex before cortex"
+    atlas = get_atlas("schaefer100")
+    place = [atlas.labels.index(label) for label in seven_network_labels(100)]
+    assert other_orders(atlas)[0].columns.tolist() == place
+
+
+def test_columns_in_no_known_order_are_said_to_be_so(tmp_path, series):
+    shuffled = np.random.default_rng(1).permutation(ATLAS.n_rois)
+    found = checkup(write(tmp_path / "raw", reordered(series, shuffled)), atlas=ATLAS, tr=2.0)
+    assert evidence_of(found)[0].startswith(
+        "the columns are in no known order of schaefer100+tian-s1: correlations are"
+    )
+
+
+def test_time_taken_for_rois_is_transposed(tmp_path):
+    # 150 ROIs x 116 frames, read with an atlas of 116 ROIs
+    other = recordings(get_atlas("schaefer200"), frames=116)
+    found = checkup(write(tmp_path / "raw", [values[:, :150].T for values in other]), atlas=ATLAS, tr=2.0)
+    assert evidence_of(found)[0].startswith("rows and columns look transposed")
+
+
+def test_hdf5_with_swapped_axes_says_which_are_which(tmp_path, series):
+    with h5py.File(tmp_path / "all.h5", "w") as file:
+        file["bold"] = np.stack(series)  # [n, frame, roi]
+        file["participant_id"] = [f"p{i}" for i in range(6)]
+    with pytest.raises(DataError, match=r"bold is \[6, 150, 116\].*\[n, roi, frame\].*swap"):
+        checkup(tmp_path / "all.h5", atlas=ATLAS, tr=2.0)
+
+
+def test_the_atlas_is_found_by_labels_and_by_what_correlates(tmp_path):
+    for name in ("schaefer100", "schaefer100-17"):
+        atlas = get_atlas(name)
+        for labels in (None, atlas.labels):
+            folder = tmp_path / f"{name} {labels is None}"
+            found = checkup(write(folder, recordings(atlas)), tr=2.0)
+            assert (found.atlas, found.problems) == (name, [])
+
+
+def test_an_atlas_that_nobody_has_is_asked_for(tmp_path):
+    found = checkup(write(tmp_path / "raw", [np.random.default_rng(0).normal(size=(90, 37))]), tr=2.0)
+    assert evidence_of(found) == ["no packaged atlas has the labels or the number of these ROIs"]
+    assert "give --atlas FILE.tsv" in found.problems[0].remedy
+
+
+def test_an_unknown_repetition_time_is_a_problem_and_all_else_is_looked_at(tmp_path, series):
+    found = checkup(write(tmp_path / "raw", series), atlas=ATLAS)
+    assert evidence_of(found)[0].startswith("no repetition time: pass --tr SECONDS")
+    assert any(fact.startswith("order      as") for fact in found.facts)
+    assert not any(fact.startswith(("TR", "length", "spectrum")) for fact in found.facts)
+    assert found.table["tr"].isna().all()
+
+
+def test_recordings_that_cannot_be_used_are_counted_with_their_reason(tmp_path, series):
+    folder = write(tmp_path / "raw", series)
+    (folder / "sub-03_task-rest_timeseries.npy").write_bytes(b"cut")
+    found = checkup(folder, atlas=ATLAS, tr=2.0)
+    assert evidence_of(found)[0].startswith("1 of 6 recordings cannot be used, for example: ")
+    assert "sub-03" in evidence_of(found)[0]
+
+
+def test_filters_lengths_and_missing_networks_are_facts_and_no_alarm(tmp_path, series):
+    changed = [band_pass(values.astype(np.float64), 2.0, (0.01, 0.08)) for values in series]
+    changed[0] = changed[0][:60]
+    for values in changed[2:]:
+        values[:, 100:] = 0
+    found = checkup(write(tmp_path / "raw", changed), atlas=ATLAS, tr=2.0)
+    assert found.problems == []
+    facts = "\n".join(found.facts)
+    assert "hidden     network Subcortical: missing in 4 of 6; its tokens are hidden" in facts
+    assert "length     2.0 to 5.0 minutes, median 5.0" in facts
+    assert "short      1 of 6 have less than 240 s: little to train on" in facts
+    assert "filter     6 of 6 were low-passed already: pass --already-filtered to filter no more" in facts
+
+
+def test_only_some_recordings_are_looked_into_and_all_on_request(tmp_path, series):
+    folder = write(tmp_path / "raw", series)
+    assert len(checkup(folder, atlas=ATLAS, tr=2.0, most=2).table) == 2
+    assert checkup(folder, atlas=ATLAS, tr=2.0, most=2).table["participant_id"].tolist() == ["00", "05"]
+    assert len(checkup(folder, atlas=ATLAS, tr=2.0, most=0).table) == 6
+
+
+def test_simulated_cohorts_are_sound(tmp_path):
+    folder = simulate(SimulationConfig(participants=4, sessions=1, atlas="schaefer100"), out=tmp_path / "sim")
+    found = checkup(folder)
+    assert (found.atlas, found.problems) == ("schaefer100", [])
+    assert checkup(folder, atlas="schaefer100:one").problems == []
+
+
+def test_the_command_prints_facts_problems_and_what_comes_next(tmp_path, series, capsys):
+    folder = write(tmp_path / "raw", series)
+    words = ["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--table", str(tmp_path / "qc.tsv")]
+    assert run(words) == 0
+    said = capsys.readouterr().out
+    assert f"Nothing wrong. Next: semantoks prepare {folder} --atlas schaefer100+tian-s1 --out cohort/" in said
+    assert (tmp_path / "qc.tsv").read_text().splitlines()[1].split("\t")[:4] == ["00", "n/a", "n/a", "150"]
+    assert run([*words[:4], "--tr", "2", "--model", "m"]) == 2
+    assert "give one" in capsys.readouterr().err
+    swapped = write(tmp_path / "swapped", reordered(series, other_orders(ATLAS)[1].columns))
+    assert run(["doctor", str(swapped), "--atlas", ATLAS.name, "--tr", "2"]) == 3
+    said = capsys.readouterr().out
+    assert "PROBLEM    the columns look like left and right swapped" in said
+    assert "       ->  put the columns of the left hemisphere first" in said
+
+
+@pytest.mark.real
+def test_real_recordings_are_sound(real_data):
+    for path, tr in (("abide/abide_cc200.h5", None), ("stages/stages_schaefer400_sub19.h5", 2.0)):
+        found = checkup(real_data / path, tr=tr, most=12)
+        assert found.problems == []
+        assert any(fact.startswith("order      as") for fact in found.facts)
