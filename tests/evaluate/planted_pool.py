@@ -30,6 +30,7 @@ def make_pool() -> Pool:
         network_index=np.array(NETWORKS),
         first=np.arange(2 * PEOPLE) * FRAMES,
         length=np.full(2 * PEOPLE, FRAMES),
+        good_before=np.arange(2 * PEOPLE * FRAMES + 1),
         missing=np.zeros((2 * PEOPLE, 3), dtype=bool),
         person=np.arange(PEOPLE).repeat(2),
     )

@@ -129,3 +129,23 @@ def test_the_batch_size_changes_nothing_and_progress_ends_at_the_last_crop(uneve
     many, _ = embed_crops(encoder, uneven, readouts=["cls"], crops=3, device=CPU, batch=64)
     np.testing.assert_allclose(few["cls"], many["cls"], atol=1e-5)
     assert seen == [(4, 15), (8, 15), (12, 15), (15, 15)]
+
+
+def test_a_patch_without_one_good_frame_is_hidden(tmp_path, model):
+    encoder, _ = open_encoder(model)
+    cohort = write_cohort(tmp_path, {"sub-1": np.random.default_rng(0).normal(size=(100, 8))})
+    table = (cohort.path / "recordings.tsv").read_text().splitlines()
+    place = table[0].split("\t").index("bad_frames")
+    cells = table[1].split("\t")
+    cells[place] = "20-39,45"
+    (cohort.path / "recordings.tsv").write_text("\n".join([table[0], "\t".join(cells)]) + "\n")
+    censored = type(cohort)(cohort.path)
+    assert censored.good.sum() == 79
+    found, share = embed_crops(encoder, censored, readouts=["tokens"], crops=1, device=CPU)
+    hidden = torch.zeros(1, 3, 5, dtype=torch.bool)
+    hidden[0, :, 1] = True
+    with torch.no_grad():
+        window = torch.from_numpy(cohort.series(0).astype(np.float32).T.copy())[None]
+        expected = read_out(encoder(window, hidden), "tokens")
+    np.testing.assert_allclose(found["tokens"][0], expected, atol=1e-5)
+    assert share.tolist() == pytest.approx([1 / 5])

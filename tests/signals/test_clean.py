@@ -46,8 +46,8 @@ def test_tones_at_tr_0735_keep_the_measured_gain_when_filtered_and_then_interpol
 def test_cleaning_filters_before_it_resamples_so_that_a_fast_tone_does_not_fold_into_the_band():
     frames = 1200
     slow, fast = tone(0.05, 0.735, frames), tone(0.45, 0.735, frames)
-    wanted, _ = clean(slow, 0.735, CONFIG)
-    both, _ = clean(slow + fast, 0.735, CONFIG)
+    wanted = clean(slow, 0.735, CONFIG).series
+    both = clean(slow + fast, 0.735, CONFIG).series
     inside = slice(60, -60)
     assert np.corrcoef(both[inside, 0], wanted[inside, 0])[0, 1] > 0.998
     folded = band_pass(
@@ -58,7 +58,7 @@ def test_cleaning_filters_before_it_resamples_so_that_a_fast_tone_does_not_fold_
 
 def test_cleaning_equals_a_loop_over_rois_in_float64():
     raw = noise(0, 300, 3).astype(np.float32)
-    cleaned, _ = clean(raw, 1.5, CONFIG)
+    cleaned = clean(raw, 1.5, CONFIG).series
     for roi in range(3):
         x = raw[:, roi].astype(np.float64)
         x = sosfiltfilt(butter(5, [0.01 * 3, 0.1 * 3], btype="band", output="sos"), x - x.mean())
@@ -98,17 +98,17 @@ def test_a_recording_at_the_target_tr_is_not_interpolated():
 
 def test_input_that_was_filtered_before_is_never_filtered_again():
     raw = noise(2)
-    cleaned, _ = clean(raw, 2.0, CleaningConfig(already_filtered=True))
+    cleaned = clean(raw, 2.0, CleaningConfig(already_filtered=True)).series
     np.testing.assert_allclose(cleaned, zscore(raw), atol=1e-6)
-    filtered, _ = clean(raw, 2.0, CONFIG)
+    filtered = clean(raw, 2.0, CONFIG).series
     assert np.abs(cleaned - filtered).max() > 0.5
 
 
 @pytest.mark.parametrize("config", [CleaningConfig(already_filtered=True), CleaningConfig(band=None)])
 def test_without_a_band_pass_downsampling_removes_what_would_fold_back(config):
     slow, fast = tone(0.05, 0.735, 600), tone(0.45, 0.735, 600)
-    wanted, _ = clean(slow, 0.735, config)
-    both, _ = clean(slow + fast, 0.735, config)
+    wanted = clean(slow, 0.735, config).series
+    both = clean(slow + fast, 0.735, config).series
     np.testing.assert_allclose(both[30:-30], wanted[30:-30], atol=0.02)
 
 
@@ -121,7 +121,7 @@ def test_the_low_pass_keeps_the_mean_and_slow_waves_and_stops_fast_ones():
 
 def test_upsampling_without_a_band_pass_leaves_the_spectrum_alone():
     raw = tone(0.1, 3.0, 200)
-    cleaned, _ = clean(raw, 3.0, CleaningConfig(band=None))
+    cleaned = clean(raw, 3.0, CleaningConfig(band=None)).series
     np.testing.assert_allclose(cleaned, zscore(resample(raw, 3.0, 2.0)), atol=1e-6)
 
 
@@ -152,15 +152,17 @@ def test_zscore_has_mean_zero_and_population_variance_one_and_constants_become_e
 
 def test_cleaning_does_not_depend_on_offset_and_scale_of_an_roi():
     raw = noise(6)
-    np.testing.assert_allclose(clean(raw, 2.0, CONFIG)[0], clean(raw * 30 - 1000, 2.0, CONFIG)[0], atol=1e-4)
+    np.testing.assert_allclose(clean(raw, 2.0, CONFIG).series, clean(raw * 30 - 1000, 2.0, CONFIG).series, atol=1e-4)
 
 
 @pytest.mark.parametrize("empty", [np.nan, np.inf, 0.0, 0.1, -1e4])
 def test_an_roi_without_signal_is_missing_zero_throughout_and_leaves_the_others_alone(empty):
     raw = noise(7).astype(np.float32)
-    expected, nothing = clean(np.delete(raw, 3, axis=1), 1.5, CONFIG)
+    found = clean(np.delete(raw, 3, axis=1), 1.5, CONFIG)
+    expected, nothing = found.series, found.missing
     raw[:, 3] = empty
-    cleaned, missing = clean(raw, 1.5, CONFIG)
+    found = clean(raw, 1.5, CONFIG)
+    cleaned, missing = found.series, found.missing
     assert missing.tolist() == [False, False, False, True, False]
     assert not nothing.any()
     np.testing.assert_array_equal(cleaned[:, 3], 0)
@@ -184,13 +186,13 @@ def test_one_bad_frame_is_an_error_that_names_it_and_never_spreads(value):
 
 
 def test_a_recording_of_one_patch_is_kept_and_a_shorter_one_says_what_it_needs():
-    assert clean(noise(9, 20), 2.0, CONFIG)[0].shape == (20, 5)
+    assert clean(noise(9, 20), 2.0, CONFIG).series.shape == (20, 5)
     with pytest.raises(DataError, match="19 frames of 2 s, but at least 20 "):
         clean(noise(9, 19), 2.0, CONFIG)
-    assert clean(noise(9, 55), 0.735, CONFIG)[0].shape == (20, 5)
+    assert clean(noise(9, 55), 0.735, CONFIG).series.shape == (20, 5)
     with pytest.raises(DataError, match=r"54 frames of 0\.735 s, but at least 55 \(20 frames of 2 s\)"):
         clean(noise(9, 54), 0.735, CONFIG)
-    assert clean(noise(9, 7), 2.0, CleaningConfig(min_frames=7))[0].shape == (7, 5)
+    assert clean(noise(9, 7), 2.0, CleaningConfig(min_frames=7)).series.shape == (7, 5)
 
 
 @pytest.mark.parametrize("value", [np.nan, 3.0])
@@ -200,7 +202,7 @@ def test_a_recording_without_any_signal_is_flat(value):
 
 
 def test_without_a_target_the_recording_keeps_its_own_interval():
-    assert clean(noise(10, 100), 0.8, AS_IT_IS)[0].shape == (100, 5)
+    assert clean(noise(10, 100), 0.8, AS_IT_IS).series.shape == (100, 5)
 
 
 def test_the_order_of_the_filter_changes_the_slope():
@@ -211,7 +213,8 @@ def test_the_order_of_the_filter_changes_the_slope():
 def test_cleaning_gives_float32_and_leaves_its_input_as_it_was():
     raw = noise(11)
     before = raw.copy()
-    cleaned, missing = clean(raw, 1.5, CONFIG)
+    found = clean(raw, 1.5, CONFIG)
+    cleaned, missing = found.series, found.missing
     assert (cleaned.dtype, missing.dtype) == (np.float32, bool)
     np.testing.assert_array_equal(raw, before)
 

@@ -37,7 +37,7 @@ def test_a_cohort_gives_back_what_cleaning_made_as_views_into_the_memory_map(mad
     cohort = Cohort(made)
     assert len(cohort) == 41
     for index in (0, 31, 32, 39):
-        expected, _ = clean(noise(index, 40 + index % 7), 2.0, CleaningConfig())
+        expected = clean(noise(index, 40 + index % 7), 2.0, CleaningConfig()).series
         np.testing.assert_array_equal(cohort.series(index), expected.astype(np.float16))
         shard = cohort.shards[cohort.recordings["shard"][index] - 1]
         assert isinstance(shard, np.memmap)

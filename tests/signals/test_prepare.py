@@ -36,7 +36,9 @@ def test_a_folder_becomes_a_cohort_with_the_table_that_lies_in_it(folder, tmp_pa
     assert rows["source_tr"].tolist() == [2.0, 1.5, 1.5]
     assert rows["frames"].tolist() == [100, 75, 75]
     assert rows["source_file"][0] == str(folder / "sub-010_task-rest_timeseries.npy")
-    np.testing.assert_array_equal(cohort.series(2), clean(noise(1, 100), 1.5, CleaningConfig())[0].astype(np.float16))
+    np.testing.assert_array_equal(
+        cohort.series(2), clean(noise(1, 100), 1.5, CleaningConfig()).series.astype(np.float16)
+    )
     assert cohort.participants["participant_id"].tolist() == ["02", "010", "03"]
     assert cohort.participants["age"].tolist()[::2] == [30, 50]
     assert cohort.excluded["participant_id"].tolist() == ["03"]
@@ -174,8 +176,9 @@ def test_what_a_kill_left_half_written_is_cleared(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / f"{TEMPORARY}1-x").write_text("half a descr")
     assert sorted(tree(prepare(scripted(1), out=tmp_path / "out", atlas=TOY).path)) == [
-        *("atlas.tsv", "dataset_description.json", "excluded.tsv", "participants.tsv", "recordings.tsv"),
-        *("shards/000001.moments.npy", "shards/000001.npy", "shards/000001.tsv"),
+        *("atlas.tsv", "dataset_description.json", "excluded.tsv", "participants.tsv", "quality.tsv", "recordings.tsv"),
+        *("shards/000001.fd.npy", "shards/000001.moments.npy", "shards/000001.npy", "shards/000001.quality.tsv"),
+        *("shards/000001.spectra.npy", "shards/000001.tsv"),
     ]
 
 

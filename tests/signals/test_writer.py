@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scripted import ROIS, noise, scripted, tree
+from scripted import ROIS, TOY, noise, scripted, tree
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import durable, writer
@@ -15,11 +15,12 @@ from semantoks.signals.clean import CleaningConfig, band_pass, low_pass_for, res
 from semantoks.signals.writer import assemble, is_finished, plan_jobs, run_jobs, write_shard
 
 CONFIG = CleaningConfig()
+ENDINGS = ("npy", "moments.npy", "fd.npy", "spectra.npy", "quality.tsv", "tsv")
 
 
 def jobs_for(source, out, size=4):
     (out / "shards").mkdir(parents=True, exist_ok=True)
-    return plan_jobs(source.items(), out=out, n_rois=ROIS, cleaning=CONFIG, size=size)
+    return plan_jobs(source.items(), out=out, atlas=TOY, cleaning=CONFIG, size=size)
 
 
 def write(source, out, **settings):
@@ -35,7 +36,7 @@ def write(source, out, **settings):
 )
 def test_the_work_list_is_cut_into_shards_of_32_or_as_many_as_keep_it_to_512(tmp_path, recordings, sizes):
     items = scripted(1).items() * recordings
-    jobs = plan_jobs(items, out=tmp_path, n_rois=ROIS, cleaning=CONFIG)
+    jobs = plan_jobs(items, out=tmp_path, atlas=TOY, cleaning=CONFIG)
     assert [len(job.items) for job in jobs] == sizes
     assert [job.number for job in jobs] == list(range(1, len(sizes) + 1))
 
@@ -114,7 +115,7 @@ def test_moments_are_what_gives_the_series_before_its_z_score_back(tmp_path, tr,
     series[:, 4] = np.nan
     source = scripted(0, x=(tr, series))
     (tmp_path / "shards").mkdir()
-    (job,) = plan_jobs(source.items(), out=tmp_path, n_rois=ROIS, cleaning=config)
+    (job,) = plan_jobs(source.items(), out=tmp_path, atlas=TOY, cleaning=config)
     write_shard(source, job)
     ((mean, spread),) = np.load(tmp_path / "shards" / "000001.moments.npy")
     present = series[:, [0, 1, 2, 3, 5]].astype(float)
@@ -146,7 +147,7 @@ def test_only_what_is_lost_or_damaged_is_written_again(tmp_path):
     assert [is_finished(job) for job in jobs_for(source, tmp_path)] == [False] * 7 + [True]
     assert write(source, tmp_path) == before
     untouched = {file.name for file in shards.iterdir() if times.get(file.name) == file.stat().st_mtime_ns}
-    assert untouched == {"000008.npy", "000008.moments.npy", "000008.tsv"}
+    assert untouched == {f"000008.{end}" for end in ENDINGS}
 
 
 def test_a_finished_shard_of_other_recordings_does_not_count(tmp_path):
@@ -228,7 +229,7 @@ def test_killed_with_sigkill_at_random_moments_and_run_again_it_ends_with_the_sa
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 2, "the kills came too late to interrupt anything"
     undisturbed = tree(tmp_path / "undisturbed")
-    assert len(undisturbed) == 3 * 4 + 5
+    assert len(undisturbed) == len(ENDINGS) * 4 + 6
     for number in range(len(moments)):
         assert tree(tmp_path / f"killed{number}") == undisturbed
 

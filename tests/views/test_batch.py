@@ -127,3 +127,20 @@ def test_the_same_seed_and_step_give_the_same_batch_and_others_do_not(pool):
 def test_batches_are_equal_from_memory_and_from_shards(pool):
     one, other = draw(pool, 3), draw(dataclasses.replace(make_pool(None)), 3)
     assert torch.equal(one.crops, other.crops)
+
+
+def test_patches_without_a_good_frame_are_empty_and_one_good_frame_is_enough():
+    good = np.ones(sum(LENGTHS), dtype=bool)
+    first = int(np.cumsum([0, *LENGTHS])[2])  # the third recording has exactly one window
+    good[first + 20 : first + 41] = False
+    pool = make_pool(good=good)
+    seen = 0
+    for step in range(4):
+        batch = draw_batch(
+            pool, Slice(step=step, seed=0), batch_size=2, config=ViewConfig(), window=100, patch=20, device=CPU
+        )
+        for row, recording in enumerate(batch.recordings.ravel()):
+            if recording == 2:
+                seen += 1
+                assert batch.empty[row].any(dim=0).tolist() == [False, True, False, False, False]
+    assert seen

@@ -21,6 +21,7 @@ def prepare(
     band: tuple[float, float] | None = (0.01, 0.1),
     already_filtered: bool = False,
     target_tr: float = 2.0,
+    max_fd: float | None = 0.5,
     participants: Path | None = None,
     n_jobs: int = 1,
 ) -> int:
@@ -40,11 +41,13 @@ def prepare(
         band: Low and high cut of the band-pass, Hz; None for no band-pass.
         already_filtered: The recordings are band-passed already: do not filter again.
         target_tr: Repetition time of the cohort, seconds (0.3 to 6).
+        max_fd: Leave out recordings whose mean framewise displacement is known to be above this, mm; None keeps all.
         participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv beside the source.
         n_jobs: Processes, -1 for one a core.
     """
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.prepare import prepare as run
+    from semantoks.signals.quality import GateConfig
 
     cleaning = CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr)
     with progress("prepare") as shown:
@@ -54,6 +57,7 @@ def prepare(
             atlas=atlas,
             tr=tr,
             cleaning=cleaning,
+            gates=GateConfig(max_fd=max_fd),
             participants=participants,
             n_jobs=n_jobs,
             progress=shown,

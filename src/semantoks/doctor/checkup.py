@@ -19,9 +19,10 @@ from semantoks.doctor.orders import (
     mean_correlations,
     with_structure,
 )
-from semantoks.doctor.signal import FILTERED_SHARE, spectrum, time_axis
+from semantoks.doctor.time_axis import time_axis
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
+from semantoks.signals.power import spectrum
 from semantoks.signals.prepare import find_source
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source
@@ -30,6 +31,8 @@ from semantoks.signals.writer import read_recording
 SOME = 20
 TRAINING_SECONDS = 240.0
 """Less good data than this is little to train on (XCP-D's min_time)."""
+FILTERED_SHARE = 0.03
+"""Less power than this above the band means that it was low-passed; unfiltered recordings have a quarter and more."""
 STAND_IN_TR = 1.0
 """Lets a source be opened whose repetition time is not known, to look at all else; nothing is computed with it."""
 

@@ -20,7 +20,7 @@ def crop_spans(cohort: Cohort, window: int, crops: int) -> Int[ndarray, "recordi
 
 
 def shown_parts(cohort: Cohort, index: int, spans: Spans | None) -> list[Part]:
-    """Return the frames of recording ``index`` within ``spans`` (None = all), one array a run without a gap.
+    """Return the good frames of recording ``index`` within ``spans`` (None = all), one array a run without a gap.
 
     Raises
     ------
@@ -28,14 +28,18 @@ def shown_parts(cohort: Cohort, index: int, spans: Spans | None) -> list[Part]:
         If the spans hold no frame of the recording.
     """
     series = np.asarray(cohort.series(index), dtype=np.float32)
-    if spans is None:
+    first_of_all = int(cohort.first_frames[index])
+    good = cohort.good[first_of_all : first_of_all + len(series)]
+    if spans is None and good.all():
         return [series]
     shown = np.zeros(len(series), dtype=bool)
-    for first, frames in spans[index].reshape(-1, 2):
+    for first, frames in [(0, len(series))] if spans is None else spans[index].reshape(-1, 2):
         shown[first : first + frames] = True
+    shown &= good
     if not shown.any():
         name = cohort.recordings["recording_id"][index]
-        raise DataError(f"recording {name} has {len(series)} frames, and none of them lies in {spans[index].tolist()}.")
+        span = "it" if spans is None else spans[index].tolist()
+        raise DataError(f"recording {name} has {len(series)} frames, and no good one lies in {span}.")
     changes = np.flatnonzero(np.diff(shown, prepend=False, append=False))
     return [series[begin:end] for begin, end in changes.reshape(-1, 2)]
 

@@ -92,8 +92,9 @@ def gather_windows(
 ) -> Windows:
     """Return the windows of recordings that begin at ``starts`` (frames)."""
     available = np.minimum(pool.length[recordings] - starts, size.frames)
-    series = pool.frames.gather(pool.first[recordings] + starts, available, size.frames, device)
-    empty = empty_tokens(pool.missing[recordings], available, size.patch, size.patches)
+    first = pool.first[recordings] + starts
+    series = pool.frames.gather(first, available, size.frames, device)
+    empty = empty_tokens(pool.missing[recordings], pool.good_before, first, available, size.patch, size.patches)
     return series, send(empty, device) if empty.any() else None
 
 

@@ -12,7 +12,7 @@ from semantoks.atlas.catalog import get_atlas, seven_network_labels
 from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
 from semantoks.model.weights import EncoderCard
-from semantoks.signals.clean import CleaningConfig, filtered, scored
+from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.sources.columns import pick
 from semantoks.views.crops import even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
@@ -44,14 +44,15 @@ class Windows:
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Replace ``bold`` [frame, roi] by ``series`` [crop, roi, frame] and ``hidden`` [crop, network, patch]."""
         bold, mean, std = (np.asarray(sample[key], dtype=np.float32) for key in ("bold", "mean", "std"))
-        present, missing = filtered(pick(bold * std + mean, self.columns), float(sample["tr"]), self.cleaning)
+        cleaned = clean(pick(bold * std + mean, self.columns), float(sample["tr"]), self.cleaning)
         size, index = self.card.encoder, self.card.atlas.network_index
-        whole = scored(present, missing)
+        whole, missing = cleaned.series, cleaned.missing
         padded = np.pad(whole, ((0, max(0, size.frames - len(whole))), (0, 0)))
         starts = even_starts(len(whole), size.frames, self.crops)
         series = np.stack([padded[start : start + size.frames].T for start in starts])
         absent = missing_networks(missing[None], index).repeat(self.crops, axis=0)
-        hidden = empty_tokens(absent, np.minimum(len(whole) - starts, size.frames), size.patch, size.patches)
+        available = np.minimum(len(whole) - starts, size.frames)
+        hidden = empty_tokens(absent, np.arange(len(whole) + 1), starts, available, size.patch, size.patches)
         rest = {key: value for key, value in sample.items() if key not in ("bold", "mean", "std")}
         return {**rest, "series": torch.from_numpy(series), "hidden": torch.from_numpy(hidden)}
 

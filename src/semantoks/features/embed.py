@@ -23,6 +23,7 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
 from semantoks.signals.prepare import find_source, nothing_left, store
+from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
@@ -128,7 +129,7 @@ def _opened(
         recordings = MemorySource(recordings, atlas=card.atlas)
     source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants)
     with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
-        store(source, Path(out), card.atlas, tr, cleaning, n_jobs, None)
+        store(source, Path(out), card.atlas, tr, cleaning, GateConfig(max_fd=None), n_jobs, None)
         yield Cohort(out)
 
 

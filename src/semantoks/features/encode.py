@@ -17,7 +17,7 @@ from semantoks.model.hub import find_encoder
 from semantoks.model.weights import EncoderCard, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
-from semantoks.views.pool import empty_tokens, missing_networks
+from semantoks.views.pool import count_good, empty_tokens, missing_networks
 
 Readout = Literal["cls_avg", "cls", "avg", "network", "tokens"]
 Progress = Callable[[int, int], None]
@@ -78,8 +78,8 @@ def embed_crops(
 ) -> tuple[dict[Readout, Float[ndarray, "recording crop feature"]], Float[ndarray, " recording"]]:
     """Return each readout of every recording's crops (one pass for all), and the hidden share of a recording's tokens.
 
-    Starts are floor(linspace(0, frames - window, crops)). Patches past a short recording's end and networks with more
-    than half of their ROIs missing are hidden from the encoder.
+    Starts are floor(linspace(0, frames - window, crops)). Patches without one good frame (past a short
+    recording's end, or censored) and networks with more than half of their ROIs missing are hidden from the encoder.
 
     Parameters
     ----------
@@ -143,6 +143,7 @@ def _windows(
     starts = np.stack([even_starts(int(n), size.frames, crops) for n in length])
     available = np.minimum(length[:, None] - starts, size.frames).ravel()
     absent = missing_networks(cohort.missing, index) | ~np.isin(np.arange(networks), show)
-    hidden = empty_tokens(absent.repeat(crops, axis=0), available, size.patch, size.patches)
     first = ((cohort.first_frames + begin)[:, None] + starts).ravel()
+    before = count_good(cohort.good)
+    hidden = empty_tokens(absent.repeat(crops, axis=0), before, first, available, size.patch, size.patches)
     return {"first": first, "available": available, "hidden": hidden}

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.interpolate import CubicSpline
 from scipy.signal import butter, cheby1, sosfiltfilt
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.signals.censor import FrameMask, bridge, long_gaps, resampled_mask
 from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.types import RoiMask, Series
 
@@ -34,6 +35,8 @@ class CleaningConfig:
         Order of the Butterworth filter (1 to 10), run forwards and backwards.
     already_filtered
         The input was band-passed before: it is never filtered a second time, whatever ``band`` says.
+    bridge
+        Longest gap in seconds that is bridged by interpolation (where frames were censored); longer ones become 0.
     min_frames
         Shortest result that is kept, in frames (one patch of the published model is 20).
 
@@ -47,6 +50,7 @@ class CleaningConfig:
     target_tr: float | None = 2.0
     order: int = 5
     already_filtered: bool = False
+    bridge: float = 10.0
     min_frames: int = 20
 
     def __post_init__(self) -> None:
@@ -55,8 +59,10 @@ class CleaningConfig:
             raise ConfigError(f"target_tr has to lie in {MIN_TR:g} to {MAX_TR:g} s, not {self.target_tr:g} s.")
         if not 1 <= self.order <= 10:
             raise ConfigError(f"order of the filter has to lie in 1 to 10, not {self.order}.")
-        if self.min_frames < 1:
-            raise ConfigError(f"min_frames has to be at least 1, not {self.min_frames}.")
+        if self.min_frames < 1 or self.bridge < 0:
+            raise ConfigError(
+                f"min_frames and bridge have to be at least 1 and 0, not {self.min_frames}, {self.bridge}."
+            )
         if self.band is None:
             return
         low, high = self.band
@@ -135,42 +141,44 @@ def low_pass_for(series: Series, tr: float, target_tr: float) -> Series:
     return smooth
 
 
-def zscore(series: Series) -> Series:
-    """Give every ROI mean 0 and population sd 1 over the recording; a constant ROI becomes exactly 0."""
-    centred = series - series.mean(axis=0, dtype=np.float64)
-    scaled: Series = centred / (centred.std(axis=0) + ZSCORE_EPS)
-    scaled[:, missing_rois(series)] = 0.0
+def zscore(series: Series, good: FrameMask | None = None) -> Series:
+    """Give every ROI mean 0 and population sd 1 over the (good) frames; a constant ROI becomes exactly 0."""
+    known = slice(None) if good is None or good.all() else good
+    centred = series - series[known].mean(axis=0, dtype=np.float64)
+    scaled: Series = centred / (centred[known].std(axis=0) + ZSCORE_EPS)
+    scaled[:, missing_rois(series[known])] = 0.0
     return scaled
 
 
-def clean(series: Series, tr: float, config: CleaningConfig) -> tuple[Resampled, RoiMask]:
-    """Clean one recording: ``filtered``, then z-scored.
+@dataclass(frozen=True, kw_only=True)
+class Cleaned:
+    """A cleaned recording.
 
-    Returns
-    -------
-    series, missing
-        float32 time x ROI at ``config.target_tr``, z-scored, and the ROIs without signal, which are 0 throughout.
-
-    Raises
-    ------
-    DataError
-        As ``filtered``.
+    Attributes
+    ----------
+    series
+        float32 time x ROI at the target TR, z-scored over good frames; 0 in ROIs without signal and in long gaps.
+    missing
+        The ROIs without signal.
+    good
+        The frames that are data; the others were censored, and bridged where the gap is short.
+    sd
+        Of each ROI after filtering and resampling, before the z-score, over good frames; NaN where missing.
     """
-    present, missing = filtered(series, tr, config)
-    return scored(present, missing), missing
+
+    series: Resampled
+    missing: RoiMask
+    good: Bool[ndarray, " new_frame"]
+    sd: Float[ndarray, " roi"]
 
 
-def scored(present: Float[ndarray, "new_frame present"], missing: RoiMask) -> Resampled:
-    """Z-score the ROIs with signal, and put the others, as 0, back between them; float32."""
-    series = np.zeros((len(present), missing.size), dtype=np.float32)
-    series[:, ~missing] = zscore(present)
-    return series
+def clean(
+    series: Series, tr: float, config: CleaningConfig, *, good: FrameMask | None = None, filtered: bool = False
+) -> Cleaned:
+    """Clean one recording: bridge censored frames, band-pass at its own rate, resample, z-score over good frames.
 
-
-def filtered(series: Series, tr: float, config: CleaningConfig) -> tuple[Float[ndarray, "new_frame present"], RoiMask]:
-    """Band-pass the ROIs with signal at their own rate, then resample them.
-
-    The order matters: interpolating 0.735 s to 2 s first folds 0.4 to 0.6 Hz into the band that is kept.
+    The order matters: interpolating 0.735 s to 2 s before the filter folds 0.4 to 0.6 Hz into the band that is kept; a
+    censored frame that is filtered spreads over its neighbours.
 
     Parameters
     ----------
@@ -180,41 +188,66 @@ def filtered(series: Series, tr: float, config: CleaningConfig) -> tuple[Float[n
         Repetition time of ``series`` in seconds.
     config
         What to do.
-
-    Returns
-    -------
-    series, missing
-        float64 time x ROI with signal, at ``config.target_tr``, and which ROIs have none.
+    good
+        Frames to trust; None = all. The others may be NaN, and their values are not looked at.
+    filtered
+        This recording was band-passed before, whatever ``config`` says.
 
     Raises
     ------
     DataError
-        If the recording is too short, has no ROI with signal, has a single frame that is not finite in an ROI
-        with signal, or cannot hold the band.
+        If the recording is too short, has no ROI with signal or no good frame, has a single good frame that is not
+        finite in an ROI with signal, or cannot hold the band.
     """
-    target_tr = config.target_tr or tr
-    frames = resampled_frames(len(series), tr, target_tr)
-    if frames < config.min_frames:
-        needed = math.ceil(config.min_frames * target_tr / tr - SAME_TR)
-        raise DataError(
-            f"too short: {len(series)} frames of {tr:g} s, but at least {needed} "
-            f"({config.min_frames} frames of {target_tr:g} s) are needed."
-        )
-    missing = missing_rois(series)
+    good = np.ones(len(series), dtype=bool) if good is None else good
+    target_tr, frames = _length(len(series), tr, config)
+    if not good.any():
+        raise DataError(f"censored: none of its {len(series)} frames is good.")
+    missing = missing_rois(series if good.all() else series[good])
     if missing.all():
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
-    present = series[:, ~missing].astype(np.float64)
-    if not np.isfinite(present).all():
-        frame, roi = np.argwhere(~np.isfinite(series) & ~missing)[0]
+    _refuse_holes(series, good, missing)
+    present = bridge(series[:, ~missing].astype(np.float64), good)
+    if config.filter_band is not None and not filtered:
+        present = band_pass(present, tr, config.filter_band, config.order)
+    elif target_tr > tr + SAME_TR:
+        present = low_pass_for(present, tr, target_tr)
+    present = resample(present, tr, target_tr)
+    kept = good if len(present) == len(good) else resampled_mask(good, tr, target_tr, frames)
+    if not kept.any():
+        raise DataError(
+            f"censored: its {int(good.sum())} good frames are all single ones, between which nothing is left."
+        )
+    whole = np.zeros((frames, missing.size), dtype=np.float32)
+    whole[:, ~missing] = zscore(present, kept)
+    whole[long_gaps(kept, math.floor(config.bridge / target_tr + SAME_TR))] = 0
+    sd = np.full(missing.size, np.nan)
+    sd[~missing] = present[kept].std(axis=0)
+    return Cleaned(series=whole, missing=missing, good=kept, sd=sd)
+
+
+def _length(frames: int, tr: float, config: CleaningConfig) -> tuple[float, int]:
+    """Give the new TR and number of frames; DataError when a recording is too short."""
+    target_tr = config.target_tr or tr
+    after = resampled_frames(frames, tr, target_tr)
+    if after < config.min_frames:
+        needed = math.ceil(config.min_frames * target_tr / tr - SAME_TR)
+        raise DataError(
+            f"too short: {frames} frames of {tr:g} s, but at least {needed} "
+            f"({config.min_frames} frames of {target_tr:g} s) are needed."
+        )
+    return target_tr, after
+
+
+def _refuse_holes(series: Series, good: FrameMask, missing: RoiMask) -> None:
+    """Refuse a good frame that is not finite in an ROI that has values elsewhere."""
+    wrong = ~np.isfinite(series) & ~missing & good[:, None]
+    if wrong.any():
+        frame, roi = np.argwhere(wrong)[0]
         raise DataError(
             f"not finite: ROI {roi} is {series[frame, roi]} at frame {frame} (both counted from 0) but has values "
             "elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
         )
-    if config.filter_band is not None:
-        present = band_pass(present, tr, config.filter_band, config.order)
-    elif target_tr > tr + SAME_TR:
-        present = low_pass_for(present, tr, target_tr)
-    return resample(present, tr, target_tr), missing
 
 
 def _both_ways(sos: ndarray, series: Series) -> Series:

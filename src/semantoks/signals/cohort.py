@@ -14,6 +14,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals import layout
+from semantoks.signals.censor import mask_from_text
 from semantoks.signals.opening import check_recordings, read_description
 from semantoks.signals.phenotypes import read_participants
 
@@ -38,7 +39,8 @@ class Cohort:
     recordings : DataFrame
         One row a recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
         frames, offset (first frame in its shard), shard (from 1), source_tr (s), mean_fd (mm), good_frames,
-        missing_rois (0-based, comma separated), sha256, moments_sha256 (empty in cohorts without moments), source_file.
+        bad_frames (censored ones, 0-based: ``3,17-29``), missing_rois (0-based, comma separated), sha256,
+        moments_sha256 (empty in cohorts without moments), source_file.
 
     Raises
     ------
@@ -94,7 +96,7 @@ class Cohort:
         """Memory maps of all shards, float16 [frame, roi]; shard k of the table is number k-1 here."""
         return [self._map(shard) for shard in range(1, self.description["Shards"] + 1)]
 
-    @property
+    @cached_property
     def first_frames(self) -> Int[ndarray, " recording"]:
         """Where each recording begins when all shards are laid end to end, in frames."""
         shard_first = np.cumsum([0] + [len(shard) for shard in self.shards])
@@ -109,6 +111,23 @@ class Cohort:
             if text:
                 mask[row, [int(roi) for roi in text.split(",")]] = True
         return mask
+
+    @cached_property
+    def good(self) -> Bool[ndarray, " frame"]:
+        """True where a frame is data, False where it was censored; all frames of all shards end to end."""
+        good = np.ones(sum(len(shard) for shard in self.shards), dtype=bool)
+        for first, frames, text in zip(self.first_frames, self._frames, self.recordings["bad_frames"], strict=True):
+            if text:
+                good[first : first + frames] = mask_from_text(text, int(frames))
+        return good
+
+    @cached_property
+    def quality(self) -> pd.DataFrame:
+        """How good each recording is (``quality.measure``), a row a recording; no more than ids in early cohorts."""
+        path = self.path / layout.QUALITY
+        if not path.exists():
+            return pd.DataFrame({"recording_id": self.recordings["recording_id"]})
+        return pd.read_csv(path, sep="\t", dtype={"recording_id": str}, na_values=[layout.NONE], keep_default_na=False)
 
     @cached_property
     def moments(self) -> Float32[ndarray, "recording 2 roi"] | None:

@@ -13,6 +13,7 @@ from semantoks.errors import ConfigError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.durable import TEMPORARY, clear_temporary, write_durably
+from semantoks.signals.quality import GateConfig
 from semantoks.signals.sources.source import Item, Source
 
 MEANING = {
@@ -28,6 +29,7 @@ def describe(
     atlas: Atlas,
     tr: float | None,
     cleaning: CleaningConfig,
+    gates: GateConfig,
     people: str,
     shards: int,
 ) -> dict[str, Any]:
@@ -59,6 +61,9 @@ def describe(
         "FilterOrder": cleaning.order,
         "AlreadyFiltered": cleaning.already_filtered,
         "MinFrames": cleaning.min_frames,
+        "BridgeSeconds": cleaning.bridge,
+        "MaxMeanFD": gates.max_fd,
+        "WarnMeanFD": gates.warn_fd,
         "Normalisation": "z-score per ROI over the recording, population standard deviation",
     }
 

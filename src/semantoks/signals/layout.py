@@ -14,6 +14,7 @@ ATLAS = "atlas.tsv"
 PARTICIPANTS = "participants.tsv"
 RECORDINGS = "recordings.tsv"
 EXCLUDED = "excluded.tsv"
+QUALITY = "quality.tsv"
 SHARDS = "shards"
 DTYPE = np.dtype("<f2")
 MOMENTS_DTYPE = np.dtype("<f4")
@@ -21,9 +22,9 @@ NONE = "n/a"
 
 RECORDING_COLUMNS = [
     *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
-    *("mean_fd", "good_frames", "missing_rois", "sha256", "moments_sha256", "source_file"),
+    *("mean_fd", "good_frames", "bad_frames", "missing_rois", "sha256", "moments_sha256", "source_file"),
 ]
-LATER_COLUMNS = ("moments_sha256",)
+LATER_COLUMNS = ("moments_sha256", "bad_frames")
 """Columns that cohorts of earlier versions lack: these read as empty."""
 EXCLUDED_COLUMNS = ["recording_id", "participant_id", "session_id", "run", "source_file", "reason"]
 ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
@@ -41,6 +42,24 @@ def shard_path(cohort: Path, shard: int) -> Path:
 def moments_path(cohort: Path, shard: int) -> Path:
     """Name the file of what z-scoring took away in shard ``shard`` (from 1): float32 [recording, 2, roi]."""
     return cohort / SHARDS / f"{shard:06d}.moments.npy"
+
+
+def quality_path(cohort: Path, shard: int) -> Path:
+    """Name the table of how good the recordings of shard ``shard`` are."""
+    return cohort / SHARDS / f"{shard:06d}.quality.tsv"
+
+
+def fd_path(cohort: Path, shard: int) -> Path:
+    """Name the file of framewise displacements (mm) of shard ``shard``: float32, recordings end to end.
+
+    The column ``fd_frames`` of quality.tsv says how many are each recording's.
+    """
+    return cohort / SHARDS / f"{shard:06d}.fd.npy"
+
+
+def spectra_path(cohort: Path, shard: int) -> Path:
+    """Name the file of spectra of shard ``shard``: float32 [recording, before and after, frequency of ``GRID``]."""
+    return cohort / SHARDS / f"{shard:06d}.spectra.npy"
 
 
 def rows_path(cohort: Path, shard: int) -> Path:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals import layout
+from semantoks.signals.censor import mask_from_text
 from semantoks.signals.recording import MAX_TR, MIN_TR
 
 ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
@@ -71,17 +72,30 @@ def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, fi
         "frames has to be 1 or more": table["frames"] >= 1,
         "offset has to be 0 or more": table["offset"] >= 0,
         "frames has to end within the shard": table["frames"] <= room,
+        "bad_frames has to hold frames within the recording": [
+            _names_frames(text, frames) for text, frames in zip(table["bad_frames"], table["frames"], strict=True)
+        ],
         f"missing_rois has to hold numbers from 0 to {n_rois - 1}": table["missing_rois"].map(texts).astype(bool),
     }
     for rule, kept in rules.items():
-        if not kept.all():
-            row = int(np.flatnonzero(~kept)[0])
+        if not np.all(kept):
+            row = int(np.flatnonzero(~np.asarray(kept))[0])
             column = rule.partition(" ")[0]
             raise DataError(
                 f"{file}: {rule}, but recording {row + 1} ({table['recording_id'][row]}) has "
                 f"{str(table[column][row]) or 'nothing'!r}: it was changed or damaged. Restore it, or prepare the "
                 "cohort again."
             )
+
+
+def _names_frames(text: str, frames: int) -> bool:
+    if not text:
+        return True
+    try:
+        mask_from_text(text, frames)
+    except ValueError:
+        return False
+    return True
 
 
 def _names_rois(text: str, n_rois: int) -> bool:

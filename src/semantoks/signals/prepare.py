@@ -15,11 +15,13 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.description import claim, describe
 from semantoks.signals.durable import write_durably
 from semantoks.signals.phenotypes import read_participants, tidy_participants
+from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import PREFIXES, bare_label
 from semantoks.signals.sources import Item, Source, find_participants, open_source
 from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
 
 PUBLISHED = CleaningConfig()
+GATES = GateConfig()
 
 
 def prepare(
@@ -29,6 +31,7 @@ def prepare(
     atlas: Atlas | Path | str,
     tr: float | None = None,
     cleaning: CleaningConfig = PUBLISHED,
+    gates: GateConfig = GATES,
     participants: Path | str | pd.DataFrame | None = None,
     n_jobs: int = 1,
     progress: Progress | None = None,
@@ -47,6 +50,8 @@ def prepare(
         Repetition time of all recordings in seconds, for sources that do not say it; never guessed.
     cleaning
         Band-pass, sampling interval, shortest recording.
+    gates
+        Which recordings are kept: their mean framewise displacement.
     participants
         Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
         source folder or beside the source file, or what the source itself holds.
@@ -71,7 +76,7 @@ def prepare(
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
     opened = find_source(source, atlas=known, tr=tr, participants=participants)
-    store(opened, out, known, tr, cleaning, n_jobs, progress)
+    store(opened, out, known, tr, cleaning, gates, n_jobs, progress)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(
@@ -111,6 +116,7 @@ def store(
     atlas: Atlas,
     tr: float | None,
     cleaning: CleaningConfig,
+    gates: GateConfig,
     n_jobs: int,
     progress: Progress | None,
 ) -> None:
@@ -119,8 +125,11 @@ def store(
         raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
     items = _work_list(source)
     people = layout.table_text(_people(source, items))
-    jobs = plan_jobs(items, out=out, n_rois=atlas.n_rois, cleaning=cleaning)
-    claim(out, describe(source, items, atlas=atlas, tr=tr, cleaning=cleaning, people=people, shards=len(jobs)))
+    jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
+    claim(
+        out,
+        describe(source, items, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates, people=people, shards=len(jobs)),
+    )
     if (out / layout.RECORDINGS).exists():
         return
     write_durably(out / layout.ATLAS, layout.table_text(atlas.to_frame()).encode())

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Bool, Real, Shaped
 from numpy import ndarray
 
 from semantoks.errors import DataError
@@ -31,14 +31,24 @@ class Recording:
     participant, session, run, site
         Labels; a BIDS prefix (``sub-``, ``ses-``, ``run-``) is taken off once. Only ``participant`` is required.
     mean_fd
-        Mean framewise displacement in mm, NaN where unknown.
+        Mean framewise displacement in mm, NaN where unknown; that of ``fd`` if that is given.
+    good
+        Frames that are to be trusted; None = all. The series may be NaN in the others.
+    fd
+        Framewise displacement of each frame in mm, NaN where unknown (the first one); None where not known.
+    band
+        Band in Hz (low, high) that the series were filtered to by the tool that made them, None for an open end; None
+        where they were not, or it is not known.
+    tr_from
+        Where the repetition time was found, for reports.
     source
         The file that it came from, for tables and messages.
 
     Raises
     ------
     DataError
-        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, or ``participant`` is empty or n/a.
+        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, ``participant`` is empty or n/a, or
+        ``good`` or ``fd`` have not one value a frame.
     """
 
     series: Shaped[ndarray, "..."]  # of any shape and type until it has checked itself
@@ -48,6 +58,10 @@ class Recording:
     run: str = ""
     site: str = ""
     mean_fd: float = math.nan
+    good: Bool[ndarray, " _"] | None = None
+    fd: Real[ndarray, " _"] | None = None
+    band: tuple[float | None, float | None] | None = None
+    tr_from: str = ""
     source: str
 
     def __post_init__(self) -> None:
@@ -63,6 +77,14 @@ class Recording:
             )
         with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which cleaning refuses with the frame
             object.__setattr__(self, "series", np.asarray(self.series, dtype=np.float32))
+        for name in ("good", "fd"):
+            given = getattr(self, name)
+            if given is not None and len(given) != len(self.series):
+                raise DataError(
+                    f"{self.source}: {name} has {len(given)} values, but the recording has {len(self.series)} frames."
+                )
+        if self.fd is not None and np.isfinite(self.fd).any():
+            object.__setattr__(self, "mean_fd", float(np.nanmean(self.fd)))
         for field, prefix in PREFIXES.items():
             object.__setattr__(self, field, bare_label(getattr(self, field), prefix))
         if self.participant in ("", "n/a"):

@@ -16,11 +16,15 @@ from jaxtyping import Float16, Float32
 from joblib import Parallel, delayed
 from numpy import ndarray
 
+from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
-from semantoks.signals.clean import CleaningConfig, filtered, scored
+from semantoks.signals.censor import gaps_text
+from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.cohort import checksum
 from semantoks.signals.durable import write_durably
+from semantoks.signals.power import GRID
+from semantoks.signals.quality import GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source
 
@@ -28,7 +32,20 @@ SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
 UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 Progress = Callable[[int, int], None]
-Moments = Float32[ndarray, "2 roi"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What a recording leaves in its shard: signals, moments, its rows in recordings.tsv and quality.tsv, traces.
+
+    ``row`` says everything but its place.
+    """
+
+    signals: Float16[ndarray, "frame roi"]
+    moments: Float32[ndarray, "2 roi"]
+    row: dict[str, Any]
+    quality: dict[str, Any]
+    traces: Traces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +55,31 @@ class ShardJob:
     number: int
     items: tuple[Item, ...]
     out: Path
-    n_rois: int
+    atlas: Atlas
     cleaning: CleaningConfig
+    gates: GateConfig
 
 
 def plan_jobs(
-    items: Sequence[Item], *, out: Path, n_rois: int, cleaning: CleaningConfig, size: int | None = None
+    items: Sequence[Item],
+    *,
+    out: Path,
+    atlas: Atlas,
+    cleaning: CleaningConfig,
+    gates: GateConfig | None = None,
+    size: int | None = None,
 ) -> list[ShardJob]:
     """Cut the work list into shards of ``size`` recordings: 32, or more where that would make over 512 shards."""
     size = size or max(SHARD_RECORDINGS, -(-len(items) // MAX_SHARDS))
     return [
-        ShardJob(number=number, items=tuple(items[start : start + size]), out=out, n_rois=n_rois, cleaning=cleaning)
+        ShardJob(
+            number=number,
+            items=tuple(items[start : start + size]),
+            out=out,
+            atlas=atlas,
+            cleaning=cleaning,
+            gates=gates or GateConfig(),
+        )
         for number, start in enumerate(range(0, len(items), size), start=1)
     ]
 
@@ -88,26 +119,37 @@ def write_shard(source: Source, job: ShardJob) -> int:
     A recording that cannot be used becomes an excluded row with its reason; nothing else stops for it.
     """
     rows: list[dict[str, Any]] = []
-    parts: list[Float16[ndarray, "_ roi"]] = [np.zeros((0, job.n_rois), dtype=layout.DTYPE)]
-    moments: list[Moments] = []
+    kept: list[Kept] = []
     offset = 0
     for item in job.items:
         try:
             recording = read_recording(source, item)
-            signals, taken, row = cleaned_row(recording, job)
+            one = keep(recording, job)
         except DataError as error:
             rows.append(_excluded_row(item, str(error)))
             continue
-        rows.append({"status": layout.KEPT, "recording_id": item.key, **row, "offset": offset, "shard": job.number})
-        parts.append(signals)
-        moments.append(taken)
-        offset += len(signals)
-    write_array(layout.shard_path(job.out, job.number), np.concatenate(parts))
-    together = np.array(moments, dtype=layout.MOMENTS_DTYPE).reshape(-1, 2, job.n_rois)
-    write_array(layout.moments_path(job.out, job.number), together)
+        rows.append({"status": layout.KEPT, "recording_id": item.key, **one.row, "offset": offset, "shard": job.number})
+        kept.append(one)
+        offset += len(one.signals)
+    _write_arrays(kept, job)
+    keys = [row["recording_id"] for row in rows if row["status"] == layout.KEPT]
+    quality = pd.DataFrame([{"recording_id": key, **one.quality} for key, one in zip(keys, kept, strict=True)])
+    write_durably(layout.quality_path(job.out, job.number), layout.table_text(quality).encode())
     table = pd.DataFrame(rows, columns=layout.ROW_COLUMNS, dtype=object)
     write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
     return len(job.items)
+
+
+def _write_arrays(kept: Sequence[Kept], job: ShardJob) -> None:
+    """Write the signals, moments and traces of a shard."""
+    empty: Float16[ndarray, "_ roi"] = np.zeros((0, job.atlas.n_rois), dtype=layout.DTYPE)
+    write_array(layout.shard_path(job.out, job.number), np.concatenate([empty, *(one.signals for one in kept)]))
+    moments = np.array([one.moments for one in kept], dtype=layout.MOMENTS_DTYPE)
+    write_array(layout.moments_path(job.out, job.number), moments.reshape(-1, 2, job.atlas.n_rois))
+    fd = np.concatenate([np.zeros(0), *(one.traces.fd for one in kept)])
+    write_array(layout.fd_path(job.out, job.number), fd.astype(np.float32))
+    spectra = np.array([one.traces.spectra for one in kept], dtype=np.float32)
+    write_array(layout.spectra_path(job.out, job.number), spectra.reshape(-1, 2, len(GRID)))
 
 
 def write_array(path: Path, values: ndarray) -> None:
@@ -127,17 +169,24 @@ def read_recording(source: Source, item: Item) -> Recording:
         raise DataError(f"{item.path} could not be read ({type(error).__name__}: {error}).") from error
 
 
-def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "frame roi"], Moments, dict[str, Any]]:
-    """Clean one recording; returns its float16 signal, its moments, and what the row table says but for its place."""
+def keep(recording: Recording, job: ShardJob) -> Kept:
+    """Check, clean and measure one recording; DataError when it cannot be used."""
     found = recording.series.shape[1]
-    if found != job.n_rois:
-        raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {job.n_rois}.")
-    present, missing = filtered(recording.series, recording.tr, job.cleaning)
-    signals = scored(present, missing).astype(layout.DTYPE)
+    if found != job.atlas.n_rois:
+        raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {job.atlas.n_rois}.")
+    job.gates.check(recording)
+    cleaned = clean(
+        recording.series, recording.tr, job.cleaning, good=recording.good, filtered=recording.band is not None
+    )
+    signals = cleaned.series.astype(layout.DTYPE)
     if not np.isfinite(signals).all():
         raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
-    moments = np.full((2, missing.size), np.nan, dtype=layout.MOMENTS_DTYPE)
-    moments[:, ~missing] = recording.series[:, ~missing].mean(axis=0, dtype=np.float64), present.std(axis=0)
+    there, good = ~cleaned.missing, slice(None) if recording.good is None else recording.good
+    moments = np.full((2, there.size), np.nan, dtype=layout.MOMENTS_DTYPE)
+    moments[0, there] = recording.series[good][:, there].mean(axis=0, dtype=np.float64)
+    moments[1] = cleaned.sd
+    tr = job.cleaning.target_tr or recording.tr
+    quality, traces = measure(recording, cleaned, tr, job.atlas, job.gates)
     row = {
         "participant_id": recording.participant,
         "session_id": recording.session,
@@ -146,13 +195,14 @@ def cleaned_row(recording: Recording, job: ShardJob) -> tuple[Float16[ndarray, "
         "frames": len(signals),
         "source_tr": float(recording.tr),
         "mean_fd": float(recording.mean_fd),
-        "good_frames": len(signals),
-        "missing_rois": ",".join(map(str, np.flatnonzero(missing))),
+        "good_frames": int(cleaned.good.sum()),
+        "bad_frames": gaps_text(cleaned.good),
+        "missing_rois": ",".join(map(str, np.flatnonzero(cleaned.missing))),
         "sha256": checksum(signals),
         "moments_sha256": checksum(moments),
         "source_file": recording.source,
     }
-    return signals, moments, row
+    return Kept(signals=signals, moments=moments, row=row, quality=quality, traces=traces)
 
 
 def is_finished(job: ShardJob) -> bool:
@@ -167,16 +217,22 @@ def is_finished(job: ShardJob) -> bool:
     except (DataError, OSError, ValueError):
         return False
     same_items = rows["recording_id"].tolist() == [layout.plain(item.key) for item in job.items]
-    whole_signals = signals.shape == (kept["frames"].sum(), job.n_rois) and signals.dtype == layout.DTYPE
-    whole_moments = moments.shape == (len(kept), 2, job.n_rois) and moments.dtype == layout.MOMENTS_DTYPE
+    whole_signals = signals.shape == (kept["frames"].sum(), job.atlas.n_rois) and signals.dtype == layout.DTYPE
+    whole_moments = moments.shape == (len(kept), 2, job.atlas.n_rois) and moments.dtype == layout.MOMENTS_DTYPE
     return bool(same_items and whole_signals and whole_moments)
 
 
 def assemble(out: Path, shards: int) -> None:
-    """Join the row tables into excluded.tsv and, last, recordings.tsv, which says that the cohort is finished."""
+    """Join the tables of the shards: quality.tsv, excluded.tsv and, last, recordings.tsv: the cohort is finished."""
     rows = pd.concat(
         [layout.read_table(layout.rows_path(out, number), layout.ROW_COLUMNS) for number in range(1, shards + 1)]
     )
+    parts = [layout.quality_path(out, number) for number in range(1, shards + 1)]
+    tables = [
+        pd.read_csv(part, sep="\t", dtype=str, keep_default_na=False) for part in parts if part.stat().st_size > 1
+    ]
+    quality = pd.concat(tables) if tables else pd.DataFrame(columns=["recording_id"])
+    write_durably(out / layout.QUALITY, layout.table_text(quality.fillna("")).encode())
     write_durably(out / layout.EXCLUDED, layout.table_text(layout.excluded_rows(rows)).encode())
     write_durably(out / layout.RECORDINGS, layout.table_text(layout.kept_rows(rows)).encode())
 

@@ -132,7 +132,9 @@ def draw_batch(
     crops = corrupt(crops, config.corruption, generator)
 
     networks, patches = pool.missing.shape[1], window // patch
-    without_data = empty_tokens(pool.missing[flat], available, patch, patches)
+    without_data = empty_tokens(
+        pool.missing[flat], pool.good_before, pool.first[flat] + start, available, patch, patches
+    )
     empty = send(without_data, device) if without_data.any() else None
     mask = None
     if step_is_masked(config.masks, part):

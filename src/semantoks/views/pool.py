@@ -28,6 +28,8 @@ class Pool:
     """First frame of each recording, over all shards."""
     length: Int[ndarray, " recording"]
     """Frames of each recording."""
+    good_before: Int[ndarray, " _"]
+    """Good frames before each frame, over all shards."""
     missing: Bool[ndarray, "recording network"]
     """Networks with more than half of their ROIs missing: their tokens are always hidden."""
     person: Int[ndarray, " recording"]
@@ -54,15 +56,33 @@ def missing_networks(
 
 
 def empty_tokens(
-    missing: Bool[ndarray, "batch network"], available: Int[ndarray, " batch"], patch: int, patches: int
+    missing: Bool[ndarray, "batch network"],
+    good_before: Int[ndarray, " _"],
+    first: Int[ndarray, " batch"],
+    available: Int[ndarray, " batch"],
+    patch: int,
+    patches: int,
 ) -> Bool[ndarray, "batch network patch"]:
-    """Mark the tokens of windows that hold no data: missing networks, and patches without one real frame.
+    """Mark the tokens of windows that hold no data: missing networks, and patches without one good frame.
 
-    ``available`` counts the frames of each window that belong to its recording.
+    Parameters
+    ----------
+    good_before
+        Good frames before each frame, over all shards (``count_good``).
+    first, available
+        First frame of each window over all shards, and how many of its frames belong to its recording.
     """
-    past_end = np.arange(patches) * patch >= available[:, None]
-    empty: ndarray = missing[:, :, None] | past_end[:, None]
+    edges = first[:, None] + np.minimum(np.arange(patches + 1) * patch, available[:, None])
+    without = np.diff(good_before[edges], axis=1) == 0
+    empty: ndarray = missing[:, :, None] | without[:, None]
     return empty
+
+
+def count_good(good: Bool[ndarray, " frame"]) -> Int[ndarray, " _"]:
+    """Count the good frames before each frame, and, last, all of them."""
+    before = np.zeros(len(good) + 1, dtype=np.int64)
+    np.cumsum(good, out=before[1:])
+    return before
 
 
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
@@ -109,6 +129,7 @@ def open_pool(cohorts: Sequence[Cohort], device: torch.device, residence: Reside
         network_index=network_index,
         first=first[order].astype(np.int64),
         length=length[order].astype(np.int64),
+        good_before=count_good(np.concatenate([cohort.good for cohort in cohorts])),
         missing=missing_networks(missing, network_index)[order],
         person=person[order],
     )

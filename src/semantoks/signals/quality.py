@@ -1,0 +1,135 @@
+"""How good a recording is: motion, usable minutes, signal to noise, coverage, spectrum; and the gates to pass."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals.clean import Cleaned
+from semantoks.signals.power import spectrum
+from semantoks.signals.recording import Recording
+from semantoks.types import RoiMask
+
+TRAIN_SECONDS = 240.0
+"""Good data that a recording needs to be trained on (XCP-D's min_time)."""
+WINDOW_FRAMES = 100
+"""Frames of the published encoder's window: a recording that does not fill it is embedded with empty patches."""
+
+
+MOST_NETWORKS = 20
+"""Networks up to which each has a column of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateConfig:
+    """What a recording may be like to be kept.
+
+    Parameters
+    ----------
+    max_fd
+        Largest mean framewise displacement (mm) of a recording that is kept; None keeps all. Recordings whose FD is not
+        known pass. Relative RMS (UK Biobank, HCP) is smaller than FD: do not use the same number for it.
+    warn_fd
+        Mean FD (mm) from which on a recording is flagged.
+
+    Raises
+    ------
+    ConfigError
+        If a number is not above 0.
+    """
+
+    max_fd: float | None = 0.5
+    warn_fd: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if (self.max_fd is not None and self.max_fd <= 0) or self.warn_fd <= 0:
+            raise ConfigError(f"max_fd and warn_fd have to be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
+
+    def check(self, recording: Recording) -> None:
+        """Raise DataError when a recording moves too much."""
+        if self.max_fd is not None and recording.mean_fd > self.max_fd:
+            raise DataError(
+                f"motion: mean framewise displacement is {recording.mean_fd:.2f} mm, above {self.max_fd:g} (--max-fd)."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traces:
+    """What a report draws of a recording: FD (mm) of each source frame, and power densities before and after."""
+
+    fd: Float[ndarray, " frame"]
+    spectra: Float[ndarray, "2 bin"]
+
+
+def measure(
+    recording: Recording, cleaned: Cleaned, tr: float, atlas: Atlas, gates: GateConfig
+) -> tuple[dict[str, Any], Traces]:
+    """Measure one recording that was cleaned to ``tr`` seconds.
+
+    Returns
+    -------
+    row, traces
+        The row of quality.tsv: ``seconds`` and ``good_seconds`` at ``tr``; ``mean_fd`` and ``max_fd`` (mm);
+        ``dvars`` (root mean square over ROIs of frame-to-frame changes, in units of each ROI's sd; mean over frames);
+        ``tsnr`` (mean over sd, the median over ROIs; NaN for series without their mean); ``in_band_before``,
+        ``in_band_after`` and ``above_band_before`` (shares of power in and above 0.01 to 0.1 Hz); ``tr_from``;
+        ``coverage`` and ``coverage_<network>`` (share of ROIs with signal); ``flags``.
+    """
+    good = slice(None) if recording.good is None else recording.good
+    raw = np.asarray(recording.series[good][:, ~cleaned.missing], dtype=np.float32)
+    before, after = spectrum(raw, recording.tr), spectrum(cleaned.series[:, ~cleaned.missing], tr)
+    known = np.array([]) if recording.fd is None else np.asarray(recording.fd, dtype=np.float64)
+    seconds, good_seconds = len(cleaned.series) * tr, int(cleaned.good.sum()) * tr
+    row = {
+        "seconds": round(seconds, 2),
+        "good_seconds": round(good_seconds, 2),
+        "mean_fd": recording.mean_fd,
+        "max_fd": float(np.nanmax(known)) if np.isfinite(known).any() else np.nan,
+        "dvars": _dvars(raw),
+        "tsnr": _tsnr(raw),
+        "in_band_before": round(before.inside, 4),
+        "above_band_before": round(before.above, 4),
+        "in_band_after": round(after.inside, 4),
+        "fd_frames": len(known),
+        "tr_from": recording.tr_from,
+        **_coverage(atlas, cleaned.missing),
+        "flags": "; ".join(_flags(recording, good_seconds, len(cleaned.series), gates)),
+    }
+    return row, Traces(fd=known, spectra=np.stack([before.density, after.density]))
+
+
+def _flags(recording: Recording, good_seconds: float, frames: int, gates: GateConfig) -> list[str]:
+    flags = []
+    if recording.mean_fd > gates.warn_fd:
+        flags.append(f"mean FD above {gates.warn_fd:g} mm")
+    if good_seconds < TRAIN_SECONDS:
+        flags.append(f"less than {TRAIN_SECONDS:g} s of good data")
+    if frames < WINDOW_FRAMES:
+        flags.append(f"less than a window of {WINDOW_FRAMES} frames")
+    return flags
+
+
+def _dvars(raw: Float[ndarray, "frame present"]) -> float:
+    change = np.diff(raw, axis=0) / np.maximum(raw.std(axis=0), np.finfo(np.float32).tiny)
+    return round(float(np.sqrt(np.square(change).mean(axis=1)).mean()), 4) if len(change) else float("nan")
+
+
+def _tsnr(raw: Float[ndarray, "frame present"]) -> float:
+    """Median over ROIs of mean / sd; NaN where means were taken out, as a ratio below 1 tells."""
+    ratio = float(np.median(np.abs(raw.mean(axis=0)) / np.maximum(raw.std(axis=0), np.finfo(np.float32).tiny)))
+    return round(ratio, 2) if ratio > 1 else float("nan")
+
+
+def _coverage(atlas: Atlas, missing: RoiMask) -> dict[str, float]:
+    """Share of ROIs with signal, of all and, where they are few, of each network."""
+    index, there = atlas.network_index, ~missing
+    found = {"coverage": round(float(there.mean()), 3)}
+    if atlas.n_networks <= MOST_NETWORKS:
+        for network, name in enumerate(atlas.network_names):
+            found[f"coverage_{name}"] = round(float(there[index == network].mean()), 3)
+    return found
