@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,22 @@ def seven_network_labels(parcels: int) -> tuple[str, ...]:
     """
     with (_TABLES / f"schaefer{parcels}-17.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(row["label_7network"] for row in csv.DictReader(file, delimiter="\t"))
+
+
+def schaefer_twins(labels: Sequence[str]) -> list[str] | None:
+    """Give labels with a whole Schaefer atlas among them those of the same parcels in the other order of networks.
+
+    Other labels stay as they are. None when there is no whole atlas.
+    """
+    bare = [label.removeprefix("7Networks_").removeprefix("17Networks_") for label in labels]
+    for parcels in range(1000, 99, -100):
+        if parcels > len(bare):
+            continue
+        mixed, seventeen = seven_network_labels(parcels), get_atlas(f"schaefer{parcels}-17").labels
+        for twin in (dict(zip(mixed, seventeen, strict=True)), dict(zip(seventeen, mixed, strict=True))):
+            if len(twin.keys() & set(bare)) == parcels:
+                return [twin.get(label, label) for label in bare]
+    return None
 
 
 def _one(name: str) -> Atlas:

@@ -7,7 +7,7 @@ from pathlib import Path
 from semantoks.model.hub import find_encoder, upload
 from semantoks.model.weights import EncoderCard, read_card
 from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import read_predictions, read_scores
+from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, read_predictions, read_scores
 
 SHOWN = {"encoder": "encoder", "fc": "FC", "random_weights": "random weights", "motion": "motion"}
 
@@ -28,14 +28,14 @@ def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str
 
 
 def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
-    """Add to a card what the probes in a run's folder found; a folder without any adds nothing."""
-    rows = [row for file in sorted(run.glob("*/scores.csv")) for row in _rows(file.parent)]
+    """Add to a card what the probes in a run's folder found; one that has not finished adds nothing."""
+    rows = [row for file in sorted(run.glob(f"*/{ABOUT}")) for row in _rows(file.parent)]
     return replace(card, scores=tuple(rows)) if rows else card
 
 
 def _rows(probe: Path) -> list[dict[str, str]]:
-    about = json.loads((probe / "probe.json").read_text(encoding="utf-8"))
-    found = summarise(read_scores(probe / "scores.csv"), read_predictions(probe / "predictions.parquet"))
+    about = json.loads((probe / ABOUT).read_text(encoding="utf-8"))
+    found = summarise(read_scores(probe / SCORES), read_predictions(probe / PREDICTIONS))
     main = found[found["analysis"] == "main"]
     rows = []
     for (target, metric), part in main.groupby(["target", "metric"], sort=False):

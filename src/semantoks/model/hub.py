@@ -1,6 +1,5 @@
 """Encoders by name: a run, an encoder folder, or ``owner/name`` on the Hugging Face hub; and the way back there."""
 
-import os
 import re
 import shutil
 import tempfile
@@ -12,12 +11,13 @@ from pathlib import Path
 from semantoks.errors import WeightsError
 from semantoks.model.encoder import Encoder
 from semantoks.model.model_card import model_card
-from semantoks.model.weights import CARD, TEACHER, TRAINING, EncoderCard, save_encoder, write_card
+from semantoks.model.weights import CARD, TEACHER, TRAINING, EncoderCard, read_card, save_encoder, write_card
 from semantoks.signals.durable import write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = (CARD, TEACHER, TRAINING)
 README = "README.md"
+NO_ANSWER = "the hub cannot be reached"
 
 
 def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> Path:
@@ -39,41 +39,53 @@ def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> 
         raise WeightsError(f"{name} is neither a run with a saved encoder nor an encoder folder{hint}.")
     folder = _downloaded(name, revision)
     if not (folder / CARD).exists():
-        raise WeightsError(f"{name} on the Hugging Face hub holds no {CARD}: it is not an encoder of semantoks.")
+        raise WeightsError(
+            f"{name} on the Hugging Face hub holds no {CARD}: it is not an encoder of semantoks. Check owner and name."
+        )
+    try:
+        read_card(folder)
+    except WeightsError as error:
+        raise WeightsError(f"{name} on the Hugging Face hub cannot be used here: {error}") from error
     return folder
 
 
 def _downloaded(name: str, revision: str | None) -> Path:
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub as hub
 
-    with _in_one_sentence(f"there is no folder {name} here, and on the Hugging Face hub {name}"):
+    with _at_the_hub(
+        f"there is no folder {name} here, and on the Hugging Face hub {name}",
+        unreached=", and it was not downloaded before. Go online once, or give a folder.",
+    ):
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
 
 
 @contextmanager
-def _in_one_sentence(it: str) -> Iterator[None]:
-    """Turn what the hub's library raises into one sentence about ``it`` that says what to do."""
-    from huggingface_hub import errors
+def _at_the_hub(it: str, *, unreached: str) -> Iterator[None]:
+    """Send no usage statistics, and turn what the hub's library raises into one sentence about ``it``."""
+    from huggingface_hub import constants, errors
 
-    absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)
-    unreachable = (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    network: type[Exception] = errors.HfHubHTTPError.__bases__[0]  # of requests, httpx or httpx2, by its version
     try:
         yield
-    except errors.GatedRepoError as error:
-        raise WeightsError(f"{it} is gated: accept its terms there, then log in with `hf auth login`.") from error
-    except absent as error:
-        raise WeightsError(
-            f"{it} is not there or private: check owner, name and revision, or log in with `hf auth login`."
-        ) from error
-    except unreachable as error:
-        offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
-        why = "HF_HUB_OFFLINE is set" if offline else "the hub cannot be reached"
-        raise WeightsError(
-            f"{it} is out of reach: {why}, and it was not downloaded before. Go online once, or give a folder."
-        ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        raise WeightsError(f"{it} cannot be used: {' '.join(str(error).split())}") from error
+    except (network, ValueError, OSError) as error:
+        raise WeightsError(f"{it} {_why(error, unreached)}") from error
+
+
+def _why(error: Exception, unreached: str) -> str:
+    """Say what keeps us from the hub and what to do; ``unreached`` ends the sentence where there is no way there."""
+    from huggingface_hub import constants, errors
+
+    if isinstance(error, errors.GatedRepoError):
+        return "is gated: accept its terms there, then log in with `hf auth login`."
+    if isinstance(error, (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)):
+        return "is not there or private: check owner, name and revision, or log in with `hf auth login`."
+    answered = isinstance(error, (errors.HfHubHTTPError, ValueError, OSError))
+    if not answered or isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
+        return f"is out of reach: {'HF_HUB_OFFLINE is set' if constants.HF_HUB_OFFLINE else NO_ANSWER}{unreached}"
+    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
+        return "refuses this login: log in with `hf auth login`, with a token that may read and write there."
+    return f"cannot be used: {' '.join(str(error).split())}"
 
 
 def write_folder(source: Path, folder: Path, card: EncoderCard) -> Path:
@@ -88,16 +100,24 @@ def write_folder(source: Path, folder: Path, card: EncoderCard) -> Path:
 
 def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, token: str | None) -> str:
     """Upload an encoder folder as ``owner/name`` with its model card; returns the address of what is there now."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import huggingface_hub as hub
 
     if not HUB_ID.fullmatch(repo_id):
         raise WeightsError(f"an id on the Hugging Face hub is owner/name, not {repo_id!r}.")
-    with tempfile.TemporaryDirectory() as scratch, _in_one_sentence(f"on the Hugging Face hub {repo_id}"):
+    api, it = hub.HfApi(token=token), f"on the Hugging Face hub {repo_id}"
+    with tempfile.TemporaryDirectory() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
         folder = write_folder(source, Path(scratch), card)
-        place = hub.HfApi(token=token).create_repo(repo_id, private=private, exist_ok=True)
-        hub.HfApi(token=token).upload_folder(
-            repo_id=repo_id, folder_path=folder, allow_patterns=[*FILES, README], commit_message="An encoder"
+        place = api.create_repo(repo_id, private=private, exist_ok=True)
+        if private and api.model_info(repo_id).private is False:
+            raise WeightsError(
+                f"{it} is there already and public: make it private there, or push with --public (private=False)."
+            )
+        api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            allow_patterns=[*FILES, README],
+            delete_patterns=list(FILES),  # what an earlier upload left and this one has not: its student
+            commit_message="An encoder",
         )
     return str(place)
 
@@ -105,6 +125,10 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
 def save_loaded(encoder: Encoder, folder: str | Path) -> Path:
     """Write an encoder that was loaded, with its card and a README, into ``folder``; WeightsError without a card."""
     card = replace(_card_of(encoder), head=None)
+    if (Path(folder) / TRAINING).exists():
+        raise WeightsError(
+            f"{folder} holds a student and heads, which would not be this encoder's: choose another folder."
+        )
     folder = save_encoder(folder, encoder, card)
     write_durably(folder / README, model_card(card).encode())
     return folder

@@ -18,6 +18,7 @@ from semantoks.signals.phenotypes import read_participants, tidy_participants
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import PREFIXES, bare_label
 from semantoks.signals.sources import Item, Source, find_participants, open_source
+from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
 
 PUBLISHED = CleaningConfig()
@@ -33,6 +34,7 @@ def prepare(
     cleaning: CleaningConfig = PUBLISHED,
     gates: GateConfig = GATES,
     participants: Path | str | pd.DataFrame | None = None,
+    reading: ReadingConfig = EVERYTHING,
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> Cohort:
@@ -55,6 +57,8 @@ def prepare(
     participants
         Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
         source folder or beside the source file, or what the source itself holds.
+    reading
+        Which participants, sessions, tasks and space are read, where the source has a choice.
     n_jobs
         Processes at a time, -1 for one a core. The cohort does not depend on it.
     progress
@@ -75,7 +79,7 @@ def prepare(
     out, known = Path(out), get_atlas(atlas)
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
-    opened = find_source(source, atlas=known, tr=tr, participants=participants)
+    opened = find_source(source, atlas=known, tr=tr, participants=participants, reading=reading)
     store(opened, out, known, tr, cleaning, gates, n_jobs, progress)
     cohort = Cohort(out)
     if not len(cohort):
@@ -92,6 +96,7 @@ def find_source(
     atlas: Atlas,
     tr: float | None,
     participants: Path | str | pd.DataFrame | None,
+    reading: ReadingConfig = EVERYTHING,
 ) -> Source:
     """Open a path with its participants table (see `prepare`); a Source of your own is passed through.
 
@@ -104,7 +109,7 @@ def find_source(
     """
     if isinstance(source, str | Path):
         table = _read_table(participants, Path(source))
-        return open_source(Path(source), atlas=atlas, tr=tr, participants=table)
+        return open_source(Path(source), atlas=atlas, tr=tr, participants=table, reading=reading)
     if participants is not None or tr is not None:
         raise ConfigError("a Source of your own knows its tr and participants: give them to it, not here.")
     return source

@@ -60,10 +60,21 @@ def test_labels_of_another_atlas_are_refused_even_if_the_count_fits(atlas: Atlas
 
 
 def test_labels_that_atlas_refuses_are_refused_in_the_name_of_the_file() -> None:
-    """Labels of the 17-network order name other parcels, although some are spelled the same."""
-    names = get_atlas("schaefer100-17").labels
-    with pytest.raises(DataError, match=r"^file\.tsv: .*17 networks"):
-        in_atlas_order(np.zeros((8, 100)), get_atlas("schaefer100"), column_names=names, where="file.tsv")
+    """Labels of another resolution name other parcels, although all are spelled the same."""
+    names = get_atlas("schaefer100").labels
+    with pytest.raises(DataError, match=r"^file\.tsv: .*100 Schaefer parcels \(7 networks\)"):
+        in_atlas_order(np.zeros((8, 100)), get_atlas("schaefer200"), column_names=names, where="file.tsv")
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("schaefer100-17", "schaefer100"), ("schaefer100", "schaefer100-17")])
+def test_labels_of_the_other_order_of_networks_are_the_same_parcels_and_brought_over_on_request(theirs, ours) -> None:
+    atlas, names = get_atlas(ours), get_atlas(theirs).labels
+    series = np.arange(100.0)[None].repeat(8, axis=0)
+    with pytest.raises(DataError, match=r"^file\.tsv: .*other order of networks than .* --reorder brings them"):
+        in_atlas_order(series, atlas, column_names=names, where="file.tsv")
+    found = in_atlas_order(series, atlas, column_names=names, where="file.tsv", reorder=True)
+    same = [np.flatnonzero((get_atlas(theirs).centroids == centre).all(axis=1))[0] for centre in atlas.centroids]
+    assert found[0].tolist() == same
 
 
 def test_a_label_that_comes_twice_is_refused(atlas: Atlas, series: np.ndarray) -> None:

@@ -30,7 +30,7 @@ def test_the_option_holds_for_those_whom_the_table_says_nothing_about() -> None:
 
 def test_option_and_table_that_disagree_are_an_error_that_names_both() -> None:
     facts = FactTable(people(tr=[1.5, 2.0]), 2.0)
-    with pytest.raises(DataError, match=r"--tr says 2\.0 s, but the participants table says 1\.5 s for participant a"):
+    with pytest.raises(DataError, match=r"--tr says 2 s, but the participants table says 1\.5 s for participant a"):
         facts.of(item("a"))
     assert facts.of(item("b")).tr == 2.0
 
@@ -45,7 +45,7 @@ def test_one_without_a_repetition_time_is_refused_alone() -> None:
     facts = FactTable(people(tr=[1.5, None]), None)
     with pytest.raises(DataError, match="no repetition time for k: participant b has no `tr`"):
         facts.of(item("b"))
-    with pytest.raises(DataError, match="participant c is not in it"):
+    with pytest.raises(DataError, match="participant c is in no table"):
         facts.of(item("c"))
 
 

@@ -23,6 +23,7 @@ from semantoks.signals.sources.hdf5_rows import (
     without_padding,
 )
 from semantoks.signals.sources.names import identify
+from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
 
@@ -48,7 +49,15 @@ class ArrayHdf5Source:
 
     kind = "HDF5 array"
 
-    def __init__(self, path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        atlas: Atlas,
+        tr: float | None,
+        participants: pd.DataFrame | None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> None:
         self.path = path
         self._table = participants
         with open_hdf5(path) as file:
@@ -58,7 +67,7 @@ class ArrayHdf5Source:
             for name, count in ((LENGTH, self._lengths), ("ids", self._who)):
                 if count is not None and len(count) != shape[0]:
                     raise DataError(f"{path}: {SERIES} has {shape[0]} rows, but there are {len(count)} {name}.")
-            self._positions = _positions(file, atlas, path)
+            self._positions = _positions(file, atlas, path, reading.reorder)
         self._facts = FactTable(participants, tr)
         self._facts.require_any_tr(self.items())
 
@@ -87,6 +96,7 @@ class ArrayHdf5Source:
         return Recording(
             series=without_padding(series, length, where),
             tr=facts.tr,
+            tr_from=facts.tr_from,
             participant=item.participant,
             session=item.session,
             run=item.run,
@@ -116,14 +126,14 @@ def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> lis
     return [known.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
 
 
-def _positions(file: Any, atlas: Atlas, path: Path) -> RoiIndex:
+def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
     """Row of the array for each ROI of the atlas, -1 where it has none."""
     n = file[SERIES].shape[1]
     names = read_texts(file, NAMES) if NAMES in file else None
     if names is not None and len(names) != n:
         raise DataError(f"{path}: {SERIES} has {n} ROIs, but there are {len(names)} in {NAMES}.")
     if names is not None and not only_counts(names, bare=True):
-        positions = match_labels(names, atlas, where=str(path))
+        positions = match_labels(names, atlas, where=str(path), reorder=reorder)
         if positions is not None:
             return positions
         if not only_counts(names):

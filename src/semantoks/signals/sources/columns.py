@@ -9,6 +9,7 @@ from jaxtyping import Num
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import schaefer_twins
 from semantoks.errors import DataError
 from semantoks.types import RoiIndex, Series
 
@@ -22,11 +23,13 @@ def in_atlas_order(
     column_names: Sequence[str] | None = None,
     row_names: Sequence[str] | None = None,
     where: str,
+    reorder: bool = False,
 ) -> Series:
     """Bring an array to [frame, roi] in the atlas's order, float32; ROIs that it lacks by label become NaN.
 
     Names that match the atlas's labels decide on orientation and order, and what does not match is left out. Names
     that only count (``0 1 2``, ``#1 #2``, ``timepoint_0``) say nothing, and the axis as long as the atlas is the ROIs.
+    ``reorder``: see ``match_labels``.
 
     Raises
     ------
@@ -38,7 +41,7 @@ def in_atlas_order(
     for names, oriented in ((column_names, values), (row_names, values.T)):
         if names is None or only_counts(names, bare=True):
             continue
-        positions = match_labels(names, atlas, where=where)
+        positions = match_labels(names, atlas, where=where, reorder=reorder)
         if positions is not None:
             return pick(oriented, positions)
         foreign = foreign if only_counts(names) else names
@@ -61,19 +64,44 @@ def only_counts(names: Sequence[str], *, bare: bool = False) -> bool:
     return all(a < b for a, b in pairwise(numbers))
 
 
-def match_labels(names: Sequence[str], atlas: Atlas, *, where: str) -> RoiIndex | None:
+def match_labels(names: Sequence[str], atlas: Atlas, *, where: str, reorder: bool = False) -> RoiIndex | None:
     """Position within ``names`` of each ROI of the atlas, -1 where it is absent; None if no name is one of its labels.
+
+    With ``reorder``, names of Schaefer's other order of networks (7 or 17) are taken for the same parcels of the atlas.
 
     Raises
     ------
     DataError
         If a label comes twice, or the names are of another version, order or resolution of the atlas.
     """
+    refusal = None
     try:
         positions = atlas.match(list(names))
+        if np.any(positions >= 0):
+            return positions
     except DataError as error:
-        raise DataError(f"{where}: {error}") from error
-    return positions if np.any(positions >= 0) else None
+        refusal = error
+    found = _in_other_order(names, atlas)
+    if found is not None:
+        if reorder:
+            return found
+        raise DataError(
+            f"{where}: its labels are those of Schaefer's other order of networks than {atlas.name}'s (first: "
+            f"{names[0]!r}). They are the same parcels: --reorder brings them into the atlas's order by label."
+        ) from refusal
+    if refusal is not None:
+        raise DataError(f"{where}: {refusal}") from refusal
+    return None
+
+
+def _in_other_order(names: Sequence[str], atlas: Atlas) -> RoiIndex | None:
+    """Match names as those of the same parcels in Schaefer's other order of networks; None where they are not."""
+    twins = schaefer_twins(names)
+    try:
+        positions = None if twins is None else atlas.match(twins)
+    except DataError:
+        return None
+    return positions if positions is not None and np.any(positions >= 0) else None
 
 
 def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:

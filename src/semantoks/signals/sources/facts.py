@@ -19,11 +19,23 @@ REMEDY = "pass --tr SECONDS or add a `tr` column (seconds) to the participants t
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Repetition time ``tr`` in seconds, ``site`` (empty if unknown) and ``mean_fd`` in mm (NaN if unknown)."""
+    """Repetition time ``tr`` in seconds and who says it, ``site`` (empty if unknown), ``mean_fd`` in mm (NaN)."""
 
     tr: float
+    tr_from: str
     site: str
     mean_fd: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedTR:
+    """What a recording's own files say of its repetition time.
+
+    ``seconds`` is None when none says it; ``where`` is the file that does, or, in a sentence, where it was looked for.
+    """
+
+    seconds: float | None
+    where: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,19 +49,30 @@ class _Row:
 class FactTable:
     """Looks a recording up in the participants table, by participant and, where the table has them, by session.
 
+    Parameters
+    ----------
+    participants, tr
+        The table, if any, and the option ``--tr`` in seconds.
+    files_say
+        The recordings' own files may say their repetition time, so that neither has to.
+
     Raises
     ------
     ConfigError
         If the option ``tr`` is not between 0.3 and 6 seconds, or there is no repetition time for any recording.
     """
 
-    def __init__(self, participants: pd.DataFrame | None, tr: float | None) -> None:
+    def __init__(self, participants: pd.DataFrame | None, tr: float | None, *, files_say: bool = False) -> None:
         if tr is not None and not MIN_TR <= tr <= MAX_TR:
             raise ConfigError(f"--tr has to be between {MIN_TR:g} and {MAX_TR:g} seconds, not {tr}.")
         self._option = tr
         self._rows: dict[str, list[_Row]] = {}
         tr_column = None if participants is None else find_column(participants, TR_COLUMNS)
-        if tr is None and (participants is None or tr_column is None or not participants[tr_column].notna().any()):
+        if (
+            not files_say
+            and tr is None
+            and (participants is None or tr_column is None or not participants[tr_column].notna().any())
+        ):
             table = "there is no participants table" if participants is None else "the participants table has none"
             raise UnknownTRError(f"no repetition time: {REMEDY} ({table}). It is never guessed.")
         if participants is not None:
@@ -66,40 +89,46 @@ class FactTable:
             entry = _Row(session=row[0], tr=row[1], site=row[2], mean_fd=row[3])
             self._rows.setdefault(participant, []).append(entry)
 
-    def of(self, item: Item) -> Facts:
-        """Facts about one recording.
+    def of(self, item: Item, stated: StatedTR | None = None) -> Facts:
+        """Facts about one recording; ``stated`` is what its own files say of its repetition time.
 
         Raises
         ------
         DataError
-            If its repetition time is unknown, or the option and the table, or two rows of the table, disagree on it.
+            If its repetition time is unknown, or files, option and table, or two rows of the table, disagree on it.
         """
         rows = self._rows.get(item.participant, [])
         if item.session and any(row.session for row in rows):
             rows = [row for row in rows if row.session in (item.session, "")]
         sites = {row.site for row in rows if row.site is not None}
         motion = {row.mean_fd for row in rows if row.mean_fd is not None}
+        tr, tr_from = self._tr(item, sorted({row.tr for row in rows if row.tr is not None}), stated)
         return Facts(
-            tr=self._tr(item, sorted({row.tr for row in rows if row.tr is not None})),
+            tr=tr,
+            tr_from=tr_from,
             site=sites.pop() if len(sites) == 1 else "",
             mean_fd=motion.pop() if len(motion) == 1 else math.nan,
         )
 
-    def _tr(self, item: Item, stated: list[float]) -> float:
+    def _tr(self, item: Item, listed: list[float], stated: StatedTR | None) -> tuple[float, str]:
+        """Give the repetition time that all who know it agree on, and who that is: files, table, option."""
         who = f"participant {item.participant}" + (f", session {item.session}" if item.session else "")
-        if len(stated) > 1:
-            raise DataError(f"the participants table gives {who} several repetition times: {stated} s. Keep one.")
-        if self._option is None and not stated:
-            reason = "has no `tr` in the participants table" if item.participant in self._rows else "is not in it"
-            raise DataError(f"no repetition time for {item.key}: {who} {reason}; {REMEDY}.")
-        if self._option is None:
-            return stated[0]
-        if stated and not math.isclose(stated[0], self._option, rel_tol=1e-3):
-            raise DataError(
-                f"--tr says {self._option} s, but the participants table says {stated[0]} s for {who}: "
-                "leave --tr out, or correct the table."
-            )
-        return self._option
+        if len(listed) > 1:
+            raise DataError(f"the participants table gives {who} several repetition times: {listed} s. Keep one.")
+        said = [(stated.seconds, stated.where)] if stated is not None and stated.seconds is not None else []
+        said += [(seconds, "the participants table") for seconds in listed]
+        said += [(self._option, "--tr")] if self._option is not None else []
+        if not said:
+            table = "has no `tr` in the participants table" if item.participant in self._rows else "is in no table"
+            looked = f" {stated.where};" if stated is not None else ""
+            raise DataError(f"no repetition time for {item.key}:{looked} {who} {table}; {REMEDY}.")
+        for seconds, where in said[1:]:
+            if not math.isclose(seconds, said[0][0], rel_tol=1e-3):
+                raise DataError(
+                    f"{where} says {seconds:g} s, but {said[0][1]} says {said[0][0]:g} s for {who}: correct what is "
+                    "wrong, or leave it out."
+                )
+        return said[0]
 
     def require_any_tr(self, items: Iterable[Item]) -> None:
         """Raise ConfigError if no participant of ``items`` is in the table that alone knows the repetition times."""

@@ -16,6 +16,7 @@ from semantoks.signals.sources.array_file import read_array_file
 from semantoks.signals.sources.columns import in_atlas_order
 from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.names import SUFFIXES, Identity, identify
+from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.source import Item
 from semantoks.signals.sources.text_table import read_text_table
 
@@ -43,9 +44,17 @@ class FolderSource:
 
     kind = "folder of arrays"
 
-    def __init__(self, path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        atlas: Atlas,
+        tr: float | None,
+        participants: pd.DataFrame | None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> None:
         self.path = path
-        self._atlas = atlas
+        self._atlas, self._reorder = atlas, reading.reorder
         self._table = participants
         self._facts = FactTable(participants, tr)
         self._items = _list_items(path, participants)
@@ -70,13 +79,19 @@ class FolderSource:
         if item.path.suffix.lower() in TEXT_SUFFIXES:
             table = read_text_table(item.path)
             series = in_atlas_order(
-                table.values, self._atlas, column_names=table.column_names, row_names=table.row_names, where=where
+                table.values,
+                self._atlas,
+                column_names=table.column_names,
+                row_names=table.row_names,
+                where=where,
+                reorder=self._reorder,
             )
         else:
             series = in_atlas_order(read_array_file(item.path), self._atlas, where=where)
         return Recording(
             series=series,
             tr=facts.tr,
+            tr_from=facts.tr_from,
             participant=item.participant,
             session=item.session,
             run=item.run,

@@ -1,5 +1,6 @@
 """Recognise what lies at a path and open it as a source of recordings."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -12,32 +13,63 @@ from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
 from semantoks.signals.sources.folder import FolderSource
 from semantoks.signals.sources.hdf5_rows import contents, open_hdf5
 from semantoks.signals.sources.names import SUFFIXES
+from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.source import Source
+from semantoks.signals.sources.xcpd import XcpdSource, is_xcpd
 
+FOLDERS: tuple[tuple[Callable[[Path], bool], type], ...] = ((is_xcpd, XcpdSource),)
+"""Folders that a tool wrote: how they are told, and what reads them; the first that fits. Else arrays, one a file."""
 LOOKED_FOR = (
-    f"(a) a folder with files {' '.join(SUFFIXES)}; (b) an HDF5 file with timeseries/<atlas> [n, roi, frame] and "
-    "long_subject_id; (c) an HDF5 file with bold [n, roi, frame] and participant_id or scan_id"
+    f"(a) a folder that XCP-D wrote; (b) a folder with files {' '.join(SUFFIXES)}; (c) an HDF5 file with "
+    "timeseries/<atlas> [n, roi, frame] and long_subject_id; (d) an HDF5 file with bold [n, roi, frame] and "
+    "participant_id or scan_id"
 )
 
 
-def open_source(path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> Source:
-    """Open a folder of arrays or an HDF5 file as a source; ``tr`` in seconds, None to take it from the table.
+def open_source(
+    path: Path,
+    *,
+    atlas: Atlas,
+    tr: float | None,
+    participants: pd.DataFrame | None,
+    reading: ReadingConfig = EVERYTHING,
+) -> Source:
+    """Recognise what lies at ``path`` by looking, and open it.
+
+    Parameters
+    ----------
+    tr
+        Repetition time in seconds, None to take it from the files or the table.
+    participants
+        A table of participants, if any.
+    reading
+        What of it is read, where there is a choice.
 
     Raises
     ------
     DataError
         If there is nothing at ``path``, or nothing that is known: the message lists what was looked for.
     ConfigError
-        If no repetition time can be known for any recording.
+        If no repetition time can be known for any recording, or there is a choice that was not made.
     """
     if not path.exists():
         raise DataError(f"there is no {path}.")
     table = None if participants is None else tidy_participants(participants, where="the participants table")
-    if path.is_dir():
-        if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
-            raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
-        return FolderSource(path, atlas=atlas, tr=tr, participants=table)
+    if not path.is_dir():
+        return _open_file(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+    if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
+        raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
+    for is_of, kind in FOLDERS:
+        if is_of(path):
+            source: Source = kind(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+            return source
+    return FolderSource(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+
+
+def _open_file(
+    path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None, reading: ReadingConfig
+) -> Source:
     if not h5py.is_hdf5(path):
         hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
         raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
@@ -46,9 +78,9 @@ def open_source(path: Path, *, atlas: Atlas, tr: float | None, participants: pd.
         array = isinstance(file.get("bold"), h5py.Dataset)
         held = contents(file)
     if reference:
-        return ReferenceHdf5Source(path, atlas=atlas, tr=tr, participants=table)
+        return ReferenceHdf5Source(path, atlas=atlas, tr=tr, participants=participants)
     if array:
-        return ArrayHdf5Source(path, atlas=atlas, tr=tr, participants=table)
+        return ArrayHdf5Source(path, atlas=atlas, tr=tr, participants=participants, reading=reading)
     raise DataError(f"{path} is HDF5 of an unknown layout: it holds {held}. Looked for: {LOOKED_FOR}.")
 
 

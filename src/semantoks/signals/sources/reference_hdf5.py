@@ -94,6 +94,7 @@ class ReferenceHdf5Source:
         return Recording(
             series=without_padding(series, length, where),
             tr=facts.tr,
+            tr_from=facts.tr_from,
             participant=item.participant,
             session=item.session,
             run=item.run,

@@ -39,6 +39,7 @@ class Source(Protocol):
 
     ``items`` is quick and reads no signals. ``read`` raises DataError for a recording that cannot be used, which is
     a reason to leave that one out. ``participants`` is the table given, else the one inside the files, else None.
+    A source may have ``notes() -> list[str]``: what it recognised and left out, a line each.
     """
 
     @property
@@ -52,3 +53,9 @@ class Source(Protocol):
     def read(self, item: Item) -> Recording: ...
 
     def participants(self) -> pd.DataFrame | None: ...
+
+
+def notes_of(source: Source) -> list[str]:
+    """Give what a source has to say of what it recognised, if it has."""
+    tell = getattr(source, "notes", None)
+    return [] if tell is None else list(tell())

@@ -1,0 +1,329 @@
+"""XCP-D's folders of all versions: read right, or refused with what to do."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals.layouts.tables import write_json, write_table
+from semantoks.signals.layouts.xcpd import write_xcpd
+from semantoks.signals.prepare import prepare
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources import open_source
+from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.reading import ReadingConfig
+
+ATLAS = get_atlas("schaefer400+tian-s3+buckner7")
+CORTEX = get_atlas("schaefer400")
+HALF = slice(None), slice(0, 450)
+
+
+def made(participant="01", frames=160, tr=0.8, seed=0, **facts):
+    """A recording of the 450 ROIs that XCP-D has, the cerebellum missing."""
+    series = 500 + np.random.default_rng(seed).normal(size=(frames, 457)).cumsum(axis=0)
+    series[:, 450:] = np.nan
+    return Recording(series=series.astype(np.float32), tr=tr, participant=participant, source="made", **facts)
+
+
+def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
+    return open_source(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+
+
+def read(path, atlas=ATLAS, **options):
+    source = opened(path, atlas, **options)
+    return [source.read(item) for item in source.items()]
+
+
+def files(path, pattern):
+    return sorted(path.rglob(pattern))
+
+
+@pytest.mark.parametrize("version", ["0.6.4", "0.7.4", "0.9.1", "0.14.1", "26.0.0", "26.1.1"])
+def test_every_version_gives_the_recordings_that_were_written(tmp_path, version):
+    fd = np.r_[np.nan, np.linspace(0.05, 0.2, 159)]
+    given = [
+        made("01", session="a", run="1", fd=fd),
+        made("01", seed=1, session="a", run="2"),
+        made("02", seed=2, session="b"),
+    ]
+    write_xcpd(given, tmp_path / "xcp_d", ATLAS, version=version)
+    source = opened(tmp_path / "xcp_d")
+    assert source.kind == f"XCP-D {version}"
+    assert source.notes() == ["atlases 4S456Parcels + Tian"]
+    found = [source.read(item) for item in source.items()]
+    assert [item.key for item in source.items()][:2] == [f"sub-01_ses-a_task-rest_run-{run}" for run in "12"]
+    for one, expected in zip(found, given, strict=True):
+        np.testing.assert_array_equal(one.series, expected.series)
+        assert (one.participant, one.session, one.run, one.tr) == (
+            expected.participant,
+            expected.session,
+            expected.run,
+            0.8,
+        )
+        assert one.tr_from.endswith("desc-denoised_bold.json")
+    assert found[0].mean_fd == pytest.approx(np.nanmean(fd))
+    assert np.isnan(found[1].mean_fd)
+
+
+def test_the_round_trip_to_a_cohort_equals_the_direct_cohort_to_the_bit(tmp_path):
+    good = np.ones(160, dtype=bool)
+    good[40:44] = False
+    given = [made("01", good=good, fd=np.linspace(0, 0.4, 160)), made("02", seed=1)]
+    write_xcpd(given, tmp_path / "xcp_d", ATLAS)
+    direct = prepare(MemorySource(given, atlas=ATLAS), out=tmp_path / "direct", atlas=ATLAS)
+    read_again = prepare(tmp_path / "xcp_d", out=tmp_path / "again", atlas=ATLAS)
+    for index in range(2):
+        np.testing.assert_array_equal(direct.series(index), read_again.series(index))
+    for column in ("good_frames", "bad_frames", "missing_rois", "mean_fd"):
+        pd.testing.assert_series_equal(direct.recordings[column], read_again.recordings[column])
+    assert read_again.quality["coverage_Cerebellar"].tolist() == [0, 0]
+
+
+# Trap 1, 2: the repetition time
+def test_the_text_tr_of_the_sidecar_is_never_taken_for_a_number(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (denoised,) = files(tmp_path, "*denoised_bold.json")
+    denoised.unlink()
+    source = opened(tmp_path)
+    with pytest.raises(
+        DataError, match=r"no repetition time for sub-01_task-rest: .*is the text \"TR\".*looked at .*pass --tr"
+    ):
+        source.read(source.items()[0])
+    assert read(tmp_path, tr=0.8)[0].tr_from == "--tr"
+    table = pd.DataFrame({"participant_id": ["01"], "tr": [0.8]})
+    assert read(tmp_path, table=table)[0].tr_from == "the participants table"
+
+
+def test_the_repetition_time_of_a_ptseries_is_the_next_best(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (denoised,) = files(tmp_path, "*denoised_bold.json")
+    denoised.unlink()
+    series = nib.cifti2.cifti2_axes.SeriesAxis(0, 800, 3, unit="SECOND")
+    parcels = nib.cifti2.cifti2_axes.ScalarAxis(["a"])
+    image = nib.Cifti2Image(np.zeros((3, 1), np.float32), (nib.cifti2.cifti2_axes.SeriesAxis(0, 0.8, 3), parcels))
+    assert series.step == 800
+    name = denoised.name.replace("desc-denoised_bold.json", "atlas-Tian_den-91k_stat-mean_timeseries.ptseries.nii")
+    nib.save(image, denoised.with_name(name))
+    assert (read(tmp_path)[0].tr, read(tmp_path)[0].tr_from) == (pytest.approx(0.8), name)
+
+
+def test_an_option_that_contradicts_the_file_is_refused(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    source = opened(tmp_path, tr=2.0)
+    with pytest.raises(DataError, match=r"--tr says 2 s, but .*denoised_bold\.json says 0\.8 s"):
+        source.read(source.items()[0])
+
+
+# Trap 3, 4: which columns are what
+def test_the_subcortex_of_4s_is_never_taken_for_tians(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    for path in files(tmp_path, "*atlas-Tian_*"):
+        path.unlink()
+    (path,) = files(tmp_path, "*4S456Parcels*.tsv")
+    table = pd.read_csv(path, sep="\t")
+    table.iloc[:, 400:] = 7 * np.arange(160)[:, None] + np.arange(56)
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    (found,) = read(tmp_path)
+    assert np.isfinite(found.series[:, :400]).all()
+    assert np.isnan(found.series[:, 400:]).all()
+
+
+def test_other_scales_of_4s_are_not_used_although_their_labels_are_spelled_the_same(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (path,) = files(tmp_path, "*4S456Parcels*.tsv")
+    small = get_atlas("schaefer100")
+    write_table(path.with_name(path.name.replace("4S456", "4S156")), small.labels, np.zeros((160, 100)))
+    source = opened(tmp_path)
+    assert source.notes()[1] == "not used, no label of schaefer400+tian-s3+buckner7: 4S156Parcels"
+    assert np.isfinite(source.read(source.items()[0]).series[HALF]).all()
+
+
+def test_without_any_atlas_of_ours_it_is_said_which_there_are(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    with pytest.raises(DataError, match=r"no atlas of XCP-D \(4S456Parcels, Tian\) has labels of cc200"):
+        opened(tmp_path, get_atlas("cc200"))
+
+
+# Trap 5, 6: label versions, and the other order of networks
+def test_the_other_order_of_networks_is_named_and_brought_over_on_request(tmp_path):
+    write_xcpd([made()], tmp_path, CORTEX_ONLY := CORTEX)
+    seventeen = get_atlas("schaefer400-17")
+    with pytest.raises(DataError, match="--reorder"):
+        opened(tmp_path, seventeen)
+    (found,) = read(tmp_path, seventeen, reorder=True)
+    (plain,) = read(tmp_path, CORTEX_ONLY)
+    place = [np.flatnonzero((CORTEX.centroids == centre).all(axis=1))[0] for centre in seventeen.centroids]
+    np.testing.assert_array_equal(found.series, plain.series[:, place])
+
+
+def test_prefixed_labels_are_the_same_and_labels_of_before_2019_are_refused(tmp_path):
+    write_xcpd([made()], tmp_path, CORTEX)
+    (path,) = files(tmp_path, "*4S456Parcels*.tsv")
+    text = path.read_text()
+    path.write_text(text.replace("LH_", "7Networks_LH_").replace("RH_", "7Networks_RH_"))
+    assert np.isfinite(read(tmp_path, CORTEX)[0].series).all()
+    path.write_text(text.replace("LH_Cont_PFCl_1\t", "LH_Cont_PFCold_1\t"))
+    with pytest.raises(DataError, match="not the same set"):
+        opened(tmp_path, CORTEX)
+
+
+# Trap 7: missing parcels
+@pytest.mark.parametrize("written", ["n/a", "", "0", "3.5"])
+def test_a_parcel_that_is_na_empty_or_constant_is_missing(tmp_path, written):
+    write_xcpd([made()], tmp_path / "x", ATLAS)
+    (path,) = files(tmp_path / "x", "*4S456Parcels*.tsv")
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    for line in lines[1:]:
+        line[0] = line[7] = written
+    path.write_text("\n".join("\t".join(line) for line in lines) + "\n")
+    cohort = prepare(tmp_path / "x", out=tmp_path / "c", atlas=ATLAS)
+    assert cohort.missing[0, [0, 7]].all()
+    assert cohort.missing[0, :450].sum() == 2
+    assert (cohort.series(0)[:, [0, 7]] == 0).all()
+
+
+# Trap 9: censored frames
+def test_censored_series_are_put_back_onto_the_frames_of_the_scan(tmp_path):
+    good = np.ones(160, dtype=bool)
+    good[[0, 50, 51, 159]] = False
+    given = made("01", good=good, fd=np.linspace(0, 0.4, 160))
+    for name, censored in (("interpolated", False), ("censored", True)):
+        write_xcpd([given], tmp_path / name, ATLAS, censored=censored)
+        (found,) = read(tmp_path / name)
+        assert found.good.tolist() == good.tolist()
+        np.testing.assert_array_equal(found.series[good], given.series[good])
+        assert np.isnan(found.series[~good]).all() == censored
+        assert len(found.fd) == 160
+    a, b = (prepare(tmp_path / name, out=tmp_path / f"c {name}", atlas=ATLAS) for name in ("interpolated", "censored"))
+    np.testing.assert_array_equal(a.series(0), b.series(0))
+    assert a.recordings["good_frames"].item() == b.recordings["good_frames"].item() < 64
+
+
+def test_a_series_that_is_neither_whole_nor_censored_is_refused(tmp_path):
+    good = np.ones(160, dtype=bool)
+    good[3] = False
+    write_xcpd([made(good=good)], tmp_path, ATLAS, censored=True)
+    (path,) = files(tmp_path, "*outliers.tsv")
+    write_table(path, ["framewise_displacement"], np.zeros((150, 1)))
+    source = opened(tmp_path)
+    with pytest.raises(DataError, match=r"has 150 frames, 150 of them not censored, but the time series has 159"):
+        source.read(source.items()[0])
+    write_table(path, ["framewise_displacement"], np.full((160, 1), 0.5))
+    with pytest.raises(DataError, match="of 0 and 1"):
+        source.read(source.items()[0])
+
+
+# Concatenated runs, hashes, old versions
+def test_runs_go_before_their_concatenation(tmp_path):
+    write_xcpd([made(run="1"), made(run="2", seed=1), made("02", seed=3)], tmp_path, ATLAS)
+    for path in files(tmp_path, "sub-01*run-1*"):
+        shutil.copy(path, path.with_name(path.name.replace("_run-1", "")))
+    source = opened(tmp_path)
+    assert [item.key for item in source.items()] == [
+        "sub-01_task-rest_run-1",
+        "sub-01_task-rest_run-2",
+        "sub-02_task-rest",
+    ]
+    assert "2 concatenated files left out" in source.notes()[1]
+
+
+def test_hashes_of_the_multiverse_layout_are_taken_off(tmp_path):
+    write_xcpd([made(fd=np.full(160, 0.1))], tmp_path, ATLAS)
+    for path in files(tmp_path, "*.tsv"):
+        header, _, rest = path.read_text().partition("\n")
+        path.write_text("\t".join(f"{label}_hash-a1b2" for label in header.split("\t")) + "\n" + rest)
+    (found,) = read(tmp_path)
+    np.testing.assert_array_equal(found.series, made().series)
+    assert found.mean_fd == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("version", ["0.7.1", "0.7.2", "0.7.3"])
+def test_the_versions_that_ignored_the_band_are_warned_about(tmp_path, version):
+    write_xcpd([made()], tmp_path, ATLAS, version=version)
+    assert opened(tmp_path).notes()[-1] == (
+        f"XCP-D {version} ignored --lower-bpf and --upper-bpf (fixed in 0.7.4): data are 0.01 to 0.1 Hz"
+    )
+
+
+def test_data_that_the_sidecar_calls_filtered_are_not_filtered_again(tmp_path):
+    given = made(band=(0.01, 0.08))
+    write_xcpd([given], tmp_path / "x", ATLAS)
+    (found,) = read(tmp_path / "x")
+    assert found.band == (0.01, 0.08)
+    filtered = prepare(tmp_path / "x", out=tmp_path / "a", atlas=ATLAS)
+    for path in files(tmp_path / "x", "*denoised_bold.json"):
+        write_json(path, {"RepetitionTime": 0.8})
+    again = prepare(tmp_path / "x", out=tmp_path / "b", atlas=ATLAS)
+    assert np.abs(filtered.series(0).astype(float) - again.series(0)).max() > 0.5
+
+
+# Which runs
+def test_rest_is_read_unless_another_task_is_asked_for(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    for path in files(tmp_path, "*task-rest*"):
+        shutil.copy(path, path.with_name(path.name.replace("task-rest", "task-nback")))
+    assert [one.run for one in read(tmp_path)] == [""]
+    assert [item.key for item in opened(tmp_path, task_label=("nback",)).items()] == ["sub-01_task-nback"]
+    assert [one.run for one in read(tmp_path, task_label=("nback", "rest"))] == ["nback", "rest"]
+    with pytest.raises(ConfigError, match="has no task-stroop; it has nback, rest"):
+        opened(tmp_path, task_label=("stroop",))
+
+
+def test_two_spaces_are_asked_about(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    for path in files(tmp_path, "*space-*"):
+        shutil.copy(path, path.with_name(path.name.replace("MNI152NLin2009cAsym", "fsLR")))
+    with pytest.raises(ConfigError, match=r"several spaces \(MNI152NLin2009cAsym, fsLR\): choose one with --space"):
+        opened(tmp_path)
+    assert len(read(tmp_path, space="fsLR")) == 1
+
+
+def test_participants_and_sessions_are_chosen_with_or_without_prefix(tmp_path):
+    write_xcpd([made("01", session="a"), made("02", session="b")], tmp_path, ATLAS)
+    assert [one.participant for one in read(tmp_path, participant_label=("sub-02",))] == ["02"]
+    assert [one.participant for one in read(tmp_path, session_label=("a",))] == ["01"]
+    with pytest.raises(ConfigError, match="has no sub-09; it has 01, 02"):
+        opened(tmp_path, participant_label=("09",))
+
+
+def test_ids_with_leading_zeros_stay_text(tmp_path):
+    write_xcpd([made("0050642")], tmp_path, ATLAS)
+    table = pd.DataFrame({"participant_id": ["0050642"], "site": ["x"]})
+    (found,) = read(tmp_path, table=table)
+    assert (found.participant, found.site) == ("0050642", "x")
+
+
+# Damaged files
+def test_one_damaged_run_is_listed_and_the_others_are_prepared(tmp_path):
+    write_xcpd([made(f"0{i}", seed=i) for i in range(1, 6)], tmp_path / "x", ATLAS)
+    paths = files(tmp_path / "x", "*4S456Parcels*.tsv")
+    paths[0].write_bytes(paths[0].read_bytes()[:-9000])
+    paths[1].write_bytes(b"\xff\xfe\x00garbage")
+    paths[2].write_text("")
+    paths[3].write_text(paths[3].read_text().replace("5", "x", 40))
+    cohort = prepare(tmp_path / "x", out=tmp_path / "c", atlas=ATLAS)
+    assert cohort.recordings["participant_id"].tolist() == ["05"]
+    reasons = cohort.excluded.set_index("participant_id")["reason"]
+    assert sorted(reasons.index) == ["01", "02", "03", "04"]
+    assert all("4S456Parcels" in reason for reason in reasons)
+
+
+def test_a_sidecar_that_is_no_json_is_a_reason_and_no_crash(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (path,) = files(tmp_path, "*denoised_bold.json")
+    for text in ("{", "[1]", json.dumps({"RepetitionTime": "2"}), json.dumps({"RepetitionTime": True})):
+        path.write_text(text)
+        source = opened(tmp_path)
+        with pytest.raises(DataError, match=r"JSON|no repetition time"):
+            source.read(source.items()[0])
+
+
+def test_a_folder_without_time_series_says_so(tmp_path):
+    write_json(tmp_path / "dataset_description.json", {"GeneratedBy": [{"Name": "xcp_d", "Version": "26.1.1"}]})
+    with pytest.raises(DataError, match="no time series of XCP-D"):
+        opened(tmp_path)
