@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
+from semantoks.signals.reading import ReadingConfig
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 def prepare(
     source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
     out: Path,
-    atlas: str,
+    atlas: str | None = None,
     tr: float | None = None,
     band: tuple[float, float] | None = (0.01, 0.1),
     already_filtered: bool = False,
     target_tr: float = 2.0,
     max_fd: float | None = 0.5,
     participants: Path | None = None,
+    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
     n_jobs: int = 1,
 ) -> int:
     """Clean recordings and store them as a cohort.
@@ -34,15 +36,16 @@ def prepare(
     again finishes what was killed.
 
     Args:
-        source: Folder of arrays (.tsv .csv .npy .npz .1D .txt .mat), or an HDF5 file of recordings.
+        source: Folder that XCP-D wrote, folder of arrays (.tsv .csv .npy .npz .1D .txt .mat), HDF5 file of recordings.
         out: Folder of the cohort, new or from the same command before.
-        atlas: A name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or a FILE.tsv with label and network.
+        atlas: A name (schaefer400, cc200 ...), or a FILE.tsv with label and network; XCP-D: the published 457 ROIs.
         tr: Repetition time of the recordings, seconds (0.3 to 6), unless the participants table has a column tr.
         band: Low and high cut of the band-pass, Hz; None for no band-pass.
         already_filtered: The recordings are band-passed already: do not filter again.
         target_tr: Repetition time of the cohort, seconds (0.3 to 6).
         max_fd: Leave out recordings whose mean framewise displacement is known to be above this, mm; None keeps all.
         participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv beside the source.
+        reading: What is read.
         n_jobs: Processes, -1 for one a core.
     """
     from semantoks.signals.clean import CleaningConfig
@@ -59,6 +62,7 @@ def prepare(
             cleaning=cleaning,
             gates=GateConfig(max_fd=max_fd),
             participants=participants,
+            reading=reading,
             n_jobs=n_jobs,
             progress=shown,
         )

@@ -1,6 +1,7 @@
 """The entry point: finds the command, runs it, and turns every error that a user can cause into one sentence."""
 
 import difflib
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -34,14 +35,14 @@ def _overview() -> str:
 
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 usage, 3 input, 4 done but some recordings excluded."""
-    if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
-        return EXIT_OK
-    if argv[0] == "--version":
-        print(f"semantoks {version('semantoks')}")
-        return EXIT_OK
     TYPED.set(shlex.join(["semantoks", *argv]))
     try:
+        if not argv or argv[0] in ("-h", "--help"):
+            print(_overview())
+            return EXIT_OK
+        if argv[0] == "--version":
+            print(f"semantoks {version('semantoks')}")
+            return EXIT_OK
         if argv[0] not in COMMANDS:
             near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
             raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
@@ -54,6 +55,9 @@ def run(argv: list[str]) -> int:
     except FloatingPointError as error:
         print(f"semantoks: {error}", file=sys.stderr)
         return EXIT_INPUT
+    except BrokenPipeError:  # whoever read what is printed has closed: `semantoks info cohort | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (or the interpreter complains at its end)
+        return EXIT_OK
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         print(f"semantoks: cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -51,6 +51,7 @@ def convert(
 def export(
     model: Positional[Annotated[str, arg(metavar="MODEL")]],
     out: Positional[Annotated[Path, arg(metavar="FILE.pt2")]],
+    which: Literal["teacher", "student"] = "teacher",
 ) -> int:
     """Write an encoder as a torch.export program, which runs without semantoks.
 
@@ -61,10 +62,11 @@ def export(
     Args:
         model: A run, an encoder folder, or an id on the Hugging Face hub.
         out: The program: series [batch, roi, frame] and mask [batch, network, patch] in, (cls, grid) out, any batch.
+        which: The teacher, whose features are the ones to use, or the student.
     """
     from semantoks.model.export import export_encoder
 
-    print("\n".join(export_encoder(model, out)))
+    print("\n".join(export_encoder(model, out, which=which)))
     return EXIT_OK
 
 

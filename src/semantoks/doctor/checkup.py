@@ -25,7 +25,7 @@ from semantoks.signals.clean import missing_rois
 from semantoks.signals.power import spectrum
 from semantoks.signals.prepare import find_source
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources import Item, Source
+from semantoks.signals.sources import Item, Source, notes_of, usual_atlas
 from semantoks.signals.writer import read_recording
 
 SOME = 20
@@ -124,7 +124,9 @@ def _fitting(
     tr: float | None,
     participants: Path | str | pd.DataFrame | None,
 ) -> list[tuple[Source, Atlas]]:
-    """Open the source with the atlas that is given, or with all that fit, the likeliest first."""
+    """Open the source with the atlas that is given or usual, or with all that fit, the likeliest first."""
+    if atlas is None and isinstance(source, str | Path):
+        atlas = usual_atlas(Path(source)) or None
     if atlas is None:
         return fitting_atlases(source, tr=tr, participants=participants)
     named = get_atlas(atlas)
@@ -153,6 +155,8 @@ def _tell_source(
     found.say(
         "source", f"{source.kind}: {len(items)} recordings of {len(people)} people, {len(picked)} of them looked into"
     )
+    for note in notes_of(source):
+        found.say("", note)
     if refused:
         reason, _ = Counter(reason for _, reason in refused).most_common(1)[0]
         found.complain(

@@ -22,7 +22,7 @@ from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
-from semantoks.signals.prepare import find_source, nothing_left, store
+from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
@@ -89,6 +89,7 @@ def embed(
     ConfigError, DataError, WeightsError
         For settings, recordings or weights that cannot be used; DataError when no recording could be.
     """
+    check_jobs(n_jobs)
     where = find_device(device)
     if crops < 1:
         raise ConfigError(f"crops has to be at least 1, not {crops}.")

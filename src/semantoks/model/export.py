@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
-from semantoks.model.weights import CARD, load_encoder
+from semantoks.model.weights import CARD, Which, load_encoder
 
 SUFFIX = ".pt2"
 TOLERANCE = 1e-5
@@ -28,8 +28,8 @@ class Traced(nn.Module):
         return tokens.cls, tokens.grid
 
 
-def export_encoder(model: str | Path, out: str | Path) -> list[str]:
-    """Save a program of an encoder's teacher and check that it computes what the encoder does; returns what to know.
+def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teacher") -> list[str]:
+    """Save a program of an encoder and check that it computes what the encoder does; returns what to know, in lines.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def export_encoder(model: str | Path, out: str | Path) -> list[str]:
         The program, ``FILE.pt2``: ``torch.export.load(out).module()(series, mask)`` takes float32 series [batch, roi,
         frame] and a boolean mask [batch, network, patch] (True = hidden), with any batch from 1 on, and gives (cls,
         grid). Its extra file ``config.json`` says for which recordings the weights are.
+    which
+        The teacher, whose features are the ones to use, or the student.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def export_encoder(model: str | Path, out: str | Path) -> list[str]:
     if out.suffix != SUFFIX or out.is_dir():
         raise ConfigError(f"the program has to be a file that ends in {SUFFIX}, not {out}.")
     folder = find_encoder(model)
-    encoder, card = load_encoder(folder)
+    encoder, card = load_encoder(folder, which)
     batch = torch.export.Dim("batch", min=1)
     series, mask = _example(encoder, 2)
     with torch.no_grad():

@@ -16,9 +16,9 @@ from semantoks.signals.description import claim, describe
 from semantoks.signals.durable import write_durably
 from semantoks.signals.phenotypes import read_participants, tidy_participants
 from semantoks.signals.quality import GateConfig
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import PREFIXES, bare_label
-from semantoks.signals.sources import Item, Source, find_participants, open_source
-from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
 from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
 
 PUBLISHED = CleaningConfig()
@@ -29,7 +29,7 @@ def prepare(
     source: Path | str | Source,
     *,
     out: Path | str,
-    atlas: Atlas | Path | str,
+    atlas: Atlas | Path | str | None = None,
     tr: float | None = None,
     cleaning: CleaningConfig = PUBLISHED,
     gates: GateConfig = GATES,
@@ -47,7 +47,8 @@ def prepare(
     out
         Folder of the cohort: new, empty, or of the same call before on files of the same names and sizes.
     atlas
-        What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``.
+        What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``. None for sources
+        that tell (XCP-D: ROIs of the published atlas).
     tr
         Repetition time of all recordings in seconds, for sources that do not say it; never guessed.
     cleaning
@@ -76,7 +77,8 @@ def prepare(
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """
-    out, known = Path(out), get_atlas(atlas)
+    check_jobs(n_jobs)
+    out, known = Path(out), _named_atlas(atlas, source)
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
     opened = find_source(source, atlas=known, tr=tr, participants=participants, reading=reading)
@@ -88,6 +90,21 @@ def prepare(
             f"settings, delete {cohort.path}, and prepare again."
         )
     return cohort
+
+
+def check_jobs(n_jobs: int) -> None:
+    """Raise ConfigError for a number of processes that is none."""
+    if n_jobs == 0:
+        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
+
+
+def _named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
+    name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
+    if not name:
+        raise ConfigError(
+            "which atlas? This source does not tell: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
+        )
+    return get_atlas(name)
 
 
 def find_source(
@@ -126,8 +143,6 @@ def store(
     progress: Progress | None,
 ) -> None:
     """Claim ``out`` for exactly this cohort and write what is not there yet; what is refused does not stop it."""
-    if n_jobs == 0:
-        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
     items = _work_list(source)
     people = layout.table_text(_people(source, items))
     jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)

@@ -16,7 +16,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.signals.sources.reading import ReadingConfig
+from semantoks.signals.reading import ReadingConfig
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")
 CORTEX = get_atlas("schaefer400")

@@ -10,6 +10,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.phenotypes import without_prefix
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.columns import match_labels, only_counts, pick
 from semantoks.signals.sources.facts import FactTable
@@ -23,7 +24,6 @@ from semantoks.signals.sources.hdf5_rows import (
     without_padding,
 )
 from semantoks.signals.sources.names import identify
-from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.sources.reading import ReadingConfig
+from semantoks.signals.reading import ReadingConfig
 
 RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
 """What tells one run from another; the others tell what was made of it."""

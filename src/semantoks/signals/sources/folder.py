@@ -11,12 +11,12 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.array_file import read_array_file
 from semantoks.signals.sources.columns import in_atlas_order
 from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.names import SUFFIXES, Identity, identify
-from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.source import Item
 from semantoks.signals.sources.text_table import read_text_table
 

@@ -1,54 +1,5 @@
-"""What of a source is read, and how: the choices that a user has where a folder holds more than one answer."""
+"""The configuration of reading, where it used to be."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 
-from semantoks.errors import ConfigError
-
-Strategy = Literal["simple", "scrubbing", "compcor", "ica_aroma"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadingConfig:
-    """Which recordings of a source are read, and how images become time series.
-
-    Parameters
-    ----------
-    participant_label, session_label, task_label
-        Only these, without ``sub-``, ``ses-``, ``task-``; empty = all. Of tasks, empty = those whose label has ``rest``
-        in it, where there are any.
-    space
-        The ``space`` entity to read, where runs lie in several.
-    parcellation
-        Image of the ROIs (.nii, .nii.gz, .dlabel.nii), for sources of images: value 1 is the first ROI of the atlas,
-        and so on.
-    confounds
-        What is regressed out of fMRIPrep's images (nilearn's presets): simple = 24 motion, 2 tissue signals, high-pass.
-    global_signal
-        Regress the global signal, too.
-    reorder
-        Bring labelled columns of Schaefer's other order of networks (7 or 17) into the atlas's, not refuse them.
-
-    Raises
-    ------
-    ConfigError
-        When the parcellation is no file.
-    """
-
-    participant_label: tuple[str, ...] = ()
-    session_label: tuple[str, ...] = ()
-    task_label: tuple[str, ...] = ()
-    space: str = ""
-    parcellation: Path | None = None
-    confounds: Strategy = "simple"
-    global_signal: bool = False
-    reorder: bool = False
-
-    def __post_init__(self) -> None:
-        """Check that there is what is named."""
-        if self.parcellation is not None and not self.parcellation.is_file():
-            raise ConfigError(f"there is no parcellation image {self.parcellation}.")
-
-
-EVERYTHING = ReadingConfig()
+__all__ = ["EVERYTHING", "ReadingConfig"]

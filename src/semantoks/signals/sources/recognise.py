@@ -9,17 +9,19 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.phenotypes import tidy_participants
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
 from semantoks.signals.sources.folder import FolderSource
 from semantoks.signals.sources.hdf5_rows import contents, open_hdf5
 from semantoks.signals.sources.names import SUFFIXES
-from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.source import Source
 from semantoks.signals.sources.xcpd import XcpdSource, is_xcpd
 
-FOLDERS: tuple[tuple[Callable[[Path], bool], type], ...] = ((is_xcpd, XcpdSource),)
-"""Folders that a tool wrote: how they are told, and what reads them; the first that fits. Else arrays, one a file."""
+PUBLISHED = "schaefer400+tian-s3+buckner7"
+FOLDERS: tuple[tuple[Callable[[Path], bool], type, str], ...] = ((is_xcpd, XcpdSource, PUBLISHED),)
+"""Folders that a tool wrote: how they are told, what reads them, and the atlas to read them with where none is named
+(empty: it has to be named). The first that fits counts; else the folder holds arrays, one a file."""
 LOOKED_FOR = (
     f"(a) a folder that XCP-D wrote; (b) a folder with files {' '.join(SUFFIXES)}; (c) an HDF5 file with "
     "timeseries/<atlas> [n, roi, frame] and long_subject_id; (d) an HDF5 file with bold [n, roi, frame] and "
@@ -60,11 +62,18 @@ def open_source(
         return _open_file(path, atlas=atlas, tr=tr, participants=table, reading=reading)
     if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
         raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
-    for is_of, kind in FOLDERS:
+    for is_of, kind, _ in FOLDERS:
         if is_of(path):
             source: Source = kind(path, atlas=atlas, tr=tr, participants=table, reading=reading)
             return source
     return FolderSource(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+
+
+def usual_atlas(path: Path) -> str:
+    """Name the atlas to read a source with where none is named; empty where the source does not tell."""
+    if not path.is_dir():
+        return ""
+    return next((usual for is_of, _, usual in FOLDERS if is_of(path)), "")
 
 
 def _open_file(

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.bids import (
     BidsFile,
@@ -27,7 +28,6 @@ from semantoks.signals.sources.facts import FactTable, StatedTR
 from semantoks.signals.sources.filters import stated_band
 from semantoks.signals.sources.labelled import read_column, read_header, read_labelled
 from semantoks.signals.sources.ptseries import ptseries_tr
-from semantoks.signals.sources.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.source import Item
 from semantoks.types import Series
 

@@ -1,0 +1,65 @@
+"""An exported program computes what the encoder does, for any batch, in a process that does not know this package."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import ConfigError
+from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.weights import EncoderCard, save_encoder
+
+ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
+SIZE = EncoderConfig(width=16, depth=2, frames=60, patch=20)
+EXPORT = (
+    "import sys; from semantoks.model.export import export_encoder; print('\\n'.join(export_encoder(*sys.argv[1:])))"
+)
+RUN = """
+import sys, numpy, torch
+program = torch.export.load(sys.argv[1], extra_files=(extra := {"config.json": ""}))
+held = numpy.load(sys.argv[2])
+found = [program.module()(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"])) for n in (1, 2, 7)]
+numpy.savez(sys.argv[3], **{f"{name}{n}": t.detach().numpy() for n, pair in zip((1, 2, 7), found)
+                            for name, t in zip(("cls", "grid"), pair)})
+assert "semantoks" not in sys.modules
+print(extra["config.json"])
+"""
+
+
+def python(code, *words):
+    """Run Python in a process of its own: the suite's type checks do not go through torch.export."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path):
+    encoder = Encoder(SIZE, ATLAS.network_index).eval()
+    card = EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None)
+    save_encoder(tmp_path / "e", encoder, card)
+    said = python(EXPORT, tmp_path / "e", tmp_path / "out" / "e.pt2")
+    assert "takes    series float32 [batch, 6, 60] and mask bool [batch, 3, 3], True = hidden" in said
+    rng, held = np.random.default_rng(0), {}
+    for n in (1, 2, 7):
+        held[f"x{n}"] = rng.normal(size=(n, 6, 60)).astype(np.float32)
+        held[f"m{n}"] = rng.random((n, 3, 3)) < 0.4
+    np.savez(tmp_path / "in.npz", **held)
+    told = json.loads(python(RUN, tmp_path / "out" / "e.pt2", tmp_path / "in.npz", tmp_path / "out.npz"))
+    assert told["atlas"]["labels"] == list("abcdef")
+    found = np.load(tmp_path / "out.npz")
+    for n in (1, 2, 7):
+        with torch.no_grad():
+            tokens = encoder(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"]))
+        np.testing.assert_allclose(found[f"cls{n}"], tokens.cls, atol=1e-5)
+        np.testing.assert_allclose(found[f"grid{n}"], tokens.grid, atol=1e-5)
+
+
+def test_a_program_is_called_pt2(tmp_path):
+    from semantoks.model.export import export_encoder
+
+    with pytest.raises(ConfigError, match=r"ends in \.pt2, not .*encoder\.onnx"):
+        export_encoder(tmp_path, tmp_path / "encoder.onnx")
