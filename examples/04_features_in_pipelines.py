@@ -1,0 +1,27 @@
+"""The frozen encoder in a scikit-learn pipeline, beside nilearn's connectivity; after 01_prepare.py and 02."""
+
+# %% Time series of people as any masker gives them: a list of arrays [frame, roi]
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from nilearn.connectome import ConnectivityMeasure
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
+
+import semantoks
+
+table = pd.read_csv("recordings/participants.tsv", sep="\t")
+table = table[table["session_id"] == 1]  # one recording a person: nobody is in two folds
+paths = [next(Path("recordings").glob(f"**/{name}*_ses-1*.npy")) for name in table["participant_id"]]
+series = [np.load(path) for path in paths]
+
+# %% Two feature sets and both together, on the same folds
+embedder = semantoks.SemantoksEmbedder("run", tr=float(table["tr"].iloc[0]))
+fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True, standardize=False)
+for name, features in (("encoder", embedder), ("FC", fc), ("both", make_union(embedder, fc))):
+    pipeline = make_pipeline(features, StandardScaler(), RidgeCV(np.logspace(-2, 6, 9)))
+    scores = cross_val_score(pipeline, series, table["occupancy"], cv=3)
+    print(f"{name:<8} R2 {scores.mean():.3f}")
