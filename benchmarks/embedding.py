@@ -3,8 +3,8 @@
     python -m benchmarks.embedding [--threads N] [--turns 3] [--batch 8 16 32 64] [--depth 8]
 
 Width 768, depth 8, 457 ROIs in 9 networks, windows of 100 frames, random weights. Counted first: the matrix products
-of one window (``Encoder.flops``), over the rate of one large product in the same process: the floor. Reading the weights
-(235 MB) once a batch adds less than a tenth of a window's floor from 8 windows on.
+of one window (``Encoder.flops``), over the rate of one large product in the same process: the floor. Reading the
+weights (235 MB) once a batch adds less than a tenth of a window's floor from 8 windows on.
 
 - ours: the encoder as `semantoks embed` runs it.
 - straightforward: the definition written down: grouped ``conv1d`` for the long kernels, ``conv1d`` for the dense branch,
