@@ -64,6 +64,7 @@ def _run(path: Path) -> list[str]:
         f"command    {run['command'] or 'from Python'}",
         *[
             f"cohort     {c['path']}: {c['participants']} people, {c['recordings']} recordings, {c['atlas']}"
+            + (f" ({c['too_short']} too short to train on)" if c.get("too_short") else "")
             for c in run["cohorts"]
         ],
         f"encoder    width {size['width']}, depth {size['depth']}, {size['frames'] // size['patch']} patches of "

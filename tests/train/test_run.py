@@ -227,3 +227,28 @@ def test_a_damaged_run_json_is_a_sentence(cohort, tmp_path):
     (tmp_path / "run" / "run.json").write_text('{"cost": [')
     with pytest.raises(ConfigError, match="is damaged"):
         pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2), resume=True)
+
+
+def test_recordings_with_too_little_good_data_are_left_out_and_counted(tmp_path):
+    cohort = make_cohort(tmp_path, people=8, frames=(100, 101), sessions=1)
+    longer = make_cohort(tmp_path / "longer", people=6, frames=(130, 131), sessions=1, seed=1)
+    with pytest.raises(DataError, match="has 240 s of good data to train on: lower --min-seconds"):
+        pretrain([cohort], out=tmp_path / "none", config=tiny_config(steps=1, min_seconds=240.0))
+    record = pretrain([cohort], out=tmp_path / "all", config=tiny_config(steps=1, min_seconds=200.0))
+    assert (record["cohorts"][0]["recordings"], record["cohorts"][0]["too_short"]) == (8, 0)
+    table = (cohort.path / "recordings.tsv").read_text().splitlines()
+    place = table[0].split("\t").index("good_frames")
+    for row in range(1, 4):
+        cells = table[row].split("\t")
+        cells[place] = "90"
+        table[row] = "\t".join(cells)
+    (cohort.path / "recordings.tsv").write_text("\n".join(table) + "\n")
+    record = pretrain([cohort.path, longer], out=tmp_path / "some", config=tiny_config(steps=1, min_seconds=200.0))
+    assert [(one["recordings"], one["participants"], one["too_short"]) for one in record["cohorts"]] == [
+        (5, 5, 3),
+        (6, 6, 0),
+    ]
+    _, card = load_encoder(tmp_path / "some" / "encoder")
+    assert hash_participant(card.salt, "00") in card.participants  # of the longer cohort
+    assert len(card.participants) == 8
+    assert card.origin[0].startswith("trained on 5 recordings of 5 people")

@@ -28,5 +28,6 @@ def tiny_config(**changes) -> PretrainConfig:
         "head": {"hidden": 16, "projection": 8},
         "batch_size": 4,
         "steps": 15,
+        "min_seconds": 0.0,
     }
     return from_plain(PretrainConfig, plain | changes)

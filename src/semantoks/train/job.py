@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 import torch
 
 from semantoks.config import to_plain
@@ -22,6 +23,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
 from semantoks.train.checkpoint import TrainState, save_checkpoint
 from semantoks.train.loop import PretrainConfig, Trainer
+from semantoks.views.pool import long_enough
 
 RUN_SCHEMA = 1
 
@@ -63,8 +65,9 @@ def start_record(
         "cohorts": [
             {
                 "path": str(cohort.path),
-                "recordings": len(cohort),
-                "participants": int(cohort.recordings["participant_id"].nunique()),
+                "recordings": int(long_enough(cohort, config.min_seconds).sum()),
+                "too_short": int((~long_enough(cohort, config.min_seconds)).sum()),
+                "participants": _trained_on(cohort, config)["participant_id"].nunique(),
                 "atlas": cohort.atlas.name,
                 "fingerprint": cohort.atlas.fingerprint,
             }
@@ -132,7 +135,8 @@ class Job:
     def _card(self) -> EncoderCard:
         first, salt = self.cohorts[0], self.record["salt"]
         band = first.description.get("Band")
-        people = {p for cohort in self.cohorts for p in cohort.recordings["participant_id"]}
+        config = self.trainer.config
+        people = {p for cohort in self.cohorts for p in _trained_on(cohort, config)["participant_id"]}
         hashes = {hash_participant(salt, p) for p in people} | set(self.parent.participants if self.parent else ())
         return EncoderCard(
             encoder=self.trainer.config.encoder,
@@ -151,12 +155,19 @@ class Job:
     def _origin(self) -> tuple[str, ...]:
         """Say what was trained on, after what the weights at the start say of themselves; no paths, no names."""
         size, steps = self.trainer.config.batch_size, self.counted
-        told = [
-            f"trained on {len(cohort)} recordings of {cohort.recordings['participant_id'].nunique()} people "
-            f"({cohort.description['Name']}), {steps} steps of {size} people"
-            for cohort in self.cohorts
-        ]
+        told = []
+        for cohort in self.cohorts:
+            table = _trained_on(cohort, self.trainer.config)
+            told.append(
+                f"trained on {len(table)} recordings of {table['participant_id'].nunique()} people "
+                f"({cohort.description['Name']}), {steps} steps of {size} people"
+            )
         return (*(self.parent.origin if self.parent else ()), *told)
+
+
+def _trained_on(cohort: Cohort, config: PretrainConfig) -> pd.DataFrame:
+    """Take the rows of the recordings that are long enough to be trained on."""
+    return cohort.recordings[long_enough(cohort, config.min_seconds)]
 
 
 def peak_memory(device: torch.device) -> int:

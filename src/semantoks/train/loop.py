@@ -38,6 +38,8 @@ class PretrainConfig:
     """Times that every person is seen; not used when steps is given."""
     steps: int | None = None
     """Optimiser steps; None = as many as epochs makes."""
+    min_seconds: float = 240.0
+    """Good data that a recording needs to be trained on, seconds; 0 = all."""
     seed: int = 0
     """Seed of the weights and of every draw."""
 

@@ -187,7 +187,7 @@ def _assemble(
     parts = fabric.world_size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
-    pool = open_pool(cohorts, fabric.device, residence)
+    pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
     index = pool.network_index.tolist()
     student, teacher = begin or (build_branch(config, index), build_branch(config, index).requires_grad_(False))

@@ -107,8 +107,16 @@ def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
             )
 
 
-def open_pool(cohorts: Sequence[Cohort], device: torch.device, residence: Residence = "auto") -> Pool:
-    """Lay the cohorts' recordings end to end, sorted by person.
+def long_enough(cohort: Cohort, min_seconds: float) -> Bool[ndarray, " recording"]:
+    """Mark the recordings with at least ``min_seconds`` of good data."""
+    enough: ndarray = cohort.recordings["good_frames"].to_numpy() * cohort.tr >= min_seconds
+    return enough
+
+
+def open_pool(
+    cohorts: Sequence[Cohort], device: torch.device, residence: Residence = "auto", min_seconds: float = 0.0
+) -> Pool:
+    """Lay the cohorts' recordings that have ``min_seconds`` of good data end to end, sorted by person.
 
     ``residence`` says where the frames live while batches are drawn: on the ``device`` that trains, in ``memory``, on
     ``disk`` (memory-mapped), or the first of these that has room ("auto"). The numbers are the same.
@@ -116,9 +124,14 @@ def open_pool(cohorts: Sequence[Cohort], device: torch.device, residence: Reside
     check_same_atlas(cohorts)
     tables, shards, begin, people = [], [], 0, 0
     for cohort in cohorts:
-        table = cohort.recordings
+        kept = long_enough(cohort, min_seconds)
+        if not kept.any():
+            raise DataError(
+                f"no recording of {cohort.path} has {min_seconds:g} s of good data to train on: lower --min-seconds."
+            )
+        table = cohort.recordings[kept]
         codes = table["participant_id"].rank(method="dense").astype(int).to_numpy() - 1 + people
-        tables.append((codes, begin + cohort.first_frames, table["frames"].to_numpy(), cohort.missing))
+        tables.append((codes, begin + cohort.first_frames[kept], table["frames"].to_numpy(), cohort.missing[kept]))
         shards += cohort.shards
         begin, people = begin + sum(len(shard) for shard in cohort.shards), int(codes.max()) + 1
     person, first, length, missing = (np.concatenate([t[i] for t in tables]) for i in range(4))
