@@ -8,9 +8,11 @@ SCRIPTS = (
     "tokenizer",
     "attention",
     "prepare",
+    "xcpd",
     "cli_start",
     "baselines",
     "paper_probe",
+    "embedding",
     "finetune_step",
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import semantoks
 
 recordings = semantoks.simulate(
-    semantoks.SimulationConfig(participants=24, sessions=2, atlas="schaefer100", minutes=4.0), out=Path("recordings")
+    semantoks.SimulationConfig(participants=24, sessions=2, atlas="schaefer100", minutes=5.0), out=Path("recordings")
 )
 
 # %% Clean them: band-pass at their own TR, then interpolate to 2 s, then z-score

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
     from semantoks.atlas.catalog import get_atlas
+    from semantoks.doctor.checkup import checkup
     from semantoks.evaluate.finetune import finetune
     from semantoks.evaluate.probe import probe
     from semantoks.evaluate.settings import ProbeConfig
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.cohort import Cohort
     from semantoks.signals.prepare import prepare
+    from semantoks.signals.quality import GateConfig
+    from semantoks.signals.reading import ReadingConfig
     from semantoks.signals.recording import Recording
+    from semantoks.signals.sources.mappings import recordings_from_arrays, recordings_from_mapping
+    from semantoks.signals.sources.memory import MemorySource
     from semantoks.signals.synth import SimulationConfig, simulate
     from semantoks.statistics.summary import summarise
     from semantoks.train.loop import PretrainConfig, step_terms
@@ -39,15 +44,19 @@ __all__ = [
     "EncoderCard",
     "EncoderConfig",
     "FinetuneConfig",
+    "GateConfig",
     "HeadConfig",
     "LossTerms",
+    "MemorySource",
     "ObjectiveConfig",
     "PretrainConfig",
     "ProbeConfig",
+    "ReadingConfig",
     "Recording",
     "SemantoksEmbedder",
     "SimulationConfig",
     "Tokens",
+    "checkup",
     "convert_back",
     "convert_checkpoint",
     "embed",
@@ -59,6 +68,8 @@ __all__ = [
     "prepare",
     "pretrain",
     "probe",
+    "recordings_from_arrays",
+    "recordings_from_mapping",
     "save_encoder",
     "simulate",
     "step_terms",
@@ -76,15 +87,19 @@ _WHERE = {
     "EncoderCard": "model.weights",
     "EncoderConfig": "model.encoder",
     "FinetuneConfig": "evaluate.tuning",
+    "GateConfig": "signals.quality",
     "HeadConfig": "model.head",
     "LossTerms": "objective.terms",
+    "MemorySource": "signals.sources.memory",
     "ObjectiveConfig": "objective.terms",
     "PretrainConfig": "train.loop",
     "ProbeConfig": "evaluate.settings",
+    "ReadingConfig": "signals.reading",
     "Recording": "signals.recording",
     "SemantoksEmbedder": "features.embedder",
     "SimulationConfig": "signals.synth",
     "Tokens": "model.encoder",
+    "checkup": "doctor.checkup",
     "convert_back": "model.convert",
     "convert_checkpoint": "model.convert",
     "embed": "features.embed",
@@ -96,6 +111,8 @@ _WHERE = {
     "prepare": "signals.prepare",
     "pretrain": "train.run",
     "probe": "evaluate.probe",
+    "recordings_from_arrays": "signals.sources.mappings",
+    "recordings_from_mapping": "signals.sources.mappings",
     "save_encoder": "model.weights",
     "simulate": "signals.synth",
     "step_terms": "train.loop",

@@ -35,7 +35,8 @@ def test_sound_recordings_raise_no_alarm_with_and_without_labels(tmp_path, serie
         found = checkup(write(tmp_path / folder, series, labels), atlas=ATLAS, tr=2.0)
         assert found.problems == []
         assert found.facts[0] == "source     folder of arrays: 6 recordings of 6 people, 6 of them looked into"
-        assert found.facts[1] == "atlas      schaefer100+tian-s1: 116 of 116 ROIs have signal, 8 networks"
+        assert found.facts[1] == "           no participants table: nothing is known of them but their recordings"
+        assert found.facts[2] == "atlas      schaefer100+tian-s1: 116 of 116 ROIs have signal, 8 networks"
         assert any(
             fact.startswith("order      as schaefer100+tian-s1 has it: within networks +0.2") for fact in found.facts
         )

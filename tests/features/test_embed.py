@@ -73,7 +73,9 @@ def test_what_was_done_is_said_line_by_line(tmp_path, published):
     assert table.attrs["notes"] == [
         "encoder    tiny: 8 ROIs in 3 networks",
         "demands    100 frames of 2 s, 0.01 to 0.1 Hz, z-score per ROI over the recording",
-        "source     folder of arrays: 3 recordings of 3 people used, 0 excluded",
+        "source     folder of arrays: 3 recordings of 3 people",
+        "           no participants table: nothing is known of them but their recordings",
+        "used       3 recordings of 3 people; 0 were excluded",
         "TR         0.8 s, brought to 2 s by cubic interpolation",
         "cleaned    band-passed to 0.01 to 0.1 Hz, z-scored per ROI",
         "ROIs       6 to 8 of 8 are there",

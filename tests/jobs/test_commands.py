@@ -43,7 +43,7 @@ def road(tmp_path_factory):
     raw, cohort, run_folder = at / "raw", at / "cohort", at / "run a"
     said = {
         "simulate": type_in(
-            "simulate", "--out", raw, "--participants", 24, "--sessions", 1, "--atlas", "schaefer100", "--minutes", 3.6
+            "simulate", "--out", raw, "--participants", 24, "--sessions", 1, "--atlas", "schaefer100", "--minutes", 4.2
         ),
         "prepare": type_in("prepare", raw, "--out", cohort, "--atlas", "schaefer100"),
         "pretrain": type_in("pretrain", cohort, "--recipe", "smoke", "--out", run_folder, "--steps", 2, *TINY),

@@ -101,3 +101,17 @@ def test_initial_weights_fill_the_range_of_one_over_the_root_of_fan_in():
     assert conv.weight.abs().max() <= bound
     assert conv.weight.detach().std() == pytest.approx(bound / np.sqrt(3), rel=0.03)
     assert conv.bias.abs().max() <= bound
+
+
+@pytest.mark.parametrize(("taps", "frames"), [(16, 20), (16, 4), (7, 20), (3, 1), (1, 5)])
+def test_toeplitz_matrices_hold_tap_l_minus_f_plus_half_the_taps_and_the_feed_through_where_l_is_f(taps, frames):
+    torch.manual_seed(3)
+    conv = DepthwiseConv(3, 4, PlainKernel(3, 2, taps=taps)).double()
+    kernel, skip = conv.kernel().detach(), conv.feed_through.detach()
+    expected = torch.zeros(3, 2, frames, frames, dtype=torch.float64)
+    for out in range(frames):
+        for frame in range(frames):
+            if 0 <= (tap := out - frame + taps // 2) < taps:
+                expected[:, :, out, frame] = kernel[:, :, tap].T
+        expected[:, :, out, out] += skip.T
+    assert torch.equal(conv.toeplitz(frames).detach(), expected)

@@ -282,25 +282,3 @@ def test_values_or_positions_that_are_not_the_methods_are_refused(tmp_path):
     held["model_state_dict"]["student_encoder.inter_network_transformer.temporal_pos_embedding"] += 0.1
     with pytest.raises(WeightsError, match="temporal_pos_embedding is not that of the published method"):
         convert_checkpoint(**write(tmp_path, PUBLISHED, held))
-
-
-@pytest.mark.parametrize(
-    ("text", "frames"),
-    [("", 20), ("model:\n  patch_size: 25\n", 25), ("patch_len: 25\nother: [1, {patch_size: 25}]", 25)],
-)
-def test_the_frames_of_a_patch_come_from_the_configuration_where_it_has_them(tmp_path, text, frames):
-    given = write(tmp_path, PUBLISHED, synthetic_checkpoint(PUBLISHED, 12))
-    (tmp_path / "config_used.yaml").write_text(text)
-    _, card = load_encoder(convert_checkpoint(**given, config=tmp_path / "config_used.yaml"))
-    assert (card.encoder.patch, card.encoder.frames) == (frames, 5 * frames)
-
-
-def test_a_configuration_that_contradicts_itself_or_is_no_yaml_is_refused(tmp_path):
-    given = write(tmp_path, PUBLISHED, synthetic_checkpoint(PUBLISHED, 13))
-    path = tmp_path / "config_used.yaml"
-    path.write_text("patch_size: 10\nmodel: {patch_length: 20}")
-    with pytest.raises(WeightsError, match=r"\[10, 20\]: say which with --patch"):
-        convert_checkpoint(**given, config=path)
-    path.write_text("a: [")
-    with pytest.raises(WeightsError, match="cannot be read as YAML"):
-        convert_checkpoint(**given, config=path)

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -13,10 +13,23 @@ from semantoks.signals.reading import ReadingConfig
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
 
+Source = Annotated[Positional[Path | None], arg(metavar="SOURCE")]
+
+
+def named_source(source: Path | None, files: Path | None) -> Path:
+    """Take the one that was given: a source, or a list of files, which is one, too."""
+    if (source is None) == (files is None):
+        raise ConfigError("give either SOURCE or --files FILE.tsv.")
+    path = files if source is None else source
+    assert path is not None
+    return path
+
 
 def prepare(
-    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
+    source: Source = None,
+    *,
     out: Path,
+    files: Path | None = None,
     atlas: str | None = None,
     tr: float | None = None,
     band: tuple[float, float] | None = (0.01, 0.1),
@@ -26,6 +39,7 @@ def prepare(
     participants: Path | None = None,
     reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
     n_jobs: int = 1,
+    scheduler: str | None = None,
 ) -> int:
     """Clean recordings and store them as a cohort.
 
@@ -36,8 +50,9 @@ def prepare(
     again finishes what was killed.
 
     Args:
-        source: Folder that XCP-D wrote, folder of arrays (.tsv .csv .npy .npz .1D .txt .mat), HDF5 file of recordings.
+        source: Folder of XCP-D, fMRIPrep, UK Biobank, ABIDE, CONN ... or of arrays, or an HDF5 file (docs/sources.md).
         out: Folder of the cohort, new or from the same command before.
+        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
         atlas: A name (schaefer400, cc200 ...), or a FILE.tsv with label and network; XCP-D: the published 457 ROIs.
         tr: Repetition time of the recordings, seconds (0.3 to 6), unless the participants table has a column tr.
         band: Low and high cut of the band-pass, Hz; None for no band-pass.
@@ -47,6 +62,7 @@ def prepare(
         participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv beside the source.
         reading: What is read.
         n_jobs: Processes, -1 for one a core.
+        scheduler: Address of a Dask scheduler (tcp://HOST:8786): its workers do the work, not this machine.
     """
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.prepare import prepare as run
@@ -55,7 +71,7 @@ def prepare(
     cleaning = CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr)
     with progress("prepare") as shown:
         cohort = run(
-            source,
+            named_source(source, files),
             out=out,
             atlas=atlas,
             tr=tr,
@@ -64,8 +80,11 @@ def prepare(
             participants=participants,
             reading=reading,
             n_jobs=n_jobs,
+            scheduler=scheduler,
             progress=shown,
+            tell=print,
         )
+    print()
     info(out)
     if len(cohort.excluded):
         print(f"\n{len(cohort.excluded)} recordings were excluded: see {out / 'excluded.tsv'}.")
@@ -74,11 +93,14 @@ def prepare(
 
 
 def doctor(
-    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
+    source: Source = None,
+    *,
+    files: Path | None = None,
     atlas: str | None = None,
     model: str | None = None,
     tr: float | None = None,
     participants: Path | None = None,
+    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
     recordings: int = 20,
     table: Path | None = None,
 ) -> int:
@@ -91,10 +113,12 @@ def doctor(
 
     Args:
         source: Whatever prepare reads.
+        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
         atlas: What the columns are said to be (a name, or FILE.tsv); default: found out.
         model: A run, an encoder folder or a hub id whose atlas the columns are held against.
         tr: Repetition time of the recordings, seconds, where the source does not say it.
         participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
+        reading: What is read.
         recordings: Recordings that are looked into, evenly over the source; 0 = all.
         table: Write what was found of each of them as FILE.tsv.
     """
@@ -105,14 +129,16 @@ def doctor(
         raise ConfigError("--atlas and --model both say what the columns are: give one.")
     if recordings < 0:
         raise ConfigError(f"--recordings has to be at least 0, not {recordings}.")
-    found = checkup(source, atlas=_atlas_of(model) or atlas, tr=tr, participants=participants, most=recordings)
+    path = named_source(source, files)
+    named = _atlas_of(model) or atlas
+    found = checkup(path, atlas=named, tr=tr, participants=participants, reading=reading, most=recordings)
     print("\n".join(found.facts))
     if table is not None:
         table.write_text(table_text(found.table), encoding="utf-8")
     for problem in found.problems:
         print(f"\nPROBLEM    {problem.evidence}\n       ->  {problem.remedy}")
     if not found.problems:
-        words = ["semantoks", "prepare", str(source), "--atlas", atlas or found.atlas, "--out", "cohort/"]
+        words = ["semantoks", "prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
         print(f"\nNothing wrong. Next: {shlex.join(words)}")
     return EXIT_INPUT if found.problems else EXIT_OK
 
@@ -128,6 +154,7 @@ def _atlas_of(model: str | None) -> "Atlas | None":
 
 def simulate(
     out: Path,
+    layout: Annotated[Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"] | None, arg(name="as")] = None,
     participants: int = 100,
     sessions: int = 2,
     atlas: str = "schaefer400+tian-s3+buckner7",
@@ -141,6 +168,7 @@ def simulate(
 
     Args:
         out: The folder: one .npy a recording and participants.tsv.
+        layout: Write the files of another tool instead, to try how they are read.
         participants: People, at least 1.
         sessions: Recordings of each, at least 1.
         atlas: A name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or a FILE.tsv with label and network.
@@ -148,6 +176,7 @@ def simulate(
         seed: Seed of everything, at least 0.
         n_jobs: Processes, -1 for one a core.
     """
+    from semantoks.signals.layouts.simulated import simulate_as
     from semantoks.signals.synth import SimulationConfig
     from semantoks.signals.synth import simulate as run
 
@@ -155,7 +184,10 @@ def simulate(
         raise ConfigError(f"--n-jobs has to be other than 0, and --minutes above 0, not {n_jobs} and {minutes}.")
     config = SimulationConfig(participants=participants, sessions=sessions, atlas=atlas, minutes=minutes, seed=seed)
     with progress("simulate") as shown:
-        folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
+        if layout is None:
+            folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
+        else:
+            folder = simulate_as(layout, config, out=out, progress=shown)
     print(f"Next: semantoks prepare {shlex.quote(str(folder))} --atlas {shlex.quote(atlas)} --out cohort/")
     return EXIT_OK
 

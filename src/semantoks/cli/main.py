@@ -36,19 +36,28 @@ def _overview() -> str:
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 usage, 3 input, 4 done but some recordings excluded."""
     TYPED.set(shlex.join(["semantoks", *argv]))
+    return answered(lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return EXIT_OK
+    if argv[0] == "--version":
+        print(f"semantoks {version('semantoks')}")
+        return EXIT_OK
+    if argv[0] not in COMMANDS:
+        near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+    if argv[0] in WITH_RECIPES:
+        return COMMANDS[argv[0]](argv[1:])
+    return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
+
+
+def answered(call: Callable[[], int]) -> int:
+    """Give the exit code of a call, and turn what a user can cause into a sentence and a code of its own."""
     try:
-        if not argv or argv[0] in ("-h", "--help"):
-            print(_overview())
-            return EXIT_OK
-        if argv[0] == "--version":
-            print(f"semantoks {version('semantoks')}")
-            return EXIT_OK
-        if argv[0] not in COMMANDS:
-            near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
-            raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
-        if argv[0] in WITH_RECIPES:
-            return COMMANDS[argv[0]](argv[1:])
-        return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
+        return call()
     except SemantoksError as error:
         print(f"semantoks: {error}", file=sys.stderr)
         return error.exit_code

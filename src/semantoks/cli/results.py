@@ -7,22 +7,27 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.cohorts import Source, named_source
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import progress, said_of, score_table
+from semantoks.signals.reading import ReadingConfig
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 
 
 def embed(
-    source: Positional[Annotated[Path, arg(metavar="SOURCE")]],
+    source: Source = None,
+    *,
     model: str,
     out: Path,
+    files: Path | None = None,
     tr: float | None = None,
     already_filtered: bool = False,
     participants: Path | None = None,
+    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
     keep_crops: bool = False,
@@ -42,9 +47,11 @@ def embed(
         source: Whatever prepare reads, or a prepared cohort.
         model: A run, an encoder folder, or an id on the Hugging Face hub (owner/name).
         out: The table, a FILE.parquet; one row a participant, session and run.
+        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
         tr: Repetition time of the recordings, seconds (0.3 to 6), where the source does not say it.
         already_filtered: The recordings are band-passed already: do not filter again.
         participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
+        reading: What is read.
         readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
         crops: Evenly spaced windows a recording, at least 1.
         keep_crops: A row a crop instead of their mean.
@@ -60,11 +67,12 @@ def embed(
     with progress("embed") as shown, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what was excluded is said below
         table = run(
-            source,
+            named_source(source, files),
             model=model,
             tr=tr,
             already_filtered=already_filtered,
             participants=participants,
+            reading=reading,
             readout=readout,
             crops=crops,
             keep_crops=keep_crops,
@@ -129,13 +137,13 @@ def probe(
 
 
 def report(run: Model, out: Path | None = None) -> int:
-    """Write a run's report, one HTML page that opens offline.
+    """Write the report of a run or of a cohort, one HTML page that opens offline.
 
     Example: semantoks report runs/a
 
     Args:
-        run: A run folder, or a probe's folder.
-        out: The page; default RUN/report.html.
+        run: A run folder, a probe's folder, or a cohort.
+        out: The page; default RUN/report.html, or COHORT_report.html beside a cohort.
     """
     from semantoks.report.page import write_report
 

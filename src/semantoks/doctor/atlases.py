@@ -11,6 +11,7 @@ from semantoks.doctor.orders import evidence, mean_correlations
 from semantoks.errors import DataError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.prepare import find_source
+from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.sources import Source
 from semantoks.signals.writer import read_recording
 
@@ -23,6 +24,7 @@ def fitting_atlases(
     *,
     tr: float | None,
     participants: Path | str | pd.DataFrame | None,
+    reading: ReadingConfig,
 ) -> list[tuple[Source, Atlas]]:
     """Open a source by every packaged atlas that its first recordings can be read with; the likeliest first.
 
@@ -33,7 +35,7 @@ def fitting_atlases(
     for name in (*list_atlases(), *JOINED):
         atlas = get_atlas(name)
         try:
-            opened = find_source(source, atlas=atlas, tr=tr, participants=participants)
+            opened = find_source(source, atlas=atlas, tr=tr, participants=participants, reading=reading)
             recordings = [read_recording(opened, item) for item in opened.items()[:FEW]]
         except DataError:
             continue

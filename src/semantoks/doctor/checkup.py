@@ -22,10 +22,12 @@ from semantoks.doctor.orders import (
 from semantoks.doctor.time_axis import time_axis
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
+from semantoks.signals.introduction import introduce
 from semantoks.signals.power import spectrum
 from semantoks.signals.prepare import find_source
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources import Item, Source, notes_of, usual_atlas
+from semantoks.signals.sources import Item, Source, usual_atlas
 from semantoks.signals.writer import read_recording
 
 SOME = 20
@@ -72,13 +74,14 @@ def checkup(
     atlas: Atlas | Path | str | None = None,
     tr: float | None = None,
     participants: Path | str | pd.DataFrame | None = None,
+    reading: ReadingConfig = EVERYTHING,
     most: int = SOME,
 ) -> Checkup:
     """Look at a source: kind, people, repetition times, atlas, missing networks, filters, lengths, order of ROIs.
 
     Parameters
     ----------
-    source, tr, participants
+    source, tr, participants, reading
         As for ``prepare``.
     atlas
         What the columns are said to be; None finds out by labels, by number, and by what correlates with what.
@@ -92,10 +95,10 @@ def checkup(
     """
     found, known_tr = Checkup(), True
     try:
-        fitting = _fitting(source, atlas, tr, participants)
+        fitting = _fitting(source, atlas, tr, participants, reading)
     except UnknownTRError as error:
         found.complain(str(error), "then all else can be checked and used")
-        fitting, known_tr = _fitting(source, atlas, STAND_IN_TR, participants), False
+        fitting, known_tr = _fitting(source, atlas, STAND_IN_TR, participants, reading), False
     if not fitting:
         found.complain(
             "no packaged atlas has the labels or the number of these ROIs",
@@ -123,14 +126,15 @@ def _fitting(
     atlas: Atlas | Path | str | None,
     tr: float | None,
     participants: Path | str | pd.DataFrame | None,
+    reading: ReadingConfig,
 ) -> list[tuple[Source, Atlas]]:
     """Open the source with the atlas that is given or usual, or with all that fit, the likeliest first."""
     if atlas is None and isinstance(source, str | Path):
         atlas = usual_atlas(Path(source)) or None
     if atlas is None:
-        return fitting_atlases(source, tr=tr, participants=participants)
+        return fitting_atlases(source, tr=tr, participants=participants, reading=reading)
     named = get_atlas(atlas)
-    return [(find_source(source, atlas=named, tr=tr, participants=participants), named)]
+    return [(find_source(source, atlas=named, tr=tr, participants=participants, reading=reading), named)]
 
 
 def _read(source: Source, items: Sequence[Item]) -> tuple[list[Recording], list[tuple[Item, str]]]:
@@ -151,11 +155,9 @@ def _tell_source(
     recordings: Sequence[Recording],
     refused: Sequence[tuple[Item, str]],
 ) -> None:
-    people = {item.participant for item in items}
-    found.say(
-        "source", f"{source.kind}: {len(items)} recordings of {len(people)} people, {len(picked)} of them looked into"
-    )
-    for note in notes_of(source):
+    first, *others = introduce(source, items)
+    found.say("source", f"{first}, {len(picked)} of them looked into")
+    for note in others:
         found.say("", note)
     if refused:
         reason, _ = Counter(reason for _, reason in refused).most_common(1)[0]
@@ -165,11 +167,6 @@ def _tell_source(
             if recordings
             else "choose another --atlas, or correct the files",
         )
-    table = source.participants()
-    if table is not None:
-        listed = set(table["participant_id"])
-        if strangers := sorted(people - listed):
-            found.say("table", f"{len(strangers)} people are not in the participants table, for example {strangers[0]}")
 
 
 def _tell_atlas(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -> None:

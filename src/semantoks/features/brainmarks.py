@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from semantoks.atlas.catalog import get_atlas, seven_network_labels
+from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
 from semantoks.model.weights import EncoderCard
@@ -17,13 +17,7 @@ from semantoks.signals.sources.columns import pick
 from semantoks.views.crops import even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
 
-CORTEX, TIAN = seven_network_labels(400), get_atlas("tian-s3").labels
-# Their CIFTI spaces average by labels in 17-network order, Tian's first; the volume one is the published 457.
-SPACES = {
-    "schaefer400": CORTEX,
-    "schaefer400_tians3": (*TIAN, *CORTEX),
-    "schaefer400_tians3_buckner7": get_atlas("schaefer400+tian-s3+buckner7").labels,
-}
+SPACES = brainmarks_spaces()
 
 
 class Embeddings(NamedTuple):

@@ -4,7 +4,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,10 @@ from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
+from semantoks.signals.introduction import introduce
 from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
 from semantoks.signals.quality import GateConfig
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
@@ -44,6 +46,7 @@ def embed(
     tr: float | None = None,
     already_filtered: bool = False,
     participants: Path | str | pd.DataFrame | None = None,
+    reading: ReadingConfig = EVERYTHING,
     n_jobs: int = 1,
     keep_cohort: str | Path | None = None,
     progress: Progress | None = None,
@@ -62,8 +65,9 @@ def embed(
         windows a recording; a row a window instead of their mean.
     device
         cpu, cuda, cuda:1, mps.
-    tr, participants
-        As in ``prepare``: repetition time in seconds where the source does not say it (never guessed); a table.
+    tr, participants, reading
+        As in ``prepare``: repetition time in seconds where the source does not say it (never guessed); a table; what
+        is read where there is a choice.
     already_filtered
         The recordings are band-passed: do not filter again.
     n_jobs
@@ -95,12 +99,14 @@ def embed(
         raise ConfigError(f"crops has to be at least 1, not {crops}.")
     encoder, card = open_encoder(model)
     cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered)
-    with _opened(recordings, card, cleaning, tr, participants, n_jobs, keep_cohort) as cohort:
+    told: list[str] = []
+    with _opened(recordings, card, cleaning, tr, participants, reading, n_jobs, keep_cohort, told.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
         found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
         about = _about(cohort, encoder, found[readout], hidden)
-        notes, excluded = [*encoder_notes(card), *recording_notes(cohort, card)], cohort.excluded.copy()
+        notes = [*encoder_notes(card), *recording_notes(cohort, card, told)]
+        excluded = cohort.excluded.copy()
     table = _table(about, found[readout], readout, keep_crops)
     table.attrs = {"notes": notes, "excluded": excluded.to_dict("records")}
     if len(excluded):
@@ -116,8 +122,10 @@ def _opened(
     cleaning: CleaningConfig,
     tr: float | None,
     participants: Path | str | pd.DataFrame | None,
+    reading: ReadingConfig,
     n_jobs: int,
     keep: str | Path | None,
+    tell: Callable[[str], None],
 ) -> Iterator[Cohort]:
     """Open a cohort that fits the encoder, or make one of the recordings, which goes away again unless it is kept."""
     if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
@@ -128,7 +136,9 @@ def _opened(
         return
     if isinstance(recordings, Sequence) and not isinstance(recordings, str):
         recordings = MemorySource(recordings, atlas=card.atlas)
-    source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants)
+    source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants, reading=reading)
+    for line in introduce(source, source.items()):
+        tell(line)
     with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
         store(source, Path(out), card.atlas, tr, cleaning, GateConfig(max_fd=None), n_jobs, None)
         yield Cohort(out)

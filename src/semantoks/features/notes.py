@@ -1,5 +1,7 @@
 """What was done to recordings before they were embedded, a line each."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from semantoks.model.weights import EncoderCard
@@ -17,17 +19,19 @@ def encoder_notes(card: EncoderCard) -> list[str]:
     ]
 
 
-def recording_notes(cohort: Cohort, card: EncoderCard) -> list[str]:
-    """Say what the recordings were, what was done to them, and what of them is hidden from the encoder."""
+def recording_notes(cohort: Cohort, card: EncoderCard, told: Sequence[str] = ()) -> list[str]:
+    """Say what the recordings were (``told`` by their source), what was done to them, and what of them is hidden."""
     about, table = cohort.description, cohort.recordings
     people, trs = table["participant_id"].nunique(), np.sort(table["source_tr"].unique())
     shown = ", ".join(f"{tr:g}" for tr in trs[:6]) + (f" and {len(trs) - 6} others" if len(trs) > 6 else "")
     changed = np.abs(trs - cohort.tr).max() > 1e-3
     band = about["Band"]
     filtered = f"band-passed to {band[0]:g} to {band[1]:g} Hz" if band else "not band-passed"
+    told = told or [str(about["SourceKind"])]
     lines = [
-        f"source     {about['SourceKind']}: {len(table)} recordings of {people} people used, "
-        f"{len(cohort.excluded)} excluded",
+        f"source     {told[0]}",
+        *[f"           {line}" for line in told[1:]],
+        f"used       {len(table)} recordings of {people} people; {len(cohort.excluded)} were excluded",
         f"TR         {shown} s" + (f", brought to {cohort.tr:g} s by cubic interpolation" if changed else ""),
         f"cleaned    {filtered}{' (were filtered before)' if about['AlreadyFiltered'] else ''}, z-scored per ROI",
         *_coverage(cohort),

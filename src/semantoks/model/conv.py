@@ -102,17 +102,19 @@ class DepthwiseConv(nn.Module):
     def forward(self, patches: Float[Tensor, "roi frame item"]) -> Float[Tensor, "width frame item"]:
         """Filter every ROI on its own, then mix the channels."""
         frames, items = patches.shape[1:]
-        toeplitz = self.toeplitz(frames).transpose(0, 1).flatten(1, 2)
-        channels = torch.bmm(toeplitz, patches).view(-1, frames * items)
+        channels = torch.bmm(self.toeplitz(frames).flatten(1, 2), patches).view(-1, frames * items)
         flat = torch.addmm(self.projection.bias[:, None], self.projection.weight, channels)
         return flat.view(-1, frames, items)
 
-    def toeplitz(self, frames: int) -> Float[Tensor, "filter roi out_frame in_frame"]:
-        """Return kernel and feed-through as matrices that map the frames of a patch to the frames of its output."""
+    def toeplitz(self, frames: int) -> Float[Tensor, "roi filter out_frame in_frame"]:
+        """Return kernel and feed-through as matrices that map the frames of a patch to the frames of its output.
+
+        Row l, column f holds tap l - f + taps//2: each row is the row above it moved on by one, so all are windows of
+        one vector, the reversed kernel between zeros. The feed-through acts where l = f.
+        """
         kernel = self.kernel()
         taps = kernel.shape[2]
-        frame = torch.arange(frames, device=kernel.device)
-        tap = frame[:, None] + taps // 2 - frame
-        inside = (tap >= 0) & (tap < taps)
-        banded: Tensor = kernel[:, :, tap.clamp(0, taps - 1)] * inside
-        return banded + self.feed_through[:, :, None, None] * torch.eye(frames, device=kernel.device)
+        middle = F.pad(self.feed_through[:, :, None], (taps // 2, taps - 1 - taps // 2))
+        reverse = (kernel + middle).transpose(0, 1).flip(2)
+        windows = F.pad(reverse, (frames - taps + taps // 2, frames - 1 - taps // 2)).unfold(2, frames, 1)
+        return windows.flip(2)

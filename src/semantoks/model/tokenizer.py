@@ -115,9 +115,7 @@ class Tokenizer(nn.Module):
         if self.shared is not None:
             grid: Tensor = self.shared(rearrange(series[:, self.order], "b r (p t) -> b r p t", t=self.patch))
             return grid
-        parts = [
-            rearrange(series.index_select(1, rois), "b r (p t) -> r t (b p)", t=self.patch)
-            for rois in torch.split(self.order, self.sizes)
-        ]
+        rows = rearrange(series, "b r (p t) -> r t (b p)", t=self.patch).index_select(0, self.order)
+        parts = torch.split(rows, self.sizes)
         tokens = torch.stack([tokenizer(part) for tokenizer, part in zip(self.networks, parts, strict=True)])
         return rearrange(tokens, "n (b p) d -> b n p d", b=batch)

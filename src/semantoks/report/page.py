@@ -1,6 +1,7 @@
-"""The page: what a run folder says, in the order in which a reader asks, in one HTML file that opens offline."""
+"""The page: what a run or a cohort says, in the order in which a reader asks, in one HTML file that opens offline."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -8,6 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from semantoks.errors import DataError
 from semantoks.report.amounts import learning_curves, reliability
 from semantoks.report.answer import BAR, answer, optimism
+from semantoks.report.cohort_contents import facts as cohort_facts
+from semantoks.report.cohort_files import CohortFolder, is_cohort, read_cohort
+from semantoks.report.cohort_page import sections as cohort_sections
 from semantoks.report.confounds import confounds
 from semantoks.report.evaluation import Evaluation
 from semantoks.report.gather import RunFolder, read_run
@@ -18,26 +22,32 @@ from semantoks.report.targets import target_card
 
 
 def write_report(run: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of a run folder and return where it lies.
+    """Write the report of a run or of a cohort and return where it lies.
 
     Parameters
     ----------
     run
         The run folder (the ``--out`` of ``semantoks pretrain``), or a probe's folder; a run that still goes on, was
-        stopped, or has no probe yet is reported as far as it went.
+        stopped, or has no probe yet is reported as far as it went. Or a cohort's folder (of ``semantoks prepare``).
     out
-        The HTML file to write, replaced whole if it exists; ``run/report.html`` by default.
+        The HTML file to write, replaced whole if it exists; by default ``run/report.html``, and
+        ``<cohort>_report.html`` beside a cohort, whose folder stays as it is.
 
     Raises
     ------
     DataError
-        If ``run`` is neither a run's nor a probe's folder, or ``out`` is a folder.
+        If ``run`` is neither a run's nor a probe's nor a cohort's folder, or ``out`` is a folder or lies in the cohort.
     """
     run = Path(run)
-    target = run / "report.html" if out is None else Path(out)
+    of_cohort = is_cohort(run)
+    whole = run.resolve()
+    usual = whole.with_name(f"{whole.name}_report.html") if of_cohort else run / "report.html"
+    target = usual if out is None else Path(out)
     if target.is_dir():
-        raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / 'report.html'}.")
-    page = render(read_run(run))
+        raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / usual.name}.")
+    if of_cohort and target.resolve().is_relative_to(whole):
+        raise DataError(f"--out {target} lies in the cohort {run}, which stays as prepare left it. Try {usual}.")
+    page = render_cohort(read_cohort(run)) if of_cohort else render(read_run(run))
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     partial.write_text(page, encoding="utf-8")
@@ -46,7 +56,16 @@ def write_report(run: Path | str, out: Path | str | None = None) -> Path:
 
 
 def render(run: RunFolder) -> str:
-    """Return the page as HTML."""
+    """Return the page of a run as HTML."""
+    return _html(f"{'Run' if run.trained else 'Probe'} {run.name}", facts(run), sections(run))
+
+
+def render_cohort(cohort: CohortFolder) -> str:
+    """Return the page of a cohort as HTML."""
+    return _html(cohort.title, cohort_facts(cohort), cohort_sections(cohort))
+
+
+def _html(title: str, found: Sequence[tuple[str, str]], parts: Sequence[Section]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -54,9 +73,7 @@ def render(run: RunFolder) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    sort = "run" if run.trained else "probe"
-    page = environment.get_template("page.html.j2")
-    return page.render(name=run.name, sort=sort, facts=facts(run), sections=sections(run))
+    return environment.get_template("page.html.j2").render(title=title, facts=found, sections=parts)
 
 
 def sections(run: RunFolder) -> list[Section]:

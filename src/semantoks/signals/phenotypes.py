@@ -19,6 +19,8 @@ ID_COLUMNS = ("participant_id", "file_id", "subject_id", "subject", "sub_id")
 SESSION_COLUMNS = ("session_id", "session")
 FILE_COLUMNS = ("filename", "file")
 RUN_COLUMNS = ("run_id", "run")
+NOTES = "notes"
+"""Key of a table's ``attrs``: what is to be said of how it was read, a line each."""
 MISSING = ("", "n/a", "N/A", "NA", "NaN", "nan", "NAN")
 MAX_INTEGER_CLASSES = 2
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -128,6 +130,7 @@ def tidy_participants(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
         if name not in (id_column, session_column):
             columns[name] = table[name] if name.lower() in names_kept else _typed(table[name])
     tidy = pd.DataFrame(columns).reset_index(drop=True)
+    tidy.attrs = dict(table.attrs)
     _refuse_repeats(tidy, where)
     return tidy
 

@@ -1,7 +1,7 @@
 """The job ``prepare``: from a source of recordings to a cohort on disk, with every exclusion listed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +14,12 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.description import claim, describe
 from semantoks.signals.durable import write_durably
-from semantoks.signals.phenotypes import read_participants, tidy_participants
+from semantoks.signals.introduction import introduce, people_of, work_list
+from semantoks.signals.participants_json import read_participants_in_words
+from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import PREFIXES, bare_label
-from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
+from semantoks.signals.sources import Source, find_participants, open_source, usual_atlas
 from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
 
 PUBLISHED = CleaningConfig()
@@ -36,7 +37,9 @@ def prepare(
     participants: Path | str | pd.DataFrame | None = None,
     reading: ReadingConfig = EVERYTHING,
     n_jobs: int = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Cohort:
     """Read, clean and store every recording of a source; a killed call is finished by the same call again.
 
@@ -57,13 +60,19 @@ def prepare(
         Which recordings are kept: their mean framewise displacement.
     participants
         Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
-        source folder or beside the source file, or what the source itself holds.
+        source folder or beside the source file, or what the source itself holds. A ``.json`` of the same name beside
+        it gives codes their words, as BIDS has it.
     reading
         Which participants, sessions, tasks and space are read, where the source has a choice.
     n_jobs
         Processes at a time, -1 for one a core. The cohort does not depend on it.
+    scheduler
+        Address of a Dask scheduler (``tcp://host:8786``): its workers do the work, not processes of this machine. They
+        have to see source and ``out`` under the same paths.
     progress
         Called as ``progress(recordings done, recordings in all)``.
+    tell
+        Called with each line that says what was recognised, before anything is read.
 
     Returns
     -------
@@ -73,7 +82,7 @@ def prepare(
     Raises
     ------
     ConfigError
-        If ``out`` holds something else, or a cohort that was made differently.
+        If ``out`` holds something else, or a cohort that was made differently; if there is no such scheduler.
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """
@@ -82,7 +91,10 @@ def prepare(
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
     opened = find_source(source, atlas=known, tr=tr, participants=participants, reading=reading)
-    store(opened, out, known, tr, cleaning, gates, n_jobs, progress)
+    if tell is not None:
+        for line in introduce(opened, opened.items()):
+            tell(line)
+    store(opened, out, known, tr, cleaning, gates, n_jobs, progress, scheduler)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(
@@ -141,10 +153,11 @@ def store(
     gates: GateConfig,
     n_jobs: int,
     progress: Progress | None,
+    scheduler: str | None = None,
 ) -> None:
     """Claim ``out`` for exactly this cohort and write what is not there yet; what is refused does not stop it."""
-    items = _work_list(source)
-    people = layout.table_text(_people(source, items))
+    items = work_list(source)
+    people = layout.table_text(people_of(source, items))
     jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
     claim(
         out,
@@ -154,7 +167,7 @@ def store(
         return
     write_durably(out / layout.ATLAS, layout.table_text(atlas.to_frame()).encode())
     write_durably(out / layout.PARTICIPANTS, people.encode())
-    run_jobs(source, jobs, n_jobs=n_jobs, progress=progress)
+    run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     assemble(out, len(jobs))
 
 
@@ -168,26 +181,7 @@ def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) ->
     if isinstance(participants, pd.DataFrame):
         return tidy_participants(participants, where="the participants table")
     path = find_participants(source) if participants is None else Path(participants)
-    return None if path is None else read_participants(path)
-
-
-def _work_list(source: Source) -> list[Item]:
-    items = sorted(source.items(), key=lambda item: (str(item.path), item.row or 0, item.key))
-    if not items:
-        raise DataError(f"{source.path} holds no recordings of the kind {source.kind!r}.")
-    twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
-    if twice:
-        raise DataError(f"{source.path} lists the recording {twice[0]!r} more than once; every one needs its own name.")
-    return items
-
-
-def _people(source: Source, items: Sequence[Item]) -> pd.DataFrame:
-    """Take the source's participants table, or list the participants where no table says more about them."""
-    table = source.participants()
-    if table is not None:
-        return table
-    ids = sorted({bare_label(item.participant, PREFIXES["participant"]) for item in items} - {""})
-    return pd.DataFrame({"participant_id": ids})
+    return None if path is None else read_participants_in_words(path)
 
 
 def nothing_left(cohort: Cohort) -> str:

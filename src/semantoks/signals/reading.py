@@ -23,9 +23,13 @@ class ReadingConfig:
         Only these tasks, with or without ``task-``; none named = those with ``rest`` in their label, if there are any.
     space
         The ``space`` entity to read, where runs lie in several.
+    variant
+        Which of several versions of each recording: giga_connectome's strategy, HALFpipe's feature, C-PAC's fork.
     parcellation
         Image of the ROIs (.nii, .nii.gz, .dlabel.nii), for sources of images: value 1 is the first ROI of the atlas,
         and so on.
+    fetch_parcellation
+        Without a parcellation: let nilearn fetch Schaefer's label image of the atlas from the network.
     confounds
         What is regressed out of fMRIPrep's images (nilearn's presets): simple = 24 motion, 2 tissue signals, high-pass.
     global_signal
@@ -43,7 +47,9 @@ class ReadingConfig:
     session_label: tuple[str, ...] = ()
     task_label: tuple[str, ...] = ()
     space: str = ""
+    variant: str = ""
     parcellation: Path | None = None
+    fetch_parcellation: bool = False
     confounds: Strategy = "simple"
     global_signal: bool = False
     reorder: bool = False

@@ -180,7 +180,7 @@ class Simulation:
             participant=self.name(participant_index),
             session=str(session_index + 1),
             site=site.name,
-            mean_fd=float(fd.mean()),
+            fd=fd.astype(np.float32),
             source=f"simulation with seed {self.config.seed}",
         )
 

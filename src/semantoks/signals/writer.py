@@ -21,6 +21,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.censor import gaps_text
 from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.cohort import checksum
 from semantoks.signals.durable import write_durably
 from semantoks.signals.power import GRID
@@ -84,20 +85,35 @@ def plan_jobs(
     ]
 
 
-def run_jobs(source: Source, jobs: Sequence[ShardJob], *, n_jobs: int = 1, progress: Progress | None = None) -> None:
+def run_jobs(
+    source: Source,
+    jobs: Sequence[ShardJob],
+    *,
+    n_jobs: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> None:
     """Write every shard that is not finished yet, ``n_jobs`` at a time (processes; -1 = one a core).
 
-    The files do not depend on ``n_jobs``, nor on what was written by an earlier, killed call. ``progress`` is called
-    with the number of recordings that are done and of all recordings, at the start and after every shard.
+    With the address of a Dask ``scheduler``, its workers write them. The files depend on neither, nor on what was
+    written by an earlier, killed call. ``progress`` is called with the number of recordings that are done and of all
+    recordings, at the start and after every shard.
     """
     total = sum(len(job.items) for job in jobs)
     pending = [job for job in jobs if not is_finished(job)]
     done = total - sum(len(job.items) for job in pending)
     report = progress or (lambda _done, _total: None)
     report(done, total)
-    packed = pickle.dumps(source)
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    for recordings in parallel(delayed(_write_packed)(packed, job) for job in pending):
+    if scheduler is not None and pending:
+        needed = [path for path in (source.path, pending[0].out) if path.exists()]
+        written = map_on_cluster(scheduler, write_shard, source, pending, needed=needed)
+    elif n_jobs == 1:
+        written = (write_shard(source, job) for job in pending)
+    else:
+        packed = pickle.dumps(source)
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+        written = parallel(delayed(_write_packed)(packed, job) for job in pending)
+    for recordings in written:
         done += recordings
         report(done, total)
 

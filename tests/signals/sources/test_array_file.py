@@ -8,7 +8,7 @@ import scipy.io
 
 from semantoks.errors import DataError
 from semantoks.signals.sources import array_file
-from semantoks.signals.sources.array_file import read_array_file
+from semantoks.signals.sources.array_file import read_array_file, read_cells, read_variable
 
 A = np.arange(12, dtype=np.float64).reshape(3, 4)
 
@@ -35,6 +35,56 @@ def test_a_mat_file_of_version_7_3_is_read_as_hdf5(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
         file["series"] = A
     assert np.array_equal(read_array_file(tmp_path / "a.mat"), A)
+
+
+def test_the_axes_of_what_matlab_itself_wrote_as_version_7_3_are_put_back(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        file["series"] = A.T
+        file["series"].attrs["MATLAB_class"] = np.bytes_("double")
+    assert np.array_equal(read_array_file(tmp_path / "a.mat"), A)
+
+
+def test_one_variable_is_read_by_name_and_of_several_arrays_a_dozen_is_listed(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"bold": A + 1, "ROISignals": A})
+    assert np.array_equal(read_variable(tmp_path / "a.mat", "ROISignals"), A)
+    np.savez(tmp_path / "a.npz", **{f"x{i}": A for i in range(15)})
+    with pytest.raises(DataError, match=r"2-D array of real numbers ROISignals; it holds x0 .* x11 .* and 3 more\."):
+        read_variable(tmp_path / "a.npz", "ROISignals")
+
+
+def cell(*elements: object) -> np.ndarray:
+    held = np.empty((2, len(elements) // 2), dtype=object)
+    held.T.flat = elements
+    return held
+
+
+def test_cells_give_numbers_and_text_column_after_column_and_of_anything_else_the_shape(tmp_path: Path) -> None:
+    inner = {"a": 1.0}
+    held = {"data": cell(A, "CSF", A.astype(np.int16), inner, cell("x", "y"), "")}
+    scipy.io.savemat(tmp_path / "a.mat", held | {"x": A})
+    numbers, text, whole, struct, nested, empty = read_cells(tmp_path / "a.mat", "data")[0]
+    assert np.array_equal(numbers, A)
+    assert text.tolist() == ["CSF"]
+    assert whole.dtype == np.int16
+    assert struct.dtype == nested.dtype == np.dtype("V1")
+    assert (struct.shape, nested.shape, empty.size) == ((1, 1), (2, 1), 0)
+
+
+def test_cells_are_no_arrays_for_who_does_not_ask_for_them(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"data": cell(A, A), "x": A + 1})
+    assert np.array_equal(read_array_file(tmp_path / "a.mat"), A + 1)
+
+
+def test_a_file_without_the_cells_and_one_of_version_7_3_are_refused(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"data": cell(A, A), "names": A})
+    with pytest.raises(DataError, match=r"has to hold a cell array names; it holds data \[2, 1\] \|V1, names \[3, 4\]"):
+        read_cells(tmp_path / "a.mat", "data", "names")
+    with h5py.File(tmp_path / "b.mat", "w", userblock_size=512) as file:
+        file["data"] = A
+    with pytest.raises(DataError, match=r"b\.mat is of version 7\.3, .*save it with -v7"):
+        read_cells(tmp_path / "b.mat", "data")
+    with pytest.raises(DataError, match=r"c\.mat cannot be read"):
+        read_cells(tmp_path / "c.mat", "data")
 
 
 def test_several_arrays_are_listed_with_their_shapes(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_each_layout_is_recognised_by_its_content(tmp_path: Path, write_h5: Writ
 def test_what_is_not_recognised_is_answered_with_what_was_looked_for(
     tmp_path: Path, write_h5: WriteH5, atlas: Atlas
 ) -> None:
-    looked = r"Looked for: \(a\) a folder .*\(c\) .*timeseries/<atlas>.*\(d\) .*bold \[n, roi, frame\]"
+    looked = r"Looked for: \(a\) a folder that XCP-D, .*\(d\) .*timeseries/<atlas>.*\(e\) .*bold \[n, roi, frame\]"
     (tmp_path / "note.pdf").write_text("x")
     with pytest.raises(DataError, match="is no source of recordings. " + looked):
         kind(tmp_path / "note.pdf", atlas)

@@ -18,7 +18,7 @@ def read(tmp_path: Path, text: str, name: str = "x.tsv") -> TextTable:
     "text",
     [
         "1.5\t-2\t0.3\n4\t5.25\t6\n",
-        "1.5,-2,3e-1\n4,5.25,6",
+        "1.5,-2,3e-1\n4,5.25,6\n",
         "1.5, -2.0, 0.3\r\n4, 5.25, 6\r\n",
         "  1.5   -2 0.3\n  4.0 5.25  6 \n\n",
         "# made by my own hand\n1.5 -2 0.3\n4 5.25 6\n",
@@ -93,6 +93,9 @@ def test_one_column_with_a_name_is_read(tmp_path: Path) -> None:
         ("a\tb\n1\tx\n", "a cell is not a number .*'?x'?"),
         ("a\tb\tc\n1\t2\n", "its header has 3 names and its lines 2 numbers"),
         ("a\tb\n1,5\t2,5\n", "a cell is not a number"),
+        ("1.5\t2\n3\t4.2", "does not end with a line break"),
+        ("1.5\t2\n\r\t4.2\n", "mixes ends of lines"),
+        ("1.5\t2\n# 3\t4\n5\t6\n", "the line '# 3.*is a comment between its numbers"),
     ],
 )
 def test_a_file_that_is_no_table_of_numbers_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:

@@ -14,7 +14,8 @@ from semantoks.signals.reading import ReadingConfig
 RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
 """What tells one run from another; the others tell what was made of it."""
 TELLING = ("task", "acq", "ce", "rec", "dir", "echo")
-ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9+.]+)")
+ENTITY = re.compile(r"([a-zA-Z]+)-((?:[^\W_]|[+.])+)")
+"""Letters and digits of any script, although BIDS has those of English alone: no recording is lost for its name."""
 SKIPPED = frozenset({"figures", "log", "logs", "sourcedata", "work", "anat", "fmap", "dwi"})
 
 

@@ -38,7 +38,7 @@ def _leaves(plain: Any, where: str = "") -> Iterator[tuple[str, float]]:
     elif isinstance(plain, list):
         for value in plain:
             yield from _leaves(value, where)
-    elif isinstance(plain, int | float) and not isinstance(plain, bool):
+    elif isinstance(plain, int | float) and not isinstance(plain, bool) and abs(plain) < 2**53:
         yield where, float(plain)
     elif isinstance(plain, str) and (found := NUMBER.match(plain.strip())):
         yield where, float(found[0])

@@ -13,14 +13,11 @@ from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.array_file import read_array_file
-from semantoks.signals.sources.columns import in_atlas_order
 from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.names import SUFFIXES, Identity, identify
+from semantoks.signals.sources.series_file import read_series, refuse_unfetched
 from semantoks.signals.sources.source import Item
-from semantoks.signals.sources.text_table import read_text_table
 
-TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
 NOT_RECORDINGS = (
     *("participants.*", "recordings.*", "phenotypic*", "*[_-]confounds*", "*_motion*", "*_outliers*", "*_events.*"),
     *("*_scans.*", "*_sessions.*", "*_dseg.*", "*_physio.*", "*_channels.*", "readme*", "license*", "changes*", ".*"),
@@ -70,26 +67,12 @@ class FolderSource:
 
     def read(self, item: Item) -> Recording:
         """Read one file; DataError if it is not a recording in this atlas or its repetition time is unknown."""
-        if item.path.is_symlink() and not item.path.exists():
-            raise DataError(f"{item.path} is a link to a file that is not here (datalad get, git annex get).")
+        refuse_unfetched(item.path)
         if item.key.startswith("../") or not item.path.is_file():
             raise DataError(f"the participants table names the file {item.key}, which is not in {self.path}.")
         facts = self._facts.of(item)
-        where = plain(str(item.path))
-        if item.path.suffix.lower() in TEXT_SUFFIXES:
-            table = read_text_table(item.path)
-            series = in_atlas_order(
-                table.values,
-                self._atlas,
-                column_names=table.column_names,
-                row_names=table.row_names,
-                where=where,
-                reorder=self._reorder,
-            )
-        else:
-            series = in_atlas_order(read_array_file(item.path), self._atlas, where=where)
         return Recording(
-            series=series,
+            series=read_series(item.path, self._atlas, reorder=self._reorder),
             tr=facts.tr,
             tr_from=facts.tr_from,
             participant=item.participant,
@@ -97,7 +80,7 @@ class FolderSource:
             run=item.run,
             site=facts.site,
             mean_fd=facts.mean_fd,
-            source=where,
+            source=plain(str(item.path)),
         )
 
 

@@ -1,5 +1,7 @@
 """What HDF5 files with one recording a row have in common: opening, text, and padding at the end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,21 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.types import Series
 
+FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""What h5py raises over damaged parts of a file."""
 
-def open_hdf5(path: Path) -> Any:
-    """Open an HDF5 file for reading; DataError if it is none or damaged."""
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file for reading; DataError if it is none, or for whatever HDF5 stumbles over while it is open."""
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened as HDF5: {error}.") from error
+        with h5py.File(path, "r") as file:
+            yield file
+    except DataError:
+        raise
+    except FAULTS as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read as HDF5, is it damaged? ({type(error).__name__}: {reason})") from error
 
 
 def dataset(group: Any, name: str, ndim: int) -> Any:

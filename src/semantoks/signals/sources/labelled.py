@@ -44,6 +44,7 @@ def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]
     except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path} is not a table of numbers below a header of labels: {reason}.") from error
+    check_line_ends(held, path)
     # pandas fills short lines up with NaN: the delimiters tell.
     if held.count(b"\t") != (len(labels) - 1) * (len(frame) + 1) or not len(frame):
         raise DataError(f"{path}: its {len(frame)} lines have not all {len(labels)} cells. Is it cut off?")
@@ -51,16 +52,35 @@ def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]
     return labels, values
 
 
-def read_column(path: Path, name: str) -> Float[ndarray, " frame"] | None:
-    """Read one column of a tab-separated table; None when it has no such column."""
-    labels = read_header(path)
+def check_line_ends(held: bytes, path: Path | str) -> None:
+    """Raise DataError for a table without a line break at its end, whose last number may have lost digits, or with
+    carriage returns among its line feeds, over which pandas moves cells.
+    """
+    if not held.endswith((b"\n", b"\r")):
+        raise DataError(
+            f"{path} does not end with a line break, so that its last line may be cut off. Copy it again; or, if it is "
+            "whole, add one."
+        )
+    if held.count(b"\n") > 0 and held.count(b"\r") > held.count(b"\r\n"):
+        raise DataError(f"{path} mixes ends of lines, carriage returns and line feeds: save it with one of them.")
+
+
+def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
+    """Read one column of a tab-separated table; DataError when it has none, or not of numbers."""
+    labels, held = read_header(path), path.read_bytes()
     if name not in labels:
-        return None
+        raise DataError(f"{path} has to have a column {name}.")
+    check_line_ends(held, path)
     try:
         frame = pd.read_csv(
-            path, sep="\t", usecols=[labels.index(name)], na_values=ABSENT, keep_default_na=False, dtype=np.float64
+            io.BytesIO(held),
+            sep="\t",
+            usecols=[labels.index(name)],
+            na_values=ABSENT,
+            keep_default_na=False,
+            dtype=np.float64,
         )
-    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: the column {name} is not of numbers: {' '.join(str(error).split())}.") from error
     column: Float[ndarray, " frame"] = frame.iloc[:, 0].to_numpy()
     return column

@@ -11,21 +11,43 @@ from semantoks.errors import DataError
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
+from semantoks.signals.sources.arrow_rows import ArrowRowsSource, is_arrow_rows
+from semantoks.signals.sources.cifti import CiftiSource, is_cifti
+from semantoks.signals.sources.conn import ConnSource, is_conn
+from semantoks.signals.sources.dpabi import DpabiSource, is_dpabi
+from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
 from semantoks.signals.sources.folder import FolderSource
+from semantoks.signals.sources.giga import GigaSource, is_giga
+from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
 from semantoks.signals.sources.hdf5_rows import contents, open_hdf5
+from semantoks.signals.sources.listed import ListedSource, is_listed
 from semantoks.signals.sources.names import SUFFIXES
+from semantoks.signals.sources.pcp import PcpSource, is_pcp
 from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.source import Source
+from semantoks.signals.sources.ukb import UkbSource, is_ukb
 from semantoks.signals.sources.xcpd import XcpdSource, is_xcpd
 
 PUBLISHED = "schaefer400+tian-s3+buckner7"
-FOLDERS: tuple[tuple[Callable[[Path], bool], type, str], ...] = ((is_xcpd, XcpdSource, PUBLISHED),)
+FOLDERS: tuple[tuple[Callable[[Path], bool], type, str], ...] = (
+    (is_ukb, UkbSource, PUBLISHED),
+    (is_arrow_rows, ArrowRowsSource, PUBLISHED),
+    (is_conn, ConnSource, ""),
+    (is_dpabi, DpabiSource, ""),
+    (is_xcpd, XcpdSource, PUBLISHED),
+    (is_fmriprep, FmriprepSource, ""),
+    (is_giga, GigaSource, ""),
+    (is_halfpipe, HalfpipeSource, ""),
+    (is_pcp, PcpSource, ""),
+    (is_cifti, CiftiSource, ""),
+)
 """Folders that a tool wrote: how they are told, what reads them, and the atlas to read them with where none is named
-(empty: it has to be named). The first that fits counts; else the folder holds arrays, one a file."""
+(empty: it has to be named). The first that fits counts, the quick ones first; else it holds arrays, one a file."""
 LOOKED_FOR = (
-    f"(a) a folder that XCP-D wrote; (b) a folder with files {' '.join(SUFFIXES)}; (c) an HDF5 file with "
-    "timeseries/<atlas> [n, roi, frame] and long_subject_id; (d) an HDF5 file with bold [n, roi, frame] and "
-    "participant_id or scan_id"
+    "(a) a folder that XCP-D, fMRIPrep, giga_connectome, HALFpipe, CONN or DPABI wrote, of ABIDE's C-PAC .1D files, of "
+    f"UK Biobank's bulk files, of CIFTI or of Arrow files; (b) a folder with files {' '.join(SUFFIXES)}; (c) a list of "
+    "files, a table with path and participant_id; (d) an HDF5 file with timeseries/<atlas> [n, roi, frame] and "
+    "long_subject_id; (e) an HDF5 file with bold [n, roi, frame] and participant_id or scan_id"
 )
 
 
@@ -79,6 +101,8 @@ def usual_atlas(path: Path) -> str:
 def _open_file(
     path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None, reading: ReadingConfig
 ) -> Source:
+    if is_listed(path):
+        return ListedSource(path, atlas=atlas, tr=tr, participants=participants, reading=reading)
     if not h5py.is_hdf5(path):
         hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
         raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")

@@ -13,6 +13,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.phenotypes import MISSING
 from semantoks.signals.sources.columns import only_counts
+from semantoks.signals.sources.labelled import check_line_ends
 
 ABSENT = (*MISSING, "-nan")
 
@@ -29,28 +30,33 @@ class TextTable:
 def read_text_table(path: Path) -> TextTable:
     """Read numbers separated by tabs, commas or spaces.
 
-    Lines that begin with ``#`` are comments, and the last before the numbers is the header if it has as many words as
-    there are columns. A first line with words, or of rising whole numbers, is a header too. Words in the first cell of
-    every line are row names. A first column whose header is empty is a running index and is left out.
+    Lines before and after the numbers that begin with ``#`` are comments, and the last before them is the header if it
+    has as many words as there are columns. A first line with words, or of rising whole numbers, is a header too. Words
+    in the first cell of every line are row names. A first column whose header is empty is a running index and is left
+    out.
 
     Raises
     ------
     DataError
-        If the file cannot be read as UTF-8 text, is empty, has lines of different length or a cell that is no number.
+        If the file cannot be read as UTF-8 text, is empty, has lines of different length or a cell that is no number,
+        has comments between its numbers, or does not end with a line break, as when it is cut off.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        held = path.read_bytes()
+        lines = held.decode("utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
-    data = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    data = [line for line in lines if line.strip() and not _is_comment(line)]
     if not data:
         raise DataError(f"{path} holds no numbers.")
+    check_line_ends(held, path)
     separator = next((mark for mark in ("\t", ",") if mark in data[-1]), None)
     names: list[str] | None = None
     if _is_header(first := _cells(data[0], separator)):
         names, data = first, data[1:]
     if not data:
         raise DataError(f"{path} holds a header and no numbers.")
+    _refuse_comments_between(data, lines, path)
     width = _same_width(data, separator, path)
     if names is None:
         names = _commented_header(lines, separator, width)
@@ -99,11 +105,25 @@ def _is_header(cells: list[str]) -> bool:
 
 
 def _commented_header(lines: list[str], separator: str | None, width: int) -> list[str] | None:
-    comments = [line for line in lines if line.lstrip().startswith("#")]
+    comments = [line for line in lines if _is_comment(line)]
     if not comments:
         return None
     words = [word.lstrip("#").strip() for word in _cells(comments[-1].strip().lstrip("#"), separator)]
     return words if len(words) == width else None
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
+
+
+def _refuse_comments_between(data: list[str], lines: list[str], path: Path) -> None:
+    """Refuse a ``#`` within the numbers: a frame that is taken out so would move all frames after it."""
+    after = lines[lines.index(data[0]) :]
+    within = [line for line in after if line.strip()][: len(data)]
+    if comment := next(filter(_is_comment, within), None):
+        raise DataError(
+            f"{path}: the line {comment[:40]!r} is a comment between its numbers. Remove the line, or its #."
+        )
 
 
 def _same_width(data: list[str], separator: str | None, path: Path) -> int:

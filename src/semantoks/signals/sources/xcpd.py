@@ -28,6 +28,7 @@ from semantoks.signals.sources.facts import FactTable, StatedTR
 from semantoks.signals.sources.filters import stated_band
 from semantoks.signals.sources.labelled import read_column, read_header, read_labelled
 from semantoks.signals.sources.ptseries import ptseries_tr
+from semantoks.signals.sources.sidecar import stated_number
 from semantoks.signals.sources.source import Item
 from semantoks.types import Series
 
@@ -256,16 +257,15 @@ def _stated_tr(run: _Run) -> StatedTR:
     for path in (run.denoised, run.ptseries):
         if path is None:
             continue
-        seconds = read_json(path).get("RepetitionTime") if path.suffix == ".json" else ptseries_tr(path)
-        if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-            return StatedTR(seconds=float(seconds), where=path.name)
+        seconds = stated_number(path, "RepetitionTime") if path.suffix == ".json" else ptseries_tr(path)
+        if seconds is not None:
+            return StatedTR(seconds=seconds, where=path.name)
         looked.append(path.name)
     for one in run.series.values():
         sidecar = one.path.with_suffix(".json")
         if sidecar.is_file():
-            seconds = read_json(sidecar).get("RepetitionTime")
-            if isinstance(seconds, int | float) and not isinstance(seconds, bool):
-                return StatedTR(seconds=float(seconds), where=sidecar.name)
+            if (seconds := stated_number(sidecar, "RepetitionTime")) is not None:
+                return StatedTR(seconds=seconds, where=sidecar.name)
             looked.append(sidecar.name)
     return StatedTR(
         seconds=None,
@@ -281,7 +281,7 @@ def _good_frames(run: _Run, frames: int, item: Item) -> Bool[ndarray, " scan"] |
     if run.outliers is None:
         return None
     flagged = read_column(run.outliers, FD)
-    if flagged is None or not np.isin(flagged, (0, 1)).all():
+    if not np.isin(flagged, (0, 1)).all():
         raise DataError(f"{run.outliers} has to have a column {FD} of 0 and 1.")
     good: Bool[ndarray, " scan"] = flagged == 0
     if frames not in (len(good), int(good.sum())):

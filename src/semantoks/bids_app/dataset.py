@@ -1,0 +1,172 @@
+"""The input of the app as both levels see it: all recordings in the order of prepare, and each participant's share."""
+
+import dataclasses
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.signals import layout
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.description import describe
+from semantoks.signals.introduction import people_of, work_list
+from semantoks.signals.prepare import GATES, PUBLISHED, find_source
+from semantoks.signals.quality import GateConfig
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import PREFIXES, Recording, bare_label
+from semantoks.signals.sources import Item, Source
+from semantoks.signals.writer import ShardJob, plan_jobs
+
+WORK = "work"
+"""Folder of the output in which each participant's part is, a cohort of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppConfig:
+    """What both levels are told; they have to be told the same.
+
+    Parameters
+    ----------
+    source, out
+        INPUT and OUTPUT: what ``prepare`` reads, and the derivative that is written.
+    atlas, tr, cleaning, gates, participants, reading
+        As in ``prepare``. ``reading.participant_label`` names whom a call works on; the recordings are listed, and
+        their runs labelled, for the whole input all the same.
+    """
+
+    source: Path
+    out: Path
+    atlas: Atlas
+    tr: float | None = None
+    cleaning: CleaningConfig = PUBLISHED
+    gates: GateConfig = GATES
+    participants: Path | None = None
+    reading: ReadingConfig = EVERYTHING
+
+    def __post_init__(self) -> None:
+        """Make both paths absolute, so that every call means the same."""
+        for name in ("source", "out"):
+            object.__setattr__(self, name, Path(os.path.abspath(getattr(self, name))))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Share:
+    """Some recordings of a source, as a source; ``table`` says whatever is known of their people."""
+
+    whole: Source
+    chosen: Sequence[Item]
+    table: pd.DataFrame
+
+    @property
+    def kind(self) -> str:
+        """Kind of the whole source."""
+        return self.whole.kind
+
+    @property
+    def path(self) -> Path:
+        """Path of the whole source."""
+        return self.whole.path
+
+    def items(self) -> list[Item]:
+        """The chosen ones."""
+        return list(self.chosen)
+
+    def participants(self) -> pd.DataFrame | None:
+        """The table."""
+        return self.table
+
+    def read(self, item: Item) -> Recording:
+        """Read one of them, as the whole source does."""
+        return self.whole.read(item)
+
+
+class Dataset:
+    """The recordings of the input, in the order in which ``prepare`` stores them, by participant.
+
+    Raises
+    ------
+    ConfigError, DataError
+        When the input cannot be opened as told, or is empty.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        self.config = config
+        self._source = find_source(
+            config.source,
+            atlas=config.atlas,
+            tr=config.tr,
+            participants=config.participants,
+            reading=dataclasses.replace(config.reading, participant_label=()),
+        )
+        items = work_list(self._source)
+        by_participant: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            by_participant[participant_of(item)].append(item)
+        self.items_of, self._items = dict(by_participant), items
+
+    def chosen(self) -> tuple[list[str], list[str]]:
+        """List the participants that a call works on, and those that it was asked for but the input does not have."""
+        asked = dict.fromkeys(bare_label(one, PREFIXES["participant"]) for one in self.config.reading.participant_label)
+        if not asked:
+            return sorted(self.items_of), []
+        return [one for one in asked if one in self.items_of], [one for one in asked if one not in self.items_of]
+
+    def part(self, participant: str) -> Path:
+        """Name the folder of a participant's part."""
+        return self.config.out / WORK / folder_name(participant)
+
+    def share_of(self, participant: str) -> Share:
+        """One participant's recordings, and what the participants table says of this one alone."""
+        table = self._table.iloc[self._rows_of.get(participant, [])].reset_index(drop=True)
+        return Share(whole=self._source, chosen=self.items_of[participant], table=table)
+
+    def share_of_all(self, participants: Sequence[str]) -> Share:
+        """The recordings of these participants in the order of the whole input, with its whole participants table."""
+        wanted = set(participants)
+        chosen = [item for item in self._items if participant_of(item) in wanted]
+        return Share(whole=self._source, chosen=chosen, table=self._table)
+
+    @cached_property
+    def _table(self) -> pd.DataFrame:
+        return people_of(self._source, self._items)
+
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = defaultdict(list)
+        for number, participant in enumerate(self._table["participant_id"]):
+            rows[participant].append(number)
+        return dict(rows)
+
+
+def participant_of(item: Item) -> str:
+    """Name the participant of a recording as tables do, without ``sub-``."""
+    return bare_label(item.participant, PREFIXES["participant"])
+
+
+def folder_name(label: str, entity: str = "sub") -> str:
+    """Name a folder by a label: ``sub-01``; what a file name cannot hold is written as in URLs (``%2F``)."""
+    return f"{entity}-{quote(label, safe='+', errors='surrogateescape')}"
+
+
+def plan(share: Share, out: Path, config: AppConfig) -> tuple[list[ShardJob], str, dict[str, Any]]:
+    """Give the shards of the cohort ``out`` of a share, the text of its participants.tsv, and what describes it."""
+    people, gates = layout.table_text(share.table), config.gates
+    jobs = plan_jobs(share.chosen, out=out, atlas=config.atlas, cleaning=config.cleaning, gates=gates)
+    description = describe(
+        share,
+        share.chosen,
+        atlas=config.atlas,
+        tr=config.tr,
+        cleaning=config.cleaning,
+        gates=gates,
+        people=people,
+        shards=len(jobs),
+    )
+    return jobs, people, description

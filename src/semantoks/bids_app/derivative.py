@@ -1,0 +1,82 @@
+"""What makes the output a BIDS derivative: its description, and what the validator is to pass over."""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals.durable import write_durably
+from semantoks.signals.layout import DESCRIPTION
+from semantoks.signals.sources.bids import read_json
+
+IGNORED = ("work/", "cohort/", "*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet")
+"""What BIDS 1.11 has no name for."""
+LINK = "input"
+"""What the input is called in BIDS URIs: ``bids:input:sub-01/...``."""
+
+
+def open_derivative(source: Path, out: Path) -> None:
+    """Make ``out`` the derivative of ``source``, or find that it is: calls at the same time leave the same files.
+
+    Raises
+    ------
+    ConfigError
+        When ``out`` is a file, lies inside ``source``, or was made by another tool or of another input.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"OUTPUT has to be a folder, but {out} is a file.")
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        raise ConfigError(f"OUTPUT {out} lies inside INPUT {source}: choose a folder outside of it.")
+    file, ignore, description = out / DESCRIPTION, out / ".bidsignore", _described(source)
+    held = _held(file, description) if file.exists() else description
+    out.mkdir(parents=True, exist_ok=True)
+    if not file.exists() or held["GeneratedBy"] != description["GeneratedBy"]:
+        text = json.dumps(held | {"GeneratedBy": description["GeneratedBy"]}, indent=2)
+        write_durably(file, text.encode(), b"\n")
+    if not ignore.exists():
+        write_durably(ignore, "\n".join(IGNORED).encode(), b"\n")
+
+
+def bids_uri(path: Path, source: Path) -> str:
+    """Name a file as the description's ``DatasetLinks`` let one; a file that is not in the input, by where it is."""
+    if path != source and path.is_relative_to(source):
+        return f"bids:{LINK}:{path.relative_to(source).as_posix()}"
+    return path.absolute().as_uri()
+
+
+def _described(source: Path) -> dict[str, Any]:
+    return {
+        "Name": f"semantoks derivative of {source.name}",
+        "BIDSVersion": "1.11.2",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "semantoks", "Version": version("semantoks")}, *_makers(source)],
+        "SourceDatasets": [{"URL": source.as_uri()}],
+        "DatasetLinks": {LINK: source.as_uri()},
+    }
+
+
+def _makers(source: Path) -> list[Any]:
+    """List the tools that made the input, as it says it itself."""
+    try:
+        held = read_json(source / DESCRIPTION).get("GeneratedBy")
+    except DataError:
+        return []
+    return held if isinstance(held, list) else []
+
+
+def _held(file: Path, description: dict[str, Any]) -> dict[str, Any]:
+    """Read the description that is there, which may have got authors and a licence since; ConfigError if not ours."""
+    try:
+        held = read_json(file)
+        ours = held["GeneratedBy"][0]["Name"] == "semantoks" and "SchemaVersion" not in held
+    except (DataError, LookupError, TypeError):
+        ours, held = False, {}
+    if not ours:
+        raise ConfigError(f"OUTPUT holds {file}, which is not of semantoks-bids: choose another folder.")
+    if held.get("SourceDatasets") != description["SourceDatasets"]:
+        raise ConfigError(
+            f"{file.parent} is made of {held.get('SourceDatasets')}, not of {description['SourceDatasets']}: give each "
+            "INPUT its own OUTPUT."
+        )
+    return held

@@ -1,0 +1,38 @@
+"""Whether and how the app embeds recordings, as options say it; imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from semantoks.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingConfig:
+    """What the app embeds recordings with; without a model it does not.
+
+    Parameters
+    ----------
+    model
+        Embed, too: a run, an encoder folder, or an id on the Hugging Face hub (owner/name).
+    readout
+        cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
+    crops
+        Evenly spaced windows a recording, at least 1.
+    device
+        Where to embed: cpu, cuda, cuda:1, mps.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than one crop.
+    """
+
+    model: str | None = None
+    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg"
+    crops: int = 8
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        if self.crops < 1:
+            raise ConfigError(f"crops has to be at least 1, not {self.crops}.")

@@ -1,0 +1,203 @@
+"""The methods paragraph of a cohort, to paste into a paper: what its files say, and nothing else."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from semantoks.atlas.catalog import get_atlas, list_atlases
+from semantoks.report.cohort_files import CohortFolder
+from semantoks.report.cohort_reasons import reasons, short_counts
+from semantoks.report.wording import listed
+
+Z_SCORE = "z-score per ROI over the recording, population standard deviation"
+SAME_TR = 1e-6
+_YEO = "Yeo et al. 2011, J Neurophysiol 106:1125"
+_SCHAEFER = ("Schaefer et al. 2018, Cereb Cortex 28:3095", _YEO)
+CITATIONS = {
+    "schaefer": _SCHAEFER,
+    "tian": ("Tian et al. 2020, Nat Neurosci 23:1421",),
+    "buckner": ("Buckner et al. 2011, J Neurophysiol 106:2322",),
+    "4s": (
+        *_SCHAEFER,
+        "Pauli et al. 2018 (CIT168)",
+        "Najdenovska et al. 2018 (thalamus)",
+        "Glasser et al. 2013 (hippocampus and amygdala)",
+        "King et al. 2019 (cerebellum)",
+    ),
+    "cc": ("Craddock et al. 2012, Hum Brain Mapp 33:1914", _YEO),
+    "aal": ("Tzourio-Mazoyer et al. 2002, NeuroImage 15:273", _YEO),
+    "ho": ("Desikan et al. 2006, NeuroImage 31:968", _YEO),
+}
+"""What to cite for a named atlas, by what its name begins with (docs/atlases.md)."""
+
+
+def methods(cohort: CohortFolder) -> str:
+    """Write the paragraph."""
+    sentences = [_data(cohort), _atlas(cohort), _repetition(cohort), _kept(cohort), _motion(cohort)]
+    sentences += [_censoring(cohort), *_filtering(cohort), _resampling(cohort), _normalised(cohort), _absent(cohort)]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def references(cohort: CohortFolder) -> list[str]:
+    """List what to cite for the atlas; nothing for one that is not known by its name and its columns."""
+    name, suffix, _ = cohort.atlas.name.partition(":")
+    parts = name.split("+")
+    if not set(parts) <= set(list_atlases()):
+        return []
+    if get_atlas(cohort.atlas.name).fingerprint != cohort.atlas.fingerprint:
+        return []
+    found = [cite for part in parts for begin, cites in CITATIONS.items() if part.startswith(begin) for cite in cites]
+    return [cite for cite in dict.fromkeys(found) if not (suffix and cite == _YEO)]  # networks that are not used
+
+
+def plural(count: int, word: str) -> str:
+    """Write a count with its word: ``1 recording``, ``1,200 recordings``."""
+    many = {"person": "people"}.get(word, f"{word}s")
+    return f"{count:,} {word if count == 1 else many}"
+
+
+def spread_words(values: Sequence[float] | pd.Series, decimals: int) -> str:
+    """Write the median and, where values differ, how far they reach: ``6.0 (4.1 to 8.2)``."""
+    low, middle, high = (f"{float(value):.{decimals}f}" for value in np.nanquantile(values, (0, 0.5, 1)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def fd_words(mean: float) -> str:
+    """Write a mean framewise displacement (mm, NaN where unknown) as ``mean FD 0.31 mm``."""
+    return "FD not known" if np.isnan(mean) else f"mean FD {mean:.2f} mm"
+
+
+def share_words(share: float) -> str:
+    """Write a share (0 to 1) so that little is not nothing and most is not all: ``0.24 %``, ``99.8 %``, ``57 %``."""
+    value = 100 * float(share)
+    digits = 1 if 99 < value < 100 else 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
+    return f"{value:.{digits}f}\u00a0%"
+
+
+def made_by(cohort: CohortFolder) -> str:
+    """Name the software that prepared the cohort, with its version."""
+    made = cohort.about.get("GeneratedBy")
+    first = made[0] if isinstance(made, list) and made and isinstance(made[0], dict) else {}
+    return f"{first.get('Name', 'semantoks')} {first.get('Version', '(version not recorded)')}"
+
+
+def _data(cohort: CohortFolder) -> str:
+    kind = cohort.about.get("SourceKind")
+    source = f" (source: {kind})" if kind else ""
+    return f"Regional BOLD time series{source} were prepared with {made_by(cohort)}."
+
+
+def _atlas(cohort: CohortFolder) -> str:
+    atlas = cohort.atlas
+    cites = "; ".join(cite.partition(",")[0].partition(" (")[0] for cite in references(cohort))
+    size = f"{plural(atlas.n_rois, 'ROI')} in {plural(atlas.n_networks, 'network')}"
+    return f"The atlas was {atlas.name} ({size}{'; ' if cites else ''}{cites})."
+
+
+def _repetition(cohort: CohortFolder) -> str:
+    found = sorted(cohort.recordings["source_tr"].dropna().unique())
+    if not found:
+        return ""
+    if len(found) > 6:
+        return f"Repetition times of the scans were {found[0]:g} to {found[-1]:g} s ({len(found)} different ones)."
+    words = listed(f"{tr:g}" for tr in found)
+    return f"The repetition time{' of the scans was' if len(found) == 1 else 's of the scans were'} {words} s."
+
+
+def _kept(cohort: CohortFolder) -> str:
+    table, lost = cohort.recordings, len(cohort.excluded)
+    total = len(table) + lost
+    gone = set(cohort.excluded["participant_id"]) - set(table["participant_id"]) - {""}
+    people = plural(table["participant_id"].nunique(), "person")
+    if not lost:
+        return f"All {plural(total, 'recording')} ({people}) were kept."
+    counted = [f"{count:,} {words}" for words, count in short_counts(reasons(cohort.excluded)).items()]
+    all_of = f", with them all recordings of {plural(len(gone), 'person')}" if gone else ""
+    return (
+        f"Of {plural(total, 'recording')}, {len(table):,} ({people}) were kept and {lost:,} excluded "
+        f"({', '.join(counted)}){all_of}."
+    )
+
+
+def _motion(cohort: CohortFolder) -> str:
+    means, words = cohort.recordings["mean_fd"], ""
+    unknown = int(means.isna().sum())
+    if unknown < len(means):
+        words = f"Mean framewise displacement (FD), as the source gives it, was {spread_words(means, 2)} mm"
+        words += f" in the {len(means) - unknown:,} recordings of which it is known. " if unknown else ". "
+    rules = []
+    if cohort.about.get("MaxMeanFD") is not None:
+        rules.append(f"a mean FD above {cohort.about['MaxMeanFD']:g} mm{' (where it is known)' if unknown else ''}")
+    if (least := cohort.about.get("MinFrames")) is not None:
+        target = cohort.about.get("RepetitionTime")
+        rules.append(f"fewer than {least} frames{'' if target is None else f' of {target:g} s'}")
+    return words + (f"Criteria for exclusion were {' or '.join(rules)}." if rules else "")
+
+
+def _censoring(cohort: CohortFolder) -> str:
+    frames, good = cohort.recordings["frames"], cohort.recordings["good_frames"]
+    marked = int((good < frames).sum())
+    if not marked:
+        return "No frame was censored."
+    share = share_words((frames - good).sum() / frames.sum())
+    words = f"Frames that the source marks as not to be used were censored ({share} of all, in {marked:,} recordings)"
+    if (bridge := cohort.about.get("BridgeSeconds")) is None:
+        return f"{words}."
+    return (
+        f"{words}: they were replaced by monotone piecewise cubic interpolation before any filter and do not count as "
+        f"data afterwards; gaps of more than {bridge:g} s were set to 0 at the end."
+    )
+
+
+def _filtering(cohort: CohortFolder) -> list[str]:
+    target = cohort.about.get("RepetitionTime")
+    fast = target is not None and bool((cohort.recordings["source_tr"] < target - SAME_TR).any())
+    low_pass = (
+        f"; if faster than {target:g} s, they were low-passed before resampling (Chebyshev type I of order 8, 0.05 dB "
+        "ripple, cut-off at 0.8 of the new Nyquist frequency, zero phase)"
+        if fast
+        else ""
+    )
+    band = cohort.about.get("Band")
+    if band is None:
+        before = "The series had been filtered before and were" if cohort.about.get("AlreadyFiltered") else "They were"
+        return [f"{before} not band-passed{low_pass}."]
+    filtered = [
+        f"Each series was band-passed to {band[0]:g} to {band[1]:g} Hz at the repetition time of its scan, with a "
+        f"Butterworth filter of order {cohort.about.get('FilterOrder', 'not recorded')} run forwards and backwards "
+        "(zero phase; gain 0.5 at both corners)."
+    ]
+    if "BridgeSeconds" in cohort.about:  # earlier versions did not ask the files
+        filtered.append(f"Series whose files say that they had been filtered were not band-passed again{low_pass}.")
+    return filtered
+
+
+def _resampling(cohort: CohortFolder) -> str:
+    target = cohort.about.get("RepetitionTime")
+    if target is None:
+        return "The series keep the repetition times of their scans."
+    others = int(((cohort.recordings["source_tr"] - target).abs() > SAME_TR).sum())
+    if not others:
+        return f"All scans have the repetition time of {target:g} s, so that nothing was resampled."
+    which = "All series" if others == len(cohort.recordings) else f"The series of {plural(others, 'recording')}"
+    return f"{which} were resampled to {target:g} s by cubic spline interpolation."
+
+
+def _normalised(cohort: CohortFolder) -> str:
+    told = cohort.about.get("Normalisation")
+    if told != Z_SCORE:
+        return f"Normalisation: {told}." if told else ""
+    censored = bool((cohort.recordings["good_frames"] < cohort.recordings["frames"]).any())
+    over = "the frames of a recording that were not censored" if censored else "each recording"
+    return f"Each ROI was z-scored over {over} (population standard deviation)."
+
+
+def _absent(cohort: CohortFolder) -> str:
+    if not cohort.missing.any():
+        return ""
+    some = int(cohort.missing.any(axis=1).sum())
+    return (
+        f"ROIs without signal ({share_words(cohort.missing.mean())} of all ROI series, in "
+        f"{plural(some, 'recording')}) are 0 and marked as missing."
+    )

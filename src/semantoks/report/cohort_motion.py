@@ -1,0 +1,164 @@
+"""Motion of a cohort's people, and its worst and a typical recording as they lie there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from semantoks.report.cohort_files import CohortFolder
+from semantoks.report.cohort_methods import fd_words, plural, share_words
+from semantoks.report.figures_cohort import draw_motion, draw_trace
+from semantoks.report.figures_raster import bands_of, draw_carpet
+from semantoks.report.figures_scores import Mark
+from semantoks.report.parts import Beside, Figure, Figures, Pairs, Part, Words
+
+COMMON, MOST_ABOVE = 0.98, 1.5
+"""Traces reach up to their largest value, but not above so many times this quantile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A recording that is shown: its row, what it is shown as, and the line below its figures."""
+
+    index: int
+    title: str
+    caption: str
+
+
+def examples(cohort: CohortFolder) -> tuple[list[Example], str]:
+    """Choose the worst and a typical recording (the median), and say in a sentence by what."""
+    ranks = [
+        (cohort.recordings["mean_fd"], "mean framewise displacement", "Most motion"),
+        (cohort.told("dvars"), "change from frame to frame (DVARS)", "Most change"),
+    ]
+    traced = cohort.readable & (cohort.fd_frames > 0)
+    among, which = (
+        (traced, "whose motion is known frame by frame") if traced.any() else (cohort.readable, "that can be read")
+    )
+    for values, name, title in ranks:
+        ranked = values[among].dropna().sort_values(kind="stable")
+        if len(ranked):
+            worst, typical = int(ranked.index[-1]), int(ranked.index[(len(ranked) - 1) // 2])
+            chosen = [(worst, title)] + [(typical, "Typical")] * (typical != worst)
+            shown = [Example(index=n, title=words, caption=_caption(cohort, n)) for n, words in chosen]
+            those = f", of those {which}" if len(ranked) < values.notna().sum() else ""
+            return shown, f"Shown are the recordings with the largest and with the median {name}{those}."
+    readable = np.flatnonzero(cohort.readable)[:1]
+    shown = [Example(index=int(n), title="First recording", caption=_caption(cohort, int(n))) for n in readable]
+    return shown, "There is nothing to rank recordings by: the first of the table is shown."
+
+
+def motion(cohort: CohortFolder) -> list[Part]:
+    """Lay out the distribution of mean FD with the gates, then the traces of the worst and of a typical recording."""
+    means = cohort.recordings["mean_fd"].dropna()
+    if not len(means):
+        return [
+            Words(
+                "It is not known how much people moved: neither the source nor its participants table gives framewise "
+                "displacement (FD), so that no recording could be left out for motion."
+            )
+        ]
+    gates = _gates(cohort)
+    histogram = draw_motion("motion", "Mean FD of the recordings", means.to_numpy(), gates)
+    caption = (
+        "The recordings that were kept; those left out for motion are not in the picture." if _lost(cohort) else ""
+    )
+    rows = Pairs("Mean FD in mm", _quantiles(cohort, means))
+    return [Beside([Figures([Figure(histogram, caption)])], [rows]), *_traces(cohort)]
+
+
+def carpets(cohort: CohortFolder) -> list[Part]:
+    """Lay out the worst and a typical recording as carpets."""
+    shown, why = examples(cohort)
+    if not shown:
+        return [Words("No recording can be read.")]
+    bands, trs = bands_of(cohort.atlas), cohort.trs
+    figures = [
+        Figure(
+            draw_carpet(
+                f"carpet {place}",
+                one.title,
+                cohort.series(one.index),
+                cohort.missing[one.index],
+                cohort.good(one.index),
+                float(trs[one.index]),
+                bands,
+            ),
+            one.caption,
+        )
+        for place, one in enumerate(shown)
+    ]
+    words = (
+        f"{why} A row is an ROI, dark below and bright above its mean (black and white: 2 standard deviations), "
+        "ordered by network. Stripes from top to bottom are what all ROIs do at once, often motion or breathing."
+    )
+    if any(cohort.missing[one.index].any() for one in shown):
+        words += " Bluish rows have no signal."
+    if any(not cohort.good(one.index).all() for one in shown):
+        words += " Orange on top: censored frames; evenly grey: a gap too long to be bridged."
+    return [Words(words), Figures(figures)]
+
+
+def _traces(cohort: CohortFolder) -> list[Part]:
+    found = [(one, fd) for one in examples(cohort)[0] if (fd := cohort.fd(one.index)) is not None]
+    found = [(one, fd) for one, fd in found if np.isfinite(fd).any()]
+    if not found:
+        return [Words("Motion frame by frame is not known (the source gives means alone), so no traces are drawn.")]
+    most = max(float(np.nanmax(fd)) for _, fd in found)
+    top = min(1.05 * most, MOST_ABOVE * max(float(np.nanquantile(fd, COMMON)) for _, fd in found)) or 1.0
+    trs, source_trs = cohort.trs, cohort.recordings["source_tr"]
+    figures = [
+        Figure(
+            draw_trace(
+                f"trace {place}",
+                one.title,
+                fd,
+                float(source_trs[one.index]),
+                cohort.good(one.index),
+                float(trs[one.index]),
+                top,
+            ),
+            one.caption,
+        )
+        for place, (one, fd) in enumerate(found)
+    ]
+    words = "Framewise displacement over time, both on one scale; shaded where frames of the cohort are censored."
+    if most > top:
+        words += f" Peaks are cut at {top:.1f} mm; the largest is {most:.1f} mm."
+    return [Words(words), Figures(figures)]
+
+
+def _gates(cohort: CohortFolder) -> list[Mark]:
+    names = (("WarnMeanFD", "flagged above"), ("MaxMeanFD", "left out above"))
+    known = [(value, words) for key, words in names if (value := cohort.about.get(key)) is not None]
+    return [Mark(name=f"{words} {value:g}", value=float(value)) for value, words in known]
+
+
+def _quantiles(cohort: CohortFolder, means: pd.Series) -> list[tuple[str, str]]:
+    about, total = cohort.about, len(cohort.recordings)
+    low, middle, high, most = (f"{float(means.quantile(q)):.3f}" for q in (0.25, 0.5, 0.75, 1))
+    rows = [
+        ("Known of", plural(total, "recording") if len(means) == total else f"{len(means):,} of {total:,} recordings"),
+        ("Median", middle),
+        ("Middle half", f"{low} to {high}"),
+        ("Largest", most),
+    ]
+    if (warn := about.get("WarnMeanFD")) is not None:
+        above = int((means > warn).sum())
+        rows.append((f"Above {warn:g} (flagged)", f"{plural(above, 'recording')} ({share_words(above / len(means))})"))
+    if (gate := about.get("MaxMeanFD")) is not None:
+        return [*rows, (f"Above {gate:g} (left out)", plural(_lost(cohort), "recording"))]
+    return [*rows, ("Left out", "none for motion: no gate was set" if "MaxMeanFD" in about else "not recorded")]
+
+
+def _lost(cohort: CohortFolder) -> int:
+    return int(cohort.excluded["reason"].str.startswith("motion:").sum())
+
+
+def _caption(cohort: CohortFolder, index: int) -> str:
+    row = cohort.recordings.iloc[index]
+    bad = row["frames"] - row["good_frames"]
+    censored = (
+        f"{bad:,} of {row['frames']:,} frames censored ({share_words(bad / row['frames'])})" if bad else "none censored"
+    )
+    return f"Recording {index + 1}: {fd_words(row['mean_fd'])}, {censored}."

@@ -1,0 +1,120 @@
+"""A simulated cohort in the files of another tool: what ``simulate --as`` writes."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import ConfigError
+from semantoks.signals.layouts.abide import write_abide
+from semantoks.signals.layouts.hdf5 import write_hdf5
+from semantoks.signals.layouts.ptseries import write_ptseries
+from semantoks.signals.layouts.tables import write_participants
+from semantoks.signals.layouts.ukb import write_ukb
+from semantoks.signals.layouts.xcpd import FD_THRESHOLD, write_xcpd
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.ukb import PROTOCOL
+from semantoks.signals.synth import Simulation, SimulationConfig, Site
+
+Layout = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+HDF5 = "recordings.h5"
+FIRST_INSTANCE = 2
+"""UK Biobank's first visit with images."""
+
+
+def simulate_as(
+    layout: Layout,
+    config: SimulationConfig,
+    *,
+    out: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a simulated cohort as another tool would have, and its participants.tsv; return what ``prepare`` reads.
+
+    Parameters
+    ----------
+    layout
+        ``xcpd`` (frames over 0.3 mm are outliers), ``ukb`` (one scanner of 0.735 s; sessions are the instances 2, 3,
+        ...), ``abide`` (one session a participant), ``hdf5`` (one file) or ``ptseries``.
+    out
+        A new or empty folder. It appears whole or not at all; a killed run leaves ``.NAME.partial`` beside it.
+    progress
+        Called with the recordings done and their number.
+
+    Raises
+    ------
+    ConfigError
+        When ``out`` is something else, or the layout has no place for the atlas or for the sessions.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigError(f"{out} is there already: give a new or an empty folder.")
+    config = fitted(layout, config)
+    simulation = Simulation(config, get_atlas(config.atlas))
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    recordings = _counted(layout, simulation, progress)
+    table = participants_table(layout, simulation)
+    if layout == "xcpd":
+        write_xcpd(recordings, partial, simulation.atlas)
+    elif layout == "ukb":
+        write_ukb(recordings, partial, simulation.atlas)
+    elif layout == "abide":
+        write_abide(recordings, partial, simulation.atlas, participants=table)
+    elif layout == "hdf5":
+        write_hdf5(recordings, partial / HDF5, simulation.atlas)
+    else:
+        write_ptseries(recordings, partial, simulation.atlas)
+    if layout != "abide":  # which has a table of its own
+        write_participants(partial / "participants.tsv", table)
+    if out.exists():
+        out.rmdir()
+    partial.rename(out)
+    return out / HDF5 if layout == "hdf5" else out
+
+
+def fitted(layout: Layout, config: SimulationConfig) -> SimulationConfig:
+    """Give the simulation the scanner of a layout that knows only one; ConfigError for sessions without a place."""
+    if layout == "abide" and config.sessions > 1:
+        raise ConfigError(f"ABIDE has one session a participant, not {config.sessions}: pass --sessions 1.")
+    if layout != "ukb":
+        return config
+    assert PROTOCOL.seconds is not None
+    return dataclasses.replace(config, sites=(Site(name="UKB", tr=PROTOCOL.seconds),))
+
+
+def recordings_of(layout: Layout, simulation: Simulation) -> Iterator[Recording]:
+    """Make the recordings one by one, with the sessions and the censoring that the layout has a place for."""
+    for participant in range(simulation.config.participants):
+        for session in range(simulation.config.sessions):
+            one = simulation.recording(participant, session)
+            good = one.fd <= FD_THRESHOLD if layout == "xcpd" and one.fd is not None else None
+            yield dataclasses.replace(one, session=_session(layout, one.session), good=good)
+
+
+def participants_table(layout: Layout, simulation: Simulation) -> pd.DataFrame:
+    """Give the table of the people with the sessions of the layout."""
+    table = simulation.participants_table()
+    if layout == "abide":
+        return table.drop(columns="session_id")
+    return table.assign(session_id=[_session(layout, session) for session in table["session_id"]])
+
+
+def _session(layout: Layout, session: str) -> str:
+    if layout == "ukb":
+        return str(FIRST_INSTANCE - 1 + int(session))
+    return "" if layout == "abide" else session
+
+
+def _counted(
+    layout: Layout, simulation: Simulation, progress: Callable[[int, int], None] | None
+) -> Iterator[Recording]:
+    total = simulation.config.participants * simulation.config.sessions
+    for done, one in enumerate(recordings_of(layout, simulation), start=1):
+        yield one
+        if progress is not None:
+            progress(done, total)

@@ -1,0 +1,283 @@
+"""Rows of Hugging Face datasets as the Brainmarks suite has them: z-scored series, what undoes it, and the TR."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
+from semantoks.errors import DataError
+from semantoks.signals.phenotypes import find_column, tidy_participants, without_prefix
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.arrow_file import (
+    is_plain,
+    numbers,
+    plain_values,
+    read_batches,
+    read_columns,
+    read_row,
+    texts,
+)
+from semantoks.signals.sources.bids import BidsFile, chosen_runs, run_labels
+from semantoks.signals.sources.columns import match_labels, pick
+from semantoks.signals.sources.facts import FactTable, StatedTR
+from semantoks.signals.sources.source import Item, row_item
+from semantoks.types import RoiIndex, Series
+
+SERIES, MEAN, STD, TR = "bold", "mean", "std", "tr"
+ENTITIES = {
+    "sub": ("participant_id", "subject_id", "subject", "sub", "sub_id"),
+    "ses": ("session_id", "session", "ses", "visit"),
+    "task": ("task", "task_id"),
+    "acq": ("acq",),
+    "dir": ("dir",),
+    "run": ("run_id", "run"),
+}
+"""What a row says of whose it is, and what its column may be called, in any case."""
+UNWANTED = frozenset({SERIES, MEAN, STD, TR, "path", "start", "end", "n_frames"})
+ID, SPLIT = "participant_id", "split"
+CACHED = "cache-"
+SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.arrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A row: whose it is (``sub`` is empty where missing), and what else it says but for its series."""
+
+    one: BidsFile
+    facts: Mapping[str, Any]
+
+
+class ArrowRowsSource:
+    """A folder of Arrow files, or of a folder of them a split; one recording a row.
+
+    A row has ``bold`` [frame, D], z-scored, ``mean`` and ``std`` [1, D] that undo this, ``tr`` in seconds, and the
+    participant's id (``sub``, ``subject`` or ``participant_id``). D tells the space: 400 columns are ``schaefer400`` in
+    17-network order, 450 have the Tian S3 ROIs before them, 457 are the published atlas. A participant, session and
+    run that comes again is numbered. Other columns, and the split, make a participants table if none is given.
+
+    A file that is damaged, cut off or missing is an item of its own, whose reading says what is lost.
+
+    Raises
+    ------
+    DataError
+        When there is no Arrow file.
+    ConfigError
+        When what is asked for is not there.
+    """
+
+    kind = "Arrow rows of Brainmarks"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        atlas: Atlas,
+        tr: float | None,
+        participants: pd.DataFrame | None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> None:
+        self.path = path
+        self._atlas = atlas
+        self._positions: dict[int, RoiIndex] = {}
+        files, self._caches = _arrow_files(path)
+        if not files:
+            raise DataError(f"{path} has no .arrow files: looked in it and in the folders in it.")
+        self._lost = _missing_shards(files)
+        rows: list[_Row] = []
+        for file in files:
+            found, reason = _scan(file, file.parent.name if file.parent != path else "")
+            rows += found
+            if reason:
+                self._lost[file] = reason
+        self._splits = Counter(row.one.path.parent.parent.name for row in rows)
+        own, self._varying = _people(rows, path)
+        self._table = own if participants is None else participants
+        self._items = [*_list_items(rows, reading, path), *(_lost_item(file, path) for file in self._lost)]
+        self._facts = FactTable(self._table, tr, files_say=True)
+
+    def items(self) -> list[Item]:
+        """One item a row, then one a file of which rows are lost."""
+        return list(self._items)
+
+    def participants(self) -> pd.DataFrame | None:
+        """The table that was given, else the rows' other columns, else None."""
+        return self._table
+
+    def notes(self) -> list[str]:
+        """Say which splits there are, and what is not used."""
+        found = []
+        if len(self._splits) > 1:
+            counts = ", ".join(f"{split} ({count} rows)" for split, count in self._splits.items())
+            found.append(f"all splits are read: {counts}")
+        if self._varying:
+            found.append(f"not in the participants table, varying within a participant: {', '.join(self._varying)}")
+        if self._caches:
+            found.append(f"{self._caches} files {CACHED}*.arrow left out: intermediate results of the datasets library")
+        return found
+
+    def read(self, item: Item) -> Recording:
+        """Read one row; DataError if it is damaged, of another space than the atlas, or of unknown repetition time."""
+        if item.row is None:
+            raise DataError(self._lost[item.path])
+        where = f"{item.path} row {item.row}"
+        row = read_row(item.path, item.row)
+        facts = self._facts.of(item, _stated_tr(row, where))
+        return Recording(
+            series=self._series(row, where),
+            tr=facts.tr,
+            tr_from=facts.tr_from,
+            participant=item.participant,
+            session=item.session,
+            run=item.run,
+            site=facts.site,
+            mean_fd=facts.mean_fd,
+            source=where,
+        )
+
+    def _series(self, row: Any, where: str) -> Series:
+        """Undo the z-score of a row and bring it into the atlas's order."""
+        bold, mean, std = (numbers(row, name, where) for name in (SERIES, MEAN, STD))
+        if bold.ndim != 2 or {mean.size, std.size} != {bold.shape[1]}:
+            shapes = ", ".join(f"{n} {list(a.shape)}" for n, a in ((SERIES, bold), (MEAN, mean), (STD, std)))
+            raise DataError(f"{where} has to hold bold [frame, D], mean [1, D] and std [1, D]; it holds {shapes}.")
+        if bold.shape[1] not in self._positions:
+            self._positions[bold.shape[1]] = self._match(bold.shape[1], where)
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes infinite, which cleaning refuses
+            whole = bold.astype(np.float64) * std.ravel() + mean.ravel()
+            return pick(whole, self._positions[bold.shape[1]])
+
+    def _match(self, width: int, where: str) -> RoiIndex:
+        """Find the column of each ROI of the atlas among ``width``, which tells the space."""
+        spaces = brainmarks_spaces()
+        labels = next((labels for labels in spaces.values() if len(labels) == width), None)
+        if labels is None:
+            known = ", ".join(f"{len(labels)} ({space})" for space, labels in spaces.items())
+            raise DataError(f"{where}: bold has {width} columns, and no space of Brainmarks has: {known}.")
+        positions = match_labels(labels, self._atlas, where=where, reorder=True)
+        if positions is None:
+            raise DataError(
+                f"{where}: its {width} columns are none of the ROIs of the atlas {self._atlas.name}. Choose an atlas "
+                "with those of Schaefer 400."
+            )
+        return positions
+
+
+def is_arrow_rows(path: Path) -> bool:
+    """Tell a folder whose first Arrow file has ``bold``, ``mean`` and ``std``, or cannot be read."""
+    files = _arrow_files(path)[0] if path.is_dir() else []
+    try:
+        return bool(files) and {SERIES, MEAN, STD} <= {name for name, _ in read_columns(files[0])}
+    except DataError:
+        return True
+
+
+def _arrow_files(path: Path) -> tuple[list[Path], int]:
+    """List the Arrow files in a folder and in the folders in it that are no participant's; count the caches.
+
+    A link to a file that is not here counts, so that reading it says so.
+    """
+    folders = [path, *sorted(f for f in path.iterdir() if f.is_dir() and not f.name.startswith((".", "sub-")))]
+    files = [file for folder in folders for file in sorted(folder.glob("*.arrow")) if not file.is_dir()]
+    kept = [file for file in files if not file.name.startswith((CACHED, "."))]
+    return kept, len(files) - len(kept)
+
+
+def _missing_shards(files: list[Path]) -> dict[Path, str]:
+    """Find the files that are not there although the names of others count them: ``data-00000-of-00002.arrow``."""
+    there: dict[tuple[Path, str, str], set[int]] = defaultdict(set)
+    for file in files:
+        if (found := SHARD.fullmatch(file.name)) is not None:
+            there[file.parent, found[1], found[3]].add(int(found[2]))
+    lost = {}
+    for (folder, stem, total), numbers_there in there.items():
+        if (absent := int(total) - len(numbers_there)) > 0:
+            first = next(number for number in range(int(total)) if number not in numbers_there)
+            path = folder / f"{stem}-{first:05d}-of-{total}.arrow"
+            lost[path] = f"{absent} of {int(total)} Arrow files are not there, the first is {path}. Download them."
+    return lost
+
+
+def _scan(file: Path, split: str) -> tuple[list[_Row], str]:
+    """Read what the rows of a file say but for their series; and what is lost of the file, empty if nothing is."""
+    rows: list[_Row] = []
+    where = str(file)
+    try:
+        names, rest = _columns(file)
+        for batch in read_batches(file):
+            who = [texts(batch, name, where) for name in names.values()]
+            facts = [plain_values(batch, name, where) for name in rest]
+            for index in range(batch.num_rows):
+                labels = {entity: without_prefix(entity, told[index]) for entity, told in zip(names, who, strict=True)}
+                said = {name: values[index] for name, values in zip(rest, facts, strict=True)}
+                # A row is called like a file in its file.
+                one = BidsFile(path=file / str(len(rows)), entities=labels, suffix="", extension="")
+                rows.append(_Row(one=one, facts={SPLIT: split, **said}))
+    except DataError as error:
+        return rows, f"{error} {len(rows)} rows before that can be read." if rows else str(error)
+    return rows, ""
+
+
+def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
+    """Name the column of each entity, and the other columns that a table of people can hold."""
+    columns = read_columns(file)
+    names = [name for name, _ in columns]
+    if len(set(names)) < len(names):
+        raise DataError(f"{file} has columns of the same name: {', '.join(names)}.")
+    found = {entity: find_column(pd.DataFrame(columns=names), known) for entity, known in ENTITIES.items()}
+    lacking = [name for name in (SERIES, MEAN, STD, TR) if name not in names]
+    lacking += [] if found["sub"] else [f"id of the participant ({', '.join(ENTITIES['sub'])})"]
+    if lacking:
+        raise DataError(f"{file} has no column {' and no column '.join(lacking)}. It has {', '.join(names)}.")
+    used = {entity: name for entity, name in found.items() if name is not None}
+    rest = {*names} - {*used.values()} - UNWANTED
+    return used, [name for name, kind in columns if name in rest and is_plain(kind)]
+
+
+def _list_items(rows: list[_Row], reading: ReadingConfig, path: Path) -> list[Item]:
+    """Make an item of each row that is asked for; a participant, session and run that comes again is numbered."""
+    kept = chosen_runs([row.one for row in rows], reading, path) if rows else []
+    names = [
+        (one.entities["sub"], one.entities.get("ses", ""), run) for one, run in zip(kept, run_labels(kept), strict=True)
+    ]
+    total, seen = Counter(names), Counter[tuple[str, str, str]]()
+    items = []
+    for one, name in zip(kept, names, strict=True):
+        seen[name] += 1
+        run = name[2] if total[name] == 1 else ".".join(filter(None, (name[2], str(seen[name]))))
+        row = int(one.path.name)
+        items.append(row_item(one.path.parent, row, participant=name[0], session=name[1], run=run))
+    return items
+
+
+def _lost_item(file: Path, path: Path) -> Item:
+    key = file.relative_to(path).as_posix()
+    return Item(key=key, path=file, row=None, participant=file.stem, session="", run="")
+
+
+def _people(rows: list[_Row], path: Path) -> tuple[pd.DataFrame | None, list[str]]:
+    """Make a table of what is the same in all rows of each participant; and name the columns that are not."""
+    table = pd.DataFrame([{ID: row.one.entities["sub"], **row.facts} for row in rows if row.one.entities["sub"]])
+    if table.empty:
+        return None, []
+    differing = table.groupby(ID).nunique(dropna=False).gt(1).any()
+    varying = [str(name) for name in differing[differing].index]
+    useless = {*varying, SPLIT} if table[SPLIT].nunique() == 1 else {*varying}
+    people = table.drop(columns=list(useless)).drop_duplicates(ignore_index=True)
+    return (tidy_participants(people, where=str(path)) if people.shape[1] > 1 else None), varying
+
+
+def _stated_tr(row: Any, where: str) -> StatedTR:
+    (seconds,) = plain_values(row, TR, where)
+    if seconds is None:
+        return StatedTR(seconds=None, where=f"{where} has no tr")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise DataError(f"{where}: tr has to be a number of seconds, not {seconds!r}.")
+    return StatedTR(seconds=round(float(seconds), 6), where=where)  # float32 knows no more than the microsecond

@@ -1,0 +1,185 @@
+"""ROI means of 4-D images: which value of a label image is which ROI, checked against where the atlas has its ROIs."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy import ndimage
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.sources.series_file import refuse_unfetched
+from semantoks.types import Series
+
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+MIN_COVERAGE = 0.5
+"""Share of an ROI's voxels that have to lie in the brain mask, as XCP-D has it."""
+FAR, MOST_FAR = 15.0, 0.05
+"""Millimetres from the atlas's centroid at which an ROI is another one, and the share of such ROIs that is let pass:
+versions of MNI space differ by 2, and the right image of any packaged atlas has all ROIs within 4."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelImage:
+    """``values[i]`` is the value of ROI i in the image; ``labelled`` ROIs of the atlas occur in it."""
+
+    path: Path
+    values: tuple[int, ...]
+    labelled: int
+
+    def means(self, image: Path, *, mask: Path | None) -> Series:
+        """Average a 4-D image over each ROI, within the brain mask if there is one [frame, roi].
+
+        The labels are brought onto the image's grid, nearest neighbour; nilearn does it, and the means. An ROI of which
+        nothing is left there, or less than half of it lies in the mask, is NaN.
+
+        Raises
+        ------
+        DataError
+            When an image cannot be read, is not 4-D, or no label lies in it.
+        """
+        from nilearn.maskers import NiftiLabelsMasker
+
+        read_image(image, 4)
+        labels = read_image(self.path, 3)
+        numbers = _numbered(_integers(labels, self.path), self.values)
+        masker = NiftiLabelsMasker(
+            nib.Nifti1Image(numbers, labels.affine),  # type: ignore[no-untyped-call]
+            mask_img=None if mask is None else str(mask),
+            resampling_target="data",
+            reports=False,
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of labels that vanish: those are told as missing ROIs
+                means = masker.fit_transform(str(image))
+        except Exception as error:  # nibabel and nilearn raise whatever the file makes them stumble over
+            reason = " ".join(str(error).split())
+            raise DataError(f"{image} cannot be averaged over {self.path}: {type(error).__name__}: {reason}") from error
+        series = np.full((len(means), len(self.values)), np.nan, dtype=np.float32)
+        columns = {column: roi for column, roi in masker.region_ids_.items() if column != "background"}
+        for column, number in columns.items():
+            series[:, int(number) - 1] = means[:, column]
+        covered = _coverage(masker, len(self.values))
+        series[:, covered < MIN_COVERAGE] = np.nan
+        return series
+
+
+def read_label_image(path: Path, atlas: Atlas) -> LabelImage:
+    """Find out which value is which ROI.
+
+    Value k is the k-th ROI of the atlas, from 1. Where there are values beyond their number, the values that occur are
+    the ROIs in rising order, and have to be as many. 0 is the background.
+
+    Raises
+    ------
+    DataError
+        When it is no 3-D image of whole numbers, they are not as many as the ROIs, or they lie elsewhere than the
+        atlas's ROIs: another order, or another atlas.
+    """
+    image = read_image(path, 3)
+    numbers = _integers(image, path)
+    found = np.unique(numbers[numbers != 0])
+    counted = np.arange(1, atlas.n_rois + 1)
+    direct = bool(np.isin(found, counted).all())
+    if not len(found) or not (direct or len(found) == atlas.n_rois):
+        span = f"{len(found)} values, {found.min()} to {found.max()}" if len(found) else "no value but 0"
+        raise DataError(
+            f"the parcellation {path} has {span}, and the atlas {atlas.name} has {atlas.n_rois} ROIs: value k has to "
+            "be ROI k, or the values as many as the ROIs, in their order. Choose the atlas that it is of."
+        )
+    values = counted if direct else found
+    _refuse_elsewhere(numbers, values, image.affine, path, atlas)
+    return LabelImage(path=path, values=tuple(values.tolist()), labelled=len(found))
+
+
+def read_image(path: Path, axes: int) -> Any:
+    """Open a NIfTI image of 3 or 4 axes, its numbers left on disk; a 4-D one of one volume is 3-D.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, has another number of axes, or is a link to a file that is not here.
+    """
+    refuse_unfetched(path)
+    try:
+        image: Any = nib.load(path)
+        shape = tuple(image.shape)
+        if axes == 3 and len(shape) == 4 and shape[3] == 1:
+            image, shape = image.slicer[..., 0], shape[:3]
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path} cannot be read as an image, is it cut off? ({type(error).__name__}: {reason})"
+        ) from error
+    if len(shape) != axes or not hasattr(image, "affine"):
+        raise DataError(f"{path} has to be a {axes}-D image, but is {' x '.join(map(str, shape))}.")
+    return image
+
+
+def image_tr(path: Path) -> float | None:
+    """Read the repetition time in the header of a 4-D image, in seconds; None where it names no unit of time."""
+    header = read_image(path, 4).header
+    unit, step = SECONDS.get(header.get_xyzt_units()[1]), float(header.get_zooms()[3])
+    return step * unit if unit and step > 0 else None
+
+
+def _integers(image: Any, path: Path) -> Int[ndarray, "x y z"]:
+    try:
+        values = np.asanyarray(image.dataobj)
+    except Exception as error:
+        raise DataError(f"{path} cannot be read: is it cut off? ({type(error).__name__}: {error})") from error
+    if values.dtype.kind not in "fiu" or not (np.abs(values) < 2**31).all() or (values != np.rint(values)).any():
+        raise DataError(f"the parcellation {path} has to hold whole numbers, one for each ROI, and 0 for none.")
+    whole: Int[ndarray, "x y z"] = values.astype(np.int64)
+    return whole
+
+
+def _numbered(numbers: Int[ndarray, "x y z"], values: tuple[int, ...]) -> Int[ndarray, "x y z"]:
+    """Number the ROIs from 1, whatever their values."""
+    keys, place = np.unique(numbers, return_inverse=True)
+    number = {value: index for index, value in enumerate(values, start=1)}
+    whole: Int[ndarray, "x y z"] = np.array([number.get(key, 0) for key in keys.tolist()], np.int32)[place]
+    return whole.reshape(numbers.shape)
+
+
+def _coverage(masker: Any, n_rois: int) -> Float[ndarray, " roi"]:
+    """Share of the voxels of each ROI, on the image's grid, that lie in the mask; 0 where it has none."""
+    labels = np.asarray(masker.labels_img_.dataobj).astype(np.int64)
+    every = np.bincount(labels.ravel(), minlength=n_rois + 1)[1:]
+    if masker.mask_img_ is None:
+        return (every > 0).astype(np.float64)
+    inside = labels[np.asarray(masker.mask_img_.dataobj).astype(bool)]
+    share: Float[ndarray, " roi"] = np.bincount(inside, minlength=n_rois + 1)[1:] / np.maximum(every, 1)
+    return share
+
+
+def _refuse_elsewhere(
+    numbers: Int[ndarray, "x y z"],
+    values: Int[ndarray, " roi"],
+    affine: Float[ndarray, "4 4"],
+    path: Path,
+    atlas: Atlas,
+) -> None:
+    """Refuse values that lie where the atlas has other ROIs, as far as it says where they are."""
+    known = np.flatnonzero(np.isin(values, numbers) & np.isfinite(atlas.centroids).all(axis=1))
+    if not len(known):
+        return
+    centres = np.array(ndimage.center_of_mass(np.ones(numbers.shape), numbers, values[known]))
+    found = centres @ affine[:3, :3].T + affine[:3, 3]
+    away = np.linalg.norm(found - atlas.centroids[known], axis=1)
+    if np.mean(away > FAR) > MOST_FAR:
+        worst = int(np.argmax(away))
+        roi = known[worst]
+        raise DataError(
+            f"the parcellation {path} is not in the order of the atlas {atlas.name}, or is of another: of {len(known)} "
+            f"values, {int((away > FAR).sum())} lie over {FAR:g} mm from their ROI. Value {values[roi]} would be "
+            f"{atlas.labels[roi]}, which is at {np.round(atlas.centroids[roi]).astype(int).tolist()} mm, and is at "
+            f"{np.round(found[worst]).astype(int).tolist()}. Name the atlas in the order of the values, or renumber "
+            "them."
+        )

@@ -1,0 +1,99 @@
+"""Nuisance regression: fMRIPrep's confounds by nilearn's presets, fitted on the good frames, taken out of all."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from semantoks.errors import DataError
+from semantoks.signals.reading import Strategy
+from semantoks.types import Series
+
+SCRUBBING = {"fd_threshold": 0.5, "std_dvars_threshold": 1.5}
+"""Framewise displacement in mm and standardised DVARS above which a frame is scrubbed; nilearn's own, but those
+changed with 0.13."""
+
+ROUNDING = 1e-12
+"""Spread, as a share of its largest value, at which a regressor is constant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nuisance:
+    """What to regress, and the frames that are good: no non-steady state, not scrubbed; None = all."""
+
+    regressors: Float[ndarray, "frame regressor"]
+    good: Bool[ndarray, " frame"] | None
+
+
+def load_nuisance(image: Path, strategy: Strategy, *, global_signal: bool) -> Nuisance:
+    """Let nilearn choose the confounds of a preset from the table beside an image, cosines of the high-pass included.
+
+    Raises
+    ------
+    DataError
+        When there is no table, or it lacks what the preset needs, is damaged, or leaves no frame.
+    """
+    from nilearn.interfaces.fmriprep import load_confounds_strategy
+
+    options: dict[str, Any] = SCRUBBING if strategy == "scrubbing" else {}
+    if global_signal:
+        options = options | {"global_signal": "basic"}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of empty masks: that is refused below
+            table, kept = load_confounds_strategy(str(image), denoise_strategy=strategy, **options)
+            regressors = np.asarray(table, dtype=np.float64)
+    except Exception as error:  # a damaged table makes nilearn and pandas raise anything
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{image.name}: the table of confounds beside it does not give those of {strategy!r} "
+            f"({type(error).__name__}: {reason}). Keep fMRIPrep's *_desc-confounds_timeseries.tsv and .json beside the "
+            "image, or choose another --confounds."
+        ) from error
+    good = None
+    if kept is not None:
+        good = np.isin(np.arange(len(regressors)), kept)
+        if not good.any():
+            raise DataError(f"{image.name}: all {len(good)} frames are non-steady state or scrubbed; none is left.")
+    wrong = ~np.isfinite(regressors if good is None else regressors[good])
+    if wrong.any():
+        column = table.columns[int(np.argwhere(wrong)[0, 1])]
+        raise DataError(f"{image.name}: the confound {column} is not finite in all good frames.")
+    return Nuisance(regressors=np.nan_to_num(regressors), good=good)
+
+
+def regress_out(series: Series, nuisance: Nuisance, where: str) -> Series:
+    """Subtract what the regressors, fitted by least squares with a constant on the good frames, explain of each ROI.
+
+    All frames stay, the bad ones less what the same fit says of them; means over good frames stay. On the good frames
+    this is what ``nilearn.signal.clean`` leaves with its ``sample_mask`` and neither detrending nor filter: as
+    regression is linear, it may come after the average over voxels. ROIs that are not finite stay as they are.
+
+    Raises
+    ------
+    DataError
+        When regressors and frames are not as many, or there are no more good frames than regressors.
+    """
+    regressors, good = nuisance.regressors, nuisance.good
+    if len(regressors) != len(series):
+        raise DataError(f"{where} has {len(series)} frames, but its table of confounds {len(regressors)} rows.")
+    good = np.ones(len(series), dtype=bool) if good is None else good
+    design = regressors - regressors[good].mean(axis=0)
+    spread = design[good].std(axis=0)
+    telling = spread > ROUNDING * np.abs(regressors[good]).max(axis=0)
+    design = design[:, telling] / spread[telling]
+    if good.sum() <= design.shape[1] + 1:
+        raise DataError(
+            f"{where} has {int(good.sum())} good frames for {design.shape[1]} regressors and a constant: nothing would "
+            "be left of it. Choose other --confounds."
+        )
+    there = np.isfinite(series[good]).all(axis=0)
+    values = series[:, there].astype(np.float64)
+    fitted, *_ = np.linalg.lstsq(design[good], values[good] - values[good].mean(axis=0), rcond=None)
+    cleaned = series.copy()
+    cleaned[:, there] = values - design @ fitted
+    return cleaned

@@ -1,0 +1,209 @@
+"""C-PAC's series of ROIs: ``<FILE_ID>_rois_<atlas>.1D`` of the Preprocessed Connectomes Project, and C-PAC 1.8's."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.errors import DataError
+from semantoks.signals.phenotypes import read_participants
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.bids import BidsFile, chosen_runs
+from semantoks.signals.sources.choice import of_one_variant, the_only
+from semantoks.signals.sources.facts import FactTable, StatedTR
+from semantoks.signals.sources.run_items import by_run, run_items
+from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.text_table import read_text_table
+from semantoks.signals.sources.time_by_roi import from_time_by_roi
+
+PCP_NAME = re.compile(r"(?P<sub>.+)_rois_(?P<atlas>[A-Za-z0-9]+)\.(?:1D|txt)", re.IGNORECASE)
+CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1D|txt)", re.IGNORECASE)
+"""With ``feature-`` it is HALFpipe's."""
+FORK_FOLDER = re.compile(r"cpac|ccs|css|dparsf|niak|(?:no)?filt_(?:no)?global|pipeline[_-].+|cpac[_-].+")
+FORK_ENTITIES = ("reg", "desc")
+PHENOTYPES = "Phenotypic_V1_0b*.csv"
+UNKNOWN = -9999
+"""What ABIDE's table of phenotypes writes for a value that is not known."""
+FILTERED = (0.01, 0.1)
+"""Band in Hz of the strategies ``filt_...`` of the Preprocessed Connectomes Project."""
+
+ABIDE_ID = re.compile(r"(?P<site>[A-Za-z]+(?:_\d)?)(?:_[a-z])?_005[01]\d{3}")
+"""A FILE_ID of ABIDE I: ``CMU_a_0050642`` is of the site CMU."""
+ABIDE_TR = {
+    **{"CALTECH": 2.0, "CMU": 2.0, "KKI": 2.5, "LEUVEN_1": 1.667, "NYU": 2.0, "OHSU": 2.5, "OLIN": 1.5, "PITT": 1.5},
+    **{"SBL": 2.2, "SDSU": 2.0},
+    **{"TRINITY": 2.0, "UCLA_1": 3.0, "UCLA_2": 3.0, "UM_1": 2.0, "UM_2": 2.0, "USM": 2.0, "YALE": 2.0},
+}
+"""Repetition time in seconds of the published protocols of ABIDE I, by SITE_ID (Di Martino et al. 2014)."""
+
+
+class PcpSource:
+    """One recording a file of one atlas and one way of processing; several of these in a folder are asked about.
+
+    The atlas that is called as ours is read, else the only one; its columns are found by label where the header has
+    labels, else by their number. The files do not say their repetition time: for recordings of ABIDE I, known by
+    their FILE_ID, the protocol of the site does. ABIDE's table of phenotypes is found in the folder or two above it.
+
+    Raises
+    ------
+    ConfigError
+        When a folder holds several ways of processing, atlases or spaces, or a recording twice, or what is asked for
+        is not there.
+    DataError
+        When there is no such file, or the table of phenotypes cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        atlas: Atlas,
+        tr: float | None,
+        participants: pd.DataFrame | None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> None:
+        self.path = path
+        self._atlas, self._reading = atlas, reading
+        files = chosen_runs(_scan(path), reading, path)
+        if not files:
+            raise DataError(f"{path} has no series of C-PAC: looked for ..._rois_<atlas>.1D and ..._timeseries.1D.")
+        abide = any(_abide_site(one) for one in files)
+        self.kind = "ABIDE, Preprocessed Connectomes Project" if abide else "C-PAC"
+        self._phenotypes = find_phenotypes(path) if participants is None else None
+        self._table = participants if self._phenotypes is None else _read_phenotypes(self._phenotypes)
+        self._facts = FactTable(self._table, tr, files_say=abide)
+        chosen = _of_one_atlas(files, atlas, path)
+        self._source_atlas = chosen[0].entities["atlas"]
+        self._ignored = Counter(one.entities["atlas"] for one in files if one.entities["atlas"] != self._source_atlas)
+        self._fork, chosen = of_one_variant(
+            chosen,
+            _fork,
+            variant=reading.variant,
+            what=f"ways of processing of the atlas {self._source_atlas}",
+            root=path,
+        )
+        self._items = run_items([found[0] for found in by_run(chosen, path).values()])
+        if not abide:
+            self._facts.require_any_tr(self._items)
+
+    def items(self) -> list[Item]:
+        """One item a recording."""
+        return list(self._items)
+
+    def participants(self) -> pd.DataFrame | None:
+        """The participants table that was given, else ABIDE's, -9999 as missing, other codes as they stand."""
+        return self._table
+
+    def notes(self) -> list[str]:
+        """Say which atlas, processing and table are read, and what is left out."""
+        found = [f"atlas {self._source_atlas}" + (f", processing {self._fork}" if self._fork else "")]
+        if self._phenotypes is not None:
+            found.append(f"participants from {self._phenotypes}")
+        if self._ignored:
+            listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(self._ignored.items()))
+            found.append(f"other atlases left out: {listed}")
+        return found
+
+    def read(self, item: Item) -> Recording:
+        """Read one file; DataError when it is not of this atlas or its repetition time is unknown."""
+        one = _parse(item.path)
+        assert one is not None  # it became an item because it could be parsed
+        facts = self._facts.of(item, _stated_tr(one))
+        table = read_text_table(item.path)
+        series = from_time_by_roi(
+            table.values, self._atlas, names=table.column_names, where=str(item.path), reorder=self._reading.reorder
+        )
+        return Recording(
+            series=series,
+            tr=facts.tr,
+            tr_from=facts.tr_from,
+            participant=item.participant,
+            session=item.session,
+            run=item.run,
+            site=facts.site or _abide_site(one),
+            mean_fd=facts.mean_fd,
+            band=FILTERED if any(part.startswith("filt_") for part in _fork(one).split()) else None,
+            source=str(item.path),
+        )
+
+
+def is_pcp(path: Path) -> bool:
+    """Tell a folder with series of ROIs that are called as C-PAC or the Preprocessed Connectomes Project call them."""
+    return next(_scan(path), None) is not None
+
+
+def find_phenotypes(path: Path) -> Path | None:
+    """Find ABIDE's table of phenotypes in a folder or the two above it, where its download leaves it."""
+    whole = path.resolve()
+    return next((table for folder in (whole, *whole.parents[:2]) for table in sorted(folder.glob(PHENOTYPES))), None)
+
+
+def _read_phenotypes(path: Path) -> pd.DataFrame:
+    """Read ABIDE's table without its running indices, which have no name; what it does not know is missing."""
+    table = read_participants(path)
+    table = table.mask(table.isin([UNKNOWN, str(UNKNOWN)]))
+    return table.drop(columns=[name for name in map(str, table.columns) if not name or name.startswith("Unnamed")])
+
+
+def _scan(root: Path) -> Iterator[BidsFile]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if (found := _parse(Path(folder, name))) is not None:
+                yield found
+
+
+def _parse(path: Path) -> BidsFile | None:
+    """Take a name apart; the values of C-PAC's entities may have hyphens (``desc-Mean-1``), which BIDS forbids."""
+    if found := PCP_NAME.fullmatch(path.name):
+        entities = {"sub": found["sub"].removeprefix("sub-"), "atlas": found["atlas"]}
+    elif found := CPAC_NAME.fullmatch(path.name):
+        entities = dict(part.split("-", 1) for part in found[1].split("_") if "-" in part)
+    else:
+        return None
+    return BidsFile(path=path, entities=entities, suffix="timeseries", extension=path.suffix)
+
+
+def _of_one_atlas(files: list[BidsFile], atlas: Atlas, root: Path) -> list[BidsFile]:
+    """Keep the files of the atlas that is called as ours, else of the only one there is."""
+    plain_name = re.sub(r":.*| \(.*", "", atlas.name).lower()
+    named = [one for one in files if one.entities["atlas"].lower() == plain_name] or files
+    name = the_only(
+        (one.entities["atlas"] for one in named),
+        what=f"atlases, none of them called {plain_name}",
+        root=root,
+        remedy="Choose the atlas, or call the table of your own, as one of them is called.",
+    )
+    order, other = ("17", "7") if "schaefer" in plain_name and "-17" in plain_name else ("7", "17")
+    if "schaefer" in plain_name and re.search(rf"schaefer.*(n{other}$|{other}n)", name.lower()):
+        raise DataError(
+            f"{root}: the atlas {name} has Schaefer's parcels in the order of {other} networks, {atlas.name} has them "
+            f"in that of {order}. Choose the atlas with that order."
+        )
+    return named
+
+
+def _fork(one: BidsFile) -> str:
+    """Say how a file was processed: the folders that tell pipeline and strategy, and C-PAC's fork (``desc-Mean-1``)."""
+    folders = [part for part in one.path.absolute().parts[:-1] if FORK_FOLDER.fullmatch(part)]
+    return " ".join([*folders, *(f"{name}-{one.entities[name]}" for name in FORK_ENTITIES if name in one.entities)])
+
+
+def _abide_site(one: BidsFile) -> str:
+    """Name the site of a recording of ABIDE I as its SITE_ID does; empty for any other."""
+    found = ABIDE_ID.fullmatch(one.entities["sub"]) if PCP_NAME.fullmatch(one.path.name) else None
+    return "" if found is None else found["site"].upper()
+
+
+def _stated_tr(one: BidsFile) -> StatedTR:
+    """Give the repetition time of the site's protocol for ABIDE I; or say why there is none."""
+    site = _abide_site(one)
+    if site in ABIDE_TR:
+        return StatedTR(seconds=ABIDE_TR[site], where=f"the ABIDE I protocol of site {site}")
+    known = f"the table of ABIDE I protocols has no site {site}" if site else "files of ROIs of C-PAC do not say it"
+    return StatedTR(seconds=None, where=known)

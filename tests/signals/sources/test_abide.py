@@ -1,0 +1,129 @@
+"""ABIDE's Preprocessed Connectomes Project: its table of phenotypes and the protocols of its sites."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_pcp import ATLAS, made, opened, read
+
+from semantoks.errors import ConfigError, DataError, UnknownTRError
+from semantoks.signals.layouts.abide import TABLE, write_abide
+from semantoks.signals.prepare import prepare
+from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.pcp import ABIDE_TR, is_pcp
+
+
+def test_what_is_written_is_read_again_with_the_table_of_phenotypes(tmp_path):
+    given = [
+        made("CMU_a_0050642", site="CMU", mean_fd=0.39, frames=236),
+        made("NYU_0050952", seed=1, site="NYU", frames=176),
+        made("UCLA_1_0051201", seed=2, site="UCLA_1", mean_fd=0.07, tr=3.0, frames=120),
+    ]
+    people = pd.DataFrame({"participant_id": [one.participant for one in given], "SEX": [1, 2, 1], "DX_GROUP": 2})
+    write_abide(given, tmp_path, ATLAS, participants=people)
+    source = pickle.loads(pickle.dumps(opened(tmp_path)))
+    assert source.kind == "ABIDE, Preprocessed Connectomes Project"
+    assert source.notes() == [
+        *("atlas cc200, processing cpac nofilt_noglobal", f"participants from {(tmp_path / TABLE).resolve()}")
+    ]
+    for item, expected in zip(source.items(), given, strict=True):
+        found = source.read(item)
+        np.testing.assert_array_equal(found.series, expected.series)
+        assert (found.participant, found.site, found.tr) == (expected.participant, expected.site, expected.tr)
+        assert found.tr_from == f"the ABIDE I protocol of site {expected.site}"
+        np.testing.assert_equal(found.mean_fd, expected.mean_fd)
+    table = source.participants()
+    assert list(table.columns) == ["participant_id", "SITE_ID", "func_mean_fd", "SEX", "DX_GROUP"]
+    assert table["SEX"].tolist() == [1, 2, 1]  # its codes are nowhere explained, so they stay as they are
+    assert is_pcp(tmp_path)
+
+
+def test_the_round_trip_to_a_cohort_equals_the_direct_cohort_to_the_bit(tmp_path):
+    given = [made(), made("UCLA_1_0051201", seed=2, tr=3.0)]
+    write_abide(given, tmp_path / "pcp", ATLAS)
+    direct = prepare(MemorySource(given, atlas=ATLAS), out=tmp_path / "direct", atlas=ATLAS)
+    again = prepare(opened(tmp_path / "pcp"), out=tmp_path / "again", atlas=ATLAS)
+    for index in range(2):
+        np.testing.assert_array_equal(direct.series(index), again.series(index))
+
+
+# Repetition times
+def test_without_a_table_the_file_id_names_the_site_and_its_protocol(tmp_path):
+    write_abide([made("Leuven_1_0050682", tr=1.667)], tmp_path, ATLAS)
+    (tmp_path / TABLE).unlink()
+    (found,) = read(tmp_path)
+    assert (found.tr, found.site, found.tr_from) == (1.667, "LEUVEN_1", "the ABIDE I protocol of site LEUVEN_1")
+
+
+def test_a_contradiction_to_the_protocol_is_refused(tmp_path):
+    write_abide([made("NYU_0050952")], tmp_path, ATLAS)
+    with pytest.raises(DataError, match=r"--tr says 3 s, but the ABIDE I protocol of site NYU says 2 s"):
+        read(tmp_path, tr=3.0)
+
+
+def test_a_site_that_is_not_in_the_table_of_protocols_needs_to_be_told(tmp_path):
+    write_abide([made("Stanford_0051160", tr=2.0)], tmp_path, ATLAS)
+    with pytest.raises(DataError, match=r"the table of ABIDE I protocols has no site STANFORD.*pass --tr"):
+        read(tmp_path)
+    assert (read(tmp_path, tr=2.0)[0].tr_from, read(tmp_path, tr=2.0)[0].site) == ("--tr", "STANFORD")
+
+
+@pytest.mark.parametrize("participant", ["NYU_0010042", "NYU_a", "0050952", "sub-NYU", "New_York_0050952x"])
+def test_protocols_are_only_for_ids_of_abide(tmp_path, participant):
+    np.savetxt(tmp_path / f"{participant}_rois_cc200.1D", made().series)
+    with pytest.raises(UnknownTRError, match="no repetition time"):
+        opened(tmp_path)
+    (found,) = read(tmp_path, tr=2.5)
+    assert (found.tr, found.site, found.participant) == (2.5, "", participant.removeprefix("sub-"))
+    assert opened(tmp_path, tr=2.5).kind == "C-PAC"
+
+
+@pytest.mark.real
+def test_the_protocols_are_those_of_the_recordings_beside_which_they_were_published():
+    folder = os.environ.get("SEMANTOKS_REAL_DATA")
+    if folder is None:
+        pytest.skip("SEMANTOKS_REAL_DATA is not set")
+    table = pd.read_csv(Path(folder, "abide", "participants.tsv"), sep="\t")
+    assert table.groupby("site")["tr"].unique().map(list).to_dict() == {site: [tr] for site, tr in ABIDE_TR.items()}
+
+
+# The table of phenotypes
+def test_the_table_is_found_two_folders_above_where_the_download_leaves_it(tmp_path):
+    write_abide([made(mean_fd=0.2)], tmp_path, ATLAS)
+    source = opened(tmp_path / "cpac" / "nofilt_noglobal")
+    assert source.read(source.items()[0]).mean_fd == 0.2
+    assert len(source.participants()) == 1
+
+
+def test_a_table_that_is_given_goes_before_it_and_ids_stay_text(tmp_path):
+    write_abide([made("0050642", mean_fd=0.2)], tmp_path, ATLAS)
+    given = pd.DataFrame({"participant_id": ["0050642"], "tr": [1.5], "site": ["here"]})
+    (found,) = read(tmp_path, table=given)
+    assert (found.tr, found.tr_from, found.site) == (1.5, "the participants table", "here")
+    assert np.isnan(found.mean_fd)
+    assert opened(tmp_path, table=given).participants() is given
+
+
+def test_rows_of_the_table_without_a_file_are_no_recordings(tmp_path):
+    write_abide([made()], tmp_path, ATLAS)
+    with (tmp_path / TABLE).open("a") as file:
+        file.write("1,no_filename,PITT,\n2,no_filename,PITT,\n")
+    assert opened(tmp_path).participants()["participant_id"].tolist() == ["CMU_a_0050642"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"session": "a"}, "without session and run"),
+        ({"band": (0.01, 0.08)}, "another band"),
+        ({"good": np.arange(140) > 3}, "censoring"),
+    ],
+)
+def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, message):
+    with pytest.raises(ConfigError, match=message):
+        write_abide([made(**facts)], tmp_path, ATLAS)
+    with pytest.raises(ConfigError, match="one recording a participant"):
+        write_abide([made(), made()], tmp_path, ATLAS)
