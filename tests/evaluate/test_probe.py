@@ -118,6 +118,7 @@ def test_the_files_say_what_was_done_and_hold_the_summary(run):
         "3 of 40 people were seen, without labels, in pretraining; --exclude-pretrained leaves them out."
         in (said["notes"])
     )
+    assert any(note.startswith("Reliability is flattered: 3 people were seen") for note in said["notes"])
     assert said["checks"][0].startswith(
         "sex: 0 people, families or copies of a recording are on both sides of any of 3"
     )
@@ -162,7 +163,11 @@ def test_the_features_are_those_that_embedding_gives_averaged_by_person(cohort, 
 
 
 def test_people_seen_in_pretraining_are_left_out_on_request(cohort, model, tmp_path):
-    quick(model, cohort, ["sex"], tmp_path / "p", methods=("motion",), exclude_pretrained=True)
+    options = {"methods": ("motion",), "analyses": ("reliability",)}
+    quick(model, cohort, ["sex"], tmp_path / "p", **options, exclude_pretrained=True)
+    found = read_scores(tmp_path / "p" / "scores.csv")
+    assert set(found.loc[found["analysis"] == "reliability", "n_test"]) == {37}
+    assert not any("flattered" in note for note in about(tmp_path / "p")["notes"])
     assert set(read_predictions(tmp_path / "p" / "predictions.parquet")["person"]) == set(range(2, 39))
     assert ["seen in pretraining (--exclude-pretrained)", 3] in about(tmp_path / "p")["excluded"]
 

@@ -74,6 +74,14 @@ def test_copies_are_not_told_from_each_other(tmp_path):
     assert parts.recording.tolist() == [[0, 3], [0, 3]]
 
 
+def test_only_the_people_who_are_named_are_compared(sessions, model):
+    encoder, _ = open_encoder(model)
+    ids = sorted(set(sessions.recordings["participant_id"]))
+    rows, _ = reliability_scores({"encoder": encoder}, sessions, readout="cls", device=CPU, only=ids[:21])
+    assert {row["n_test"] for row in rows} == {21}
+    assert two_parts(sessions, ids[3:5]).recording.shape == (2, 2)
+
+
 def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
     encoder, _ = open_encoder(model)
     seen = []

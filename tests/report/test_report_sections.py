@@ -65,6 +65,9 @@ def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation
     )
     assert len(figures_of(parts)) == 3
     assert [row[0].text for row in tables_of(parts)[0].rows] == ["1", "2.5", "5"]
+    cautious = dataclasses.replace(probe, about={"notes": ["Reliability is flattered.", "sex: something else"]})
+    assert "Reliability is flattered." in words_of(reliability(cautious))
+    assert "something else" not in words_of(reliability(cautious))
 
 
 def test_a_confound_is_decodable_beyond_two_standard_deviations(probe: Evaluation) -> None:

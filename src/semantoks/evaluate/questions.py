@@ -156,13 +156,24 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
-    """Find people again in another part of their data."""
+    """Find people again in another part of their data; it is said when the encoder knows them."""
     encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
     rows, notes = reliability_scores(
-        encoders, study.cohort, readout=_frozen_readout(study), device=study.device, progress=study.stages.step
+        encoders,
+        study.cohort,
+        readout=_frozen_readout(study),
+        device=study.device,
+        only=[name for name, counts in zip(study.people.ids, eligible, strict=True) if counts],
+        progress=study.stages.step,
     )
     results.scores.extend(rows)
     study.notes.extend(notes)
+    if rows and (known := int((study.seen & eligible).sum())):
+        study.notes.append(
+            f"Reliability is flattered: {known} people were seen in pretraining, which makes the windows of one person "
+            "alike on purpose. It says little about new people: pretrain on others, or pass --exclude-pretrained."
+        )
 
 
 def _frozen_readout(study: Study) -> Readout:

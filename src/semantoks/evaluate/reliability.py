@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,6 +52,7 @@ def reliability_scores(
     *,
     readout: Readout,
     device: torch.device,
+    only: Collection[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Compare two parts of every person's data, for growing minutes of each part.
@@ -65,6 +66,8 @@ def reliability_scores(
     ----------
     encoders
         By method name: the encoder, and the one with random weights.
+    only
+        Ids of the people who are compared; None = all.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def reliability_scores(
     list of str
         Notes for the reader.
     """
-    parts = two_parts(cohort)
+    parts = two_parts(cohort, only)
     amounts, parts = _amounts(parts, cohort.tr)
     people = parts.recording.shape[1]
     if not amounts:
@@ -108,7 +111,7 @@ def frames_of(minutes: float, tr: float) -> int:
     return int(minutes * 60 / tr + 1e-6)
 
 
-def two_parts(cohort: Cohort) -> Parts:
+def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> Parts:
     """Choose two parts of every person: two recordings where more than half of the people have them, else halves.
 
     The recordings are the first, and the first of another session (where there is none, the next); people without are
@@ -118,7 +121,8 @@ def two_parts(cohort: Cohort) -> Parts:
     groups = groups_of(cohort.recordings)
     alone = groups.index[~groups.duplicated()]
     table = cohort.recordings.drop_duplicates(["participant_id", "sha256"])
-    own = [rows for _, rows in table[table["participant_id"].isin(alone)].groupby("participant_id")]
+    wanted = alone if only is None else alone.intersection(list(only))
+    own = [rows for _, rows in table[table["participant_id"].isin(wanted)].groupby("participant_id")]
     pairs = np.array([(rows.index[0], _second(rows)) for rows in own if len(rows) > 1], dtype=np.int64).reshape(-1, 2)
     frames = cohort.recordings["frames"].to_numpy()
     if len(pairs) > len(own) / 2:

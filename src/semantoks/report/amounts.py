@@ -6,6 +6,7 @@ from semantoks.report.drawing import NARROW, look_of, percent
 from semantoks.report.evaluation import Evaluation
 from semantoks.report.figures_scores import Mark, Series, draw_lines
 from semantoks.report.parts import Bullets, Cell, Figure, Figures, Folded, Item, Part, Table, Words
+from semantoks.report.provenance import as_list, plain
 from semantoks.report.targets import chance_of
 from semantoks.report.wording import BOTH, FC, RANDOM, listed, method_words, metric_words, spread
 from semantoks.statistics.tables import MAIN, METRICS
@@ -97,8 +98,11 @@ def reliability(evaluation: Evaluation) -> list[Part]:
         figures.append(Figure(drawing, caption))
         tables.append(_numbers(f"{metric_words(metric)} by minutes of data", "Minutes", found, metric))
     words = "Is what the encoder says of a person the same another time? Identification and ICC run up to 1."
+    notes = map(plain, as_list(evaluation.about.get("notes")))
+    cautions = [Item(note) for note in notes if note.startswith("Reliability")]
     return [
         Words(words),
+        *([Bullets(cautions)] if cautions else []),
         Bullets(_identified(evaluation, *minutes[-1])),
         Figures(figures, narrow=True),
         Folded("The numbers behind the curves", tables),
