@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from semantoks.bids_app.dataset import folder_name
+from semantoks.signals.files.bids import RUN_ENTITIES, parse
 from semantoks.signals.layout import plain
 from semantoks.signals.sources import Item
-from semantoks.signals.sources.bids import RUN_ENTITIES, parse
 
 ENTITIES = (*RUN_ENTITIES, "space", "res", "den")
 """What of a source file's name is kept; the others say what was made of the run."""

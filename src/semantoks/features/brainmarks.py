@@ -13,7 +13,7 @@ from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
 from semantoks.model.weights import EncoderCard
 from semantoks.signals.clean import CleaningConfig, clean
-from semantoks.signals.sources.columns import pick
+from semantoks.signals.files.columns import pick
 from semantoks.views.crops import even_starts
 from semantoks.views.pool import empty_tokens, missing_networks
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.signals.files.bids import read_json
 from semantoks.signals.phenotypes import ID_COLUMNS, MISSING, NOTES, SESSION_COLUMNS, read_participants
-from semantoks.signals.sources.bids import read_json
 
 WORD_KEYS = ("Description", "description", "Label")
 """Where the word of a level is when BIDS has an object there and no text (since 1.9)."""

@@ -127,3 +127,18 @@ def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, messag
         write_abide([made(**facts)], tmp_path, ATLAS)
     with pytest.raises(ConfigError, match="one recording a participant"):
         write_abide([made(), made()], tmp_path, ATLAS)
+
+
+def test_what_abides_table_does_not_know_is_missing_and_other_codes_stay(tmp_path):
+    write_abide([made("CMU_a_0050642", mean_fd=0.1), made("NYU_0050952", mean_fd=0.2)], tmp_path, ATLAS)
+    lines = (tmp_path / TABLE).read_text().splitlines()
+    told = [
+        f"{line},{cells}" for line, cells in zip(lines, ("FIQ,DX_GROUP,HAND", "-9999,1,-9999", "104,2,R"), strict=True)
+    ]
+    (tmp_path / TABLE).write_text("\n".join(told) + "\n")
+    table = opened(tmp_path).participants().set_index("participant_id")
+    assert np.isnan(table.loc["CMU_a_0050642", "FIQ"])
+    assert table.loc["NYU_0050952", "FIQ"] == 104
+    assert table["HAND"].isna().tolist() == [True, False]
+    assert table["DX_GROUP"].tolist() == [1, 2]
+    assert table["func_mean_fd"].tolist() == [0.1, 0.2]

@@ -192,3 +192,32 @@ def test_one_damaged_file_is_listed_and_the_others_are_prepared(tmp_path):
     cohort = prepare(opened(tmp_path / "pcp"), out=tmp_path / "c", atlas=ATLAS)
     assert cohort.recordings["participant_id"].tolist() == ["NYU_0050953"]
     assert all(".1D" in reason for reason in cohort.excluded["reason"])
+
+
+def test_text_series_of_halfpipe_are_not_its(tmp_path):
+    (tmp_path / "sub-01_task-rest_feature-corr_atlas-mine_timeseries.txt").touch()
+    assert not is_pcp(tmp_path)
+    (tmp_path / "sub-01_task-rest_atlas-mine_timeseries.1D").touch()
+    assert is_pcp(tmp_path)
+
+
+def save(root, series, numbers, name="NYU_0050952_rois_cc200.1D"):
+    header = "\t".join(f"#{number}" for number in numbers)
+    np.savetxt(root / name, series, fmt="%.9g", delimiter="\t", header=header, comments="")
+
+
+@pytest.mark.parametrize("beyond", [[], [201]])
+def test_a_number_that_the_header_skips_is_an_roi_that_is_missing(tmp_path, beyond):
+    numbers = [*range(1, 5), *range(6, 201), *beyond]
+    series = made(rois=len(numbers)).series
+    save(tmp_path, series, numbers)
+    found = read(tmp_path)[0].series
+    assert np.flatnonzero(np.isnan(found).all(axis=0)).tolist() == [4]
+    np.testing.assert_array_equal(found[:, :4], series[:, :4])
+    np.testing.assert_array_equal(found[:, 5:], series[:, 4:199])
+
+
+def test_numbers_name_no_roi_where_the_atlas_has_words_as_labels(tmp_path):
+    series = made(rois=116).series
+    save(tmp_path, series, [2001, 2002, *range(2101, 2215)], "NYU_0050952_rois_aal.1D")
+    np.testing.assert_array_equal(read(tmp_path, get_atlas("aal"))[0].series, series)

@@ -9,8 +9,8 @@ import pytest
 from tiny_ukb import ATLAS, CORTEX, SCHAEFER_FILE, made, opened, read
 
 from semantoks.errors import DataError
+from semantoks.signals.files import ukb_files
 from semantoks.signals.layouts.ukb import write_ukb
-from semantoks.signals.sources import ukb_files
 
 
 def test_archives_of_other_fields_are_not_looked_into(tmp_path):

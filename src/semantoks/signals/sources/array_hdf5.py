@@ -9,12 +9,8 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.phenotypes import without_prefix
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.columns import match_labels, only_counts, pick
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.hdf5_rows import (
+from semantoks.signals.files.columns import match_labels, only_counts, pick
+from semantoks.signals.files.hdf5_rows import (
     contents,
     dataset,
     open_hdf5,
@@ -23,7 +19,11 @@ from semantoks.signals.sources.hdf5_rows import (
     read_texts,
     without_padding,
 )
-from semantoks.signals.sources.names import identify
+from semantoks.signals.files.names import identify
+from semantoks.signals.phenotypes import without_prefix
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
 

@@ -13,10 +13,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.errors import DataError
-from semantoks.signals.phenotypes import find_column, tidy_participants, without_prefix
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.arrow_file import (
+from semantoks.signals.files.arrow_file import (
     is_plain,
     numbers,
     plain_values,
@@ -25,9 +22,13 @@ from semantoks.signals.sources.arrow_file import (
     read_row,
     texts,
 )
-from semantoks.signals.sources.bids import BidsFile, chosen_runs, run_labels
-from semantoks.signals.sources.columns import match_labels, pick
-from semantoks.signals.sources.facts import FactTable, StatedTR
+from semantoks.signals.files.bids import BidsFile, chosen_runs, run_labels
+from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.sidecar import StatedTR
+from semantoks.signals.phenotypes import find_column, tidy_participants, without_prefix
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex, Series
 

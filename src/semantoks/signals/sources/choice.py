@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from semantoks.errors import ConfigError
-from semantoks.signals.sources.bids import BidsFile
+from semantoks.signals.files.bids import BidsFile
 
 
 def the_only(kinds: Iterable[str], *, what: str, root: Path, remedy: str) -> str:

@@ -8,17 +8,17 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
+from semantoks.signals.files.bids import SKIPPED, BidsFile, chosen_runs, parse, read_json, without_concatenated
+from semantoks.signals.files.filters import stated_band
+from semantoks.signals.files.grayordinates import Grayordinates, read_dlabel
+from semantoks.signals.files.hcp_names import one_version, parse_hcp
+from semantoks.signals.files.parcel_series import ParcelSeries, find_parcel_series, parcellation_name
+from semantoks.signals.files.sidecar import StatedTR, agreed, stated_number
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.bids import SKIPPED, BidsFile, chosen_runs, parse, read_json, without_concatenated
-from semantoks.signals.sources.facts import FactTable, StatedTR
-from semantoks.signals.sources.filters import stated_band
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.fmriprep import is_fmriprep
-from semantoks.signals.sources.grayordinates import Grayordinates, read_dlabel
-from semantoks.signals.sources.hcp_names import one_version, parse_hcp
-from semantoks.signals.sources.parcel_series import ParcelSeries, find_parcel_series, parcellation_name
 from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.sidecar import agreed, stated_number
 from semantoks.signals.sources.source import Item
 from semantoks.signals.sources.xcpd import is_xcpd
 from semantoks.types import Series

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from semantoks.errors import ConfigError, DataError, UnknownTRError
+from semantoks.signals.files.sidecar import StatedTR
 from semantoks.signals.phenotypes import find_column
 from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.signals.sources.source import Item
@@ -25,17 +26,6 @@ class Facts:
     tr_from: str
     site: str
     mean_fd: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatedTR:
-    """What a recording's own files say of its repetition time.
-
-    ``seconds`` is None when none says it; ``where`` is the file that does, or, in a sentence, where it was looked for.
-    """
-
-    seconds: float | None
-    where: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,14 +12,15 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.bids import BidsFile, chosen_runs
+from semantoks.signals.files.series_file import read_series, refuse_unfetched
+from semantoks.signals.files.sidecar import StatedTR
 from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.bids import BidsFile, chosen_runs
-from semantoks.signals.sources.facts import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable, StatedTR
+from semantoks.signals.sources.facts import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable
 from semantoks.signals.sources.run_items import run_items, run_key
-from semantoks.signals.sources.series_file import read_series, refuse_unfetched
 from semantoks.signals.sources.source import Item
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}

@@ -11,8 +11,8 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.columns import in_atlas_order, only_counts
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.columns import in_atlas_order, only_counts
 from semantoks.types import Series
 
 RUN = re.compile(r"^run[-_]")

@@ -8,6 +8,8 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.hdf5_rows import contents, open_hdf5
+from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
@@ -19,9 +21,7 @@ from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
 from semantoks.signals.sources.folder import FolderSource
 from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
-from semantoks.signals.sources.hdf5_rows import contents, open_hdf5
 from semantoks.signals.sources.listed import ListedSource, is_listed
-from semantoks.signals.sources.names import SUFFIXES
 from semantoks.signals.sources.pcp import PcpSource, is_pcp
 from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.source import Source

@@ -12,10 +12,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.phenotypes import without_prefix
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.hdf5_rows import (
+from semantoks.signals.files.hdf5_rows import (
     contents,
     dataset,
     open_hdf5,
@@ -24,6 +21,9 @@ from semantoks.signals.sources.hdf5_rows import (
     read_texts,
     without_padding,
 )
+from semantoks.signals.phenotypes import without_prefix
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.source import Item, row_item
 from semantoks.types import RoiIndex
 

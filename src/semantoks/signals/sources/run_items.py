@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from semantoks.errors import ConfigError
-from semantoks.signals.sources.bids import RUN_ENTITIES, BidsFile, run_labels
+from semantoks.signals.files.bids import RUN_ENTITIES, BidsFile, run_labels
 from semantoks.signals.sources.source import Item
 
 

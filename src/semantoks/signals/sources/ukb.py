@@ -11,13 +11,14 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.bids import BidsFile, chosen_runs
+from semantoks.signals.files.columns import in_atlas_order
+from semantoks.signals.files.sidecar import StatedTR
+from semantoks.signals.files.ukb_files import FILE, OTHERS, Place, Scale, archived, name_of, read_table, wanted_files
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.bids import BidsFile, chosen_runs
-from semantoks.signals.sources.columns import in_atlas_order
-from semantoks.signals.sources.facts import FactTable, StatedTR
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.source import Item
-from semantoks.signals.sources.ukb_files import FILE, OTHERS, Place, Scale, archived, name_of, read_table, wanted_files
 
 PROTOCOL = StatedTR(seconds=0.735, where="the UK Biobank protocol")
 LABELS = ("sub", "ses", "run")

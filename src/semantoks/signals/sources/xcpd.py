@@ -12,9 +12,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.bids import (
+from semantoks.signals.files.bids import (
     BidsFile,
     chosen_runs,
     generated_by,
@@ -23,12 +21,14 @@ from semantoks.signals.sources.bids import (
     scan,
     without_concatenated,
 )
-from semantoks.signals.sources.columns import match_labels, pick
-from semantoks.signals.sources.facts import FactTable, StatedTR
-from semantoks.signals.sources.filters import stated_band
-from semantoks.signals.sources.labelled import read_column, read_header, read_labelled
-from semantoks.signals.sources.ptseries import ptseries_tr
-from semantoks.signals.sources.sidecar import stated_number
+from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.filters import stated_band
+from semantoks.signals.files.labelled import read_column, read_header, read_labelled
+from semantoks.signals.files.ptseries import ptseries_tr
+from semantoks.signals.files.sidecar import StatedTR, stated_number
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.source import Item
 from semantoks.types import Series
 

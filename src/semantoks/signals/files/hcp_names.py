@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from semantoks.signals.sources.bids import BidsFile
+from semantoks.signals.files.bids import BidsFile
 
 NAME = re.compile(
     r"(?:(?P<before>[A-Za-z0-9]+(?:_V\d+_MR)?)[._])?[rt]fMRI_(?P<task>[A-Z]+)(?P<number>\d*)(?:_(?P<field>\dT))?"

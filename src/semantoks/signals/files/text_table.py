@@ -11,9 +11,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.signals.files.columns import only_counts
+from semantoks.signals.files.labelled import check_line_ends
 from semantoks.signals.phenotypes import MISSING
-from semantoks.signals.sources.columns import only_counts
-from semantoks.signals.sources.labelled import check_line_ends
 
 ABSENT = (*MISSING, "-nan")
 

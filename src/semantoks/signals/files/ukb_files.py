@@ -18,7 +18,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.sources.labelled import ABSENT, check_line_ends
+from semantoks.signals.files.labelled import ABSENT, check_line_ends
 
 FILE = re.compile(r"(fMRI\..+)\.csv(?:\.gz)?")
 SCHAEFER_SCALES, TIAN_SCALES = range(100, 1001, 100), range(1, 5)

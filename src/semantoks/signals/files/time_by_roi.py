@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.sources.columns import match_labels, only_counts, pick
+from semantoks.signals.files.columns import match_labels, only_counts, pick
 from semantoks.types import Series
 
 

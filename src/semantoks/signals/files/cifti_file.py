@@ -12,9 +12,9 @@ from nibabel.cifti2.cifti2_axes import SeriesAxis
 from numpy import ndarray
 
 from semantoks.errors import DataError
-from semantoks.signals.sources.facts import StatedTR
-from semantoks.signals.sources.ptseries import SECONDS
-from semantoks.signals.sources.series_file import refuse_unfetched
+from semantoks.signals.files.ptseries import SECONDS
+from semantoks.signals.files.series_file import refuse_unfetched
+from semantoks.signals.files.sidecar import StatedTR
 
 PIECE = 100
 """Frames at a time: 100 of HCP's dense series are 37 MB."""

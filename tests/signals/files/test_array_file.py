@@ -7,8 +7,8 @@ import pytest
 import scipy.io
 
 from semantoks.errors import DataError
-from semantoks.signals.sources import array_file
-from semantoks.signals.sources.array_file import read_array_file, read_cells, read_variable
+from semantoks.signals.files import array_file
+from semantoks.signals.files.array_file import read_array_file, read_cells, read_variable
 
 A = np.arange(12, dtype=np.float64).reshape(3, 4)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from semantoks.signals.sources.names import identify
+from semantoks.signals.files.names import identify
 
 
 @pytest.mark.parametrize(

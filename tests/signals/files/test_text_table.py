@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semantoks.errors import DataError
-from semantoks.signals.sources.text_table import TextTable, read_text_table
+from semantoks.signals.files.text_table import TextTable, read_text_table
 
 ROWS = [[1.5, -2.0, 3e-1], [4.0, 5.25, 6.0]]
 

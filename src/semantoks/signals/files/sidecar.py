@@ -2,12 +2,23 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from semantoks.errors import DataError
+from semantoks.signals.files.bids import read_json
 from semantoks.signals.recording import MAX_TR, MIN_TR
-from semantoks.signals.sources.bids import read_json
-from semantoks.signals.sources.facts import StatedTR
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatedTR:
+    """What a recording's own files say of its repetition time.
+
+    ``seconds`` is None when none says it; ``where`` is the file that does, or, in a sentence, where it was looked for.
+    """
+
+    seconds: float | None
+    where: str
 
 
 def stated_number(path: Path, field: str) -> float | None:

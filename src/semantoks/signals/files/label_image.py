@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.sources.series_file import refuse_unfetched
+from semantoks.signals.files.series_file import refuse_unfetched
 from semantoks.types import Series
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.sources.cifti_file import open_cifti, open_series
-from semantoks.signals.sources.columns import match_labels
-from semantoks.signals.sources.facts import StatedTR
+from semantoks.signals.files.cifti_file import open_cifti, open_series
+from semantoks.signals.files.columns import match_labels
+from semantoks.signals.files.sidecar import StatedTR
 from semantoks.types import Series
 
 NOWHERE = -1

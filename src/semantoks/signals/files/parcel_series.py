@@ -11,10 +11,10 @@ from nibabel.cifti2.cifti2_axes import ParcelsAxis
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.sources.bids import BidsFile
-from semantoks.signals.sources.cifti_file import CiftiFile, open_series
-from semantoks.signals.sources.columns import match_labels, pick
-from semantoks.signals.sources.facts import StatedTR
+from semantoks.signals.files.bids import BidsFile
+from semantoks.signals.files.cifti_file import CiftiFile, open_series
+from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.sidecar import StatedTR
 from semantoks.types import RoiIndex, Series
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.array_file import read_array_file
+from semantoks.signals.files.columns import in_atlas_order
+from semantoks.signals.files.names import SUFFIXES
+from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.layout import plain
-from semantoks.signals.sources.array_file import read_array_file
-from semantoks.signals.sources.columns import in_atlas_order
-from semantoks.signals.sources.names import SUFFIXES
-from semantoks.signals.sources.text_table import read_text_table
 from semantoks.types import Series
 
 TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
