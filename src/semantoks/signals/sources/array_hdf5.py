@@ -93,17 +93,7 @@ class ArrayHdf5Source:
         with open_hdf5(self.path) as file:
             series = pick(read_row(file[SERIES], item.row, where).T, self._positions)
         length = None if self._lengths is None else self._lengths[item.row]
-        return Recording(
-            series=without_padding(series, length, where),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=where,
-        )
+        return facts.recording(item, without_padding(series, length, where), source=where)
 
 
 def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[tuple[str, str]]:

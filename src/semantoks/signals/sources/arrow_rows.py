@@ -131,17 +131,7 @@ class ArrowRowsSource:
         where = f"{item.path} row {item.row}"
         row = read_row(item.path, item.row)
         facts = self._facts.of(item, _stated_tr(row, where))
-        return Recording(
-            series=self._series(row, where),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=where,
-        )
+        return facts.recording(item, self._series(row, where), source=where)
 
     def _series(self, row: Any, where: str) -> Series:
         """Undo the z-score of a row and bring it into the atlas's order."""

@@ -146,17 +146,8 @@ class CiftiSource:
         if seconds is not None:
             said = [*said, StatedTR(seconds=seconds, where=sidecar.name)]
         facts = self._facts.of(item, agreed(said))
-        return Recording(
-            series=series,
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            band=stated_band(read_json(sidecar)) if sidecar.is_file() else None,
-            source=str(item.path),
+        return facts.recording(
+            item, series, band=stated_band(read_json(sidecar)) if sidecar.is_file() else None, source=str(item.path)
         )
 
     def _series(self, files: Sequence[BidsFile]) -> tuple[Series, list[StatedTR]]:

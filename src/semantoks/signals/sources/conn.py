@@ -107,17 +107,7 @@ class ConnSource:
             raise DataError(f"{where} has {len(data)} series, but {len(names)} names.")
         names = ["" if i < 3 and name.lower() in TISSUES else name for i, name in enumerate(names)]
         positions = _match(names, self._atlas, where, reorder=self._reading.reorder)
-        return Recording(
-            series=pick(_columns(data, where), positions),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=where,
-        )
+        return facts.recording(item, pick(_columns(data, where), positions), source=where)
 
     def _stated_tr(self, item: Item) -> StatedTR:
         """Take the project's one repetition time, or the subject's."""

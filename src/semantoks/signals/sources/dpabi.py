@@ -99,17 +99,11 @@ class DpabiSource:
             f"{META_MDD} columns are the atlases of REST-meta-MDD side by side, and the file does not say which are "
             "whose: save the columns of your atlas alone, or make an atlas of all of them from a table (FILE.tsv)."
         )
-        return Recording(
-            series=from_time_by_roi(
+        return facts.recording(
+            item,
+            from_time_by_roi(
                 values, self._atlas, where=str(item.path), hint=hint if values.shape[1] == META_MDD else ""
             ),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
             band=(None, None) if "F" in self._steps.removeprefix("FunImg") else None,
             source=str(item.path),
         )

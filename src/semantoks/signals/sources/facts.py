@@ -1,16 +1,19 @@
 """What the participants table says about one recording: repetition time, site and motion."""
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.files.sidecar import StatedTR
 from semantoks.signals.phenotypes import find_column
-from semantoks.signals.recording import MAX_TR, MIN_TR
+from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
 from semantoks.signals.sources.source import Item
+from semantoks.types import Series
 
 TR_COLUMNS = ("tr", "repetition_time", "repetitiontime")
 SITE_COLUMNS = ("site", "site_id")
@@ -26,6 +29,12 @@ class Facts:
     tr_from: str
     site: str
     mean_fd: float
+
+    def recording(self, item: Item, series: Series, **more: Any) -> Recording:
+        """Make the recording of an item; ``more`` is what its files say besides, or better (``good``, ``band`` ...)."""
+        facts = dataclasses.asdict(self)
+        ids = {"participant": item.participant, "session": item.session, "run": item.run}
+        return Recording(series=series, **(facts | ids | more))
 
 
 @dataclass(frozen=True, kw_only=True)

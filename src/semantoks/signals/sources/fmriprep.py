@@ -129,15 +129,9 @@ class FmriprepSource:
         image, confounds = self._images[item.key], self._confounds[item.key]
         facts = self._facts.of(item, _stated_tr(image))
         nuisance = load_nuisance(image.path, self._reading.confounds, global_signal=self._reading.global_signal)
-        return Recording(
-            series=regress_out(self._means(image), nuisance, item.path.name),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
+        return facts.recording(
+            item,
+            regress_out(self._means(image), nuisance, item.path.name),
             good=nuisance.good,
             fd=read_column(confounds, FD) if FD in read_header(confounds) else None,
             source=str(item.path),

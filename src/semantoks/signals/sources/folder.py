@@ -71,16 +71,8 @@ class FolderSource:
         if item.key.startswith("../") or not item.path.is_file():
             raise DataError(f"the participants table names the file {item.key}, which is not in {self.path}.")
         facts = self._facts.of(item)
-        return Recording(
-            series=read_series(item.path, self._atlas, reorder=self._reorder),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=plain(str(item.path)),
+        return facts.recording(
+            item, read_series(item.path, self._atlas, reorder=self._reorder), source=plain(str(item.path))
         )
 
 

@@ -105,16 +105,8 @@ class GigaSource:
                 "cannot be known."
             )
         mean_fd = stated_number(sidecar, MEAN_FD) if math.isnan(facts.mean_fd) else facts.mean_fd
-        return Recording(
-            series=pick(values, self._positions),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=math.nan if mean_fd is None else mean_fd,
-            source=str(item.path),
+        return facts.recording(
+            item, pick(values, self._positions), mean_fd=math.nan if mean_fd is None else mean_fd, source=str(item.path)
         )
 
     def _refuse_scrubbed(self, item: Item, sidecar: Path) -> None:

@@ -96,16 +96,11 @@ class HalfpipeSource:
                     "is which cannot be known. Run HALFpipe again for this recording."
                 )
         mean_fd = stated_number(sidecar, MEAN_FD) if math.isnan(facts.mean_fd) else facts.mean_fd
-        return Recording(
-            series=from_time_by_roi(
+        return facts.recording(
+            item,
+            from_time_by_roi(
                 table.values, self._atlas, names=self._labels, where=str(item.path), reorder=self._reorder
             ),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
             mean_fd=math.nan if mean_fd is None else mean_fd,
             band=stated_band(said),
             source=str(item.path),

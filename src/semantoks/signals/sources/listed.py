@@ -125,13 +125,9 @@ class ListedSource:
             )
         tr, motion = _number(row, "tr", where), _number(row, "mean_fd", where)
         facts = self._facts.of(item, StatedTR(seconds=tr, where=f"{where} has no `tr`" if tr is None else where))
-        return Recording(
-            series=read_series(item.path, self._atlas, reorder=self._reorder),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
+        return facts.recording(
+            item,
+            read_series(item.path, self._atlas, reorder=self._reorder),
             site=row.cells["site"] or facts.site,
             mean_fd=facts.mean_fd if motion is None else motion,
             source=plain(str(item.path)),

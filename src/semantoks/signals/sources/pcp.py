@@ -119,15 +119,10 @@ class PcpSource:
         series = from_time_by_roi(
             table.values, self._atlas, names=table.column_names, where=str(item.path), reorder=self._reading.reorder
         )
-        return Recording(
-            series=series,
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
+        return facts.recording(
+            item,
+            series,
             site=facts.site or _abide_site(one),
-            mean_fd=facts.mean_fd,
             band=FILTERED if any(part.startswith("filt_") for part in _fork(one).split()) else None,
             source=str(item.path),
         )

@@ -91,17 +91,7 @@ class ReferenceHdf5Source:
                 known = part.columns >= 0
                 series[:, part.columns[known]] = read_row(group[part.dataset], item.row, where).T[:, known]
         length = None if self._lengths is None else self._lengths[item.row]
-        return Recording(
-            series=without_padding(series, length, where),
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=where,
-        )
+        return facts.recording(item, without_padding(series, length, where), source=where)
 
 
 def _count_runs(ids: list[str]) -> list[str]:

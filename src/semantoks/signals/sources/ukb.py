@@ -124,17 +124,7 @@ class UkbSource:
             where=item.key,
             reorder=self._reading.reorder,
         )
-        return Recording(
-            series=series,
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            source=str(item.path),
-        )
+        return facts.recording(item, series, source=str(item.path))
 
     def _item(self, one: BidsFile, listing: _Listing) -> Item:
         """Make the item of an instance, and keep those of its files that are of use, or all where none is."""

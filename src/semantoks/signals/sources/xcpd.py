@@ -120,20 +120,7 @@ class XcpdSource:
         if fd is not None and len(fd) != len(series):
             raise DataError(f"{run.motion} has {len(fd)} rows, but the run has {len(series)} frames.")
         sidecar = {} if run.denoised is None else read_json(run.denoised)
-        return Recording(
-            series=series,
-            tr=facts.tr,
-            tr_from=facts.tr_from,
-            participant=item.participant,
-            session=item.session,
-            run=item.run,
-            site=facts.site,
-            mean_fd=facts.mean_fd,
-            good=good,
-            fd=fd,
-            band=stated_band(sidecar),
-            source=str(item.path),
-        )
+        return facts.recording(item, series, good=good, fd=fd, band=stated_band(sidecar), source=str(item.path))
 
     def _useful(self, series: list[BidsFile]) -> tuple[list[str], list[str]]:
         """Name XCP-D's atlases that have labels of ours, those with more first; and those that have none."""
