@@ -13,6 +13,7 @@ LIMITS = """## Limits
 - Takes series of exactly this atlas, in its order, at this repetition time and band; `semantoks embed` brings
   recordings there, and hides the networks that they lack.
 - Its features carry site, motion and scan length, as those of any fMRI method do.
+- Scores and stability of people it was trained on flatter it, stability most of all: measure both on others.
 - Score it beside functional connectivity on your own people: `semantoks probe` does both.
 - Salted hashes of the people it was trained on travel with it, so that an evaluation can leave them out. Whoever holds
   a list of candidate ids can test whether one is in it: share it under the rules of the data.
