@@ -1,5 +1,6 @@
 """Atlas: the label, network, hemisphere and centroid of every ROI, in the order of the columns of a recording."""
 
+import functools
 import hashlib
 import json
 from collections import Counter
@@ -129,8 +130,7 @@ class Atlas:
             When an ROI is found twice, or the Schaefer labels are of another resolution, order or version than those of
             this atlas, so that equal names would be different parcels.
         """
-        spelling.refuse_other_schaefer(self.labels, labels, self.name)
-        return spelling.find(self.labels, labels)
+        return _match(self.labels, tuple(labels), self.name)
 
     def reorder_from(self, labels: Sequence[str]) -> RoiIndex:
         """Give the positions in ``labels`` that bring a recording into the order of this atlas.
@@ -241,3 +241,12 @@ def join(name: str, *atlases: Atlas) -> Atlas:
         hemisphere=tuple(side for atlas in atlases for side in atlas.hemisphere),
         centroids=np.concatenate([np.empty((0, 3)), *(atlas.centroids for atlas in atlases)]),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _match(own: tuple[str, ...], labels: tuple[str, ...], name: str) -> RoiIndex:
+    """Match once for all recordings whose columns are called the same; what is given cannot be written to."""
+    spelling.refuse_other_schaefer(own, labels, name)
+    positions = spelling.find(own, labels)
+    positions.flags.writeable = False
+    return positions

@@ -189,7 +189,8 @@ def _tell_time(found: Checkup) -> None:
     """Say what the table knows of repetition times, lengths and spectra."""
     table = found.table
     trs = sorted(table["tr"].round(4).unique())
-    found.say("TR", ", ".join(f"{tr:g}" for tr in trs[:6]) + " s" + (" and others" if len(trs) > 6 else ""))
+    shown = ", ".join(f"{tr:g}" for tr in trs[:6]) + " s" + (" and others" if len(trs) > 6 else "")
+    found.say("TR", f"{shown}; for example from {table['tr_from'].iloc[0]}")
     seconds = table["frames"] * table["tr"]
     low, middle, high = (f"{value / 60:.1f}" for value in (seconds.min(), seconds.median(), seconds.max()))
     found.say("length", f"{low} to {high} minutes, median {middle}")
@@ -250,6 +251,7 @@ def _table(recordings: Sequence[Recording], known_tr: bool) -> pd.DataFrame:
                 "run": one.run,
                 "frames": len(one.series),
                 "tr": one.tr if known_tr else np.nan,
+                "tr_from": one.tr_from if known_tr else "",
                 "missing_rois": int(missing.sum()),
                 "mean_fd": one.mean_fd,
                 "power_in_band": np.nan if shares is None else shares.inside,

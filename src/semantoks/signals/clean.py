@@ -1,5 +1,6 @@
 """From a raw parcel series to what the model reads: band-pass, one sampling rate, z-score; pure functions."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -107,7 +108,14 @@ def band_pass(series: Series, tr: float, band: tuple[float, float], order: int =
             f"frequencies below {nyquist:g} Hz. Check the repetition time, or lower the band's end."
         )
     centred = series - series.mean(axis=0, dtype=np.float64)
-    return _both_ways(butter(order, band, btype="bandpass", fs=1 / tr, output="sos"), centred)
+    return _both_ways(_butterworth(order, band, tr), centred)
+
+
+@functools.lru_cache(maxsize=64)
+def _butterworth(order: int, band: tuple[float, float], tr: float) -> Float[ndarray, "section 6"]:
+    """Design the filter, once for all recordings of a repetition time; nobody may write to it."""
+    sections: ndarray = butter(order, band, btype="bandpass", fs=1 / tr, output="sos")
+    return sections
 
 
 def resampled_frames(frames: int, tr: float, target_tr: float) -> int:
