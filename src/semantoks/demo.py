@@ -23,7 +23,7 @@ FEWEST = 40
 """People without whom a class can be too small for the probe's splits."""
 
 
-def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int = 0) -> pd.DataFrame:
+def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int = 0) -> pd.DataFrame:
     """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the summary.
 
     A small encoder and few people: it shows the road, not what the method can do.
@@ -59,7 +59,7 @@ def run_demo(out: Path, *, participants: int = 100, steps: int = 150, seed: int 
             cohort,
             targets=TARGETS,
             out=out / "run" / "probe",
-            config=ProbeConfig(repeats=1, permutations=200, seed=seed),
+            config=ProbeConfig(repeats=1, permutations=100, seed=seed),
             n_jobs=-1,
             command="semantoks demo",
             progress=shown,

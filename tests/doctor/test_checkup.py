@@ -84,6 +84,22 @@ def test_time_taken_for_rois_is_transposed(tmp_path):
     assert evidence_of(found)[0].startswith("rows and columns look transposed")
 
 
+def test_as_many_frames_as_another_atlas_has_rois_do_not_mislead(tmp_path):
+    values = recordings(get_atlas("schaefer100"), frames=200)
+    found = checkup(write(tmp_path / "raw", values), tr=2.0)
+    assert (found.atlas, found.problems) == ("schaefer100", [])
+    wrong = checkup(tmp_path / "raw", atlas="schaefer200", tr=2.0)
+    assert evidence_of(wrong)[0].startswith("rows and columns look transposed")
+
+
+def test_what_is_not_there_or_no_source_is_said_once(tmp_path):
+    with pytest.raises(DataError, match=r"there is no .*gone"):
+        checkup(tmp_path / "gone", tr=2.0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no recordings"):
+        checkup(tmp_path / "empty", tr=2.0)
+
+
 def test_hdf5_with_swapped_axes_says_which_are_which(tmp_path, series):
     with h5py.File(tmp_path / "all.h5", "w") as file:
         file["bold"] = np.stack(series)  # [n, frame, roi]

@@ -36,6 +36,11 @@ def test_the_doctor_says_what_it_is_and_where_the_repetition_times_are_from(fold
     assert "3 recordings of 3 people, 3 of them looked into" in said
     assert ".ptseries.nii" in next(line for line in said.splitlines() if line.startswith("TR"))
     assert "Nothing wrong." in said
+    assert (
+        type_in("doctor", folder, "--atlas", "schaefer100", "--task-label", "rest")[1]
+        .rstrip()
+        .endswith(f"Next: semantoks prepare {folder} --atlas schaefer100 --out cohort/ --task-label rest")
+    )
 
 
 def test_prepare_says_what_it_recognised_before_what_it_made(folder, tmp_path):

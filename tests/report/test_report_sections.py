@@ -85,7 +85,7 @@ def test_a_confound_is_decodable_beyond_two_standard_deviations(probe: Evaluatio
     assert decodable(shift(2.01 * found.sd), "mean_fd", "encoder")
     assert not decodable(shift(1.99 * found.sd), "mean_fd", "encoder")
     assert "mean framewise displacement (FD): can be decoded" in words_of(confounds(shift(3 * found.sd)))
-    assert "mean framewise displacement (FD): cannot be told from chance" in words_of(confounds(shift(0.0)))
+    assert "mean framewise displacement (FD): is not shown to be above chance" in words_of(confounds(shift(0.0)))
 
 
 def test_a_score_that_falls_without_a_decodable_confound_is_called_that(probe: Evaluation) -> None:

@@ -1,5 +1,6 @@
 """Commands about recordings: prepare, simulate, info."""
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -139,8 +140,21 @@ def doctor(
         print(f"\nPROBLEM    {problem.evidence}\n       ->  {problem.remedy}")
     if not found.problems:
         words = ["semantoks", "prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
+        words += [*([] if tr is None else ["--tr", f"{tr:g}"])]
+        words += [*([] if participants is None else ["--participants", str(participants)]), *_flags(reading)]
         print(f"\nNothing wrong. Next: {shlex.join(words)}")
     return EXIT_INPUT if found.problems else EXIT_OK
+
+
+def _flags(reading: ReadingConfig) -> list[str]:
+    """Spell what differs from the defaults as options."""
+    words: list[str] = []
+    for field in dataclasses.fields(reading):
+        value = getattr(reading, field.name)
+        if value != field.default:
+            several = value if isinstance(value, tuple) else [] if value is True else [value]
+            words += [f"--{field.name.replace('_', '-')}", *map(str, several)]
+    return words
 
 
 def _atlas_of(model: str | None) -> "Atlas | None":

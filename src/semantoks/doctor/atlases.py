@@ -8,6 +8,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.doctor.orders import evidence, mean_correlations
+from semantoks.doctor.time_axis import time_axis
 from semantoks.errors import DataError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.prepare import find_source
@@ -28,19 +29,23 @@ def fitting_atlases(
 ) -> list[tuple[Source, Atlas]]:
     """Open a source by every packaged atlas that its first recordings can be read with; the likeliest first.
 
-    Likelier is the one with more ROIs that have signal and fewer that have none, then the one in whose order ROIs of a
-    network, and homotopic ones, correlate more.
+    Likelier is the one whose rows are time, then the one with more ROIs that have signal and fewer that have none, then
+    the one in whose order ROIs of a network, and homotopic ones, correlate more.
     """
-    fitting = []
+    fitting, refusals = [], set[str]()
     for name in (*list_atlases(), *JOINED):
         atlas = get_atlas(name)
         try:
             opened = find_source(source, atlas=atlas, tr=tr, participants=participants, reading=reading)
             recordings = [read_recording(opened, item) for item in opened.items()[:FEW]]
-        except DataError:
+        except DataError as error:
+            refusals.add(str(error))
             continue
         there = float(np.mean([(~missing_rois(one.series)).sum() for one in recordings]))
         likely = evidence(mean_correlations(one.series for one in recordings), atlas).total
-        fitting.append(((-there, atlas.n_rois, -likely), opened, atlas))
+        turned = sum(time_axis(np.nan_to_num(one.series)) == 1 for one in recordings) > len(recordings) / 2
+        fitting.append(((turned, -there, atlas.n_rois, -likely), opened, atlas))
+    if not fitting and len(refusals) == 1:  # whatever the atlas
+        raise DataError(refusals.pop())
     fitting.sort(key=lambda one: one[0])
     return [(opened, atlas) for _, opened, atlas in fitting]

@@ -93,6 +93,8 @@ def checkup(
     DataError
         When there is nothing at the path, or nothing that is known.
     """
+    if isinstance(source, str | Path) and not Path(source).exists():
+        raise DataError(f"there is no {source}.")
     found, known_tr = Checkup(), True
     try:
         fitting = _fitting(source, atlas, tr, participants, reading)
@@ -210,6 +212,13 @@ def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
     known = with_structure(atlas)
     if atlas.n_rois < LEAST_ROIS:
         return
+    axes = Counter(time_axis(np.nan_to_num(one.series)) for one in recordings)
+    if axes.most_common(1)[0][0] == 1:
+        found.complain(
+            "rows and columns look transposed: neighbours along what was taken for ROIs are more alike than along time",
+            "save the arrays as time x ROI with the labels as a header, or choose the atlas with as many ROIs",
+        )
+        return
     own, order, its = better_order(mean_correlations(one.series for one in recordings), known)
     if not str(own):
         found.say("order", "cannot be checked: the atlas has one network and no centres of ROIs")
@@ -220,19 +229,11 @@ def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
             order.remedy,
         )
     elif not (own.within > LEAST_WITHIN or own.homotopic > LEAST_HOMOTOPIC):
-        axes = Counter(time_axis(np.nan_to_num(one.series)) for one in recordings)
-        if axes.most_common(1)[0][0] == 1:
-            found.complain(
-                f"rows and columns look transposed: neighbours along what was taken for ROIs are more alike than along "
-                f"time, and correlations ({own}) fit no order of {atlas.name}",
-                "save the arrays as time x ROI with the labels as a header, or choose the atlas with as many ROIs",
-            )
-        else:
-            found.complain(
-                f"the columns are in no known order of {atlas.name}: correlations are {own}, in other recordings about "
-                "+0.15 within networks and +0.35 homotopic",
-                "check which atlas and order the columns have, and give the recordings labels",
-            )
+        found.complain(
+            f"the columns are in no known order of {atlas.name}: correlations are {own}, in other recordings about "
+            "+0.15 within networks and +0.35 homotopic",
+            "check which atlas and order the columns have, and give the recordings labels",
+        )
     else:
         found.say("order", f"as {atlas.name} has it: {own}")
 

@@ -135,6 +135,8 @@ def _opened(
         yield recordings
         return
     if isinstance(recordings, Sequence) and not isinstance(recordings, str):
+        if not all(isinstance(one, Recording) for one in recordings):
+            raise ConfigError("a list to embed has to hold Recording: recordings_from_arrays makes them of arrays.")
         recordings = MemorySource(recordings, atlas=card.atlas)
     source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants, reading=reading)
     for line in introduce(source, source.items()):

@@ -156,8 +156,8 @@ def _origin(path: Path, held: dict[str, Any], state: dict[str, Tensor]) -> tuple
     told = [
         f"converted from {path.name} (sha256 {digest[:16]}"
         + (f", after epoch {epoch + 1})" if type(epoch) is int else ")"),
-        "a checkpoint in the layout of Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026); the published one was "
-        "pretrained on 39,139 recordings of UK Biobank, and its licence is not known",
+        "a checkpoint in the layout of Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026); if it is the published "
+        "one, it was pretrained on 39,139 recordings of UK Biobank, and its licence is not known",
     ]
     if any(f"{role}_encoder.inter_network_transformer.mask_embedding" not in state for role in ROLES):
         told.append("trained without masks: hidden tokens are replaced by zeros, which the encoder has never seen")

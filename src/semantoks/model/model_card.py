@@ -32,7 +32,7 @@ Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026), saved by semantoks: width {
 {card.encoder.depth}.
 
 ```
-pip install semantoks
+# with semantoks installed from its checkout: pip install -e .
 semantoks embed RECORDINGS --model THIS_ID --out features.parquet
 ```
 """

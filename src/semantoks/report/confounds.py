@@ -87,7 +87,8 @@ def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: fl
     else:
         name_of = method_words(evaluation.subject)
         start = (
-            f"cannot be told from chance, by {SHARE:g} standard deviations over splits, from what the {name_of} says"
+            f"is not shown to be above chance, by {SHARE:g} standard deviations over splits, in what the {name_of} "
+            "says (no all-clear)"
         )
     return f"{start}; {METRICS[metric]} {listed(said)}, {against}."
 

@@ -111,6 +111,8 @@ def check_jobs(n_jobs: int) -> None:
 
 
 def _named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
+    if isinstance(source, str | Path) and not Path(source).exists():
+        raise DataError(f"there is no {source}.")
     name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
     if not name:
         raise ConfigError(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Num
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order, only_counts
 from semantoks.signals.recording import Recording
@@ -23,7 +25,7 @@ def recordings_from_mapping(
     *,
     tr: float,
     labels: Sequence[str] | None = None,
-    atlas: Atlas,
+    atlas: Atlas | Path | str,
     reorder: bool = False,
 ) -> list[Recording]:
     """Make recordings of participant -> run -> array, as ``subject_timeseries`` of neurocaps has them.
@@ -52,7 +54,7 @@ def recordings_from_mapping(
             f"time series have to be participant -> run -> array, not {_shown(timeseries)}. For a list of arrays, use "
             "recordings_from_arrays."
         )
-    columns = _Columns(atlas=atlas, labels=labels, reorder=reorder)
+    columns = _Columns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
     recordings: dict[tuple[str, str], Recording] = {}
     for participant, runs in timeseries.items():
         if not isinstance(runs, Mapping) or not runs:
@@ -77,7 +79,7 @@ def recordings_from_arrays(
     sessions: Sequence[str | int] | None = None,
     runs: Sequence[str | int] | None = None,
     labels: Sequence[str] | None = None,
-    atlas: Atlas,
+    atlas: Atlas | Path | str,
     reorder: bool = False,
 ) -> list[Recording]:
     """Make recordings of what nilearn's maskers give: a list of arrays [frame, roi], or one [n, frame, roi].
@@ -102,7 +104,7 @@ def recordings_from_arrays(
         If it is no such list, lengths differ, or an array does not fit the atlas.
     """
     listed = _listed(arrays)
-    columns = _Columns(atlas=atlas, labels=labels, reorder=reorder)
+    columns = _Columns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
     one_each = {
         "tr": list(np.full(len(listed), tr) if np.ndim(tr) == 0 else np.asarray(tr)),
         "participants": list(range(1, len(listed) + 1) if participants is None else participants),

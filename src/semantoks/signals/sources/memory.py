@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import Item, row_item
@@ -27,11 +28,11 @@ class MemorySource:
 
     kind = "recordings in memory"
 
-    def __init__(self, recordings: Sequence[Recording], *, atlas: Atlas) -> None:
+    def __init__(self, recordings: Sequence[Recording], *, atlas: Atlas | Path | str) -> None:
         if not recordings:
             raise DataError("there are no recordings: the list is empty.")
         self.path = Path("memory")
-        self._recordings, self._n_rois = list(recordings), atlas.n_rois
+        self._recordings, self._n_rois = list(recordings), get_atlas(atlas).n_rois
 
     def items(self) -> list[Item]:
         """One item a recording."""
