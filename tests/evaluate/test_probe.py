@@ -237,3 +237,15 @@ def test_a_target_that_all_people_with_recordings_share_is_refused(cohort, model
         DataError, match="'same' cannot be predicted: of the 40 people with recordings, 40 have a value"
     ):
         quick(model, Cohort(copy), ["same"], tmp_path / "probe")
+
+
+def test_scores_of_other_targets_or_settings_are_not_replaced(cohort, model, tmp_path):
+    options = {"methods": ("motion",), "analyses": ()}
+    quick(model, cohort, ["sex"], tmp_path / "p", **options)
+    held = (tmp_path / "p" / "scores.csv").read_bytes()
+    with pytest.raises(ConfigError, match=r"holds the scores of sex: choose another --out"):
+        quick(model, cohort, ["age"], tmp_path / "p", **options)
+    with pytest.raises(ConfigError, match=r"scores of sex with other settings"):
+        quick(model, cohort, ["sex"], tmp_path / "p", **options, seed=5)
+    quick(model, cohort, ["sex"], tmp_path / "p", **options)
+    assert (tmp_path / "p" / "scores.csv").read_bytes() == held

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from semantoks.config import to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.methods import feature_sets
 from semantoks.evaluate.protocols import run_protocol
@@ -50,7 +51,7 @@ def probe(
     Raises
     ------
     ConfigError
-        Without a target, or for a setting, method or device that does not exist.
+        Without a target, for a setting, method or device that does not exist, or when ``out`` holds another probe.
     DataError
         For an unknown target, too few people in a class, a label that varies within a person, or a person on both
         sides of given splits.
@@ -60,6 +61,7 @@ def probe(
     config, out = config or ProbeConfig(), Path(out)
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
+    _refuse_another(out, targets, config)
     study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
     study.stages = Stages(progress, 2 + (len(config.analyses) if config.protocol == "nested" else 0))
     sets = feature_sets(study)
@@ -71,3 +73,17 @@ def probe(
     about = {"command": command, **study.about()}
     (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     return summarise(scores, predictions, seed=config.seed)
+
+
+def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig) -> None:
+    """Keep the scores of other targets or settings: hours of work are not replaced by one with the same ``--out``."""
+    try:
+        held = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+        kept, same = list(held["targets"]), held["settings"] == json.loads(json.dumps(to_plain(config)))
+    except (OSError, ValueError, KeyError, TypeError):  # nothing there, or nothing that a probe has finished
+        return
+    if set(kept) != set(targets) or not same:
+        raise ConfigError(
+            f"{out} holds the scores of {', '.join(kept)}{'' if same else ' with other settings'}: choose another "
+            "--out, or delete that folder."
+        )
