@@ -73,7 +73,7 @@ def _dask(address: str) -> Any:
         return importlib.import_module("distributed")
     except ImportError as error:
         raise ConfigError(
-            f"--scheduler {address} needs Dask, which is not installed: pip install 'dask' 'distributed'."
+            f"--scheduler {address} needs Dask, which is not installed: pip install dask distributed."
         ) from error
 
 
