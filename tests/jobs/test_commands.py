@@ -1,37 +1,16 @@
 """The commands one after the other, as a user types them, on simulated people; and what goes wrong on the way."""
 
-import contextlib
-import io
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from typist import type_in
 
-from semantoks.cli.main import run
 from semantoks.model.weights import read_card
 from semantoks.signals.cohort import Cohort
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-
-def type_in(*words: object) -> Said:
-    """Run a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run([str(word) for word in words])
-    return Said(code, out.getvalue(), err.getvalue())
-
 
 TINY = ("--encoder.width", 32, "--encoder.depth", 1, "--batch-size", 8, "--head.hidden", 16, "--head.projection", 8)
 

@@ -13,8 +13,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import write_durably
-from semantoks.signals.writer import ShardJob, write_array
+from semantoks.signals.writer import ShardJob, write_array, write_shard_tables
 
 ARRAYS = (layout.shard_path, layout.moments_path, layout.fd_path, layout.spectra_path)
 """The files of a shard that hold arrays, recordings end to end."""
@@ -43,10 +42,7 @@ def fill_shard(job: ShardJob, pieces: Sequence[Piece]) -> None:
         rows.append(row)
     for number, path_of in enumerate(ARRAYS):
         write_array(path_of(job.out, job.number), np.concatenate([piece.arrays[number] for piece in pieces]))
-    quality = pd.DataFrame([piece.quality for piece in pieces if piece.quality is not None])
-    write_durably(layout.quality_path(job.out, job.number), layout.table_text(quality).encode())
-    table = pd.DataFrame(rows, columns=layout.ROW_COLUMNS, dtype=object)
-    write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
+    write_shard_tables(job, rows, [piece.quality for piece in pieces if piece.quality is not None])
 
 
 def read_part(part: Path) -> dict[str, Piece]:

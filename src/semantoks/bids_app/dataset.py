@@ -13,16 +13,15 @@ from urllib.parse import quote
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.description import describe
 from semantoks.signals.introduction import people_of, work_list
 from semantoks.signals.prepare import GATES, PUBLISHED, find_source
+from semantoks.signals.prepare import plan as plan_cohort
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
-from semantoks.signals.sources import Item, Source
-from semantoks.signals.writer import ShardJob, plan_jobs
+from semantoks.signals.sources import Item, Source, participant_of
+from semantoks.signals.writer import ShardJob
 
 WORK = "work"
 """Folder of the output in which each participant's part is, a cohort of one."""
@@ -145,28 +144,13 @@ class Dataset:
         return dict(rows)
 
 
-def participant_of(item: Item) -> str:
-    """Name the participant of a recording as tables do, without ``sub-``."""
-    return bare_label(item.participant, PREFIXES["participant"])
-
-
 def folder_name(label: str, entity: str = "sub") -> str:
     """Name a folder by a label: ``sub-01``; what a file name cannot hold is written as in URLs (``%2F``)."""
     return f"{entity}-{quote(label, safe='+', errors='surrogateescape')}"
 
 
 def plan(share: Share, out: Path, config: AppConfig) -> tuple[list[ShardJob], str, dict[str, Any]]:
-    """Give the shards of the cohort ``out`` of a share, the text of its participants.tsv, and what describes it."""
-    people, gates = layout.table_text(share.table), config.gates
-    jobs = plan_jobs(share.chosen, out=out, atlas=config.atlas, cleaning=config.cleaning, gates=gates)
-    description = describe(
-        share,
-        share.chosen,
-        atlas=config.atlas,
-        tr=config.tr,
-        cleaning=config.cleaning,
-        gates=gates,
-        people=people,
-        shards=len(jobs),
+    """Plan the cohort ``out`` of a share as ``prepare`` does."""
+    return plan_cohort(
+        share, share.chosen, out, atlas=config.atlas, tr=config.tr, cleaning=config.cleaning, gates=config.gates
     )
-    return jobs, people, description

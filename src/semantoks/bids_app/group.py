@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from semantoks.bids_app.assembly import fill_shard, read_part
-from semantoks.bids_app.dataset import WORK, AppConfig, Dataset, folder_name, participant_of, plan
+from semantoks.bids_app.dataset import WORK, AppConfig, Dataset, folder_name, plan
 from semantoks.bids_app.derivative import open_derivative
 from semantoks.bids_app.embeddings import Embedding, gather
 from semantoks.errors import ConfigError, DataError
@@ -19,6 +19,7 @@ from semantoks.signals.description import claim
 from semantoks.signals.durable import write_durably
 from semantoks.signals.opening import read_description
 from semantoks.signals.prepare import nothing_left
+from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, assemble
 
 COHORT = "cohort"

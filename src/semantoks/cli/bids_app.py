@@ -114,17 +114,11 @@ def _demanded(
 
 
 def _atlas(name: str | None, source: Path) -> "Atlas":
-    from semantoks.atlas.catalog import get_atlas
-    from semantoks.signals.sources import usual_atlas
+    from semantoks.signals.prepare import named_atlas
 
     if not source.exists():
         raise DataError(f"INPUT {source} does not exist.")
-    known = name or usual_atlas(source)
-    if not known:
-        raise ConfigError(
-            f"which atlas? {source} does not tell: give --atlas NAME or FILE.tsv. `semantoks doctor INPUT` finds out."
-        )
-    return get_atlas(known)
+    return named_atlas(name, source)
 
 
 def _participant(config: "AppConfig", embedding: "Embedding | None", n_jobs: int) -> int:

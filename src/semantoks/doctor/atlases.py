@@ -8,7 +8,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.doctor.orders import evidence, mean_correlations
-from semantoks.doctor.time_axis import time_axis
+from semantoks.doctor.time_axis import turned
 from semantoks.errors import DataError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.prepare import find_source
@@ -43,8 +43,7 @@ def fitting_atlases(
             continue
         there = float(np.mean([(~missing_rois(one.series)).sum() for one in recordings]))
         likely = evidence(mean_correlations(one.series for one in recordings), atlas).total
-        turned = sum(time_axis(np.nan_to_num(one.series)) == 1 for one in recordings) > len(recordings) / 2
-        fitting.append(((turned, -there, atlas.n_rois, -likely), opened, atlas))
+        fitting.append(((turned(one.series for one in recordings), -there, atlas.n_rois, -likely), opened, atlas))
     if not fitting and len(refusals) == 1:  # whatever the atlas
         raise DataError(refusals.pop())
     fitting.sort(key=lambda one: one[0])

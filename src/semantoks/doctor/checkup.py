@@ -19,7 +19,7 @@ from semantoks.doctor.orders import (
     mean_correlations,
     with_structure,
 )
-from semantoks.doctor.time_axis import time_axis
+from semantoks.doctor.time_axis import turned
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.introduction import introduce
@@ -93,8 +93,6 @@ def checkup(
     DataError
         When there is nothing at the path, or nothing that is known.
     """
-    if isinstance(source, str | Path) and not Path(source).exists():
-        raise DataError(f"there is no {source}.")
     found, known_tr = Checkup(), True
     try:
         fitting = _fitting(source, atlas, tr, participants, reading)
@@ -212,8 +210,7 @@ def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
     known = with_structure(atlas)
     if atlas.n_rois < LEAST_ROIS:
         return
-    axes = Counter(time_axis(np.nan_to_num(one.series)) for one in recordings)
-    if axes.most_common(1)[0][0] == 1:
+    if turned(one.series for one in recordings):
         found.complain(
             "rows and columns look transposed: neighbours along what was taken for ROIs are more alike than along time",
             "save the arrays as time x ROI with the labels as a header, or choose the atlas with as many ROIs",

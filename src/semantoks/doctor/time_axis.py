@@ -1,5 +1,8 @@
 """Which axis of an array is time: neighbours in time are more alike than neighbouring ROIs."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -25,3 +28,9 @@ def time_axis(values: Float[ndarray, "row column"]) -> int | None:
     if not abs(rows - columns) > TIME_MARGIN:
         return None
     return 0 if rows > columns else 1
+
+
+def turned(series: Iterable[Float[ndarray, "row column"]]) -> bool:
+    """Tell whether in most of the recordings, of those in which it is clear or not, columns are time."""
+    axes = Counter(time_axis(np.nan_to_num(one)) for one in series)
+    return axes.most_common(1)[0][0] == 1

@@ -22,7 +22,6 @@ from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.durable import write_durably
-from semantoks.signals.introduction import introduce
 from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
@@ -139,10 +138,8 @@ def _opened(
             raise ConfigError("a list to embed has to hold Recording: recordings_from_arrays makes them of arrays.")
         recordings = MemorySource(recordings, atlas=card.atlas)
     source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants, reading=reading)
-    for line in introduce(source, source.items()):
-        tell(line)
     with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
-        store(source, Path(out), card.atlas, tr, cleaning, GateConfig(max_fd=None), n_jobs, None)
+        store(source, Path(out), card.atlas, tr, cleaning, GateConfig(max_fd=None), n_jobs, None, tell=tell)
         yield Cohort(out)
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 from semantoks.errors import DataError
 from semantoks.signals.matching_ids import unmatched_ids
 from semantoks.signals.phenotypes import NOTES
-from semantoks.signals.recording import PREFIXES, bare_label
-from semantoks.signals.sources import Item, Source, notes_of
+from semantoks.signals.sources import Item, Source, notes_of, participant_of
 
 
 def introduce(source: Source, items: Sequence[Item]) -> list[str]:
@@ -20,7 +19,7 @@ def introduce(source: Source, items: Sequence[Item]) -> list[str]:
     items
         The recordings that are listed: ``source.items()``.
     """
-    people = [bare_label(item.participant, PREFIXES["participant"]) for item in items]
+    people = [participant_of(item) for item in items]
     table = source.participants()
     lines = [f"{source.kind}: {len(items)} recordings of {len(set(people))} people", *notes_of(source)]
     if table is None:
@@ -50,5 +49,5 @@ def people_of(source: Source, items: Sequence[Item]) -> pd.DataFrame:
     table = source.participants()
     if table is not None:
         return table
-    ids = sorted({bare_label(item.participant, PREFIXES["participant"]) for item in items} - {""})
+    ids = sorted({participant_of(item) for item in items} - {""})
     return pd.DataFrame({"participant_id": ids})

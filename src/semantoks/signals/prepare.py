@@ -1,8 +1,9 @@
 """The job ``prepare``: from a source of recordings to a cohort on disk, with every exclusion listed."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,8 +20,8 @@ from semantoks.signals.participants_json import read_participants_in_words
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.sources import Source, find_participants, open_source, usual_atlas
-from semantoks.signals.writer import Progress, assemble, plan_jobs, run_jobs
+from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
+from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 
 PUBLISHED = CleaningConfig()
 GATES = GateConfig()
@@ -87,14 +88,11 @@ def prepare(
         If the source cannot be opened or is empty, or if no recording could be used.
     """
     check_jobs(n_jobs)
-    out, known = Path(out), _named_atlas(atlas, source)
+    out, known = Path(out), named_atlas(atlas, source)
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
     opened = find_source(source, atlas=known, tr=tr, participants=participants, reading=reading)
-    if tell is not None:
-        for line in introduce(opened, opened.items()):
-            tell(line)
-    store(opened, out, known, tr, cleaning, gates, n_jobs, progress, scheduler)
+    store(opened, out, known, tr, cleaning, gates, n_jobs, progress, scheduler, tell)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(
@@ -110,9 +108,16 @@ def check_jobs(n_jobs: int) -> None:
         raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
 
 
-def _named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
-    if isinstance(source, str | Path) and not Path(source).exists():
-        raise DataError(f"there is no {source}.")
+def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
+    """Take the atlas that is named, else the usual one of the source.
+
+    Raises
+    ------
+    ConfigError
+        When none is named and the source has no usual one.
+    DataError
+        When there is no such atlas, or nothing at the path.
+    """
     name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
     if not name:
         raise ConfigError(
@@ -156,21 +161,40 @@ def store(
     n_jobs: int,
     progress: Progress | None,
     scheduler: str | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> None:
     """Claim ``out`` for exactly this cohort and write what is not there yet; what is refused does not stop it."""
     items = work_list(source)
-    people = layout.table_text(people_of(source, items))
-    jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
-    claim(
-        out,
-        describe(source, items, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates, people=people, shards=len(jobs)),
-    )
+    if tell is not None:
+        for line in introduce(source, items):
+            tell(line)
+    jobs, people, description = plan(source, items, out, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates)
+    claim(out, description)
     if (out / layout.RECORDINGS).exists():
         return
     write_durably(out / layout.ATLAS, layout.table_text(atlas.to_frame()).encode())
     write_durably(out / layout.PARTICIPANTS, people.encode())
     run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     assemble(out, len(jobs))
+
+
+def plan(
+    source: Source,
+    items: Sequence[Item],
+    out: Path,
+    *,
+    atlas: Atlas,
+    tr: float | None,
+    cleaning: CleaningConfig,
+    gates: GateConfig,
+) -> tuple[list[ShardJob], str, dict[str, Any]]:
+    """Give the shards of the cohort ``out``, the text of its participants.tsv, and what describes it."""
+    people = layout.table_text(people_of(source, items))
+    jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
+    description = describe(
+        source, items, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates, people=people, shards=len(jobs)
+    )
+    return jobs, people, description
 
 
 def _check_apart(source: Path, out: Path) -> None:

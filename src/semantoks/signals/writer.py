@@ -27,7 +27,7 @@ from semantoks.signals.durable import write_durably
 from semantoks.signals.power import GRID
 from semantoks.signals.quality import GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
-from semantoks.signals.sources.source import Item, Source
+from semantoks.signals.sources.source import Item, Source, participant_of
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
@@ -149,11 +149,17 @@ def write_shard(source: Source, job: ShardJob) -> int:
         offset += len(one.signals)
     _write_arrays(kept, job)
     keys = [row["recording_id"] for row in rows if row["status"] == layout.KEPT]
-    quality = pd.DataFrame([{"recording_id": key, **one.quality} for key, one in zip(keys, kept, strict=True)])
-    write_durably(layout.quality_path(job.out, job.number), layout.table_text(quality).encode())
-    table = pd.DataFrame(rows, columns=layout.ROW_COLUMNS, dtype=object)
-    write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
+    quality = [{"recording_id": key, **one.quality} for key, one in zip(keys, kept, strict=True)]
+    write_shard_tables(job, rows, quality)
     return len(job.items)
+
+
+def write_shard_tables(job: ShardJob, rows: Sequence[dict[str, Any]], quality: Sequence[dict[str, Any]]) -> None:
+    """Write how good the recordings of a shard are, and then its row table, which makes it count."""
+    measured = pd.DataFrame(list(quality))
+    write_durably(layout.quality_path(job.out, job.number), layout.table_text(measured).encode())
+    table = pd.DataFrame(list(rows), columns=layout.ROW_COLUMNS, dtype=object)
+    write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
 
 
 def _write_arrays(kept: Sequence[Kept], job: ShardJob) -> None:
@@ -257,7 +263,7 @@ def _excluded_row(item: Item, reason: str) -> dict[str, Any]:
     return {
         "status": layout.REFUSED,
         "recording_id": item.key,
-        "participant_id": bare_label(item.participant, PREFIXES["participant"]),
+        "participant_id": participant_of(item),
         "session_id": bare_label(item.session, PREFIXES["session"]),
         "run": bare_label(item.run, PREFIXES["run"]),
         "source_file": str(item.path),

@@ -1,8 +1,9 @@
 """Which axis of a 2-D array is the ROIs, and which ROI of the atlas each entry is: labels decide, then counts."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Num
@@ -14,6 +15,8 @@ from semantoks.errors import DataError
 from semantoks.types import RoiIndex, Series
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
+Columns = tuple[Path, Num[ndarray, "frame column"], RoiIndex | None]
+"""A file, its numbers, and the position among its columns of each ROI of the atlas; None where it has none of them."""
 
 
 def in_atlas_order(
@@ -110,6 +113,41 @@ def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:
     present = positions >= 0
     picked[:, present] = series[:, positions[present]]
     return picked
+
+
+def fill(parts: Iterable[Columns], n_rois: int) -> Series:
+    """Fill the columns of an atlas from the files of one run; what an earlier one has is not taken from a later one.
+
+    Parameters
+    ----------
+    parts
+        What stands in each file; at least one.
+
+    Raises
+    ------
+    DataError
+        When a file has no ROI of the atlas (None), or another number of frames than the first.
+    """
+    whole: Series | None = None
+    filled = np.zeros(n_rois, dtype=bool)
+    for path, values, positions in parts:
+        if positions is None:
+            raise DataError(
+                f"{path} has none of the labels that other runs have: it was made with another atlas. Remove it, or "
+                "make it again."
+            )
+        if whole is None:
+            whole = np.full((len(values), n_rois), np.nan, dtype=np.float32)
+        if len(values) != len(whole):
+            raise DataError(
+                f"{path} has {len(values)} frames, but another file of this run {len(whole)}. Make both again from the "
+                "same images."
+            )
+        fresh = (positions >= 0) & ~filled
+        whole[:, fresh] = pick(values, positions)[:, fresh]
+        filled |= fresh
+    assert whole is not None  # a run is one because a file of it is there
+    return whole
 
 
 def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> Num[ndarray, "frame roi"]:

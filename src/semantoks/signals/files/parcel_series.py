@@ -1,7 +1,7 @@
 """ROI series out of parcel series (.ptseries.nii): which of the files have ROIs of the atlas, and what is in them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.bids import BidsFile
 from semantoks.signals.files.cifti_file import CiftiFile, open_series
-from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.columns import Columns, fill, match_labels
 from semantoks.signals.files.sidecar import StatedTR
 from semantoks.types import RoiIndex, Series
 
@@ -43,31 +43,17 @@ class ParcelSeries:
         DataError
             When one cannot be read, has no label of the atlas, or another number of frames than the others.
         """
-        whole: Series | None = None
-        filled = np.zeros(self.atlas.n_rois, dtype=bool)
-        said = []
-        for one in sorted(files, key=lambda one: self.names.index(parcellation_name(one))):
-            file = open_series(one.path, ParcelsAxis)
-            positions = _positions(file, self.atlas, self.reorder)
-            if positions is None:
-                raise DataError(
-                    f"{one.path} has none of the labels that other runs have: it was made with another "
-                    "atlas. Remove it, or make it again."
-                )
-            values = np.concatenate(list(file.pieces()))
-            if whole is None:
-                whole = np.full((len(values), self.atlas.n_rois), np.nan, dtype=np.float32)
-            if len(values) != len(whole):
-                raise DataError(
-                    f"{one.path} has {len(values)} frames, but another file of this run {len(whole)}. Make both again "
-                    "from the same images."
-                )
-            fresh = (positions >= 0) & ~filled
-            whole[:, fresh] = pick(values, positions)[:, fresh]
-            filled |= fresh
-            said.append(file.stated_tr())
-        assert whole is not None  # a run is one because a file of it is there
-        return whole, said
+        ordered = sorted(files, key=lambda one: self.names.index(parcellation_name(one)))
+        said: list[StatedTR] = []
+
+        def opened() -> Iterator[Columns]:
+            for one in ordered:
+                file = open_series(one.path, ParcelsAxis)
+                positions = _positions(file, self.atlas, self.reorder)
+                said.append(file.stated_tr())
+                yield one.path, np.concatenate(list(file.pieces())), positions
+
+        return fill(opened(), self.atlas.n_rois), said
 
 
 def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, reorder: bool) -> ParcelSeries:

@@ -92,7 +92,15 @@ def open_source(
 
 
 def usual_atlas(path: Path) -> str:
-    """Name the atlas to read a source with where none is named; empty where the source does not tell."""
+    """Name the atlas to read a source with where none is named; empty where the source does not tell.
+
+    Raises
+    ------
+    DataError
+        If there is nothing at ``path``.
+    """
+    if not path.exists():
+        raise DataError(f"there is no {path}.")
     if not path.is_dir():
         return ""
     return next((usual for is_of, _, usual in FOLDERS if is_of(path)), "")

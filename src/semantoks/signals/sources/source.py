@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
-from semantoks.signals.recording import Recording
+from semantoks.signals.recording import PREFIXES, Recording, bare_label
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,11 @@ class Item:
     participant: str
     session: str
     run: str
+
+
+def participant_of(item: Item) -> str:
+    """Name the participant of a recording as tables do, without ``sub-``."""
+    return bare_label(item.participant, PREFIXES["participant"])
 
 
 def row_item(path: Path, row: int, *, participant: str, session: str, run: str) -> Item:

@@ -1,6 +1,7 @@
 """XCP-D 0.6 to 26.x: parcel time series of NIfTI and CIFTI runs, with repetition time, censoring, motion, filters."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,10 @@ from semantoks.signals.files.bids import (
     chosen_runs,
     generated_by,
     read_json,
-    run_labels,
     scan,
     without_concatenated,
 )
-from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.columns import Columns, fill, match_labels
 from semantoks.signals.files.filters import stated_band
 from semantoks.signals.files.labelled import read_column, read_header, read_labelled
 from semantoks.signals.files.ptseries import ptseries_tr
@@ -29,6 +29,7 @@ from semantoks.signals.files.sidecar import StatedTR, stated_number
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.facts import FactTable
+from semantoks.signals.sources.run_items import run_items, run_key
 from semantoks.signals.sources.source import Item
 from semantoks.types import Series
 
@@ -85,7 +86,7 @@ class XcpdSource:
         self._names, self._ignored = self._useful(chosen)
         kept, self._concatenated = without_concatenated([one for one in chosen if atlas_name(one) in self._names])
         self._runs = _gather(kept, files)
-        self._items = self._list_items()
+        self._items = run_items([next(iter(run.series.values())) for run in self._runs.values()])
 
     def items(self) -> list[Item]:
         """One item a run."""
@@ -145,39 +146,13 @@ class XcpdSource:
 
     def _series(self, run: _Run) -> Series:
         """Fill the atlas's columns from the run's files; what an earlier one has is not taken from a later one."""
-        whole: Series | None = None
-        filled = np.zeros(self._atlas.n_rois, dtype=bool)
-        for name in self._names:
-            if name not in run.series:
-                continue
-            path = run.series[name].path
-            labels, values = read_labelled(path)
-            positions = match_labels(labels, self._atlas, where=str(path), reorder=self._reading.reorder)
-            if positions is None:
-                raise DataError(f"{path} has none of the labels that other runs have.")
-            if whole is None:
-                whole = np.full((len(values), self._atlas.n_rois), np.nan, dtype=np.float32)
-            if len(values) != len(whole):
-                raise DataError(f"{path} has {len(values)} frames, but another atlas of this run has {len(whole)}.")
-            fresh = (positions >= 0) & ~filled
-            whole[:, fresh] = pick(values, positions)[:, fresh]
-            filled |= fresh
-        assert whole is not None  # a run is one because a file of it is there
-        return whole
 
-    def _list_items(self) -> list[Item]:
-        files = [next(iter(run.series.values())) for run in self._runs.values()]
-        return [
-            Item(
-                key=key,
-                path=one.path,
-                row=None,
-                participant=one.entities["sub"],
-                session=one.entities.get("ses", ""),
-                run=label,
-            )
-            for key, one, label in zip(self._runs, files, run_labels(files), strict=True)
-        ]
+        def read() -> Iterator[Columns]:
+            for path in (run.series[name].path for name in self._names if name in run.series):
+                labels, values = read_labelled(path)
+                yield path, values, match_labels(labels, self._atlas, where=str(path), reorder=self._reading.reorder)
+
+        return fill(read(), self._atlas.n_rois)
 
 
 def is_xcpd(path: Path) -> bool:
@@ -222,7 +197,7 @@ def _gather(series: list[BidsFile], files: list[BidsFile]) -> dict[str, _Run]:
             )
             return next((one.path for one in fitting), None)
 
-        runs[_key(next(iter(found.values())))] = _Run(
+        runs[run_key(next(iter(found.values())))] = _Run(
             series=found,
             denoised=first("bold", ".json", desc="denoised"),
             ptseries=first("timeseries", ".ptseries.nii"),
@@ -230,12 +205,6 @@ def _gather(series: list[BidsFile], files: list[BidsFile]) -> dict[str, _Run]:
             motion=first("motion", ".tsv"),
         )
     return runs
-
-
-def _key(one: BidsFile) -> str:
-    """The run's part of the file's name."""
-    names = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
-    return "_".join(f"{name}-{one.entities[name]}" for name in names if name in one.entities)
 
 
 def _stated_tr(run: _Run) -> StatedTR:
