@@ -1,11 +1,11 @@
-"""Fail where a file is over 300 lines or a function over 60 without its docstring: one idea a file, one screen each."""
+"""Fail where a file is over 400 lines or a function over 60 without its docstring: one idea a file, one screen each."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
-FILE, FUNCTION = 300, 60
+FILE, FUNCTION = 400, 60
 
 
 def main() -> int:

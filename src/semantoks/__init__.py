@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from semantoks.signals.recording import Recording
     from semantoks.signals.sources.mappings import recordings_from_arrays, recordings_from_mapping
     from semantoks.signals.sources.memory import MemorySource
-    from semantoks.signals.synth import SimulationConfig, simulate
+    from semantoks.simulate.cohort import SimulationConfig, simulate
     from semantoks.statistics.summary import summarise
     from semantoks.train.loop import PretrainConfig, step_terms
     from semantoks.train.recipe import load_recipe
@@ -97,7 +97,7 @@ _WHERE = {
     "ReadingConfig": "signals.reading",
     "Recording": "signals.recording",
     "SemantoksEmbedder": "features.embedder",
-    "SimulationConfig": "signals.synth",
+    "SimulationConfig": "simulate.cohort",
     "Tokens": "model.encoder",
     "checkup": "doctor.checkup",
     "convert_back": "model.convert",
@@ -114,7 +114,7 @@ _WHERE = {
     "recordings_from_arrays": "signals.sources.mappings",
     "recordings_from_mapping": "signals.sources.mappings",
     "save_encoder": "model.weights",
-    "simulate": "signals.synth",
+    "simulate": "simulate.cohort",
     "step_terms": "train.loop",
     "summarise": "statistics.summary",
     "write_report": "report.page",

@@ -11,10 +11,10 @@ from semantoks.bids_app.group import run_group
 from semantoks.bids_app.participant import run_participants
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import writer
-from semantoks.signals.layouts.xcpd import write_xcpd
 from semantoks.signals.prepare import prepare
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import ReadingConfig
+from semantoks.simulate.formats.xcpd import write_xcpd
 
 
 @pytest.mark.parametrize("shard", [32, 3])

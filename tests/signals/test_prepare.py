@@ -10,8 +10,8 @@ from scripted import TOY, ScriptedSource, noise, scripted, tree
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import TEMPORARY
 from semantoks.signals.prepare import prepare
+from semantoks.storage.durable import TEMPORARY
 
 
 @pytest.fixture

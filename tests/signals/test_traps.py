@@ -5,11 +5,11 @@ import pytest
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.layouts.tables import write_json, write_table
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.simulate.formats.tables import write_json, write_table
 
 ATLAS = get_atlas("schaefer100")
 

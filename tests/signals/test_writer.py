@@ -10,9 +10,10 @@ import pytest
 from scripted import ROIS, TOY, noise, scripted, tree
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals import durable, writer
+from semantoks.signals import writer
 from semantoks.signals.clean import CleaningConfig, band_pass, low_pass_for, resample
 from semantoks.signals.writer import assemble, is_finished, plan_jobs, run_jobs, write_shard
+from semantoks.storage import durable
 
 CONFIG = CleaningConfig()
 ENDINGS = ("npy", "moments.npy", "fd.npy", "spectra.npy", "quality.tsv", "tsv")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.durable import write_durably
 from semantoks.signals.files.bids import read_json
 from semantoks.signals.layout import DESCRIPTION
+from semantoks.storage.durable import write_durably
 
 IGNORED = ("work/", "cohort/", "*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet")
 """What BIDS 1.11 has no name for."""

@@ -16,11 +16,11 @@ from semantoks.features.embed import write_features
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.description import claim
-from semantoks.signals.durable import write_durably
 from semantoks.signals.opening import read_description
 from semantoks.signals.prepare import nothing_left
 from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, assemble
+from semantoks.storage.durable import write_durably
 
 COHORT = "cohort"
 EMBEDDINGS = "desc-semantoks_embeddings.parquet"

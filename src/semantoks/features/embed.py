@@ -21,13 +21,13 @@ from semantoks.model.weights import EncoderCard, check_fit
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import write_durably
 from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.storage.durable import write_durably
 from semantoks.views.pool import missing_networks
 
 INDEX = ["participant_id", "session_id", "run"]

@@ -13,7 +13,7 @@ from numpy import ndarray
 from semantoks.features.encode import Progress, Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 
 
 def content_key(encoder: Encoder, cohort: Cohort, crops: int, readout: Readout) -> str:

@@ -17,7 +17,7 @@ from semantoks.model.network_map import PUBLISHED, atlas_of_map, part_names, wri
 from semantoks.model.published import ROLES, Layout, from_branch, places, problems, to_branch
 from semantoks.model.released_sizes import ReleasedSizes
 from semantoks.model.weights import Branches, EncoderCard, load_branches, save_encoder
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 
 PATCH = 20
 """Frames of a patch in every published run; the released file does not say it."""

@@ -12,7 +12,7 @@ from semantoks.errors import WeightsError
 from semantoks.model.encoder import Encoder
 from semantoks.model.model_card import model_card
 from semantoks.model.weights import CARD, TEACHER, TRAINING, EncoderCard, read_card, save_encoder, write_card
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = (CARD, TEACHER, TRAINING)

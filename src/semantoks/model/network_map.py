@@ -14,7 +14,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas, join
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.errors import WeightsError
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 
 PUBLISHED = "schaefer400+tian-s3+buckner7"
 PUBLISHED_PARTS = ("schaefer400", "tian3", "buckner7")

@@ -17,7 +17,7 @@ from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.head import Branch, HeadConfig
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 
 SCHEMA = 1
 CARD, TEACHER, TRAINING = "config.json", "model.safetensors", "training.safetensors"

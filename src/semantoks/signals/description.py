@@ -12,9 +12,9 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.durable import TEMPORARY, clear_temporary, write_durably
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.sources.source import Item, Source
+from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
 
 MEANING = {
     "ItemsSha256": "the list of recordings or the size of a file",

@@ -23,11 +23,11 @@ from semantoks.signals.censor import gaps_text
 from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.cohort import checksum
-from semantoks.signals.durable import write_durably
 from semantoks.signals.power import GRID
 from semantoks.signals.quality import GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
+from semantoks.storage.durable import write_durably
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from semantoks.errors import WeightsError
-from semantoks.signals.durable import clear_temporary, write_durably
+from semantoks.storage.durable import clear_temporary, write_durably
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from semantoks.errors import ConfigError
 from semantoks.model.head import Branch
 from semantoks.model.weights import Branches, EncoderCard, hash_participant, save_encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 from semantoks.train.checkpoint import TrainState, save_checkpoint
 from semantoks.train.loop import PretrainConfig, Trainer
 from semantoks.views.pool import long_enough

@@ -16,7 +16,7 @@ from torch import Tensor
 from semantoks.objective.coding_rate import coding_rate_maximum, coding_rate_minimum
 from semantoks.objective.distill import SimDino
 from semantoks.objective.terms import LossTerms
-from semantoks.signals.durable import write_durably
+from semantoks.storage.durable import write_durably
 from semantoks.views.batch import Batch
 from semantoks.views.crops import send
 

@@ -14,9 +14,6 @@ import tiny_fmriprep
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.atlas.catalog import get_atlas
-from semantoks.signals.layouts.ptseries import write_ptseries
-from semantoks.signals.layouts.tables import write_json, write_table
-from semantoks.signals.layouts.ukb import write_ukb
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
@@ -33,6 +30,9 @@ from semantoks.signals.sources.pcp import PcpSource
 from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.ukb import UkbSource
 from semantoks.signals.sources.xcpd import XcpdSource
+from semantoks.simulate.formats.ptseries import write_ptseries
+from semantoks.simulate.formats.tables import write_json, write_table
+from semantoks.simulate.formats.ukb import write_ukb
 
 FIVE = Atlas(name="five", labels=("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default"), networks=("a", "a", "b", "b", "c"))
 CORTEX = get_atlas("schaefer100")

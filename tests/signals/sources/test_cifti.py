@@ -27,13 +27,13 @@ from tiny_fmriprep import write_fmriprep
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.layouts.ptseries import write_ptseries
-from semantoks.signals.layouts.tables import write_json
-from semantoks.signals.layouts.xcpd import write_xcpd
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cifti import is_cifti
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.simulate.formats.ptseries import write_ptseries
+from semantoks.simulate.formats.tables import write_json
+from semantoks.simulate.formats.xcpd import write_xcpd
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ from tiny_fmriprep import (
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.layouts.tables import described, write_json, write_table
-from semantoks.signals.layouts.xcpd import write_xcpd
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.simulate.formats.tables import described, write_json, write_table
+from semantoks.simulate.formats.xcpd import write_xcpd
 
 
 @pytest.fixture

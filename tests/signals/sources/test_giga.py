@@ -9,13 +9,13 @@ import pytest
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.layouts.tables import described, write_json, write_table
-from semantoks.signals.layouts.xcpd import write_xcpd
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.simulate.formats.tables import described, write_json, write_table
+from semantoks.simulate.formats.xcpd import write_xcpd
 
 SEVEN, SEVENTEEN = get_atlas("schaefer100"), get_atlas("schaefer100-17")
 SEG = "Schaefer2018100Parcels7Networks"

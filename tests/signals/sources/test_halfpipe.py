@@ -9,13 +9,13 @@ import pytest
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.layouts.tables import described, write_json
-from semantoks.signals.layouts.xcpd import write_xcpd
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.simulate.formats.tables import described, write_json
+from semantoks.simulate.formats.xcpd import write_xcpd
 
 LABELS = ("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default")
 ATLAS = Atlas(name="five", labels=LABELS, networks=("Vis", "Vis", "Mot", "Mot", "Default"))

@@ -11,9 +11,9 @@ from tiny_pcp import ATLAS, made, opened, read
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
-from semantoks.signals.layouts.abide import write_abide
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.pcp import is_pcp
+from semantoks.simulate.formats.abide import write_abide
 
 
 def cpac_file(root, name, series):

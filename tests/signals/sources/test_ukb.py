@@ -10,10 +10,10 @@ from tiny_ukb import ATLAS, SCHAEFER_FILE, TIAN, TIAN_FILE, made, opened, read, 
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.layouts.ukb import write_ukb
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.ukb import is_ukb
+from semantoks.simulate.formats.ukb import write_ukb
 
 
 @pytest.mark.parametrize("zipped", [False, True])

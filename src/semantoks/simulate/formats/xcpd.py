@@ -8,8 +8,8 @@ import numpy as np
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
-from semantoks.signals.layouts.tables import described, write_json, write_table
 from semantoks.signals.recording import Recording
+from semantoks.simulate.formats.tables import described, write_json, write_table
 
 PARTS = {"4S456Parcels": "4s456", "Tian": "tian-s3"}
 """XCP-D's atlases that are written, by our name of what they hold."""

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from numpy.random import Generator
 
-from semantoks.signals import synth_dynamics as dynamics
-from semantoks.signals.synth_people import FACTORS, STATE_CONTRASTS, Person, Population
+from semantoks.simulate import dynamics
+from semantoks.simulate.people import FACTORS, STATE_CONTRASTS, Person, Population
 
 STATE, NOISE, FACTOR, GLOBAL = 1.0, 0.7, 1.1, 0.8
 PINK, WHITE = 0.65, 0.8

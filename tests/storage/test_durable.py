@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from semantoks.signals import durable
-from semantoks.signals.durable import clear_temporary, write_durably
+from semantoks.storage import durable
+from semantoks.storage.durable import clear_temporary, write_durably
 
 
 def test_parts_are_written_end_to_end_and_nothing_else_stays(tmp_path):

@@ -10,15 +10,15 @@ import pandas as pd
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
-from semantoks.signals.layouts.abide import write_abide
-from semantoks.signals.layouts.hdf5 import write_hdf5
-from semantoks.signals.layouts.ptseries import write_ptseries
-from semantoks.signals.layouts.tables import write_participants
-from semantoks.signals.layouts.ukb import write_ukb
-from semantoks.signals.layouts.xcpd import FD_THRESHOLD, write_xcpd
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL
-from semantoks.signals.synth import Simulation, SimulationConfig, Site
+from semantoks.simulate.cohort import Simulation, SimulationConfig, Site
+from semantoks.simulate.formats.abide import write_abide
+from semantoks.simulate.formats.hdf5 import write_hdf5
+from semantoks.simulate.formats.ptseries import write_ptseries
+from semantoks.simulate.formats.tables import write_participants
+from semantoks.simulate.formats.ukb import write_ukb
+from semantoks.simulate.formats.xcpd import FD_THRESHOLD, write_xcpd
 
 Layout = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"

@@ -9,8 +9,8 @@ import numpy as np
 from nibabel.cifti2.cifti2_axes import ParcelsAxis, SeriesAxis
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.signals.layouts.tables import write_json
 from semantoks.signals.recording import Recording
+from semantoks.simulate.formats.tables import write_json
 
 STRUCTURE = "CIFTI_STRUCTURE_CORTEX_LEFT"
 

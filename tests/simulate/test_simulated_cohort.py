@@ -14,8 +14,8 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
 from semantoks.errors import ConfigError
-from semantoks.signals import synth_people as people
-from semantoks.signals.synth import Simulation, SimulationConfig, Site, simulate
+from semantoks.simulate import people
+from semantoks.simulate.cohort import Simulation, SimulationConfig, Site, simulate
 
 NETWORKS = ("Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default", "Subcortical", "Cerebellar")
 PEOPLE = 140

@@ -38,10 +38,9 @@ from semantoks import config as plain
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
-from semantoks.signals import synth_dynamics as dynamics
-from semantoks.signals import synth_people as people
 from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
-from semantoks.signals.synth_scan import draw_series
+from semantoks.simulate import dynamics, people
+from semantoks.simulate.scan import draw_series
 
 _SETTINGS = "simulation.json"
 _SERIES = "sub-*_task-rest_timeseries.npy"

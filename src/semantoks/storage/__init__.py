@@ -1,0 +1,1 @@
+"""Files that survive a kill, and the one reader of tables."""
