@@ -27,17 +27,17 @@ from nilearn.connectome import connectivity_matrices
 from threadpoolctl import threadpool_limits
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.evaluate.baselines import motion, roi_moments
-from semantoks.evaluate.components import COMPONENTS, principal_components
-from semantoks.evaluate.connectivity import (
+from semantoks.evaluate.baselines.components import COMPONENTS, principal_components
+from semantoks.evaluate.baselines.connectivity import (
     REFERENCE_PEOPLE,
     Tangent,
     functional_connectivity,
     partial_correlation,
     tangent_space,
 )
-from semantoks.evaluate.people import people_of
-from semantoks.evaluate.spectra import network_spectra
+from semantoks.evaluate.baselines.recorded import motion, roi_moments
+from semantoks.evaluate.baselines.spectra import network_spectra
+from semantoks.evaluate.study.people import people_of
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording

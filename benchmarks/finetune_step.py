@@ -17,8 +17,8 @@ from benchmarks.measure import machine, matmul_rate, seconds, show
 from benchmarks.training_step import count_flops, sizes
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.evaluate.target_model import fresh_model, predict_people
-from semantoks.evaluate.tuning import Examples, FinetuneConfig, Tuning
+from semantoks.evaluate.finetuning.target_model import fresh_model, predict_people
+from semantoks.evaluate.finetuning.tuning import Examples, FinetuneConfig, Tuning
 from semantoks.model.encoder import Encoder
 from semantoks.views.crops import Frames
 from semantoks.views.pool import Pool

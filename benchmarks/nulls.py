@@ -6,7 +6,7 @@
    runs in ten predict two classes (five folds), the others a value (five folds, twice); 80 people, 60 features. The
    permutation null, which is cheap, gets five times as many runs.
    "encoder" and "fc" are two feature sets of noise. Twins are 40 pairs who share features and label.
-   "Overlap ignored" is the paired permutation with an overlap of 0: why ``statistics.held.overlap`` is there.
+   "Overlap ignored" is the paired permutation with an overlap of 0: why ``statistics.tested.overlap`` is there.
 2. A planted effect of growing size: how often is it found, and how often is the encoder called better than an "fc" of
    noise?
 3. Labels that are head motion, with features that are motion: what stays after the confound is regressed out, and does
@@ -29,34 +29,34 @@ from benchmarks.measure import show
 from benchmarks.nulls_figure import ALPHA, draw
 from scipy.stats import kstest
 
-from semantoks.evaluate.chance import null_scores
-from semantoks.evaluate.confounds import confound_tests
-from semantoks.evaluate.crossval import cross_validate
-from semantoks.evaluate.deconfounded import LinearWithout
-from semantoks.evaluate.features import Fixed, Linear
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import FeatureSet, Kind, Plan
-from semantoks.statistics.held import held_out
+from semantoks.evaluate.analyses.confounds import confound_tests
+from semantoks.evaluate.analyses.deconfounded import LinearWithout
+from semantoks.evaluate.analyses.nulls import null_scores
+from semantoks.evaluate.models.predictors import Fixed, Linear
+from semantoks.evaluate.study.crossval import cross_validate
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import FeatureSet, Plan
 from semantoks.statistics.paired import paired_permutation, unit_contributions
 from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import MAIN
+from semantoks.statistics.tables import MAIN, TargetKind
+from semantoks.statistics.tested import held_out
 
 PEOPLE, FEATURES, FOLDS = 80, 60, 5
 REPEATS = {"class": 1, "value": 2}
 PERMUTATIONS, FLIPS = 199, 999
 EFFECTS = (0.0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.2)
-KINDS: tuple[Kind, ...] = ("class", "value")
+KINDS: tuple[TargetKind, ...] = ("class", "value")
 CHANCE = {"class": 0.5, "value": 0.0}
 
 
-def plan_of(kind: Kind, labels: np.ndarray, groups: np.ndarray, seed: int, repeats: int = 1) -> Plan:
+def plan_of(kind: TargetKind, labels: np.ndarray, groups: np.ndarray, seed: int, repeats: int = 1) -> Plan:
     """Split the people five ways."""
     splits = split_people(labels, groups, kind=kind, folds=FOLDS, repeats=repeats, seed=seed, inner=3)
     people = np.arange(len(labels))
     return Plan(target="t", kind=kind, people=people, labels=labels, groups=groups, splits=tuple(splits))
 
 
-def labels_of(kind: Kind, hidden: np.ndarray) -> np.ndarray:
+def labels_of(kind: TargetKind, hidden: np.ndarray) -> np.ndarray:
     """Turn a normal variable into a label: itself, or two classes of equal size."""
     return np.where(hidden > np.median(hidden), "b", "a") if kind == "class" else hidden
 

@@ -20,7 +20,7 @@ from benchmarks.measure import compare, copy_bandwidth, machine, matmul_rate, sh
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.evaluate.sgd_probe import (
+from semantoks.evaluate.models.sgd_probe import (
     EPOCHS,
     MOMENTUM,
     RATES,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from semantoks.config import from_plain
-from semantoks.evaluate.baselines import random_encoder
+from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import open_encoder, read_out

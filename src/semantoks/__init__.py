@@ -7,10 +7,10 @@ if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
     from semantoks.atlas.catalog import get_atlas
     from semantoks.doctor.checkup import checkup
-    from semantoks.evaluate.finetune import finetune
+    from semantoks.evaluate.finetuning.finetune import finetune
+    from semantoks.evaluate.finetuning.tuning import FinetuneConfig
     from semantoks.evaluate.probe import probe
     from semantoks.evaluate.settings import ProbeConfig
-    from semantoks.evaluate.tuning import FinetuneConfig
     from semantoks.features.embed import embed
     from semantoks.features.embedder import SemantoksEmbedder
     from semantoks.model.convert import convert_back, convert_checkpoint
@@ -86,7 +86,7 @@ _WHERE = {
     "Encoder": "model.encoder",
     "EncoderCard": "model.weights",
     "EncoderConfig": "model.encoder",
-    "FinetuneConfig": "evaluate.tuning",
+    "FinetuneConfig": "evaluate.finetuning.tuning",
     "GateConfig": "signals.quality",
     "HeadConfig": "model.head",
     "LossTerms": "objective.terms",
@@ -103,7 +103,7 @@ _WHERE = {
     "convert_back": "model.convert",
     "convert_checkpoint": "model.convert",
     "embed": "features.embed",
-    "finetune": "evaluate.finetune",
+    "finetune": "evaluate.finetuning.finetune",
     "get_atlas": "atlas.catalog",
     "load_branches": "model.weights",
     "load_encoder": "model.weights",

@@ -7,8 +7,8 @@ import pytest
 
 from semantoks.cli.tuning import finetune
 from semantoks.errors import ConfigError
+from semantoks.evaluate.finetuning.tuning import FinetuneConfig, TuningCorruption
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.tuning import FinetuneConfig, TuningCorruption
 
 WORDS = ["runs/a", "cohort", "--target", "dx", "age", "--out", "o"]
 
@@ -22,7 +22,7 @@ def asked(monkeypatch):
         seen.update(options, model=model, cohort=cohort)
         return pd.DataFrame()
 
-    monkeypatch.setattr("semantoks.evaluate.finetune.finetune", job)
+    monkeypatch.setattr("semantoks.evaluate.finetuning.finetune.finetune", job)
     monkeypatch.setattr("semantoks.cli.tuning.score_table", lambda _: "the table")
     monkeypatch.setattr("semantoks.cli.tuning.said_of", lambda _: ["a note"])
     return seen

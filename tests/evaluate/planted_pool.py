@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from semantoks.evaluate.tuning import Examples, FinetuneConfig
+from semantoks.evaluate.finetuning.tuning import Examples, FinetuneConfig
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.views.crops import Frames
 from semantoks.views.pool import Pool

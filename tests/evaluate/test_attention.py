@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from semantoks.evaluate import attention
-from semantoks.evaluate.attention import AttentionProbe, outputs_of
-from semantoks.evaluate.crossval import cross_validate, task_of
-from semantoks.evaluate.features import Fixed, Linear
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.models import attention
+from semantoks.evaluate.models.attention import AttentionProbe, outputs_of
+from semantoks.evaluate.models.predictors import Fixed, Linear
+from semantoks.evaluate.study.crossval import cross_validate, task_of
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Plan
 
 PEOPLE, TOKENS, WIDTH = 120, 8, 16
 

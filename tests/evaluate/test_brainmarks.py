@@ -9,10 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate.brainmarks import PENALTIES, LogisticCV, brainmarks_plan
-from semantoks.evaluate.crossval import cross_validate, task_of
-from semantoks.evaluate.features import Fixed
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.models.brainmarks import PENALTIES, LogisticCV, brainmarks_plan
+from semantoks.evaluate.models.predictors import Fixed
+from semantoks.evaluate.study.crossval import cross_validate, task_of
+from semantoks.evaluate.study.tasks import Plan
 
 
 def plan_of(labels, *, kind="class", groups=None, trials=3):

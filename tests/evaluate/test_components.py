@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from semantoks.evaluate import components
-from semantoks.evaluate.components import Components, principal_components
-from semantoks.evaluate.people import people_of
+from semantoks.evaluate.baselines import components
+from semantoks.evaluate.baselines.components import Components, principal_components
+from semantoks.evaluate.study.people import people_of
 from tiny_people import ATLAS, make_people, write_cohort
 
 

@@ -5,15 +5,15 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import DataError
-from semantoks.evaluate.confounds import (
+from semantoks.evaluate.analyses.confounds import (
     confound_table,
     confound_tests,
     confounds_of,
     decode_plans,
     design,
 )
-from semantoks.evaluate.people import people_of
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.tasks import Plan
 from tiny_people import make_people, write_cohort
 
 

@@ -5,9 +5,14 @@ import pytest
 from nilearn.connectome import ConnectivityMeasure
 from sklearn.covariance import LedoitWolf
 
-from semantoks.evaluate import connectivity
-from semantoks.evaluate.connectivity import Tangent, functional_connectivity, partial_correlation, tangent_space
-from semantoks.evaluate.people import people_of
+from semantoks.evaluate.baselines import connectivity
+from semantoks.evaluate.baselines.connectivity import (
+    Tangent,
+    functional_connectivity,
+    partial_correlation,
+    tangent_space,
+)
+from semantoks.evaluate.study.people import people_of
 from tiny_people import make_people, write_cohort
 
 UPPER = np.triu_indices(8, 1)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semantoks.evaluate.crossval import Results, cross_validate, spread_classes, task_of
-from semantoks.evaluate.features import Fixed, Linear, Stacked
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Plan, Predicted
+from semantoks.evaluate.models.predictors import Fixed, Linear, Stacked
+from semantoks.evaluate.study.crossval import Results, cross_validate, spread_classes, task_of
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Plan, Predicted
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import read_predictions, read_scores
 

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from semantoks.evaluate.confounds import design
-from semantoks.evaluate.deconfounded import Deconfounded, LinearWithout
-from semantoks.evaluate.features import Fixed, Linear
-from semantoks.evaluate.linear import INVERSE_PENALTIES, calibrated, log_odds, row_space, standardise
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Predicted, Task
+from semantoks.evaluate.analyses.confounds import design
+from semantoks.evaluate.analyses.deconfounded import Deconfounded, LinearWithout
+from semantoks.evaluate.models.linear import INVERSE_PENALTIES, calibrated, log_odds, row_space, standardise
+from semantoks.evaluate.models.predictors import Fixed, Linear
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Predicted, Task
 
 
 def people_with_confounds(people=60, features=7, seed=0):
@@ -47,7 +47,7 @@ def test_many_features_are_done_in_parts(monkeypatch):
     table, values = people_with_confounds()
     sets = Deconfounded(Fixed(values), design(table, ["site", "age"]))
     whole = sets.matrix(np.arange(40), np.arange(60))
-    monkeypatch.setattr("semantoks.evaluate.deconfounded._COLUMNS", 3)
+    monkeypatch.setattr("semantoks.evaluate.analyses.deconfounded._COLUMNS", 3)
     np.testing.assert_allclose(sets.matrix(np.arange(40), np.arange(60)), whole, atol=1e-6)
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.evaluate import importance
-from semantoks.evaluate.baselines import random_encoder
-from semantoks.evaluate.connectivity import functional_connectivity
-from semantoks.evaluate.crossval import cross_validate
-from semantoks.evaluate.features import Fixed, Linear
-from semantoks.evaluate.importance import edges_within, network_scores
-from semantoks.evaluate.people import people_of
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.analyses import importance
+from semantoks.evaluate.analyses.importance import edges_within, network_scores
+from semantoks.evaluate.baselines.connectivity import functional_connectivity
+from semantoks.evaluate.baselines.recorded import random_encoder
+from semantoks.evaluate.models.predictors import Fixed, Linear
+from semantoks.evaluate.study.crossval import cross_validate
+from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import embed_crops, open_encoder
 from tiny_people import ATLAS, make_people, save_model, write_cohort
 

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from semantoks.evaluate import linear
-from semantoks.evaluate.linear import calibrated, fit_path, logistic, ridge, row_space, standardise, support_vectors
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Predicted
+from semantoks.evaluate.models import linear
+from semantoks.evaluate.models.linear import (
+    calibrated,
+    fit_path,
+    logistic,
+    ridge,
+    row_space,
+    standardise,
+    support_vectors,
+)
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Predicted
 
 
 def wide(rows=30, features=200, seed=0):

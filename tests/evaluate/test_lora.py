@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from semantoks.evaluate.lora import LowRank, adapt, merge
+from semantoks.evaluate.finetuning.target_model import LowRank, adapt, merge
 from semantoks.model.encoder import Encoder, EncoderConfig
 
 NETWORKS = [0, 1, 0, 2, 1, 2]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from semantoks.evaluate.matching import imbalance, match_motion
-from semantoks.evaluate.splits import split_people
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.analyses.matching import imbalance, match_motion
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Plan
 
 
 def make_plan(labels, groups=None, folds=5):

@@ -9,11 +9,11 @@ import torch
 from scipy.special import softmax
 
 from semantoks.errors import DataError
-from semantoks.evaluate.crossval import cross_validate, task_of
-from semantoks.evaluate.features import Fixed, Linear, Stacked
-from semantoks.evaluate.paper import paper_plan, paper_probes, validation_split
-from semantoks.evaluate.sgd_probe import ProbeJob, train_probes
-from semantoks.evaluate.tasks import Plan
+from semantoks.evaluate.models.paper import paper_plan, paper_probes, validation_split
+from semantoks.evaluate.models.predictors import Fixed, Linear, Stacked
+from semantoks.evaluate.models.sgd_probe import ProbeJob, train_probes
+from semantoks.evaluate.study.crossval import cross_validate, task_of
+from semantoks.evaluate.study.tasks import Plan
 
 PEOPLE, CROPS = 120, 3
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from semantoks.evaluate import probe as module
 from semantoks.evaluate.methods import WORDS, feature_sets
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study import open_study
+from semantoks.evaluate.study.study import open_study
 from semantoks.features.embed import embed
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from semantoks.evaluate.connectivity import functional_connectivity
-from semantoks.evaluate.reliability import compare, frames_of, reliability_scores, two_parts
+from semantoks.evaluate.analyses.reliability import compare, frames_of, reliability_scores, two_parts
+from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
 from tiny_people import write_cohort

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from semantoks.errors import DataError
-from semantoks.evaluate import sgd_probe
-from semantoks.evaluate.sgd_probe import ProbeJob, batch_sizes, epoch_batches, initial_weights, train_probes
+from semantoks.evaluate.models import sgd_probe
+from semantoks.evaluate.models.sgd_probe import ProbeJob, batch_sizes, epoch_batches, initial_weights, train_probes
 
 PEOPLE, CROPS, FEATURES, RATES = 60, 3, 12, (0.3, 0.03, 0.001)
 OWNER = np.arange(PEOPLE).repeat(CROPS)

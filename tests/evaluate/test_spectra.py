@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import welch
 
-from semantoks.evaluate.spectra import BANDS, band_edges, network_spectra
+from semantoks.evaluate.baselines.spectra import BANDS, band_edges, network_spectra
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.prepare import prepare
 from tiny_people import ATLAS, make_people, write_cohort

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from semantoks.evaluate import target_model
-from semantoks.evaluate.target_model import (
+from semantoks.evaluate.finetuning import target_model
+from semantoks.evaluate.finetuning.target_model import (
     fresh_model,
     gather_windows,
     parameter_groups,

@@ -9,9 +9,9 @@ from planted_pool import CPU, PEOPLE, QUICK, make_encoder, make_pool, sides
 
 from semantoks.config import from_plain
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate import tuning
-from semantoks.evaluate.target_model import fresh_model, predict_people
-from semantoks.evaluate.tuning import (
+from semantoks.evaluate.finetuning import tuning
+from semantoks.evaluate.finetuning.target_model import fresh_model, predict_people
+from semantoks.evaluate.finetuning.tuning import (
     FinetuneConfig,
     Tuning,
     TuningCorruption,

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from said import plain_score, said, sides, taken
+from simulated_predictions import plain_score, said, sides, taken
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.held import count_units, held_out
 from semantoks.statistics.intervals import bootstrap, draw, interval
+from semantoks.statistics.tested import count_units, held_out
 
 CASES = [
     ("class", 2, "balanced_accuracy"),

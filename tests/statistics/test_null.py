@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from semantoks.errors import DataError
-from semantoks.evaluate.linear import INVERSE_PENALTIES, standardise
+from semantoks.evaluate.models.linear import INVERSE_PENALTIES, standardise
 from semantoks.statistics.null import PENALTIES, permutation_null, permuted_rows
 
 N = 24

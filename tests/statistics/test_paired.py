@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from said import plain_score, said, sides
 from scipy.stats import norm, rankdata, ttest_1samp
+from simulated_predictions import plain_score, said, sides
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.held import Held, count_units, held_out
-from semantoks.statistics.paired import corrected_t, paired_permutation, unit_contributions
+from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
+from semantoks.statistics.tested import SplitTested, count_units, held_out
 
 CASES = [
     ("class", 2, "balanced_accuracy"),
@@ -143,7 +143,7 @@ def two_alike(kind, skill, seed, n=60):
     chance = 1 / (1 + np.exp(skill / 2 - answer))
     probability = np.stack([1 - chance, chance], axis=2) if kind == "class" else np.zeros((2, n, 0))
     predicted = (chance > 0.5).astype(float) if kind == "class" else answer
-    return Held(unit=np.arange(n), truth=truth, predicted=predicted, probability=probability)
+    return SplitTested(unit=np.arange(n), truth=truth, predicted=predicted, probability=probability)
 
 
 @pytest.mark.parametrize(("metric", "skill"), [("auroc", 0.0), ("auroc", 2.0), ("r", 0.0), ("r", 2.0), ("mae", 1.0)])
@@ -186,3 +186,36 @@ def test_a_split_whose_truth_is_constant_has_no_difference():
 def test_an_unknown_metric_is_refused():
     with pytest.raises(ConfigError, match="no paired permutation for the metric 'ece'"):
         unit_contributions(sides(), "ece", 0)
+
+
+def test_holm_by_hand():
+    # Sorted: 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1; the last one may not be below the one before it.
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_never_above_one_and_never_lowers_a_p_value():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        p = rng.random(rng.integers(1, 9))
+        found = holm(p)
+        assert (found >= p).all()
+        assert (found <= 1).all()
+        assert (np.argsort(p) == np.lexsort((p, found))).all()
+
+
+def test_a_test_that_was_not_made_counts_for_none():
+    found = holm(np.array([0.02, np.nan, 0.03]))
+    assert found[[0, 2]] == pytest.approx([0.04, 0.04])
+    assert np.isnan(found[1])
+    assert np.isnan(holm(np.array([np.nan]))).all()
+
+
+def test_equal_p_values_get_equal_answers():
+    assert holm(np.array([0.01, 0.01, 0.5])) == pytest.approx([0.03, 0.03, 0.5])
+
+
+def test_at_most_one_claim_in_twenty_families_is_false():
+    """Five true null hypotheses, 2,000 times: the share of families with a rejection is 0.05 in the mean."""
+    p = np.random.default_rng(0).random((2000, 5))
+    share = np.mean([holm(row).min() < 0.05 for row in p])
+    assert share == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 2000))

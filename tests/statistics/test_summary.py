@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from said import said
+from simulated_predictions import said
 
-from semantoks.statistics.held import held_out
 from semantoks.statistics.intervals import bootstrap, interval
-from semantoks.statistics.paired import corrected_t, unit_contributions
-from semantoks.statistics.several import holm
+from semantoks.statistics.paired import corrected_t, holm, unit_contributions
 from semantoks.statistics.summary import COLUMNS, summarise
+from semantoks.statistics.tested import held_out
 
 FEW = {"samples": 50, "flips": 199}
 

@@ -64,10 +64,10 @@ def finetune(argv: list[str]) -> int:
     people are scored once. Writes scores.csv, predictions.parquet, probe.json and epochs.csv. The recipe sets the
     defaults below, and what the command line gives goes before it.
     """
-    from semantoks.evaluate.finetune import finetune as run
-    from semantoks.evaluate.finetune import load_settings
+    from semantoks.evaluate.finetuning.finetune import finetune as run
+    from semantoks.evaluate.finetuning.finetune import load_settings
+    from semantoks.evaluate.finetuning.tuning import FinetuneConfig
     from semantoks.evaluate.settings import ProbeConfig
-    from semantoks.evaluate.tuning import FinetuneConfig
 
     # The recipe has to be known before the rest is parsed: its values are the defaults of the rest.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

@@ -7,15 +7,15 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import ConfigError
-from semantoks.evaluate import baselines
-from semantoks.evaluate.components import principal_components
-from semantoks.evaluate.connectivity import functional_connectivity, partial_correlation, tangent_space
-from semantoks.evaluate.features import Fixed, Linear, Neighbours, Stacked, Svm
-from semantoks.evaluate.frames import crop_spans
+from semantoks.evaluate.baselines import recorded
+from semantoks.evaluate.baselines.components import principal_components
+from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation, tangent_space
+from semantoks.evaluate.baselines.shown import crop_spans
+from semantoks.evaluate.baselines.spectra import network_spectra
+from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
-from semantoks.evaluate.spectra import network_spectra
-from semantoks.evaluate.study import Study
-from semantoks.evaluate.tasks import FeatureSet, Method, Plan
+from semantoks.evaluate.study.study import Study
+from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
 from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
@@ -23,7 +23,7 @@ from semantoks.model.encoder import Encoder
 WORDS = {
     "encoder": "the pretrained encoder: its readout averaged over evenly spaced crops and over a person's recordings",
     "fc+encoder": "a second linear model of what FC and the encoder predict: does the encoder add to FC?",
-    **baselines.METHOD_WORDS,
+    **recorded.METHOD_WORDS,
     "encoder_knn": "nearest neighbours of the encoder's features, instead of a linear model",
     "encoder_cls": "the encoder, readout cls: its CLS token",
     "encoder_avg": "the encoder, readout avg: the mean over all tokens",
@@ -58,7 +58,7 @@ def feature_sets(study: Study) -> Sets:
     """
     chosen = chosen_methods(study)
     sets: Sets = {}
-    for row, encoder in (("encoder", study.encoder), ("random_weights", baselines.random_encoder(study.card))):
+    for row, encoder in (("encoder", study.encoder), ("random_weights", recorded.random_encoder(study.card))):
         if row in chosen:
             sets |= _readouts(study, row, encoder)
     cohort, people, jobs = study.cohort, study.people, study.n_jobs
@@ -66,9 +66,9 @@ def feature_sets(study: Study) -> Sets:
     tables: dict[str, Callable[[], ndarray | None]] = {
         "fc": lambda: functional_connectivity(cohort, shown),
         "fc_partial": lambda: partial_correlation(cohort, shown, n_jobs=jobs),
-        "roi": lambda: baselines.roi_moments(cohort),
+        "roi": lambda: recorded.roi_moments(cohort),
         "spectra": lambda: network_spectra(cohort, shown),
-        "motion": lambda: baselines.motion(cohort),
+        "motion": lambda: recorded.motion(cohort),
     }
     for name, table in tables.items():
         if name in chosen:
@@ -116,7 +116,7 @@ def methods_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> dic
     for place, readout in enumerate(study.config.readouts):
         name = f"encoder_{readout}" if place else "encoder"
         if readout == "attention" and name in sets:
-            from semantoks.evaluate.attention import AttentionProbe
+            from semantoks.evaluate.models.attention import AttentionProbe
 
             methods[name] = AttentionProbe(sets[name], study.encoder.config.width)
     study.words |= {name: WORDS[name] for name in WORDS if name in methods}
@@ -127,7 +127,7 @@ def sets_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> Sets:
     """Add the demographics without the target itself."""
     found = dict(sets)
     if "demographics" in chosen_methods(study):
-        values = baselines.demographics(study.cohort, study.people, without=plan.target)
+        values = recorded.demographics(study.cohort, study.people, without=plan.target)
         if values is not None:
             found["demographics"] = Fixed(values)
     return found

@@ -8,11 +8,11 @@ import pandas as pd
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.analyses.run import ask
 from semantoks.evaluate.methods import feature_sets
 from semantoks.evaluate.protocols import run_protocol
-from semantoks.evaluate.questions import ask
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study import Progress, Stages, open_study
+from semantoks.evaluate.study.study import Progress, Stages, open_study
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT

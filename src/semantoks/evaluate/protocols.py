@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from semantoks.evaluate.baselines import random_encoder
-from semantoks.evaluate.brainmarks import LogisticCV
-from semantoks.evaluate.crossval import Results, cross_validate
+from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.methods import crops_of, methods_for, sets_for
-from semantoks.evaluate.paper import paper_probes
-from semantoks.evaluate.plans import first_repeats
-from semantoks.evaluate.study import Study
-from semantoks.evaluate.tasks import FeatureSet, Method
+from semantoks.evaluate.models.brainmarks import LogisticCV
+from semantoks.evaluate.models.paper import paper_probes
+from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.people import first_repeats
+from semantoks.evaluate.study.study import Study
+from semantoks.evaluate.study.tasks import FeatureSet, Method
 
 ONCE = frozenset({"fc_tangent"})
 """Methods that take most of the time: on the first repeat alone, unless they are asked for by name."""

@@ -27,7 +27,7 @@ from semantoks.report.wording import (
     score,
     spread,
 )
-from semantoks.statistics.calibration import reliability_curve
+from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
 
 

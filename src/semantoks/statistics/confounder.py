@@ -1,7 +1,5 @@
 """The partial confounder test: do predictions follow a confound beyond what the true target explains of it?"""
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
@@ -9,7 +7,8 @@ from scipy.special import expit, ndtri
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
-Kind = Literal["class", "value"]
+from semantoks.statistics.tables import TargetKind
+
 _STEPS = 50
 """Rounds of swaps from one sample to the next, as in Berrett et al."""
 _INVERSE_PENALTY = 100.0
@@ -20,8 +19,8 @@ def partial_confound_test(
     said: Float[ndarray, "row output"],
     confound: Shaped[ndarray, " row"],
     *,
-    kind_truth: Kind,
-    kind_confound: Kind,
+    kind_truth: TargetKind,
+    kind_confound: TargetKind,
     permutations: int = 1000,
     rng: np.random.Generator,
 ) -> float:
@@ -54,8 +53,8 @@ def p_of_association(found: Float[ndarray, "output draw"]) -> float:
 def redrawn(
     confound: Shaped[ndarray, " row"],
     truth: Shaped[ndarray, " row"],
-    kind_confound: Kind,
-    kind_truth: Kind,
+    kind_confound: TargetKind,
+    kind_truth: TargetKind,
     *,
     permutations: int,
     rng: np.random.Generator,
@@ -97,7 +96,7 @@ def redrawn(
 
 
 def association(
-    said: Float[ndarray, "row output"], confounds: Shaped[ndarray, "row draw"], kind: Kind
+    said: Float[ndarray, "row output"], confounds: Shaped[ndarray, "row draw"], kind: TargetKind
 ) -> Float[ndarray, "output draw"]:
     """Return R² (0..1) of each output on each confound: squared correlation, or eta² of class numbers; 0 if flat."""
     outputs = said.astype(np.float64) - said.mean(axis=0)
@@ -121,7 +120,7 @@ def _normal_scores(values: Shaped[ndarray, " row"]) -> Float[ndarray, " row"]:
 
 
 def _pull(
-    values: Shaped[ndarray, " row"], truth: Float[ndarray, " row"], kind: Kind
+    values: Shaped[ndarray, " row"], truth: Float[ndarray, " row"], kind: TargetKind
 ) -> Float[ndarray, "row parameter"]:
     """Fit the confound given the target; log q(c | y) is c * pull[y], or pull[y, c], plus what c or y alone decides."""
     score = _normal_scores(truth)

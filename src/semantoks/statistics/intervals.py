@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.held import Held, standard
+from semantoks.statistics.tested import SplitTested, standard
 
 LEVEL = 0.95
 _NOTHING = 1e-12
@@ -25,7 +25,7 @@ def draw(units: int, samples: int, rng: np.random.Generator) -> Float[ndarray, "
 
 
 def bootstrap(
-    sides: Sequence[Held], metric: str, weights: Float[ndarray, "unit sample"]
+    sides: Sequence[SplitTested], metric: str, weights: Float[ndarray, "unit sample"]
 ) -> Float[ndarray, "split method sample"]:
     """Score every split and method with each unit counted ``weights`` times; NaN where a method lacks the split.
 
@@ -49,7 +49,7 @@ def interval(samples: Float[ndarray, "split method sample"], overlap: float) -> 
     """Return the lower and upper end of the 95 % interval of each method's mean over its splits.
 
     The percentile interval of the samples, stretched away from the first one (everybody once) by the root of
-    1 + ``overlap`` (see ``held.overlap``). It covers who was tested, and that those tested have trained the models of
+    1 + ``overlap`` (see ``tested.overlap``). It covers who was tested, and that those tested have trained the models of
     other folds; it does not cover what altogether other training people would have changed.
     """
     known = ~np.isnan(samples)
@@ -60,7 +60,7 @@ def interval(samples: Float[ndarray, "split method sample"], overlap: float) -> 
     return bounds
 
 
-def _balanced_accuracy(side: Held, weights: ndarray) -> ndarray:
+def _balanced_accuracy(side: SplitTested, weights: ndarray) -> ndarray:
     recalls = []
     for name in np.unique(side.truth):
         member = side.truth == name
@@ -70,7 +70,7 @@ def _balanced_accuracy(side: Held, weights: ndarray) -> ndarray:
     return mean
 
 
-def _auroc(side: Held, weights: ndarray) -> ndarray:
+def _auroc(side: SplitTested, weights: ndarray) -> ndarray:
     count = side.probability.shape[2]
     areas = []
     for i in [1] if count == 2 else range(count):
@@ -96,7 +96,7 @@ def _area(said: ndarray, member: ndarray, weights: ndarray) -> ndarray:
     return share
 
 
-def _r(side: Held, weights: ndarray) -> ndarray:
+def _r(side: SplitTested, weights: ndarray) -> ndarray:
     truth, predicted, share = standard(side.truth), standard(side.predicted), weights / weights.sum(axis=0)
     mean, mean_predicted = truth @ share, predicted @ share
     variance, spread = truth**2 @ share - mean**2, predicted**2 @ share - mean_predicted**2
@@ -105,14 +105,14 @@ def _r(side: Held, weights: ndarray) -> ndarray:
     return np.where(variance > _NOTHING, found, np.nan)
 
 
-def _r2(side: Held, weights: ndarray) -> ndarray:
+def _r2(side: SplitTested, weights: ndarray) -> ndarray:
     truth, share = standard(side.truth), weights / weights.sum(axis=0)
     variance = truth**2 @ share - (truth @ share) ** 2
     error = ((side.truth - side.predicted) / side.truth.std()) ** 2 @ share
     return np.where(variance > _NOTHING, 1 - error / variance, np.nan)
 
 
-def _mae(side: Held, weights: ndarray) -> ndarray:
+def _mae(side: SplitTested, weights: ndarray) -> ndarray:
     errors: ndarray = np.abs(side.truth - side.predicted) @ weights / weights.sum(axis=0)
     return errors
 

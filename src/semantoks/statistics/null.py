@@ -12,7 +12,7 @@ from sklearn.preprocessing import KernelCenterer
 from semantoks.errors import DataError
 
 PENALTIES = np.logspace(-4, 3, 8)
-"""Of the kernel ridge, for rows of mean squared length 1: the grid of ``evaluate.linear``."""
+"""Of the kernel ridge, for rows of mean squared length 1: the grid of ``evaluate.models.linear``."""
 _RANK = 1e-10
 _CELLS = 2**21
 """Most targets held at a time, rows x columns: a few arrays of this size fit a processor's cache and any memory."""
@@ -59,7 +59,8 @@ def permutation_null(
     ----------
     kernels
         For each split, the linear kernel of the standardised features among the training rows [train, train] and of
-        test with training rows [test, train]; rows of mean squared length about 1 (``evaluate.linear.standardise``).
+        test with training rows [test, train]; rows have a mean squared length of about 1
+        (``evaluate.models.linear.standardise``).
     splits
         (training rows, test rows) of one repeat: no row is tested twice.
     labels

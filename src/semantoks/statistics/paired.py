@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.stats import rankdata, t
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.held import Held, count_units, standard
+from semantoks.statistics.tested import SplitTested, count_units, standard
 
 _ALIKE = 1e-12
 _CELLS = 2**23
@@ -46,8 +46,8 @@ def paired_permutation(
     Flipping a unit's sign exchanges what the two methods said of the people in it, in all splits at once. Assumed is
     that under the null a unit's contribution is as likely positive as negative, and that units are independent but for
     the ``overlap`` of training and test sides, for which the differences after flips are stretched by the root of
-    1 + overlap (see ``held.overlap``; without overlap the test is a plain permutation test). Unlike ``corrected_t`` it
-    asks for no normal distribution and knows how many people stand behind a split, but it does not cover what
+    1 + overlap (see ``tested.overlap``; without overlap the test is a plain permutation test). Unlike ``corrected_t``
+    it asks for no normal distribution and knows how many people stand behind a split, but it does not cover what
     altogether other training people would have changed. p = (1 + flips at least as large) / (1 + flips): never 0.
 
     Parameters
@@ -65,7 +65,7 @@ def paired_permutation(
     return np.where(np.isnan(observed), np.nan, (1 + larger) / (1 + flips))
 
 
-def unit_contributions(sides: Sequence[Held], metric: str, reference: int) -> Float[ndarray, "unit method"]:
+def unit_contributions(sides: Sequence[SplitTested], metric: str, reference: int) -> Float[ndarray, "unit method"]:
     """Split each method's mean difference from the reference, over the splits that both have, into one part a unit.
 
     A split's difference is a sum over its people, which exchanging what the two methods said of a person turns around:
@@ -95,14 +95,14 @@ def unit_contributions(sides: Sequence[Held], metric: str, reference: int) -> Fl
         return np.where(shared, total / shared, np.nan)
 
 
-def _balanced_accuracy(side: Held, reference: int) -> ndarray:
+def _balanced_accuracy(side: SplitTested, reference: int) -> ndarray:
     names, place, sizes = np.unique(side.truth, return_inverse=True, return_counts=True)
     right = (side.predicted == side.truth) / (len(names) * sizes[place])
     parts: ndarray = right - right[reference]
     return parts
 
 
-def _auroc(side: Held, reference: int) -> ndarray:
+def _auroc(side: SplitTested, reference: int) -> ndarray:
     count = side.probability.shape[2]
     parts = []
     for i in [1] if count == 2 else range(count):
@@ -125,7 +125,7 @@ def _placements(first: ndarray, second: ndarray, member: ndarray) -> ndarray:
     return parts
 
 
-def _r(side: Held, reference: int) -> ndarray:
+def _r(side: SplitTested, reference: int) -> ndarray:
     if not np.ptp(side.truth):
         return np.full(side.predicted.shape, np.nan)
     truth, predicted = standard(side.truth), standard(side.predicted)
@@ -135,16 +135,30 @@ def _r(side: Held, reference: int) -> ndarray:
     return parts
 
 
-def _mae(side: Held, reference: int) -> ndarray:
+def _mae(side: SplitTested, reference: int) -> ndarray:
     error = np.abs(side.truth - side.predicted)
     parts: ndarray = (error - error[reference]) / len(side.truth)
     return parts
 
 
-def _r2(side: Held, reference: int) -> ndarray:
+def _r2(side: SplitTested, reference: int) -> ndarray:
     error = (side.truth - side.predicted) ** 2
     parts: ndarray = (error[reference] - error) / (len(error[0]) * (side.truth.var() if np.ptp(side.truth) else np.nan))
     return parts
 
 
 _PARTS = {"balanced_accuracy": _balanced_accuracy, "auroc": _auroc, "r": _r, "r2": _r2, "mae": _mae}
+
+
+def holm(p: Float[ndarray, " test"]) -> Float[ndarray, " test"]:
+    """Return Holm's step-down adjusted p-values, in the order given; NaN (no test made) stays NaN and counts for none.
+
+    Rejecting where the adjusted p is below alpha bounds the chance of one or more false rejections by alpha, however
+    the tests depend on each other (Holm 1979, Scandinavian Journal of Statistics 6:65).
+    """
+    adjusted = np.full(len(p), np.nan)
+    made = np.flatnonzero(~np.isnan(p))
+    order = made[np.argsort(p[made])]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from semantoks.statistics.held import count_units, held_out, overlap
 from semantoks.statistics.intervals import bootstrap, draw, interval
-from semantoks.statistics.paired import corrected_t, paired_permutation, unit_contributions
-from semantoks.statistics.several import holm
+from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
 from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN
+from semantoks.statistics.tested import count_units, held_out, overlap
 
 REFERENCE = "fc"
 """The method that all others are compared with: functional connectivity."""
@@ -114,7 +113,7 @@ def _resampled(
     flips: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Return what the predictions of one target say, a row a method; ``again`` is the ``held.overlap``."""
+    """Return what the predictions of one target say, a row a method; ``again`` is the ``tested.overlap``."""
     table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip"], dtype=float)
     sides = held_out(said, methods)
     if not sides:

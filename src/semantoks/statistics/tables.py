@@ -1,11 +1,14 @@
 """The two tables that an evaluation leaves behind, scores.csv and predictions.parquet: columns, names, reading."""
 
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from semantoks.errors import DataError
 
+TargetKind = Literal["class", "value"]
+"""What a target is: text of a class, or a number."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
 SCORE_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "n_train", "n_test")
 PREDICTION_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "person", "group")

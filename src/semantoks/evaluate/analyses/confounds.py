@@ -1,0 +1,232 @@
+"""Confounds of people: their table, which of them count for a target, decoding them, and do predictions follow them?"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, Shaped
+from numpy import ndarray
+from scipy.stats import spearmanr
+
+from semantoks.errors import DataError
+from semantoks.evaluate.study.crossval import INNER_FOLDS
+from semantoks.evaluate.study.people import People
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.tasks import Plan
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.phenotypes import find_column
+from semantoks.statistics.confounder import association, p_of_association, redrawn
+from semantoks.statistics.tables import TargetKind
+
+DEFAULT = ("mean_fd", "good_frames", "site", "age", "sex")
+"""What is regressed out and tested where nobody says otherwise, as far as it is known."""
+DECODED = ("site", "source_tr", "frames", "mean_fd")
+OF_SITE = ("site", "source_tr", "frames", "good_frames")
+"""Decided by the site: to regress them out of features that are to tell the site would take the answer away."""
+_RECORDED = ("source_tr", "frames", "mean_fd", "good_frames")
+_SPELLINGS = {"age": ("age",), "sex": ("sex", "gender")}
+_LEAST_FD = 1e-3
+_FEW_VALUES = 6
+_SAME_RANKS = 0.999
+
+
+def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) -> pd.DataFrame:
+    """Return what is known of everybody, one row a person, in the order of ``people``.
+
+    Columns, as far as known and not the same for everybody: ``site`` (of the first recording); ``source_tr`` (s),
+    ``frames``, ``good_frames`` and ``mean_fd`` (log of mm, at least log 1e-3), averaged over a person's recordings;
+    from participants.tsv ``age``, ``sex`` and ``extra``, whatever their case (numbers averaged over a person's rows, of
+    text the first). Numbers are float64, NaN where unknown; text is "" where unknown.
+
+    Raises
+    ------
+    DataError
+        If participants.tsv has no column called as one of ``extra``.
+    """
+    recordings, participants = cohort.recordings, cohort.participants
+    table = {"site": people.first(recordings["site"].fillna("").astype(str).tolist())}
+    for name in _RECORDED:
+        values = recordings[name].to_numpy(np.float64)
+        table[name] = people.average(np.log(np.maximum(values, _LEAST_FD)) if name == "mean_fd" else values)
+    for name in dict.fromkeys((*_SPELLINGS, *extra)):
+        column = find_column(participants, _SPELLINGS.get(name, (name.lower(),)))
+        if column is not None and name not in table:
+            table[name] = _of_people(participants, column, people)
+        elif name in extra and name not in table:
+            raise DataError(
+                f"participants.tsv has no column {name!r} to regress out; it has {', '.join(map(str, participants))}."
+            )
+    return pd.DataFrame({name: column for name, column in table.items() if len(np.unique(column[known(column)])) > 1})
+
+
+def known(column: Shaped[ndarray, " person"]) -> ndarray:
+    """Say of each cell of a column of the table whether it is known."""
+    found: ndarray = ~np.isnan(column) if column.dtype.kind == "f" else column != ""
+    return found
+
+
+def kind_of(column: Shaped[ndarray, " person"]) -> TargetKind:
+    """Take text, and numbers of at most six different values (a TR, a length of scan), as classes."""
+    return "value" if column.dtype.kind == "f" and len(np.unique(column[known(column)])) > _FEW_VALUES else "class"
+
+
+def _of_people(participants: pd.DataFrame, name: str, people: People) -> ndarray:
+    column = participants.set_index("participant_id")[name]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return column.groupby(level=0).mean().reindex(list(people.ids)).to_numpy(np.float64)
+    text = column.dropna().astype(str).groupby(level=0).first()
+    return text.reindex(list(people.ids)).fillna("").to_numpy(object)
+
+
+def confounds_of(table: pd.DataFrame, plan: Plan, names: Sequence[str] = DEFAULT) -> list[str]:
+    """Choose what is regressed out for a target: the known ones of ``names`` but for the target itself.
+
+    Left out are the column of that name, one that tells the same (one class for one class; the same ranks), what is
+    constant among the people of the plan, and, where the target is the site, what the site decides (``OF_SITE``).
+    """
+    target = plan.target.lower()
+    rows = table.iloc[plan.people]
+    return [
+        name
+        for name in names
+        if name in table and name.lower() != target and not (target == "site" and name in OF_SITE)
+        if rows[name].nunique() > 1 and not _same(rows[name].to_numpy(), plan)
+    ]
+
+
+def _same(column: Shaped[ndarray, " row"], plan: Plan) -> bool:
+    there = known(column)
+    if plan.kind == "value":
+        numeric = column.dtype.kind == "f"
+        return numeric and bool(abs(spearmanr(column[there], plan.labels[there]).statistic) > _SAME_RANKS)
+    pairs = pd.DataFrame({"one": column[there], "other": plan.labels[there]}).drop_duplicates()
+    return len(pairs) == pairs["one"].nunique() == pairs["other"].nunique()
+
+
+def design(table: pd.DataFrame, names: Sequence[str]) -> Float[ndarray, "person column"]:
+    """Spell columns of the table as numbers: a number as it is, and whether it is missing; a class one column a level.
+
+    A level has a column even where the others decide it (an unknown class is a level, too): ``Deconfounded`` does
+    without a reference level, which a site without training people would otherwise be mistaken for.
+    """
+    columns: list[ndarray] = []
+    for name in names:
+        values = table[name].to_numpy()
+        if values.dtype.kind == "f":
+            columns += [values] if known(values).all() else [values, (~known(values)).astype(np.float64)]
+        else:
+            columns += [(values == level).astype(np.float64) for level in np.unique(values)]
+    return np.column_stack(columns)
+
+
+def decode_plans(
+    table: pd.DataFrame, groups: Int[ndarray, " person"], *, folds: int, repeats: int, seed: int
+) -> tuple[list[Plan], list[str]]:
+    """Return a plan (analysis ``decode``) for each of site, source TR, frames and mean FD that varies; and notes.
+
+    TR and frames of at most six different values are classes, like the site; mean FD is the logarithm. Classes with too
+    few people for the folds are left out, and what cannot be split is skipped, each with a note.
+    """
+    plans, notes = list[Plan](), list[str]()
+    for name in DECODED:
+        if name not in table:
+            notes.append(f"{name} is not decoded: it is unknown, or the same for everybody.")
+            continue
+        column = table[name].to_numpy()
+        kind, rows = kind_of(column), np.flatnonzero(known(column))
+        if kind == "class":
+            column = np.array([f"{value:g}" if isinstance(value, float) else value for value in column], dtype=str)
+            enough = _big_classes(column[rows], groups[rows], folds)
+            if not enough.all():
+                classes = len(np.unique(column[rows][~enough]))
+                notes.append(f"{name}: {(~enough).sum()} people of {classes} classes too small to be decoded.")
+            rows = rows[enough]
+        labels = column[rows]
+        try:
+            if len(np.unique(labels)) < 2:
+                raise DataError("fewer than two classes are large enough.")
+            splits = split_people(
+                labels, groups[rows], kind=kind, folds=folds, repeats=repeats, seed=seed, inner=INNER_FOLDS
+            )
+        except DataError as error:
+            notes.append(f"{name} is not decoded: {error}")
+            continue
+        plans.append(
+            Plan(
+                target=name,
+                kind=kind,
+                people=rows,
+                labels=labels,
+                groups=groups[rows],
+                splits=tuple(splits),
+                analysis="decode",
+            )
+        )
+    return plans, notes
+
+
+def _big_classes(labels: Shaped[ndarray, " row"], groups: Int[ndarray, " row"], folds: int) -> ndarray:
+    """Say of each row whether its class has enough groups to be in every fold, and in every inner fold of the rest."""
+    least = max(folds, math.ceil(INNER_FOLDS * folds / (folds - 1)))
+    counts = pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].transform("nunique")
+    enough: ndarray = counts.to_numpy() >= least
+    return enough
+
+
+def confound_tests(
+    predictions: pd.DataFrame,
+    table: pd.DataFrame,
+    names: Sequence[str],
+    groups: Int[ndarray, " person"],
+    *,
+    permutations: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Test every method's predictions of one target against every confound (``partial_confound_test``).
+
+    Parameters
+    ----------
+    predictions
+        Rows of predictions.parquet: one target, one analysis. What is said of a person is averaged over splits:
+        probabilities of a class, else the value.
+    names
+        Columns of ``table``, which has a row a person. People of whom one is unknown are left out of its test.
+    groups
+        Copies and families (``People.groups``): the first person of each is taken, for the test counts on independent
+        people.
+
+    Returns
+    -------
+    list of dict
+        A row of scores.csv a method x confound, with its p.
+    """
+    first = predictions.drop_duplicates("person").sort_values("person")
+    first = first[~pd.Series(groups[first["person"]]).duplicated().to_numpy()]
+    kind, target = first["kind"].iloc[0], first["target"].iloc[0]
+    truth = first["truth"].to_numpy() if kind == "value" else first["truth_name"].to_numpy(str)
+    said = {method: _mean_said(rows, first["person"]) for method, rows in predictions.groupby("method", sort=False)}
+    rows = []
+    for name in names:
+        column = table[name].to_numpy()[first["person"]]
+        there = known(column)
+        rng = np.random.default_rng([seed, zlib.crc32(f"{target} {name}".encode())])
+        kind_confound = kind_of(column)
+        draws = redrawn(column[there], truth[there], kind_confound, kind, permutations=permutations, rng=rng)
+        found = association(np.hstack(list(said.values()))[there], draws, kind_confound)
+        parts = np.split(found, np.cumsum([outputs.shape[1] for outputs in said.values()])[:-1])
+        key = {"analysis": "confound_test", "condition": name, "target": target, "kind": kind}
+        rows += [
+            {**key, "method": method, "split": -1, "n_test": int(there.sum()), "p": p_of_association(part)}
+            for method, part in zip(said, parts, strict=True)
+        ]
+    return rows
+
+
+def _mean_said(rows: pd.DataFrame, people: pd.Series) -> Float[ndarray, "person output"]:
+    """Average a method's predictions of each person over splits: probabilities, or values."""
+    outputs = np.stack(rows["probability"].to_list()).astype(np.float64)
+    outputs = outputs if outputs.shape[1] else rows[["predicted"]].to_numpy(np.float64)
+    return pd.DataFrame(outputs).groupby(rows["person"].to_numpy()).mean().loc[people].to_numpy()

@@ -1,0 +1,129 @@
+"""Features without confounds, and the linear model of them: least squares inside every fold, the inner ones, too."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from semantoks.evaluate.models.linear import (
+    Outputs,
+    Path,
+    calibrated,
+    fit_path,
+    log_odds,
+    logistic_path,
+    ridge_path,
+    squared_error,
+    surprise,
+)
+from semantoks.evaluate.models.predictors import both_sides
+from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
+from semantoks.types import Features
+
+Wide = Float[ndarray, "row _"]
+_COLUMNS = 4096
+_RANK = 1e-10
+
+
+@dataclass(frozen=True)
+class Deconfounded:
+    """Features without what is linear in the confounds of the training people; again a feature set.
+
+    Least squares with intercept (of the shortest length where the design is of deficient rank), fitted on the training
+    people; residuals of everybody. Missing cells count as the training people's median. Of someone from a site without
+    training people about the training mean is taken away, for nothing is known of the site.
+
+    For linear models alone: what is left beyond means is not independent of the confounds, and a non-linear model can
+    read a confound, and with it the target, out of the residuals even where the features held nothing of it (Hamdan et
+    al. 2023, GigaScience 12:giad071).
+
+    Attributes
+    ----------
+    features
+        What the confounds are taken out of.
+    confounds
+        ``design`` of everybody, in the order of ``People``.
+    """
+
+    features: FeatureSet
+    confounds: Float[ndarray, "everybody column"]
+
+    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
+        """Fit the confounds to the features of ``train``, and return what they leave of the features of ``people``."""
+        everyone = np.union1d(train, people)
+        rows = self.features.matrix(train, everyone)
+        here, there = np.searchsorted(everyone, train), np.searchsorted(everyone, people)
+        regressors = _regressors(self.confounds[everyone], here)
+        hat = np.linalg.pinv(regressors[here], rcond=_RANK)
+        found = np.empty((len(people), rows.shape[1]), dtype=rows.dtype)
+        # A few thousand features at a time: doubles of all of them would not fit for big atlases.
+        for begin in range(0, rows.shape[1], _COLUMNS):
+            part = slice(begin, begin + _COLUMNS)
+            values = _filled(rows[:, part].astype(np.float64), here)
+            centred = values - values[here].mean(axis=0)
+            found[:, part] = centred[there] - regressors[there] @ (hat @ centred[here])
+        return found
+
+
+@dataclass(frozen=True)
+class LinearWithout:
+    """The linear model of ``predictors.Linear`` on features without confounds; see ``Deconfounded``.
+
+    The confounds are taken out again wherever a model is fitted, in the inner splits, too. Residuals of all training
+    people sum to zero in every site: the held-out part of an inner split would mirror the rest of it, every model
+    would look worse than none, and the strongest penalty would always be chosen.
+    """
+
+    features: FeatureSet
+    confounds: Float[ndarray, "everybody column"]
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
+        """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
+        rows, held = both_sides(Deconfounded(self.features, self.confounds), task)
+        regressors = _regressors(self.confounds[np.concatenate([task.train, task.test])], np.arange(len(task.train)))
+        rows, held = (np.hstack(side) for side in ((rows, regressors[: len(rows)]), (held, regressors[len(rows) :])))
+        path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
+        inside = _without(path, regressors.shape[1])
+        found, _ = fit_path(inside, loss, rows, task.labels, held, task.inner, task.kind)
+        return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
+
+
+def _without(path: Path, count: int) -> Path:
+    """Make a path that takes the last ``count`` columns, and the intercept, out of the others before it fits."""
+
+    def inside(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:
+        weights = np.linalg.pinv(_with_intercept(rows[:, -count:]), rcond=_RANK) @ rows[:, :-count]
+
+        def left(some: Wide) -> Wide:
+            without: Wide = some[:, :-count] - _with_intercept(some[:, -count:]) @ weights
+            return without
+
+        for model in path(left(rows), labels, penalties):
+            yield lambda some, model=model: model(left(some))  # type: ignore[misc]
+
+    return inside
+
+
+def _with_intercept(regressors: Wide) -> Wide:
+    found: Wide = np.column_stack([np.ones(len(regressors)), regressors])
+    return found
+
+
+def _regressors(confounds: Features, here: Int[ndarray, " train"]) -> Features:
+    """Fill and scale a design by its rows ``here``; what is constant there becomes 0."""
+    filled = _filled(confounds, here)
+    mean, spread = filled[here].mean(axis=0), filled[here].std(axis=0)
+    scaled: Features = (filled - mean) / np.where(spread > 1e-7 * np.abs(mean), spread, np.inf)
+    return scaled
+
+
+def _filled(values: Features, here: Int[ndarray, " train"]) -> Features:
+    """Fill missing cells with the median of the column's rows ``here``; 0 where these are all missing."""
+    gaps = np.flatnonzero(np.isnan(values).any(axis=0))
+    values = values.copy() if len(gaps) else values
+    for column in gaps:
+        seen = values[here, column][~np.isnan(values[here, column])]
+        values[np.isnan(values[:, column]), column] = np.median(seen) if len(seen) else 0.0
+    return values

@@ -1,0 +1,87 @@
+"""What each network alone says: the encoder with all other networks hidden, beside the FC within the network."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.evaluate.models.predictors import Fixed, Linear
+from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.people import People
+from semantoks.evaluate.study.tasks import Method, Plan
+from semantoks.features.encode import Readout, embed_crops
+from semantoks.model.encoder import Encoder
+from semantoks.signals.cohort import Cohort
+from semantoks.views.pool import missing_networks
+
+MOST_NETWORKS = 40
+"""An atlas with more (every ROI its own network) would have to be embedded as many times."""
+
+
+def network_scores(
+    encoders: Mapping[str, Encoder],
+    cohort: Cohort,
+    people: People,
+    plans: Sequence[Plan],
+    fc: Float[ndarray, "person edge"],
+    *,
+    readout: Readout,
+    crops: int,
+    device: torch.device,
+    seed: int,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Results, list[str]]:
+    """Score every plan from one network at a time (analysis ``network``; the condition is the network's name).
+
+    Parameters
+    ----------
+    encoders
+        By method name: the encoder, and the one with random weights. Each is shown one network of every crop; the
+        others are its mask vector, as in pretraining.
+    plans
+        With the splits to use: those of the first repeat are enough.
+    fc
+        Functional connectivity, edges in the order of ``numpy.triu_indices``; method ``fc`` has those within the
+        network. A network of one ROI has none, and no such row.
+    progress
+        Called with networks done and networks.
+
+    Returns
+    -------
+    Results
+        Scores alone; empty for an atlas of one network, or of more than forty.
+    list of str
+        Notes for the reader.
+    """
+    names = cohort.atlas.network_names
+    if not 1 < len(names) <= MOST_NETWORKS:
+        return Results(), [f"Single networks are not scored: the atlas has {len(names)} (2 to {MOST_NETWORKS} can be)."]
+    found = Results()
+    inside = edges_within(cohort.atlas)
+    for number, name in enumerate(names):
+        methods: dict[str, Method] = {}
+        for method, encoder in encoders.items():
+            features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, shown=[number])
+            methods[method] = Linear(Fixed(people.average(features[readout].mean(axis=1))))
+        if (edges := inside == number).any():
+            methods["fc"] = Linear(Fixed(fc[:, edges]))
+        for plan in plans:
+            alone = dataclasses.replace(plan, analysis="network", condition=name)
+            found.add(cross_validate(alone, methods, seed=seed, keep=False, n_jobs=n_jobs))
+        if progress:
+            progress(number + 1, len(names))
+    lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())
+    note = f"Single networks: {lacking} recordings lack one, of which the encoder then sees nothing at all."
+    return found, [note] if lacking else []
+
+
+def edges_within(atlas: Atlas) -> ndarray:
+    """Return the number of the network that both ROIs of an edge belong to; -1 for an edge between networks."""
+    one, other = (atlas.network_index[rois] for rois in np.triu_indices(atlas.n_rois, 1))
+    within: ndarray = np.where(one == other, one, -1)
+    return within

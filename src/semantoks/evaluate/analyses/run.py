@@ -1,0 +1,232 @@
+"""The questions asked beside the scores: chance, labelled people, confounds, networks, stability over time."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from numpy import ndarray
+
+from semantoks.evaluate.analyses.confounds import (
+    DEFAULT,
+    OF_SITE,
+    confound_table,
+    confound_tests,
+    confounds_of,
+    decode_plans,
+    design,
+)
+from semantoks.evaluate.analyses.deconfounded import LinearWithout
+from semantoks.evaluate.analyses.importance import network_scores
+from semantoks.evaluate.analyses.matching import match_motion
+from semantoks.evaluate.analyses.nulls import null_scores
+from semantoks.evaluate.analyses.reliability import reliability_scores
+from semantoks.evaluate.baselines.recorded import random_encoder
+from semantoks.evaluate.methods import methods_from, sets_for
+from semantoks.evaluate.models.predictors import Stacked
+from semantoks.evaluate.settings import Analysis
+from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate
+from semantoks.evaluate.study.people import first_repeats
+from semantoks.evaluate.study.splits import Split
+from semantoks.evaluate.study.study import Study
+from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.features.encode import Readout
+
+CENTRAL = ("encoder", "random_weights", "fc", "fc+encoder")
+"""The methods that the costlier questions are asked of."""
+CURVE_REPEATS = 2
+Sets = Mapping[str, FeatureSet]
+
+
+def ask(study: Study, sets: Sets, results: Results) -> None:
+    """Ask the questions that the settings name, and add what they bring to the results."""
+    if study.config.protocol != "nested" and study.config.analyses:
+        study.notes.append("Chance, learning curves, confounds, networks and stability are asked by --protocol nested.")
+        return
+    for name in study.config.analyses:
+        QUESTIONS[name](study, sets, results)
+        study.stages.next()
+
+
+def _central(sets: Sets) -> Sets:
+    return {name: features for name, features in sets.items() if name in CENTRAL}
+
+
+def _null(study: Study, sets: Sets, results: Results) -> None:
+    config, tick = study.config, study.stages.ticks(len(study.plans))
+    for plan in study.plans:
+        once = first_repeats(plan, config)
+        results.scores.extend(
+            null_scores(
+                once,
+                sets_for(study, sets, plan),
+                permutations=config.permutations,
+                seed=config.seed,
+                n_jobs=study.n_jobs,
+            )
+        )
+        tick()
+
+
+def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
+    methods = methods_from(_central(sets), CENTRAL)
+    plans = [
+        sized
+        for plan in study.plans
+        for sized in learning_plans(first_repeats(plan, study.config, CURVE_REPEATS), seed=study.config.seed)
+    ]
+    tick = study.stages.ticks(sum(len(plan.splits) for plan in plans))
+    for plan in plans:
+        results.add(cross_validate(plan, methods, seed=study.config.seed, keep=False, n_jobs=study.n_jobs, tick=tick))
+
+
+def _confounds(study: Study, sets: Sets, results: Results) -> None:
+    """Decode confounds from every feature set; score targets without them, and without the people they tell apart."""
+    config = study.config
+    auto = config.confounds == ("auto",)
+    table = confound_table(study.cohort, study.people, () if auto else config.confounds)
+    decoded, notes = decode_plans(table, study.people.groups, folds=config.folds, repeats=1, seed=config.seed)
+    study.notes.extend(notes)
+    study.confounds = [name for name in (DEFAULT if auto else config.confounds) if name in table]
+    study.decoded = {
+        plan.target: {
+            "kind": plan.kind,
+            "n": len(plan.people),
+            "classes": np.unique(plan.labels).tolist() if plan.kind == "class" else None,
+        }
+        for plan in decoded
+    }
+    predictions = results.tables()[1]
+    tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
+    for plan in decoded:
+        telling = {name: features for name, features in sets.items() if name != "motion" or plan.target in OF_SITE[:2]}
+        results.add(cross_validate(plan, methods_from(telling, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
+        tick()
+    for plan in study.plans:
+        names = confounds_of(table, plan, study.confounds)
+        said = predictions[predictions["target"] == plan.target]
+        results.scores.extend(
+            confound_tests(said, table, names, study.people.groups, permutations=config.permutations, seed=config.seed)
+        )
+        tick()
+        once = first_repeats(plan, config)
+        if names:
+            columns = design(table, names)
+            methods: dict[str, Method] = {
+                name: LinearWithout(features, columns) for name, features in _central(sets).items()
+            }
+            methods["fc+encoder"] = Stacked(("fc", "encoder"))
+            plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
+            results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
+        tick()
+        _matched(study, sets, results, once, table)
+        tick()
+
+
+def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.DataFrame) -> None:
+    """Score a target among people of whom motion does not tell it."""
+    if "mean_fd" not in table:
+        study.notes.append(f"{plan.target}: no motion-matched subset, because nobody's mean FD is known.")
+        return
+    log_fd = table["mean_fd"].to_numpy(np.float64)
+    found = match_motion(plan, log_fd, study.people.groups, seed=study.config.seed)
+    study.notes.append(found.words)
+    if found.plan is not None:
+        methods = methods_from(_central(sets), ())
+        results.add(cross_validate(found.plan, methods, seed=study.config.seed, n_jobs=study.n_jobs))
+
+
+def _networks(study: Study, sets: Sets, results: Results) -> None:
+    """Show the encoder one network at a time."""
+    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    found, notes = network_scores(
+        encoders,
+        study.cohort,
+        study.people,
+        [first_repeats(plan, study.config) for plan in study.plans],
+        sets["fc"].matrix(np.arange(0), np.arange(len(study.people))),
+        readout=_frozen_readout(study),
+        crops=study.config.crops,
+        device=study.device,
+        seed=study.config.seed,
+        n_jobs=study.n_jobs,
+        progress=study.stages.step,
+    )
+    results.add(found)
+    study.notes.extend(notes)
+
+
+def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
+    """Find people again in another part of their data; it is said when the encoder knows them."""
+    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
+    rows, notes = reliability_scores(
+        encoders,
+        study.cohort,
+        readout=_frozen_readout(study),
+        device=study.device,
+        only=[name for name, counts in zip(study.people.ids, eligible, strict=True) if counts],
+        progress=study.stages.step,
+    )
+    results.scores.extend(rows)
+    study.notes.extend(notes)
+    if rows and (known := int((study.seen & eligible).sum())):
+        study.notes.append(
+            f"Reliability is flattered: {known} people were seen in pretraining, which makes the windows of one person "
+            "alike on purpose. It says little about new people: pretrain on others, or pass --exclude-pretrained."
+        )
+
+
+def _frozen_readout(study: Study) -> Readout:
+    """Return the first readout that is a vector of its own: an attention probe's is learnt with a target."""
+    return next((name for name in study.config.readouts if name != "attention"), "cls_avg")
+
+
+QUESTIONS: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
+    "permutation": _null,
+    "learning_curve": _learning_curve,
+    "confounds": _confounds,
+    "networks": _networks,
+    "reliability": _reliability,
+}
+
+
+SMALLEST = 50
+"""Labelled people at which a curve begins; they double from there to all of the smallest training side."""
+Rows = Int[ndarray, " _"]
+FEWEST_OF_A_CLASS = 2 * INNER_FOLDS
+
+
+def learning_plans(plan: Plan, *, seed: int) -> list[Plan]:
+    """Return a plan for each number of labelled people: stratified draws from every training side, test sides as given.
+
+    A draw of n people is part of the draw of 2 n. Numbers at which a class would have fewer than six people are left
+    out; the last is the whole of the smallest training side.
+    """
+    most = min(len(train) for train, _ in plan.splits)
+    sizes = [int(SMALLEST * 2**k) for k in range(20) if SMALLEST * 2**k < most] + [most]
+    plans = []
+    for size in sizes:
+        splits = [_draw(plan, train, test, size, seed) for train, test in plan.splits]
+        if all(_is_enough(plan, train) for train, _ in splits):
+            plans.append(
+                dataclasses.replace(plan, splits=tuple(splits), analysis="learning_curve", condition=str(size))
+            )
+    return plans
+
+
+def _draw(plan: Plan, train: Rows, test: Rows, size: int, seed: int) -> Split:
+    """Draw ``size`` people of a training side, every stratum by its share; a smaller draw is part of a larger one."""
+    labels = plan.labels[train]
+    strata = labels if plan.kind == "class" else np.argsort(np.argsort(labels)) * 5 // len(labels)
+    place = pd.Series(np.random.default_rng(seed).permutation(len(train)))
+    share = place.groupby(strata).rank(pct=True)
+    return np.sort(train[np.lexsort([place, share])[:size]]), test
+
+
+def _is_enough(plan: Plan, train: Rows) -> bool:
+    if plan.kind == "value":
+        return True
+    counts = [(plan.labels[train] == name).sum() for name in np.unique(plan.labels)]
+    return bool(min(counts) >= FEWEST_OF_A_CLASS)

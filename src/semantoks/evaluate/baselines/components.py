@@ -1,0 +1,69 @@
+"""Spatial principal components of the training people: how strong and how slow each one is in a person."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float, Float32, Int
+from numpy import ndarray
+from scipy.linalg import eigh
+
+from semantoks.evaluate.baselines.shown import Spans, shown_parts, standardised
+from semantoks.evaluate.study.people import People
+from semantoks.signals.cohort import Cohort
+from semantoks.types import Features
+
+COMPONENTS = 50
+_LEAST = 1e-6
+
+Matrices = Float32[ndarray, "everybody roi roi"]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Log variance and lag-1 autocorrelation of each component's series, the components from the training people.
+
+    Attributes
+    ----------
+    instant, lagged
+        Of each person: correlations of ROIs in the same frame, and of ROIs one frame apart, symmetrised. They hold all
+        that the features need of the series, whatever the components are.
+    """
+
+    instant: Matrices
+    lagged: Matrices
+
+    def components(self, train: Int[ndarray, " train"]) -> Float[ndarray, "roi component"]:
+        """Return the leading eigenvectors, at most ``COMPONENTS``, of the training people's mean correlations."""
+        n_rois = self.instant.shape[1]
+        mean = self.instant[train].mean(axis=0, dtype=np.float64)
+        vectors: ndarray = eigh(mean, subset_by_index=[max(0, n_rois - COMPONENTS), n_rois - 1])[1]
+        return vectors[:, ::-1]
+
+    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
+        """Return log variances, then autocorrelations (-1 to 1), of the components of ``train`` in ``people``."""
+        vectors = self.components(train).astype(np.float32)
+        variance, product = (
+            np.einsum("prc,rc->pc", matrices[people] @ vectors, vectors) for matrices in (self.instant, self.lagged)
+        )
+        variance = np.maximum(variance, _LEAST)
+        return np.hstack([np.log(variance), product / variance])
+
+
+def principal_components(cohort: Cohort, people: People, spans: Spans | None = None) -> Components:
+    """Return the component features of everybody, from matrices averaged over each person's recordings.
+
+    Series are z-scored over their frames within ``spans`` (None = all); a missing ROI is 0 and takes no part. Memory:
+    8 bytes x people x ROIs².
+    """
+    size = (len(people), cohort.atlas.n_rois, cohort.atlas.n_rois)
+    instant, lagged = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
+    share = 1 / np.bincount(people.owner, minlength=len(people))
+    for index, person in enumerate(people.owner):
+        parts = standardised(shown_parts(cohort, index, spans))
+        frames = sum(map(len, parts))
+        for part in parts:
+            product = part[:-1].T @ part[1:]
+            instant[person] += share[person] / frames * (part.T @ part)
+            lagged[person] += share[person] / frames * (product + rearrange(product, "a b -> b a")) / 2
+    return Components(instant, lagged)

@@ -1,0 +1,73 @@
+"""What every encoder is held against beside connectivity: motion, demographics, amplitudes, and random weights."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float32
+from numpy import ndarray
+
+from semantoks.evaluate.study.people import People
+from semantoks.model.encoder import Encoder
+from semantoks.model.weights import EncoderCard
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.phenotypes import find_column
+from semantoks.train.loop import PretrainConfig
+from semantoks.train.run import build_branch
+
+METHOD_WORDS = {
+    "random_weights": "the same encoder with the random weights that its pretraining started from",
+    "fc": "functional connectivity: Fisher-z Pearson correlations of all pairs of ROIs",
+    "fc_partial": "partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
+    "fc_tangent": "Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
+    "fc_svm": "functional connectivity with a linear support vector machine",
+    "roi": "mean and standard deviation of each ROI before z-scoring",
+    "spectra": "power of each network in eight bands of frequency, averaged over its ROIs, logarithmic",
+    "pca": "variance and lag-1 autocorrelation of the series of 50 principal components of the training people",
+    "motion": "mean framewise displacement, its logarithm, and the number of good frames",
+    "demographics": "age and sex, as far as known and not themselves the target",
+}
+"""What each baseline looks at, in words for readers of a report."""
+DEMOGRAPHICS = (("age",), ("sex", "gender"))
+"""Columns of participants.tsv, in any case; the names in a bracket mean the same."""
+
+
+def motion(cohort: Cohort) -> Float[ndarray, "recording feature"] | None:
+    """Return mean framewise displacement (mm), its logarithm and the good frames; None where nobody's FD is known."""
+    table = cohort.recordings
+    fd = table["mean_fd"].to_numpy(float)
+    if np.isnan(fd).all():
+        return None
+    return np.column_stack([fd, np.log(np.maximum(fd, 1e-3)), table["good_frames"].to_numpy(float)])
+
+
+def demographics(cohort: Cohort, people: People, *, without: str = "") -> Float[ndarray, "person feature"] | None:
+    """Return age and sex from participants.tsv: numbers as they are, text one column a category; NaN where unknown.
+
+    ``without`` names the target, which is left out, sex with gender; of several rows of a person the first known value
+    counts. None where no column is left.
+    """
+    table, columns = cohort.participants, list[ndarray]()
+    for names in DEMOGRAPHICS:
+        name = find_column(table, names)
+        if name is None or without.strip().lower() in names or not table[name].notna().any():
+            continue
+        values = table.groupby("participant_id")[name].first().reindex(list(people.ids))
+        numeric = pd.api.types.is_numeric_dtype(values.infer_objects())
+        found = values.to_frame() if numeric else pd.get_dummies(values)
+        columns.append(np.where(values.isna().to_numpy()[:, None], np.nan, found.to_numpy(float, na_value=np.nan)))
+    return np.hstack(columns) if columns else None
+
+
+def roi_moments(cohort: Cohort) -> Float32[ndarray, "recording feature"] | None:
+    """Return the mean, then the standard deviation, of each ROI before z-scoring; NaN for a missing ROI.
+
+    They are of whole recordings and in the units that these came in: recordings that came z-scored or without their
+    mean carry nothing here but rounding. None for a cohort that was prepared before moments were kept.
+    """
+    moments = cohort.moments
+    return None if moments is None else moments.reshape(len(cohort), -1)
+
+
+def random_encoder(card: EncoderCard) -> Encoder:
+    """Return the encoder as it was before its pretraining: the same size, the weights of its seed."""
+    config = PretrainConfig(encoder=card.encoder, seed=card.seed)
+    return build_branch(config, card.atlas.network_index.tolist()).encoder.eval()

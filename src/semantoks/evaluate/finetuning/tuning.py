@@ -1,0 +1,243 @@
+"""Fine-tuning: a copy of an encoder learns one target from random crops; its best epoch is what stays (METHOD 9)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.special import log_softmax
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.finetuning.target_model import (
+    TargetModel,
+    fresh_model,
+    merge,
+    parameter_groups,
+    predict_people,
+    random_windows,
+)
+from semantoks.model.encoder import Encoder
+from semantoks.train.schedule import learning_rate
+from semantoks.views.corrupt import CorruptionConfig, corrupt
+from semantoks.views.crops import send
+from semantoks.views.pool import Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningCorruption(CorruptionConfig):
+    """Corruption of each training crop: the pretraining's, but every ROI stays."""
+
+    drop_rois: tuple[float, float] = (0.0, 0.0)
+    """Range of the share of ROIs set to 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """How an encoder is fine-tuned; the defaults are the published ones (recipe "finetune")."""
+
+    epochs: int = 50
+    """Times that every training person is seen; the learning rates fall to 0 over them by half a cosine."""
+    batch_size: int = 16
+    """People in one step, at least 2; a single person left over joins the batch before."""
+    lr: tuple[float, ...] = (1e-4,)
+    """Learning rates of head and last norm; of several, each from fresh weights, the validation chooses one."""
+    weight_decay: float = 0.05
+    """Of matrices; biases, norms and other vectors are spared."""
+    layer_decay: float = 0.9
+    """Learning rate of a block over that of the block above; tokenizer and embeddings count as the lowest block."""
+    clip: float = 1.0
+    """Largest global L2 norm of the gradient."""
+    corruption: TuningCorruption = field(default_factory=TuningCorruption)
+    """Corruption of each training crop."""
+    crops: int = 8
+    """Evenly spaced windows of a test recording, whose outputs are averaged."""
+    validation_crops: int = 8
+    """The same for the validation after each epoch."""
+    validation: float = 0.2
+    """Share of the training people who are not trained on but choose epoch and learning rate; above 0, at most 0.5."""
+    patience: int | None = None
+    """Epochs without a better validation after which to stop; None = never."""
+    frozen_epochs: int = 0
+    """Epochs at the start in which only the head learns."""
+    lora_rank: int = 0
+    """Rank of adapters that learn in place of the encoder's weights; 0 = all weights learn."""
+    lora_alpha: float = 16.0
+    """Strength of the adapters: what they add is multiplied by lora_alpha / lora_rank."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """In the loss, none: all people count alike; balanced: all classes do."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.batch_size < 2 or min(self.epochs, self.crops, self.validation_crops) < 1:
+            raise ConfigError("batch_size has to be at least 2; epochs, crops and validation_crops at least 1.")
+        if not self.lr or min(*self.lr, self.clip, self.lora_alpha) <= 0 or len(set(self.lr)) < len(self.lr):
+            raise ConfigError("lr has to be one rate or several different ones; lr, clip and lora_alpha above 0.")
+        if self.weight_decay < 0 or not 0 < self.layer_decay <= 1 or not 0 < self.validation <= 0.5:
+            raise ConfigError("weight_decay has to be at least 0, layer_decay in (0, 1] and validation in (0, 0.5].")
+        if min(self.frozen_epochs, self.lora_rank) < 0 or (self.patience is not None and self.patience < 1):
+            raise ConfigError("frozen_epochs and lora_rank have to be at least 0, and patience at least 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """People of a pool, and of each their class number (int64) or value (float32)."""
+
+    people: Int[ndarray, " row"]
+    truth: Int[ndarray, " row"] | Float[ndarray, " row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One epoch as it ended."""
+
+    lr: float
+    epoch: int
+    """Counted from 1."""
+    quality: float
+    """On the validation people: balanced accuracy, or minus the mean absolute error of the standardised value."""
+    last: bool
+    """Whether the training ends with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """What comes of one training: the model as it was after its best epoch."""
+
+    model: TargetModel
+    """In evaluation mode; adapters are merged."""
+    epoch: int
+    quality: tuple[float, float]
+    """On the validation people, larger is better; the second number decides between equals."""
+    validation: Float[ndarray, "row output"]
+    """Outputs for the validation people."""
+
+
+def quality(outputs: Float[ndarray, "row output"], truth: ndarray) -> tuple[float, float]:
+    """Judge outputs, larger is better: balanced accuracy, then minus the cross-entropy; or minus the L1 error, then 0.
+
+    Class numbers (integers) mean that ``outputs`` are logits.
+    """
+    if not np.issubdtype(truth.dtype, np.integer):
+        return -float(np.abs(outputs[:, 0] - truth).mean()), 0.0
+    right = outputs.argmax(axis=1) == truth
+    balanced = np.mean([right[truth == name].mean() for name in np.unique(truth)])
+    return float(balanced), float(log_softmax(outputs, axis=1)[np.arange(len(truth)), truth].mean())
+
+
+def draw_batches(rows: int, batch_size: int, rng: np.random.Generator) -> list[Int[ndarray, " batch"]]:
+    """Cut a random order of rows into batches; a last one of a single row, which has no spread, joins its neighbour."""
+    return np.split(rng.permutation(rows), np.arange(batch_size, rows - 1, batch_size))
+
+
+def loss_function(
+    truth: ndarray, classes: int | None, class_weight: Literal["none", "balanced"], device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of (outputs, truth): cross-entropy for ``classes`` classes, L1 for a value (None)."""
+    if classes is None:
+        return lambda outputs, values: F.l1_loss(outputs[:, 0], values)
+    weight = None
+    if class_weight == "balanced":
+        counts = np.bincount(truth, minlength=classes)
+        weight = torch.as_tensor(len(truth) / (classes * np.maximum(counts, 1)), dtype=torch.float32, device=device)
+    return nn.CrossEntropyLoss(weight=weight)
+
+
+class Tuning:
+    """One training under way; ``run_epoch`` takes it one epoch further and never waits for the device."""
+
+    def __init__(
+        self, model: TargetModel, pool: Pool, train: Examples, classes: int | None, lr: float, config: FinetuneConfig
+    ) -> None:
+        if len(train.people) < 2:
+            raise DataError(f"fine-tuning needs at least 2 people to train on, but there are {len(train.people)}.")
+        self.model, self.pool, self.train, self.lr, self.config = model, pool, train, lr, config
+        self.device = model.head.weight.device
+        self.learners = [p for p in model.encoder.parameters() if p.requires_grad]
+        groups = parameter_groups(model, layer_decay=config.layer_decay, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
+        self.truth = torch.as_tensor(train.truth, device=self.device)
+        self.loss = loss_function(train.truth, classes, config.class_weight, self.device)
+
+    def run_epoch(self, epoch: int, seed: int) -> None:
+        """Show every training person once; ``epoch`` counts from 1, and with ``seed`` it decides every draw."""
+        config, rng = self.config, np.random.default_rng([seed, epoch])
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        for parameter in self.learners:
+            parameter.requires_grad_(epoch > config.frozen_epochs)
+        self.model.train()
+        batches = draw_batches(len(self.train.people), config.batch_size, rng)
+        for number, rows in enumerate(batches):
+            rate = learning_rate((epoch - 1) * len(batches) + number, config.epochs * len(batches), self.lr, warmup=0)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate * group["scale"]
+            people, size = self.train.people[rows], self.model.encoder.config
+            series, mask = random_windows(self.pool, people, size, rng, self.device)
+            outputs = self.model(corrupt(series, config.corruption, generator), mask)
+            torch.autograd.backward(self.loss(outputs, self.truth[send(rows, self.device)]))
+            nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+
+def tune(
+    encoder: Encoder,
+    pool: Pool,
+    train: Examples,
+    validation: Examples,
+    *,
+    classes: int | None,
+    lr: float,
+    config: FinetuneConfig,
+    seed: int,
+    device: torch.device,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Tuned:
+    """Fine-tune a copy of ``encoder`` and return it as it was after the epoch that did best by the validation people.
+
+    Parameters
+    ----------
+    pool
+        The recordings; ``Examples.people`` counts its people.
+    classes
+        Number of classes (the loss is the cross-entropy); None for a value (the loss is L1; standardise it before).
+    on_epoch
+        Called after every epoch.
+
+    Raises
+    ------
+    DataError
+        For fewer than two people to train on.
+    FloatingPointError
+        When the outputs stop being finite.
+    """
+    model = fresh_model(encoder, classes or 1, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=seed).to(
+        device
+    )
+    tuning = Tuning(model, pool, train, classes, lr, config)
+    best: Tuned | None = None
+    state: dict[str, Tensor] = {}
+    for epoch in range(1, config.epochs + 1):
+        tuning.run_epoch(epoch, seed)
+        outputs = predict_people(model, pool, validation.people, config.validation_crops)
+        if not np.isfinite(outputs).all():
+            raise FloatingPointError(f"the outputs are not finite after epoch {epoch} at lr {lr:g}: lower --lr.")
+        found = quality(outputs, validation.truth)
+        if best is None or found > best.quality:
+            best = Tuned(model=model, epoch=epoch, quality=found, validation=outputs)
+            # Copied: what state_dict gives are the weights themselves, which train on.
+            state = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+        last = epoch == config.epochs or (config.patience is not None and epoch - best.epoch >= config.patience)
+        if on_epoch:
+            on_epoch(Epoch(lr=lr, epoch=epoch, quality=found[0], last=last))
+        if last:
+            break
+    assert best is not None
+    model.load_state_dict(state)
+    merge(model.encoder)
+    model.eval()
+    return best

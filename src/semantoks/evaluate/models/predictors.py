@@ -1,0 +1,124 @@
+"""Methods: a feature set with a linear model, support vectors or neighbours, and stacks of other methods."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from sklearn.neighbors import NearestNeighbors
+
+from semantoks.evaluate.models.linear import log_odds, logistic, ridge, row_space, standardise, support_vectors
+from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
+from semantoks.types import Features, Held
+
+NEIGHBOURS = (5, 9, 17, 33, 65)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Features that do not depend on who is trained on: one row a person."""
+
+    values: Float[ndarray, "everybody feature"]
+
+    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:  # noqa: ARG002
+        """Return the rows of ``people``."""
+        rows: Features = self.values[people]
+        return rows
+
+
+def both_sides(features: FeatureSet, task: Task) -> tuple[Features, Held]:
+    """Return the standardised features of the training and of the test people, in the span of the training rows."""
+    rows = features.matrix(task.train, np.concatenate([task.train, task.test]))
+    return row_space(*standardise(rows[: len(task.train)], rows[len(task.train) :]))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """L2 logistic regression (classes, balanced weights) or ridge regression (values)."""
+
+    features: FeatureSet
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
+        """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
+        rows, held = both_sides(self.features, task)
+        return (logistic if task.kind == "class" else ridge)(rows, task.labels, held, task.inner)
+
+
+@dataclass(frozen=True)
+class Svm:
+    """Linear support vector machine or regression."""
+
+    features: FeatureSet
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
+        """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
+        rows, held = both_sides(self.features, task)
+        return support_vectors(rows, task.labels, held, task.inner, task.kind)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """k nearest neighbours by cosine of the standardised features, k chosen by the inner splits.
+
+    A class's probability is its share of the neighbours, each class weighted as if all were equally frequent; a value
+    is the neighbours' mean.
+    """
+
+    features: FeatureSet
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
+        """Choose k on the training people and predict the test people."""
+        rows, held = both_sides(self.features, task)
+        classes = np.unique(task.labels) if task.kind == "class" else None
+        votes = _votes(task.labels, classes)
+        counts = [k for k in NEIGHBOURS if k <= min(len(train) for train, _ in task.inner)] or [1]
+        inner = np.zeros((len(counts), *votes.shape))
+        for train, test in task.inner:
+            inner[:, test] = _by_neighbours(rows[train], votes[train], rows[test], counts)
+        # Squared error of the shares (the Brier score) or of the value, each class counting alike.
+        weight = votes.sum(axis=1) if classes is not None else np.ones(len(votes))
+        truth = votes / weight[:, None] if classes is not None else votes
+        best = int((((inner - truth) ** 2).sum(axis=2) @ weight).argmin())
+        found = _by_neighbours(rows, votes, held, counts)
+        return Predicted(classes=classes, test=found[best], inner=inner[best], candidates=found)
+
+
+def _votes(labels: ndarray, classes: ndarray | None) -> Float[ndarray, "row output"]:
+    """What each row says as a neighbour: its value, or one over its class's size in the column of its class."""
+    if classes is None:
+        return labels[:, None].astype(float)
+    member: ndarray = labels[:, None] == classes
+    shares: ndarray = member / member.sum(axis=0)
+    return shares
+
+
+def _by_neighbours(
+    rows: Features, votes: Float[ndarray, "row output"], held: Held, counts: list[int]
+) -> Float[ndarray, "count held output"]:
+    index = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(rows)
+    said = votes[index.kneighbors(held, return_distance=False)].cumsum(axis=1)
+    found = [said[:, k - 1] / k if votes.shape[1] == 1 else said[:, k - 1] for k in counts]
+    return np.stack([f if votes.shape[1] == 1 else f / f.sum(axis=1, keepdims=True) for f in found])
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """A linear model of what other methods say: does the one add anything to the other (Wolpert 1992)?
+
+    On the training side every method speaks by the models of the inner splits that had not seen the person.
+    """
+
+    parts: tuple[str, ...]
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:
+        """Fit on the parts' inner predictions and predict from their predictions of the test people."""
+        rows = np.hstack([_level(before[name].inner) for name in self.parts])
+        held = np.hstack([_level(before[name].test) for name in self.parts])
+        rows, held = standardise(rows, held)
+        return (logistic if task.kind == "class" else ridge)(rows, task.labels, held, task.inner)
+
+
+def _level(said: Float[ndarray, "row output"]) -> Features:
+    """Log odds against the first class, or the value itself."""
+    return said if said.shape[1] == 1 else log_odds(said)

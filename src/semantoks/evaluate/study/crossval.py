@@ -1,0 +1,162 @@
+"""Every method on every split of a plan, each test side scored once; and the two tables that come of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.evaluate.study.splits import Split, split_people
+from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
+from semantoks.statistics.scores import class_scores, value_scores
+from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
+
+INNER_FOLDS = 3
+"""Folds of each training side, among which penalties are chosen."""
+Tick = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows of scores.csv, and tables of predictions."""
+
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    predictions: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, other: "Results") -> None:
+        """Append another's rows."""
+        self.scores.extend(other.scores)
+        self.predictions.extend(other.predictions)
+
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return both as tables with all their columns."""
+        scores = pd.DataFrame(self.scores)
+        scores = scores[[*SCORE_KEYS, *(name for name in scores if name not in SCORE_KEYS)]]
+        if not self.predictions:
+            return scores, pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
+        return scores, pd.concat(self.predictions, ignore_index=True)
+
+    def write(self, folder: Path, ids: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Write scores.csv and predictions.parquet into ``folder``, and return them.
+
+        People are numbers in there, unless ``ids`` gives the participant_id of each.
+        """
+        scores, predictions = self.tables()
+        if ids is not None:
+            predictions["participant_id"] = np.asarray(ids)[predictions["person"]]
+        folder.mkdir(parents=True, exist_ok=True)
+        scores.to_csv(folder / SCORES, index=False)
+        predictions.to_parquet(folder / PREDICTIONS, index=False)
+        return scores, predictions
+
+
+def cross_validate(
+    plan: Plan,
+    methods: Mapping[str, Method],
+    *,
+    seed: int,
+    keep: bool = True,
+    first: int = 0,
+    n_jobs: int = 1,
+    tick: Tick | None = None,
+) -> Results:
+    """Ask every method, in order, to predict the test people of every split of a plan, and score what it says.
+
+    Parameters
+    ----------
+    keep
+        Whether the predictions are kept, too.
+    first
+        Number of the split to begin with.
+    n_jobs
+        Splits at a time, in processes of their own; -1 for one a core. The numbers do not depend on it.
+    tick
+        Called after every split.
+    """
+    jobs = (joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(first, len(plan.splits)))
+    found = Results()
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        for part in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
+            found.add(part)
+            if tick:
+                tick()
+    return found
+
+
+def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: int, keep: bool) -> Results:
+    """Ask every method for one split of a plan."""
+    split = plan.splits[number]
+    task = task_of(plan, split, seed)
+    found, said = Results(), dict[str, Predicted]()
+    for name, method in methods.items():
+        said[name] = method.predict(task, said)
+        key: dict[str, Any] = {"analysis": plan.analysis, "condition": plan.condition, "target": plan.target}
+        key |= {"kind": plan.kind, "method": name, "split": number}
+        found.scores.append(
+            {**key, "n_train": len(split[0]), "n_test": len(split[1]), **split_scores(plan, split, said[name])}
+        )
+        if keep:
+            found.predictions.append(split_predictions(plan, split, said[name], key))
+    return found
+
+
+def task_of(plan: Plan, split: Split, seed: int) -> Task:
+    """Make the task of one split; the test people's labels stay behind."""
+    train, test = split
+    labels = plan.labels[train]
+    inner = split_people(labels, plan.groups[train], kind=plan.kind, folds=INNER_FOLDS, repeats=1, seed=seed)
+    return Task(
+        kind=plan.kind,
+        train=plan.people[train],
+        test=plan.people[test],
+        labels=labels,
+        inner=tuple(inner),
+        seed=seed,
+    )
+
+
+def split_scores(plan: Plan, split: Split, said: Predicted) -> dict[str, float]:
+    """Score what a method said of the test side, and the best of its candidates (``peeked``)."""
+    truth, main = plan.labels[split[1]], MAIN[plan.kind]
+    each = [_scores(plan, truth, output, said.classes) for output in (said.test, *said.candidates)]
+    best = max((found[main] for found in each), default=float("nan"))
+    return {**each[0], "peeked": best}
+
+
+def _scores(
+    plan: Plan, truth: ndarray, output: Float[ndarray, "test output"], classes: ndarray | None
+) -> dict[str, float]:
+    if plan.kind == "value":
+        return value_scores(truth, output[:, 0])
+    everyone = np.unique(plan.labels)
+    return class_scores(truth, spread_classes(output, classes, everyone), everyone)
+
+
+def spread_classes(
+    output: Float[ndarray, "row known"], classes: ndarray | None, everyone: ndarray
+) -> Float[ndarray, "row class"]:
+    """Give the classes that the training side lacked a probability of zero."""
+    full = np.zeros((len(output), len(everyone)))
+    full[:, np.searchsorted(everyone, classes)] = output  # type: ignore[arg-type]
+    return full
+
+
+def split_predictions(plan: Plan, split: Split, said: Predicted, key: dict[str, Any]) -> pd.DataFrame:
+    """Return the predictions of one split as rows of predictions.parquet."""
+    test = split[1]
+    truth = plan.labels[test]
+    table: dict[str, Any] = {"person": plan.people[test].astype("int64"), "group": plan.groups[test].astype("int64")}
+    if plan.kind == "value":
+        table |= {"truth": truth.astype(float), "predicted": said.test[:, 0], "truth_name": ""}
+        table["probability"] = [np.zeros(0, np.float32)] * len(test)
+    else:
+        everyone = np.unique(plan.labels)
+        chances = spread_classes(said.test, said.classes, everyone)
+        table |= {"truth": np.searchsorted(everyone, truth).astype(float), "truth_name": truth.astype(str)}
+        table |= {"predicted": chances.argmax(axis=1).astype(float), "probability": list(chances.astype(np.float32))}
+    return pd.DataFrame({**key, **table})[[*PREDICTION_KEYS, *PREDICTION_VALUES]]

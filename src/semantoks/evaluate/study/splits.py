@@ -1,0 +1,258 @@
+"""Splits by person: nobody, nobody's family, and no copy of anybody's recording is on both sides."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from numpy import ndarray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.statistics.tables import TargetKind
+
+Split = tuple[Int[ndarray, " _"], Int[ndarray, " _"]]
+"""Rows of the training side and of the test side."""
+_BINS = 5
+"""Most bins of equal size by which a value is stratified."""
+SITE_PEOPLE = 10
+"""A site with fewer people is not tested on its own."""
+
+
+def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd.Series:
+    """Return a group for every participant: people who share a byte-identical recording, or a family, are one group.
+
+    ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (a missing one is a
+    family of its own); the result is indexed by participant_id.
+    """
+    people, who = np.unique(recordings["participant_id"].to_numpy(str), return_inverse=True)
+    ties = [(who, recordings["sha256"].to_numpy(str))]
+    if families is not None:
+        known = families.reindex(people).dropna()
+        ties.append((np.searchsorted(people, known.index.to_numpy(str)), known.astype(str).to_numpy(str)))
+    rows, columns, size = [], [], len(people)
+    for members, names in ties:
+        number = pd.factorize(names)[0]
+        rows.append(members)
+        columns.append(size + number)
+        size += int(number.max(initial=-1)) + 1
+    links = (np.concatenate(rows), np.concatenate(columns))
+    _, component = connected_components(coo_array((np.ones(len(links[0])), links), shape=(size, size)), directed=False)
+    return pd.Series(component[: len(people)], index=pd.Index(people, name="participant_id"))
+
+
+def split_people(
+    labels: ndarray,
+    groups: Int[ndarray, " row"],
+    *,
+    kind: TargetKind,
+    folds: int,
+    repeats: int,
+    seed: int,
+    inner: int = 0,
+) -> list[Split]:
+    """Return ``repeats`` x ``folds`` stratified (train, test) index pairs; a group is never on both sides.
+
+    Classes are stratified as they are, values by bins of equal size. Every class is on both sides of every split, and
+    every training side can itself be split into ``inner`` folds; but where a group has people of several classes (a
+    family, a site), the folds are as nearly stratified as whole groups allow.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than two folds, no repeats, or a seed below 0.
+    DataError
+        When a class (or, for a value, everybody) has too few groups for the folds.
+    """
+    if folds < 2 or repeats < 1 or seed < 0:
+        raise ConfigError(
+            f"splits need at least 2 folds, 1 repeat and a seed of at least 0, not {folds}, {repeats} and {seed}."
+        )
+    least = max(folds, math.ceil(inner * folds / (folds - 1)))
+    table = pd.DataFrame({"group": groups, "label": labels}).groupby("group")["label"]
+    if kind == "class" and (table.nunique() > 1).any():
+        return _mixed_groups(labels, groups, folds, repeats, seed)
+    if kind == "class":
+        strata = table.first()
+        sizes = strata.value_counts().reindex(pd.unique(labels), fill_value=0)
+        if (sizes < least).any():
+            small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < least].items())
+            raise DataError(
+                f"every class needs at least {least} people for {folds} folds; too few in: {small}. Leave these "
+                "people out (--drop-rare), join their classes, or use fewer folds."
+            )
+    else:
+        ranks = table.mean().rank(method="first") - 1
+        if len(ranks) < least:
+            raise DataError(f"{folds} folds need at least {least} people with a value, but there are {len(ranks)}.")
+        strata = ranks * min(_BINS, len(ranks) // folds) // len(ranks)
+    splits: list[Split] = []
+    for repeat in range(repeats):
+        folder = StratifiedKFold(folds, shuffle=True, random_state=seed + repeat)
+        for _, test in folder.split(np.zeros(len(strata)), strata):
+            held = np.isin(groups, strata.index[test])
+            splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
+    return splits
+
+
+def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, repeats: int, seed: int) -> list[Split]:
+    """Split groups that have people of several classes."""
+    number = len(np.unique(groups))
+    if number < folds:
+        raise DataError(f"{folds} folds need at least {folds} groups (families, sites), but there are {number}.")
+    classes = set(labels)
+    splits: list[Split] = []
+    for repeat in range(repeats):
+        folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a rare class: what matters is asked below
+            parts = list(folder.split(labels, labels, groups))
+        for train, test in parts:
+            if lacking := classes - set(labels[train]):
+                raise DataError(
+                    f"with whole groups (families, sites) on one side, a training side has nobody of class "
+                    f"{', '.join(repr(str(name)) for name in sorted(lacking))}: use fewer folds, or other groups."
+                )
+            splits.append((train, test))
+    return splits
+
+
+def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind) -> list[Split]:
+    """Return a split a site: its people are the test side, everybody else (but for their groups) the training side.
+
+    A site is tested only where it has at least ten people and, of a class target, at least two of two classes; the
+    people of the others are always on the training side.
+
+    Raises
+    ------
+    DataError
+        When fewer than two sites can be tested.
+    """
+    splits: list[Split] = []
+    for site in np.unique(sites):
+        held = sites == site
+        _, counts = np.unique(labels[held], return_counts=True)
+        if held.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < 2):
+            continue
+        train = ~held & ~np.isin(groups, groups[held])
+        if kind == "class" and set(labels[held]) - set(labels[train]):
+            continue
+        splits.append((np.flatnonzero(train), np.flatnonzero(held)))
+    if len(splits) < 2:
+        raise DataError(
+            f"leave-site-out needs two sites of at least {SITE_PEOPLE} people (two of each of two classes), but of "
+            f"{len(np.unique(sites))} sites {len(splits)} can be tested."
+        )
+    return splits
+
+
+def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
+    """Read splits from a table: participant_id, and a column a split with ``train``, ``test`` or nothing in each cell.
+
+    Returns
+    -------
+    list of Split
+        Places in ``ids``; people of the file who are not in ``ids`` are left out.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, has no split, repeats a participant, holds another word, or leaves a side empty.
+    """
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a table of splits: {error}.") from error
+    if "participant_id" not in table or len(table.columns) < 2:
+        raise DataError(
+            f"{path} has to hold participant_id and one column a split, but holds {', '.join(map(str, table))}."
+        )
+    who = table.pop("participant_id").str.strip().str.removeprefix("sub-")
+    if who.duplicated().any():
+        raise DataError(f"{path} names participant {who[who.duplicated()].iloc[0]} twice: keep one row each.")
+    sides = table.set_axis(who).apply(lambda column: column.str.strip().str.lower()).reindex(ids, fill_value="")
+    splits: list[Split] = []
+    for name, column in sides.items():
+        if other := set(column) - {"train", "test", "", "n/a"}:
+            raise DataError(f"{path}, column {name}: a cell is train, test or empty, not {sorted(other)[0]!r}.")
+        train, test = (np.flatnonzero(column == side) for side in ("train", "test"))
+        if not len(train) or not len(test):
+            raise DataError(
+                f"{path}, column {name}: {len(train)} people to train on and {len(test)} to test, of these."
+            )
+        splits.append((train, test))
+    return splits
+
+
+def check_disjoint(splits: Sequence[Split], groups: Int[ndarray, " row"]) -> None:
+    """Raise DataError where a person, or a group, is on both sides of a split."""
+    for number, (train, test) in enumerate(splits):
+        if shared := set(groups[train]) & set(groups[test]):
+            raise DataError(
+                f"split {number} has {len(shared)} people, families or copies of a recording on both sides: whoever is "
+                "trained on cannot be tested. Move them to one side."
+            )
+
+
+def shuffle_people(
+    labels: ndarray,
+    groups: Int[ndarray, " row"],
+    *,
+    kind: TargetKind,
+    share: float,
+    least: int,
+    repeats: int,
+    seed: int,
+) -> list[Split]:
+    """Return ``repeats`` random (training rows, test rows) with a ``share`` of the groups on the test side (0..1).
+
+    Groups are stratified by the class of their first row, or by bins of equal size of their mean value. Split ``r``
+    depends on ``seed + r`` alone, and so people are tested a different number of times: folds are the better choice
+    where a protocol does not ask for this one.
+
+    Parameters
+    ----------
+    least
+        Groups that every class (of a value: everybody) has to have on the training side.
+
+    Raises
+    ------
+    ConfigError
+        For no repeats, or a seed below 0.
+    DataError
+        When a class (or, of a value, everybody) has too few groups.
+    """
+    if repeats < 1 or seed < 0:
+        raise ConfigError(f"splits need at least 1 repeat and a seed of at least 0, not {repeats} and {seed}.")
+    needed = max(2, math.ceil(least / (1 - share)))
+    rows = pd.DataFrame({"group": groups, "label": labels})
+    table = rows.groupby("group")["label"]
+    if kind == "class":
+        strata, sizes = table.first(), rows.groupby("label")["group"].nunique()
+        if (sizes < needed).any():
+            small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < needed].items())
+            raise DataError(
+                f"every class needs at least {needed} people for these splits; too few in: {small}. Leave these people "
+                "out (--drop-rare), or join their classes."
+            )
+    else:
+        if len(table) < needed:
+            raise DataError(f"these splits need at least {needed} people with a value, but there are {len(table)}.")
+        ranks = table.mean().rank(method="first") - 1
+        strata = ranks * max(1, min(_BINS, int(min(share, 1 - share) * len(ranks)))) // len(ranks)
+    shuffled = StratifiedShuffleSplit(1, test_size=share)
+    splits: list[Split] = []
+    for repeat in range(repeats):
+        shuffled.random_state = seed + repeat
+        try:
+            ((_, test),) = shuffled.split(strata, strata)
+        except ValueError as error:
+            raise DataError(f"{len(strata)} people are too few for these splits: {error}") from error
+        held = np.isin(groups, strata.index[test])
+        splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
+    return splits

@@ -1,0 +1,143 @@
+"""Plans: who has a label, who is left out and why, and which splits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.analyses.run import learning_plans
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.people import People, first_repeats, plan_target, read_targets
+from semantoks.signals.phenotypes import Target
+
+PEOPLE = People(ids=tuple(f"{i:02d}" for i in range(60)), owner=np.arange(60), groups=np.arange(60))
+SITES = np.repeat(["A", "B", "C"], 20)
+EVERYBODY = np.ones(60, dtype=bool)
+
+
+def aim(values, kind="class", name="dx"):
+    series = pd.Series(values, index=[f"{i:02d}" for i in range(len(values))]).dropna()
+    classes = tuple(sorted(set(series))) if kind == "class" else None
+    return Target(name=name, kind=kind, values=series, classes=classes, missing=0)
+
+
+def plan(values, kind="class", eligible=EVERYBODY, people=PEOPLE, **config):
+    return plan_target(aim(values, kind), people, SITES, ProbeConfig(**({"repeats": 1} | config)), eligible)
+
+
+def test_people_without_a_label_are_left_out_and_counted():
+    found, excluded = plan(["p", "q", None] * 20)
+    assert excluded == [("no value of dx", 20)]
+    assert found.people.tolist() == [i for i in range(60) if i % 3 < 2]
+    assert found.labels.tolist() == ["p", "q"] * 20
+    assert len(found.splits) == 5
+
+
+def test_a_rare_class_is_refused_or_left_out_with_its_count():
+    values = ["p", "q"] * 28 + ["r"] * 4
+    with pytest.raises(DataError, match=r"target 'dx': every class needs at least 5 .*'r' \(4\)"):
+        plan(values)
+    found, excluded = plan(values, drop_rare=True)
+    assert excluded == [("dx: class 'r' is rare (under 5 people)", 4)]
+    assert set(found.labels) == {"p", "q"}
+
+
+def test_people_who_may_not_take_part_do_not():
+    eligible = np.arange(60) % 5 > 0
+    found, excluded = plan(["p", "q", None] * 20, eligible=eligible)
+    assert eligible[found.people].all()
+    assert excluded == [("no value of dx", 16)]
+
+
+def test_sites_stay_whole_or_are_left_out_one_by_one():
+    values = ["p", "q"] * 30
+    whole, _ = plan(values, split="site", folds=3)
+    single, _ = plan(values, split="leave-site-out")
+    for found in (whole, single):
+        assert sorted("".join(sorted(set(SITES[test]))) for _, test in found.splits) == ["A", "B", "C"]
+        for train, test in found.splits:
+            assert not set(SITES[train]) & set(SITES[test])
+
+
+def test_given_splits_that_part_a_family_are_caught(tmp_path):
+    file = tmp_path / "s.tsv"
+    lines = [f"{i:02d}\t{'test' if i < 20 else 'train'}" for i in range(60)]
+    file.write_text("participant_id\tone\n" + "\n".join(lines) + "\n")
+    found, _ = plan(["p", "q"] * 30, split=str(file))
+    assert found.splits[0][1].tolist() == list(range(20))
+    groups = np.arange(60)
+    groups[59] = 0
+    relatives = People(ids=PEOPLE.ids, owner=PEOPLE.owner, groups=groups)
+    with pytest.raises(DataError, match=r"target 'dx': split 0 has 1 people, families or copies"):
+        plan(["p", "q"] * 30, split=str(file), people=relatives)
+
+
+def test_the_first_repeats_are_the_first_folds():
+    found, _ = plan(["p", "q"] * 30, repeats=3)
+    config = ProbeConfig(repeats=3)
+    assert len(found.splits) == 15
+    assert first_repeats(found, config).splits == found.splits[:5]
+    assert first_repeats(found, config, 2).splits == found.splits[:10]
+
+
+def test_codes_bins_and_classes_are_as_asked():
+    table = pd.DataFrame(
+        {
+            "participant_id": [f"{i:02d}" for i in range(60)],
+            "age": [-9999.0, *np.arange(20.0, 79.0)],
+            "group": [1, 2, 3] * 20,
+        }
+    )
+    config = ProbeConfig(missing=("-9999",), bins=3, as_class=("group",))
+    age, group = read_targets(table, ["age", "group", "age"], config)
+    assert age.classes == ("1 (20 to 39.33)", "2 (39.33 to 58.67)", "3 (58.67 to 78)")
+    assert age.values.value_counts().tolist() == [20, 20, 19]
+    assert age.values["01"].startswith("1 (20")
+    assert group.classes == ("1", "2", "3")
+    with pytest.raises(DataError, match="cannot be cut into 3"):
+        read_targets(table.assign(age=[1.5] * 59 + [2.5]), ["age"], config)
+
+
+def test_settings_out_of_range_are_refused():
+    for bad, said in (
+        ({"folds": 1}, "at least 2 folds"),
+        ({"repeats": 0}, "1 repeat"),
+        ({"bins": 1}, "--bins has to be 2 to 9"),
+        ({"crops": 0}, "at least 1"),
+        ({"readouts": ()}, "at least one readout"),
+        ({"split": "nowhere.tsv"}, "no file 'nowhere.tsv'"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            ProbeConfig(**bad)
+    assert [ProbeConfig(protocol=name).times for name in ("nested", "paper", "brainmarks")] == [5, 10, 100]
+
+
+def test_learning_curves_draw_stratified_from_the_training_sides_alone():
+    rng = np.random.default_rng(0)
+    people = People(ids=tuple(f"{i:03d}" for i in range(300)), owner=np.arange(300), groups=np.arange(300))
+    values = pd.Series(rng.permutation(["p"] * 60 + ["q"] * 240), index=people.ids)
+    target = Target(name="dx", kind="class", values=values, classes=("p", "q"), missing=0)
+    full, _ = plan_target(target, people, np.repeat("A", 300), ProbeConfig(repeats=1), np.ones(300, dtype=bool))
+    plans = learning_plans(full, seed=0)
+    assert [p.condition for p in plans] == ["50", "100", "200", "240"]
+    assert {p.analysis for p in plans} == {"learning_curve"}
+    for sized in plans:
+        for (train, test), (whole, same) in zip(sized.splits, full.splits, strict=True):
+            assert len(train) == int(sized.condition)
+            assert set(train) <= set(whole)
+            assert np.array_equal(test, same)
+            assert np.mean(full.labels[train] == "p") == pytest.approx(0.2, abs=0.01)
+    rare, _ = plan_target(
+        Target(
+            name="dx",
+            kind="class",
+            values=pd.Series(["p"] * 20 + ["q"] * 280, index=people.ids),
+            classes=("p", "q"),
+            missing=0,
+        ),
+        people,
+        np.repeat("A", 300),
+        ProbeConfig(repeats=1),
+        np.ones(300, dtype=bool),
+    )
+    assert [p.condition for p in learning_plans(rare, seed=0)] == ["100", "200", "240"]

@@ -1,0 +1,103 @@
+"""Baselines against NumPy: motion, demographics, moments, and the weights before any training."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from semantoks.evaluate.baselines.recorded import METHOD_WORDS, demographics, motion, random_encoder, roi_moments
+from semantoks.evaluate.study.people import people_of
+from semantoks.model.encoder import EncoderConfig
+from semantoks.model.head import HeadConfig
+from semantoks.model.weights import EncoderCard
+from semantoks.signals.cohort import Cohort
+from semantoks.train.loop import PretrainConfig
+from semantoks.train.run import build_branch
+from tiny_people import SIZE, make_people, write_cohort
+
+
+def test_motion_is_displacement_its_logarithm_and_the_frames(cohort):
+    table = cohort.recordings
+    found = motion(cohort)
+    np.testing.assert_allclose(found[:, 0], table["mean_fd"])
+    np.testing.assert_allclose(found[:, 1], np.log(table["mean_fd"]))
+    np.testing.assert_array_equal(found[:, 2], table["good_frames"])
+
+
+def test_motion_is_none_where_nobodys_is_known(tmp_path):
+    assert motion(write_cohort(tmp_path, *make_people(2, motion=False))) is None
+
+
+def test_the_random_encoder_is_the_student_before_its_first_step(cohort):
+    card = EncoderCard(encoder=SIZE, atlas=cohort.atlas, tr=2.0, band=None, seed=3)
+    start = PretrainConfig(encoder=SIZE, seed=3, head=HeadConfig(hidden=24, projection=8))
+    expected = build_branch(start, cohort.atlas.network_index.tolist()).encoder.state_dict()
+    found = random_encoder(card)
+    assert not found.training
+    assert found.config == SIZE == EncoderConfig(width=16, depth=1)
+    for name, tensor in found.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def demographics_of(tmp_path, table, ids=("b", "a", "c", "d"), **settings):
+    series, _ = make_people(1)
+    values = next(iter(series.values()))
+    cohort = write_cohort(tmp_path, {f"sub-{name}": values + i for i, name in enumerate(ids)}, table)
+    return demographics(cohort, people_of(cohort), **settings)
+
+
+def test_demographics_are_numbers_as_they_are_and_a_column_for_each_text_in_the_order_of_people(tmp_path):
+    table = {"participant_id": ["a", "b", "c", "e"], "AGE": [20, 31.5, None, 9], "Sex": ["F", "M", "F", "X"]}
+    found = demographics_of(tmp_path, pd.DataFrame(table))
+    expected = [[20, 1, 0], [31.5, 0, 1], [np.nan, 1, 0], [np.nan, np.nan, np.nan]]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("without", "columns"), [("", 2), ("age", 1), ("Age", 1), ("sex", 1), ("gender", 1), ("dx", 2)]
+)
+def test_the_target_is_never_among_the_demographics_by_neither_of_its_names(tmp_path, without, columns):
+    table = {"participant_id": list("abcd"), "age": [1, 2, 3, 4], "gender": [1, 2, 1, 2], "dx": [0, 1, 1, 0]}
+    found = demographics_of(tmp_path, pd.DataFrame(table), without=without)
+    assert found.shape == (4, columns)
+    if columns == 1:
+        kept = "gender" if without.lower() == "age" else "age"
+        np.testing.assert_array_equal(found[:, 0], table[kept])
+
+
+def test_sex_and_gender_both_there_do_not_give_the_target_away(tmp_path):
+    table = {"participant_id": list("abcd"), "sex": list("FMFM"), "gender": list("wmwm")}
+    assert demographics_of(tmp_path, pd.DataFrame(table), without="sex") is None
+    assert demographics_of(tmp_path / "2", pd.DataFrame(table)).shape == (4, 2)
+
+
+def test_without_age_and_sex_there_are_no_demographics(tmp_path):
+    table = pd.DataFrame({"participant_id": list("abcd"), "age": [None] * 4, "dx": [0, 1, 1, 0]})
+    assert demographics_of(tmp_path, table) is None
+
+
+def test_of_several_sessions_the_first_known_value_counts(tmp_path):
+    table = {"participant_id": list("aabb"), "session_id": ["1", "2"] * 2, "age": [None, 30, 40, 41]}
+    found = demographics_of(tmp_path, pd.DataFrame(table), ids=("a_ses-1", "a_ses-2", "b_ses-1", "b_ses-2"))
+    np.testing.assert_array_equal(found, [[30], [40]])
+
+
+def test_roi_moments_are_means_then_deviations_of_what_came_in(tmp_path):
+    series, _ = make_people(2)
+    series["sub-01_ses-1"] = 100 + 5 * series["sub-01_ses-1"]
+    series["sub-01_ses-1"][:, 3] = 0
+    cohort = write_cohort(tmp_path, series)
+    found = roi_moments(cohort)
+    expected = [np.hstack([series[name].mean(axis=0), series[name].std(axis=0)]) for name in series]
+    assert np.isnan(found[2]).nonzero()[0].tolist() == [3, 11]
+    expected[2][[3, 11]] = np.nan
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    cohort = Cohort(cohort.path)
+    cohort.recordings["moments_sha256"] = ""
+    assert roi_moments(cohort) is None
+
+
+def test_every_baseline_has_words():
+    assert {"fc", "fc_partial", "fc_tangent", "fc_svm", "roi", "spectra", "pca", "motion", "demographics"} < set(
+        METHOD_WORDS
+    )
