@@ -10,7 +10,7 @@ from simulated_probe import SMALL, write_probe
 from simulated_run import about, write_run
 
 from semantoks.report import write_report
-from semantoks.report.gather import RunFolder, read_run
+from semantoks.report.run.folder import RunFolder, read_run
 
 
 @pytest.fixture(scope="session")

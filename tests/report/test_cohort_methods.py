@@ -7,9 +7,9 @@ import pytest
 from small_cohort import SMALL, made, recording
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.report.cohort_files import CohortFolder, read_cohort
-from semantoks.report.cohort_methods import methods, references, share_words
-from semantoks.report.cohort_reasons import reasons, short_counts
+from semantoks.report.cohort.folder import CohortFolder, read_cohort
+from semantoks.report.cohort.methods import methods, references, share_words
+from semantoks.report.cohort.reasons import reasons, short_counts
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import GateConfig

@@ -13,10 +13,10 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.report import write_report
-from semantoks.report.cohort_contents import facts
-from semantoks.report.cohort_files import read_cohort
-from semantoks.report.cohort_methods import share_words
-from semantoks.report.cohort_motion import examples
+from semantoks.report.cohort.contents import facts
+from semantoks.report.cohort.folder import read_cohort
+from semantoks.report.cohort.methods import share_words
+from semantoks.report.cohort.motion import examples
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.recording import Recording
 from semantoks.views.pool import missing_networks
@@ -247,7 +247,7 @@ def test_many_networks_and_many_rows_are_cut_and_the_cut_is_said(
     series[:, 7] = np.nan
     given = [Recording(series=series, tr=2.0, participant="1", source="x")]
     given += [Recording(series=series[:9], tr=2.0, participant=f"{n}", source="x") for n in range(2, 8)]
-    monkeypatch.setattr("semantoks.report.cohort_contents.MOST_ROWS", 4)
+    monkeypatch.setattr("semantoks.report.cohort.contents.MOST_ROWS", 4)
     words = words_of(made(tmp_path / "c", given, atlas=atlas), tmp_path)
     assert "The 20 of 100 networks with least signal." in words
     assert "The first 20 of 100." in words

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from simulated_probe import CLASSES, CONFOUNDED, METHODS, NETWORKS, SIGNAL, Size, tables
 
-from semantoks.report.evaluation import Evaluation, table_of
-from semantoks.report.gather import RunFolder
+from semantoks.report.run.evaluation import Evaluation, table_of
+from semantoks.report.run.folder import RunFolder
 from semantoks.statistics.summary import summarise
 
 

@@ -4,7 +4,7 @@ import socket
 import numpy as np
 import pytest
 
-from semantoks.report.figures_brain import draw_brain, outlines
+from semantoks.report.figures.brain import draw_brain, outlines
 
 PLACES = np.array([[-40.0, 20, 10], [40, 20, 10], [-30, -60, 0], [np.nan] * 3])
 NETWORKS = ("Vis", "Vis", "Default", "Default")

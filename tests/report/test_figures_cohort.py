@@ -8,11 +8,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.report.drawing import Look
-from semantoks.report.figures_cohort import draw_motion, draw_spectra, draw_trace, spread_of
-from semantoks.report.figures_raster import MOST_NAMES, Bands, bands_of, draw_carpet, draw_matrix
-from semantoks.report.figures_scores import Mark
-from semantoks.report.raster import LEVELS, diverging, grey, lay_below, levels, png, shrink
+from semantoks.report.figures.cohort import draw_motion, draw_spectra, draw_trace, spread_of
+from semantoks.report.figures.images import MOST_NAMES, Bands, bands_of, draw_carpet, draw_matrix
+from semantoks.report.figures.plot import Look
+from semantoks.report.figures.raster import LEVELS, diverging, grey, lay_below, levels, png, shrink
+from semantoks.report.figures.scores import Mark
 
 ATLAS = Atlas(name="tiny", labels=("a", "b", "c", "d", "e"), networks=("Vis", "Default", "Vis", "Default", "Vis"))
 GATES = [Mark(name="flagged above 0.3", value=0.3), Mark(name="left out above 0.5", value=0.5)]

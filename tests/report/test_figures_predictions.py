@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from semantoks.report.drawing import Look
-from semantoks.report.figures_predictions import Calibration, draw_calibration, draw_confusion, draw_scatter
+from semantoks.report.figures.plot import Look
+from semantoks.report.figures.predictions import Calibration, draw_calibration, draw_confusion, draw_scatter
 
 
 def test_a_confusion_matrix_shows_counts_and_the_shares_of_its_rows() -> None:

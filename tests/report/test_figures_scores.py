@@ -3,8 +3,8 @@ from math import nan
 
 import pytest
 
-from semantoks.report.drawing import Look
-from semantoks.report.figures_scores import Estimate, Mark, Series, draw_bars, draw_lines, draw_rows
+from semantoks.report.figures.plot import Look
+from semantoks.report.figures.scores import Estimate, Mark, Series, draw_bars, draw_lines, draw_rows
 
 BLUE, ORANGE = Look(paint="blue"), Look(paint="orange", marker="s", hatch="////")
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from simulated_run import metrics_table
 
-from semantoks.report.figures_training import draw_curves, smooth, thin
-from semantoks.report.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Curve, Panel
+from semantoks.report.figures.training import draw_curves, smooth, thin
+from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Curve, Panel
 
 
 def test_thinning_keeps_both_ends_and_every_peak() -> None:

@@ -13,7 +13,7 @@ from simulated_probe import SIGNAL, SMALL, write_probe
 
 from semantoks.errors import DataError
 from semantoks.report import write_report
-from semantoks.report.gather import read_run
+from semantoks.report.run.folder import read_run
 from semantoks.report.wording import interval, p_value, score
 
 VOID = {"meta", "link", "br", "use", "path"}

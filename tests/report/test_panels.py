@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from simulated_run import metrics_table
 
-from semantoks.report.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Curve
+from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Curve
 
 
 def test_a_term_is_shown_only_at_steps_where_it_takes_part() -> None:

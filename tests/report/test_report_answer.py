@@ -3,10 +3,10 @@ import re
 
 import pytest
 
-from semantoks.report.answer import adds_sentence, answer, fc_sentence, headline, optimism
-from semantoks.report.evaluation import Compared, Evaluation
-from semantoks.report.gather import RunFolder
-from semantoks.report.parts import Beside, Bullets, Figures, Table, Words
+from semantoks.report.content import Beside, Bullets, Figures, Table, Words
+from semantoks.report.run.answer import adds_sentence, answer, fc_sentence, headline, optimism
+from semantoks.report.run.evaluation import Compared, Evaluation
+from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import interval, p_value, score
 
 NAN = float("nan")

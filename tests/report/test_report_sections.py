@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from simulated_probe import NETWORKS
 
-from semantoks.report.amounts import learning_curves, reliability
-from semantoks.report.confounds import confounds, decodable
-from semantoks.report.evaluation import Evaluation
-from semantoks.report.gather import Atlas, RunFolder
-from semantoks.report.networks import MOST_BARS, networks
-from semantoks.report.parts import Bullets, Card, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.content import Bullets, Card, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.run.amounts import learning_curves, reliability
+from semantoks.report.run.confounds import confounds, decodable
+from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.folder import Atlas, RunFolder
+from semantoks.report.run.networks import MOST_BARS, networks
 from semantoks.report.wording import score, spread
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

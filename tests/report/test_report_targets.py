@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from simulated_probe import CLASSES
 
-from semantoks.report.evaluation import Evaluation
-from semantoks.report.gather import RunFolder
-from semantoks.report.parts import Beside, Card, Figure, Figures, Table
-from semantoks.report.targets import chance_of, target_card
+from semantoks.report.content import Beside, Card, Figure, Figures, Table
+from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.folder import RunFolder
+from semantoks.report.run.targets import chance_of, target_card
 from semantoks.report.wording import interval, method_words, score, spread
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from semantoks.errors import DataError
-from semantoks.report.amounts import learning_curves, reliability
-from semantoks.report.answer import BAR, answer, optimism
-from semantoks.report.cohort_contents import facts as cohort_facts
-from semantoks.report.cohort_files import CohortFolder, is_cohort, read_cohort
-from semantoks.report.cohort_page import sections as cohort_sections
-from semantoks.report.confounds import confounds
-from semantoks.report.evaluation import Evaluation
-from semantoks.report.gather import RunFolder, read_run
-from semantoks.report.networks import networks
-from semantoks.report.parts import Bullets, Item, Part, Section, Words
-from semantoks.report.provenance import checks, facts, provenance, training
-from semantoks.report.targets import target_card
+from semantoks.report.cohort.contents import facts as cohort_facts
+from semantoks.report.cohort.folder import CohortFolder, is_cohort, read_cohort
+from semantoks.report.cohort.sections import sections as cohort_sections
+from semantoks.report.content import Bullets, Item, Part, Section, Words
+from semantoks.report.run.amounts import learning_curves, reliability
+from semantoks.report.run.answer import BAR, answer, optimism
+from semantoks.report.run.confounds import confounds
+from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.folder import RunFolder, read_run
+from semantoks.report.run.networks import networks
+from semantoks.report.run.provenance import checks, facts, provenance, training
+from semantoks.report.run.targets import target_card
 
 
 def write_report(run: Path | str, out: Path | str | None = None) -> Path:

@@ -4,11 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from semantoks.report.evaluation import Evaluation, table_of
-from semantoks.report.figures_training import SMOOTH_FROM, draw_curves
-from semantoks.report.gather import RunFolder
-from semantoks.report.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Panel
-from semantoks.report.parts import (
+from semantoks.report.content import (
     Bullets,
     Cell,
     Code,
@@ -23,6 +19,10 @@ from semantoks.report.parts import (
     Table,
     Words,
 )
+from semantoks.report.figures.training import SMOOTH_FROM, draw_curves
+from semantoks.report.run.evaluation import Evaluation, table_of
+from semantoks.report.run.folder import RunFolder
+from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Panel
 from semantoks.report.wording import duration, method_words, short
 
 

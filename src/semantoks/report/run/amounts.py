@@ -2,12 +2,12 @@
 
 from math import isfinite, nan
 
-from semantoks.report.drawing import NARROW, look_of, percent
-from semantoks.report.evaluation import Evaluation
-from semantoks.report.figures_scores import Mark, Series, draw_lines
-from semantoks.report.parts import Bullets, Cell, Figure, Figures, Folded, Item, Part, Table, Words
-from semantoks.report.provenance import as_list, plain
-from semantoks.report.targets import chance_of
+from semantoks.report.content import Bullets, Cell, Figure, Figures, Folded, Item, Part, Table, Words
+from semantoks.report.figures.plot import NARROW, look_of, percent
+from semantoks.report.figures.scores import Mark, Series, draw_lines
+from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.provenance import as_list, plain
+from semantoks.report.run.targets import chance_of
 from semantoks.report.wording import BOTH, FC, RANDOM, listed, method_words, metric_words, spread
 from semantoks.statistics.tables import MAIN, METRICS
 

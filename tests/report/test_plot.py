@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from semantoks.report.drawing import PAINTS, apart, clip, look_of, number, row_axes, style, to_svg
+from semantoks.report.figures.plot import PAINTS, apart, clip, look_of, number, row_axes, style, to_svg
 
 
 @pytest.mark.parametrize(

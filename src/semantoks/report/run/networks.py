@@ -4,13 +4,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.report.drawing import look_of
-from semantoks.report.evaluation import Evaluation
-from semantoks.report.figures_brain import draw_brain
-from semantoks.report.figures_scores import Estimate, Mark, draw_bars
-from semantoks.report.gather import Atlas
-from semantoks.report.parts import Card, Cell, Figure, Figures, Folded, Part, Table, Words
-from semantoks.report.targets import chance_of
+from semantoks.report.content import Card, Cell, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.figures.brain import draw_brain
+from semantoks.report.figures.plot import look_of
+from semantoks.report.figures.scores import Estimate, Mark, draw_bars
+from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.folder import Atlas
+from semantoks.report.run.targets import chance_of
 from semantoks.report.wording import method_words, metric_words, spread
 from semantoks.statistics.tables import MAIN, METRICS
 

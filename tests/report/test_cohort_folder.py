@@ -11,10 +11,11 @@ from small_cohort import words_of
 from semantoks.atlas.catalog import get_atlas
 from semantoks.doctor import orders
 from semantoks.errors import DataError
-from semantoks.report import cohort_files, write_report
-from semantoks.report.cohort_connectivity import homotopic_pairs
-from semantoks.report.cohort_files import read_cohort
-from semantoks.report.cohort_signals import LEAST_SIGNAL
+from semantoks.report import write_report
+from semantoks.report.cohort import folder as cohort_files
+from semantoks.report.cohort.connectivity import homotopic_pairs
+from semantoks.report.cohort.folder import read_cohort
+from semantoks.report.cohort.signals import LEAST_SIGNAL
 from semantoks.signals import layout, power
 from semantoks.signals.cohort import Cohort
 from semantoks.views.pool import missing_networks

@@ -11,7 +11,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from numpy import ndarray
 
-from semantoks.report.drawing import PAINTS, WIDE, Drawing, number, style, to_svg
+from semantoks.report.figures.plot import PAINTS, WIDE, Drawing, number, style, to_svg
 
 VIEWS = {"l": (1, 2), "z": (0, 1), "r": (1, 2)}
 """View from the left, above, the right: which of x, y, z (MNI, mm) runs to the right, which up."""

@@ -8,12 +8,12 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from semantoks.report.answer import adds_sentence, difference_cell, fc_sentence
-from semantoks.report.drawing import look_of
-from semantoks.report.evaluation import Compared, Evaluation, table_of
-from semantoks.report.figures_predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
-from semantoks.report.figures_scores import Estimate, Mark, draw_rows
-from semantoks.report.parts import Beside, Bullets, Card, Cell, Figure, Figures, Item, Part, Table
+from semantoks.report.content import Beside, Bullets, Card, Cell, Figure, Figures, Item, Part, Table
+from semantoks.report.figures.plot import look_of
+from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
+from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
+from semantoks.report.run.evaluation import Compared, Evaluation, table_of
 from semantoks.report.wording import (
     FC,
     MOTION,

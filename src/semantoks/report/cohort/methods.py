@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
-from semantoks.report.cohort_files import CohortFolder
-from semantoks.report.cohort_reasons import reasons, short_counts
+from semantoks.report.cohort.folder import CohortFolder
+from semantoks.report.cohort.reasons import reasons, short_counts
 from semantoks.report.wording import listed
 
 Z_SCORE = "z-score per ROI over the recording, population standard deviation"

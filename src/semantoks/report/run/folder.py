@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
-from semantoks.report.evaluation import Evaluation, read_evaluation, table_of
+from semantoks.report.run.evaluation import Evaluation, read_evaluation, table_of
 from semantoks.statistics.tables import ABOUT, SCORES
 
 _MARKS = ("run.json", "metrics.jsonl")

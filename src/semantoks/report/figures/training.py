@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from semantoks.report.drawing import (
+from semantoks.report.figures.plot import (
     DASHES,
     NUMBERS,
     PAINTS,
@@ -21,7 +21,7 @@ from semantoks.report.drawing import (
     style,
     to_svg,
 )
-from semantoks.report.panels import Curve, Panel
+from semantoks.report.run.panels import Curve, Panel
 
 MOST_POINTS = 1000
 SMOOTH_FROM = 50  # a run with fewer points is drawn as it is

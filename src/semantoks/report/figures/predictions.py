@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
-from semantoks.report.drawing import (
+from semantoks.report.figures.plot import (
     DASHES,
     NARROW,
     NUMBERS,

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from semantoks.report.cohort_connectivity import Connectivity, connectivity
-from semantoks.report.cohort_files import FREQUENCIES, CohortFolder
-from semantoks.report.cohort_methods import plural, share_words
-from semantoks.report.drawing import DASHES, Look
-from semantoks.report.figures_cohort import draw_spectra, spread_of
-from semantoks.report.figures_raster import bands_of, draw_matrix
-from semantoks.report.figures_scores import Estimate, draw_bars
-from semantoks.report.parts import Beside, Cell, Figure, Figures, Pairs, Part, Table, Words
+from semantoks.report.cohort.connectivity import Connectivity, connectivity
+from semantoks.report.cohort.folder import FREQUENCIES, CohortFolder
+from semantoks.report.cohort.methods import plural, share_words
+from semantoks.report.content import Beside, Cell, Figure, Figures, Pairs, Part, Table, Words
+from semantoks.report.figures.cohort import draw_spectra, spread_of
+from semantoks.report.figures.images import bands_of, draw_matrix
+from semantoks.report.figures.plot import DASHES, Look
+from semantoks.report.figures.scores import Estimate, draw_bars
 
 MOST_NETWORKS = 20
 LEAST_SIGNAL = 0.5

@@ -9,7 +9,7 @@ import pytest
 from simulated_probe import NETWORKS
 
 from semantoks.errors import DataError
-from semantoks.report.gather import RunFolder, read_run
+from semantoks.report.run.folder import RunFolder, read_run
 
 
 def test_a_run_folder_is_read_whole_without_notes(whole: RunFolder) -> None:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
-from semantoks.report.drawing import (
+from semantoks.report.figures.plot import (
     DASHES,
     NUMBERS,
     PAINTS,
@@ -28,8 +28,8 @@ from semantoks.report.drawing import (
     style,
     to_svg,
 )
-from semantoks.report.figures_scores import Mark
-from semantoks.report.figures_training import thin
+from semantoks.report.figures.scores import Mark
+from semantoks.report.figures.training import thin
 
 MOST_BINS = 40
 BINS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

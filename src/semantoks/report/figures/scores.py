@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from semantoks.report.drawing import (
+from semantoks.report.figures.plot import (
     DASHES,
     NUMBERS,
     PAINTS,

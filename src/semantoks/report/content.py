@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from semantoks.report.drawing import Drawing
+from semantoks.report.figures.plot import Drawing
 
 
 @dataclass(frozen=True)

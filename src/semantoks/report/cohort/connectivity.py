@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.report.cohort_files import CohortFolder
+from semantoks.report.cohort.folder import CohortFolder
 
 MOST = 500
 """Recordings that the mean is taken over; of more, as many are taken evenly from the table."""

@@ -2,12 +2,12 @@
 
 import hashlib
 
-from semantoks.report.cohort_contents import contents, left_out
-from semantoks.report.cohort_files import RECORDINGS, CohortFolder
-from semantoks.report.cohort_methods import made_by, methods, references
-from semantoks.report.cohort_motion import carpets, motion
-from semantoks.report.cohort_signals import correlations, coverage, spectra
-from semantoks.report.parts import (
+from semantoks.report.cohort.contents import contents, left_out
+from semantoks.report.cohort.folder import RECORDINGS, CohortFolder
+from semantoks.report.cohort.methods import made_by, methods, references
+from semantoks.report.cohort.motion import carpets, motion
+from semantoks.report.cohort.signals import correlations, coverage, spectra
+from semantoks.report.content import (
     Bullets,
     Folded,
     Item,
@@ -16,7 +16,7 @@ from semantoks.report.parts import (
     Section,
     Words,
 )
-from semantoks.report.provenance import rows_of
+from semantoks.report.run.provenance import rows_of
 
 CHECKSUMS = {
     "ItemsSha256": "list of recordings and sizes of their files",

@@ -2,10 +2,10 @@
 
 from math import isfinite
 
-from semantoks.report.drawing import look_of
-from semantoks.report.evaluation import Compared, Evaluation
-from semantoks.report.figures_scores import Estimate, Mark, draw_rows
-from semantoks.report.parts import Beside, Bullets, Cell, Figure, Figures, Item, Part, Table, Words
+from semantoks.report.content import Beside, Bullets, Cell, Figure, Figures, Item, Part, Table, Words
+from semantoks.report.figures.plot import look_of
+from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.wording import (
     BOTH,
     FC,

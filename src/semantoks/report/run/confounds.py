@@ -2,12 +2,12 @@
 
 from math import isfinite
 
-from semantoks.report.answer import NOT_RUN, score_cell
-from semantoks.report.drawing import Look, look_of, number
-from semantoks.report.evaluation import Compared, Evaluation
-from semantoks.report.figures_scores import Estimate, Mark, draw_rows
-from semantoks.report.parts import Bullets, Cell, Figure, Figures, Folded, Heading, Item, Part, Table, Words
-from semantoks.report.targets import chance_of
+from semantoks.report.content import Bullets, Cell, Figure, Figures, Folded, Heading, Item, Part, Table, Words
+from semantoks.report.figures.plot import Look, look_of, number
+from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.run.answer import NOT_RUN, score_cell
+from semantoks.report.run.evaluation import Compared, Evaluation
+from semantoks.report.run.targets import chance_of
 from semantoks.report.wording import CONFOUNDS, FC, listed, method_words, metric_words, p_cell, score, spread
 from semantoks.statistics.tables import MAIN, METRICS
 

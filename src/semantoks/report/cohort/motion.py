@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from semantoks.report.cohort_files import CohortFolder
-from semantoks.report.cohort_methods import fd_words, plural, share_words
-from semantoks.report.figures_cohort import draw_motion, draw_trace
-from semantoks.report.figures_raster import bands_of, draw_carpet
-from semantoks.report.figures_scores import Mark
-from semantoks.report.parts import Beside, Figure, Figures, Pairs, Part, Words
+from semantoks.report.cohort.folder import CohortFolder
+from semantoks.report.cohort.methods import fd_words, plural, share_words
+from semantoks.report.content import Beside, Figure, Figures, Pairs, Part, Words
+from semantoks.report.figures.cohort import draw_motion, draw_trace
+from semantoks.report.figures.images import bands_of, draw_carpet
+from semantoks.report.figures.scores import Mark
 
 COMMON, MOST_ABOVE = 0.98, 1.5
 """Traces reach up to their largest value, but not above so many times this quantile."""

@@ -10,9 +10,21 @@ from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.report.drawing import NUMBERS, PAINTS, STEPS, WIDE, Drawing, apart, clip, head, number, style, to_svg
-from semantoks.report.figures_cohort import mark_censored
-from semantoks.report.raster import LEVELS, diverging, grey, lay_below
+from semantoks.report.figures.cohort import mark_censored
+from semantoks.report.figures.plot import (
+    NUMBERS,
+    PAINTS,
+    STEPS,
+    WIDE,
+    Drawing,
+    apart,
+    clip,
+    head,
+    number,
+    style,
+    to_svg,
+)
+from semantoks.report.figures.raster import LEVELS, diverging, grey, lay_below
 
 LIMIT = 2.0
 """Standard deviations from the mean at which a carpet is black or white."""

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pandas as pd
 
-from semantoks.report.cohort_files import CohortFolder
-from semantoks.report.cohort_methods import fd_words, made_by, plural, share_words, spread_words
-from semantoks.report.cohort_reasons import reasons, unnamed
-from semantoks.report.drawing import percent
-from semantoks.report.parts import Bullets, Cell, Folded, Heading, Item, Part, Table, Words
+from semantoks.report.cohort.folder import CohortFolder
+from semantoks.report.cohort.methods import fd_words, made_by, plural, share_words, spread_words
+from semantoks.report.cohort.reasons import reasons, unnamed
+from semantoks.report.content import Bullets, Cell, Folded, Heading, Item, Part, Table, Words
+from semantoks.report.figures.plot import percent
 from semantoks.report.wording import duration
 
 MOST_NAMED, MOST_FILES, MOST_ROWS = 6, 6, 300
