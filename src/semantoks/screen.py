@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semantoks.statistics.methods import in_order
+
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST = ("encoder", "fc+encoder", "fc", "random_weights", "motion")
-"""Methods that are shown before all others."""
 _SECONDS_A_LINE = 30.0
 Report = Callable[[int, int], None]
 
@@ -65,9 +65,9 @@ def score_table(summary: "pd.DataFrame") -> str:
         f"{'95 % interval':<17} {'p Holm':>6}  better than FC?"
     ]
     main = summary[summary["analysis"] == "main"]
-    first = main["method"].map({name: place for place, name in enumerate(FIRST)}).fillna(len(FIRST))
-    for _, part in main.assign(first=first).groupby("target", sort=False):
-        for row in part.sort_values("first", kind="stable").to_dict("records"):
+    place = main["method"].map(in_order(main["method"]).index)
+    for _, part in main.assign(place=place).groupby("target", sort=False):
+        for row in part.sort_values("place").to_dict("records"):
             line = f"{row['target']:<12} {row['metric']:<18} {row['method']:<17} {row['mean']:6.3f}  "
             line += f"[{row['low']:.3f}, {row['high']:.3f}]"
             if row["verdict"]:

@@ -9,12 +9,13 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
-from semantoks.evaluate.methods import WORDS, feature_sets
+from semantoks.evaluate.methods import feature_sets
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.study import open_study
 from semantoks.features.embed import embed
 from semantoks.signals.cohort import Cohort
+from semantoks.statistics.methods import PROBED
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, save_model, write_cohort
@@ -57,7 +58,7 @@ def test_every_method_is_scored_on_the_same_people(run):
     _, out, _ = run
     table = read_scores(out / "scores.csv")
     main = table[table["analysis"] == "main"]
-    expected = set(WORDS) - {name for name in WORDS if name.startswith("encoder_") and name != "encoder_knn"}
+    expected = set(PROBED) - {name for name in PROBED if name.startswith("encoder_") and name != "encoder_knn"}
     assert set(main["method"]) == expected
     sizes = main.groupby(["target", "split"])[["n_train", "n_test"]]
     assert (sizes.nunique() == 1).all(axis=None)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from semantoks.evaluate.baselines.recorded import METHOD_WORDS, demographics, motion, random_encoder, roi_moments
+from semantoks.evaluate.baselines.recorded import demographics, motion, random_encoder, roi_moments
 from semantoks.evaluate.study.people import people_of
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.head import HeadConfig
@@ -95,9 +95,3 @@ def test_roi_moments_are_means_then_deviations_of_what_came_in(tmp_path):
     cohort = Cohort(cohort.path)
     cohort.recordings["moments_sha256"] = ""
     assert roi_moments(cohort) is None
-
-
-def test_every_baseline_has_words():
-    assert {"fc", "fc_partial", "fc_tangent", "fc_svm", "roi", "spectra", "pca", "motion", "demographics"} < set(
-        METHOD_WORDS
-    )

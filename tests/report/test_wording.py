@@ -62,7 +62,7 @@ def test_every_method_has_a_name() -> None:
 
 def test_methods_are_ordered_and_the_unknown_stand_before_what_is_fine_tuned() -> None:
     names = ["finetuned_random", "finetuned", "mine", "motion", "encoder_cls", "fc", "encoder", "fc"]
-    assert in_order(names) == ["encoder", "fc", "motion", "mine", "encoder_cls", "finetuned", "finetuned_random"]
+    assert in_order(names) == ["encoder", "fc", "motion", "encoder_cls", "mine", "finetuned", "finetuned_random"]
 
 
 def test_what_should_be_low_is_marked() -> None:

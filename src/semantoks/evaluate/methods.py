@@ -19,19 +19,9 @@ from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
 from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
+from semantoks.statistics.methods import BOTH, ENCODER, FC, METHODS, PROBED
 
-WORDS = {
-    "encoder": "the pretrained encoder: its readout averaged over evenly spaced crops and over a person's recordings",
-    "fc+encoder": "a second linear model of what FC and the encoder predict: does the encoder add to FC?",
-    **recorded.METHOD_WORDS,
-    "encoder_knn": "nearest neighbours of the encoder's features, instead of a linear model",
-    "encoder_cls": "the encoder, readout cls: its CLS token",
-    "encoder_avg": "the encoder, readout avg: the mean over all tokens",
-    "encoder_cls_avg": "the encoder, readout cls_avg: the mean over all tokens, and CLS",
-    "encoder_network": "the encoder, readout network: the mean token of each network, side by side",
-    "encoder_attention": "the encoder, an attention probe over all its tokens",
-}
-ALWAYS = frozenset({"encoder", "fc", "fc+encoder"})
+ALWAYS = frozenset({ENCODER, FC, BOTH})
 Sets = dict[str, FeatureSet]
 
 
@@ -44,11 +34,11 @@ def chosen_methods(study: Study) -> Collection[str]:
         For a name that is none; the nearest one is given.
     """
     for name in study.config.methods:
-        if name not in WORDS:
-            near = difflib.get_close_matches(name, WORDS, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(WORDS)}."
+        if name not in PROBED:
+            near = difflib.get_close_matches(name, PROBED, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(PROBED)}."
             raise ConfigError(f"there is no method {name!r}. {hint}")
-    return ALWAYS | set(study.config.methods) if study.config.methods else WORDS.keys()
+    return ALWAYS | set(study.config.methods) if study.config.methods else PROBED
 
 
 def feature_sets(study: Study) -> Sets:
@@ -74,7 +64,7 @@ def feature_sets(study: Study) -> Sets:
         if name in chosen:
             values = table()
             if values is None:
-                study.notes.append(f"No {name} row: the cohort holds nothing for it ({WORDS[name]}).")
+                study.notes.append(f"No {name} row: the cohort holds nothing for it ({METHODS[name].words}).")
             else:
                 sets[name] = Fixed(people.average(values))
     if "fc_tangent" in chosen:
@@ -119,7 +109,7 @@ def methods_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> dic
             from semantoks.evaluate.models.attention import AttentionProbe
 
             methods[name] = AttentionProbe(sets[name], study.encoder.config.width)
-    study.words |= {name: WORDS[name] for name in WORDS if name in methods}
+    study.words |= {name: METHODS[name].words for name in PROBED if name in methods}
     return methods
 
 

@@ -10,9 +10,7 @@ from semantoks.evaluate.study.crossval import Results, cross_validate
 from semantoks.evaluate.study.people import first_repeats
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method
-
-ONCE = frozenset({"fc_tangent"})
-"""Methods that take most of the time: on the first repeat alone, unless they are asked for by name."""
+from semantoks.statistics.methods import METHODS
 
 
 def run_protocol(study: Study, sets: Mapping[str, FeatureSet]) -> Results:
@@ -25,7 +23,9 @@ def _nested(study: Study, sets: Mapping[str, FeatureSet]) -> Results:
     tick = study.stages.ticks(sum(len(plan.splits) for plan in study.plans))
     for plan in study.plans:
         methods = methods_for(study, sets, plan)
-        often = {name: method for name, method in methods.items() if name not in ONCE or name in study.config.methods}
+        often = {
+            name: method for name, method in methods.items() if not METHODS[name].costly or name in study.config.methods
+        }
         once = first_repeats(plan, study.config)
         for part, asked, first in ((once, methods, 0), (plan, often, len(once.splits))):
             results.add(
@@ -55,6 +55,8 @@ def _brainmarks(study: Study, sets: Mapping[str, FeatureSet]) -> Results:
     for plan in study.plans:
         methods: dict[str, Method] = methods_for(study, sets, plan)
         methods |= {name: LogisticCV(features) for name, features in sets_for(study, sets, plan).items()}
-        asked = {name: method for name, method in methods.items() if name not in ONCE or name in study.config.methods}
+        asked = {
+            name: method for name, method in methods.items() if not METHODS[name].costly or name in study.config.methods
+        }
         results.add(cross_validate(plan, asked, seed=study.config.seed, n_jobs=study.n_jobs, tick=tick))
     return results

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from semantoks.model.hub import find_encoder, upload
 from semantoks.model.weights import EncoderCard, read_card
+from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, read_predictions, read_scores
-
-SHOWN = {"encoder": "encoder", "fc": "FC", "random_weights": "random weights", "motion": "motion"}
 
 
 def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
@@ -42,8 +41,8 @@ def _rows(probe: Path) -> list[dict[str, str]]:
         said = {str(one["method"]): one for one in part.to_dict("records")}
         row = {"target": str(target), "score": str(metric), "protocol": str(about["settings"]["protocol"])}
         row |= {
-            name: f"{said[method]['mean']:.3f} [{said[method]['low']:.3f}, {said[method]['high']:.3f}]"
-            for method, name in SHOWN.items()
+            method_name(method): f"{said[method]['mean']:.3f} [{said[method]['low']:.3f}, {said[method]['high']:.3f}]"
+            for method in (ENCODER, *BAR)
             if method in said
         }
         if "encoder" in said:

@@ -3,28 +3,10 @@
 import math
 from collections.abc import Iterable
 
+from semantoks.statistics.methods import BOTH, ENCODER, FC, FINETUNED, MOTION, RANDOM, in_order, method_name
 from semantoks.statistics.tables import LOWER_IS_BETTER, METRICS
 
-ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
-METHODS = {
-    ENCODER: "encoder",
-    BOTH: "FC + encoder",
-    RANDOM: "random weights",
-    FC: "FC",
-    "fc_partial": "FC, partial correlation",
-    "fc_tangent": "FC, tangent space",
-    "fc_svm": "FC, linear SVM",
-    "roi": "ROI mean and SD",
-    "spectra": "network spectra",
-    "pca": "PCA of the series",
-    MOTION: "motion",
-    "demographics": "demographics",
-    "encoder_knn": "encoder, nearest neighbours",
-    "encoder_attention": "encoder, attention readout",
-}
-"""The methods in the order of display; further readouts of the encoder follow, what is fine-tuned is last."""
-FINETUNED = "finetuned"
-LAST = {FINETUNED: "fine-tuned encoder", "finetuned_random": "fine-tuned random weights"}
+__all__ = ["BOTH", "ENCODER", "FC", "FINETUNED", "MOTION", "RANDOM", "in_order"]
 CONFOUNDS = {
     "site": "site",
     "source_tr": "repetition time (TR)",
@@ -35,16 +17,7 @@ CONFOUNDS = {
 
 def method_words(name: str) -> str:
     """Name a method for a reader."""
-    known = METHODS | LAST
-    if name.startswith("encoder_") and name not in known:
-        return f"encoder, readout {name.removeprefix('encoder_')}"
-    return known.get(name, name)
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Sort methods into the order of display; unknown ones keep theirs, before what is fine-tuned."""
-    places = {name: place for place, name in enumerate((*METHODS, "", *LAST))}
-    return sorted(dict.fromkeys(names), key=lambda name: places.get(name, places[""]))
+    return method_name(name)
 
 
 def metric_words(metric: str) -> str:

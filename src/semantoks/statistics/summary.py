@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from semantoks.statistics.intervals import bootstrap, draw, interval
+from semantoks.statistics.methods import FC
 from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
 from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN
 from semantoks.statistics.tested import count_units, held_out, overlap
 
-REFERENCE = "fc"
+REFERENCE = FC
 """The method that all others are compared with: functional connectivity."""
 COMPARED = ("main", "deconfounded", "motion_matched")
 """The analyses that are summarised."""

@@ -32,9 +32,8 @@ from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
+from semantoks.statistics.methods import CENTRAL
 
-CENTRAL = ("encoder", "random_weights", "fc", "fc+encoder")
-"""The methods that the costlier questions are asked of."""
 CURVE_REPEATS = 2
 Sets = Mapping[str, FeatureSet]
 

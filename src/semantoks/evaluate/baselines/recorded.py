@@ -13,19 +13,6 @@ from semantoks.signals.phenotypes import find_column
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import build_branch
 
-METHOD_WORDS = {
-    "random_weights": "the same encoder with the random weights that its pretraining started from",
-    "fc": "functional connectivity: Fisher-z Pearson correlations of all pairs of ROIs",
-    "fc_partial": "partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
-    "fc_tangent": "Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
-    "fc_svm": "functional connectivity with a linear support vector machine",
-    "roi": "mean and standard deviation of each ROI before z-scoring",
-    "spectra": "power of each network in eight bands of frequency, averaged over its ROIs, logarithmic",
-    "pca": "variance and lag-1 autocorrelation of the series of 50 principal components of the training people",
-    "motion": "mean framewise displacement, its logarithm, and the number of good frames",
-    "demographics": "age and sex, as far as known and not themselves the target",
-}
-"""What each baseline looks at, in words for readers of a report."""
 DEMOGRAPHICS = (("age",), ("sex", "gender"))
 """Columns of participants.tsv, in any case; the names in a bracket mean the same."""
 

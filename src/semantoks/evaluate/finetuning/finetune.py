@@ -19,16 +19,11 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import Results, cross_validate
 from semantoks.evaluate.study.study import Progress, Stages, Study, open_study
 from semantoks.signals.cohort import Cohort
+from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, METHODS
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
 from semantoks.views.pool import open_pool
 
-BESIDE = ("encoder", "random_weights", "fc", "motion")
-"""What every fine-tuning is held against."""
-WORDS = {
-    "finetuned": "the pretrained encoder, fine-tuned with a linear head on the training people of each split",
-    "finetuned_random": "the same fine-tuning, but from the random weights that the pretraining started from",
-}
 EPOCHS = "epochs.csv"
 
 
@@ -48,7 +43,7 @@ def settings_beside(probe: ProbeConfig, config: FinetuneConfig) -> ProbeConfig:
         probe,
         protocol="nested",
         readouts=("cls_avg",),
-        methods=BESIDE,
+        methods=(ENCODER, *BAR),
         analyses=(),
         repeats=probe.repeats or 1,
         crops=config.crops,
@@ -82,9 +77,9 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
     """Score fine-tuning and what stands beside it on every split of a study; return the scores, and the epochs."""
     sets = feature_sets(study)
     study.stages.next()
-    starts = {"finetuned": study.encoder}
+    starts = {FINETUNED: study.encoder}
     if from_scratch:
-        starts["finetuned_random"] = random_encoder(study.card)
+        starts[FINETUNED_RANDOM] = random_encoder(study.card)
     pool = open_pool([study.cohort], study.device)
     results = Results()
     diary = Diary(config, len(starts) * sum(len(plan.splits) for plan in study.plans), study.stages.step)
@@ -101,7 +96,7 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
             for name, encoder in starts.items()
         }
         results.add(cross_validate(plan, methods_for(study, sets, plan) | tuned, seed=study.config.seed))
-    study.words |= {name: WORDS[name] for name in starts}
+    study.words |= {name: METHODS[name].words for name in starts}
     return results, pd.DataFrame(diary.rows)
 
 

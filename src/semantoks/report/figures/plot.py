@@ -18,6 +18,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy import ndarray
 
+from semantoks.statistics.methods import method_look
+
 # Matplotlib knows no CSS variables: it draws in these stand-ins, and `to_svg` swaps each for var(--name).
 PAINTS = {
     "ink": "#010101",
@@ -110,19 +112,9 @@ class Look:
         return {"facecolor": face, "edgecolor": self.color, "hatch": self.hatch or None, "linewidth": 0.9}
 
 
-METHOD_LOOKS = {
-    "encoder": Look(paint="blue"),
-    "fc": Look(paint="orange", marker="s", hatch="/////"),
-    "fc+encoder": Look(paint="green", marker="D"),
-    "random_weights": Look(marker="^", dash=DASHES, filled=False),
-    "finetuned": Look(paint="deep", marker="P"),
-    "motion": Look(marker="v", dash=(0, (1, 2))),
-}
-
-
 def look_of(method: str) -> Look:
-    """Return the look of a method; all that are not listed share one."""
-    return METHOD_LOOKS.get(method, Look(filled=False))
+    """Return the look of a method; all without one of their own share one."""
+    return Look(**vars(method_look(method)))
 
 
 def style(key: str, *, grid: Literal["x", "y"] = "y", bare: bool = False) -> AbstractContextManager[None]:

@@ -1,0 +1,166 @@
+"""The methods of an evaluation, one line each: what readers call them, what they are, how figures draw them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
+FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
+Dash = str | tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodLook:
+    """How figures draw a method: the name of a paint, a marker, a dash, whether it is filled, a hatch."""
+
+    paint: str = "muted"
+    marker: str = "o"
+    dash: Dash = "solid"
+    filled: bool = True
+    hatch: str = ""
+
+
+PLAIN = MethodLook(filled=False)
+"""The look of all methods without one of their own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodInfo:
+    """What there is to know of a method before it has run.
+
+    Attributes
+    ----------
+    name
+        For tables and figures.
+    words
+        What it does, for readers of a report.
+    central
+        Whether the costlier analyses (learning curves, confounds, motion matching) include it.
+    bar
+        Whether every encoder is held against it: beside a fine-tuning, in a model card, first on a screen.
+    costly
+        Whether it takes most of the time, so that it runs on the first repeat alone unless asked for by name.
+    tuned
+        Whether fine-tuning computes it, and not the probe.
+    """
+
+    name: str
+    words: str
+    look: MethodLook = PLAIN
+    central: bool = False
+    bar: bool = False
+    costly: bool = False
+    tuned: bool = False
+
+
+METHODS: Mapping[str, MethodInfo] = MappingProxyType(
+    {
+        ENCODER: MethodInfo(
+            name="encoder",
+            words="the pretrained encoder: its readout averaged over evenly spaced crops and over a person's "
+            "recordings",
+            look=MethodLook(paint="blue"),
+            central=True,
+        ),
+        BOTH: MethodInfo(
+            name="FC + encoder",
+            words="a second linear model of what FC and the encoder predict: does the encoder add to FC?",
+            look=MethodLook(paint="green", marker="D"),
+            central=True,
+        ),
+        RANDOM: MethodInfo(
+            name="random weights",
+            words="the same encoder with the random weights that its pretraining started from",
+            look=MethodLook(marker="^", dash=(0, (4, 3)), filled=False),
+            central=True,
+            bar=True,
+        ),
+        FC: MethodInfo(
+            name="FC",
+            words="functional connectivity: Fisher-z Pearson correlations of all pairs of ROIs",
+            look=MethodLook(paint="orange", marker="s", hatch="/////"),
+            central=True,
+            bar=True,
+        ),
+        "fc_partial": MethodInfo(
+            name="FC, partial correlation",
+            words="partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
+        ),
+        "fc_tangent": MethodInfo(
+            name="FC, tangent space",
+            words="Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
+            costly=True,
+        ),
+        "fc_svm": MethodInfo(
+            name="FC, linear SVM", words="functional connectivity with a linear support vector machine"
+        ),
+        "roi": MethodInfo(name="ROI mean and SD", words="mean and standard deviation of each ROI before z-scoring"),
+        "spectra": MethodInfo(
+            name="network spectra",
+            words="power of each network in eight bands of frequency, averaged over its ROIs, logarithmic",
+        ),
+        "pca": MethodInfo(
+            name="PCA of the series",
+            words="variance and lag-1 autocorrelation of the series of 50 principal components of the training people",
+        ),
+        MOTION: MethodInfo(
+            name="motion",
+            words="mean framewise displacement, its logarithm, and the number of good frames",
+            look=MethodLook(marker="v", dash=(0, (1, 2))),
+            bar=True,
+        ),
+        "demographics": MethodInfo(
+            name="demographics", words="age and sex, as far as known and not themselves the target"
+        ),
+        "encoder_knn": MethodInfo(
+            name="encoder, nearest neighbours",
+            words="nearest neighbours of the encoder's features, instead of a linear model",
+        ),
+        "encoder_attention": MethodInfo(
+            name="encoder, attention readout", words="the encoder, an attention probe over all its tokens"
+        ),
+        "encoder_cls": MethodInfo(name="encoder, readout cls", words="the encoder, readout cls: its CLS token"),
+        "encoder_avg": MethodInfo(
+            name="encoder, readout avg", words="the encoder, readout avg: the mean over all tokens"
+        ),
+        "encoder_cls_avg": MethodInfo(
+            name="encoder, readout cls_avg", words="the encoder, readout cls_avg: the mean over all tokens, and CLS"
+        ),
+        "encoder_network": MethodInfo(
+            name="encoder, readout network",
+            words="the encoder, readout network: the mean token of each network, side by side",
+        ),
+        FINETUNED: MethodInfo(
+            name="fine-tuned encoder",
+            words="the pretrained encoder, fine-tuned with a linear head on the training people of each split",
+            look=MethodLook(paint="deep", marker="P"),
+            tuned=True,
+        ),
+        FINETUNED_RANDOM: MethodInfo(
+            name="fine-tuned random weights",
+            words="the same fine-tuning, but from the random weights that the pretraining started from",
+            tuned=True,
+        ),
+    }
+)
+"""In the order of display."""
+CENTRAL = tuple(name for name, method in METHODS.items() if method.central)
+BAR = tuple(name for name, method in METHODS.items() if method.bar)
+PROBED = tuple(name for name, method in METHODS.items() if not method.tuned)
+"""What a probe can compute."""
+
+
+def method_name(method: str) -> str:
+    """Return what tables and figures call a method; one that is not listed goes by its own name."""
+    return METHODS[method].name if method in METHODS else method
+
+
+def method_look(method: str) -> MethodLook:
+    """Return how figures draw a method."""
+    return METHODS[method].look if method in METHODS else PLAIN
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Sort methods into the order of display; those that are not listed keep theirs, before what is fine-tuned."""
+    places = {name: place for place, name in enumerate((*PROBED, "", *(m for m in METHODS if m not in PROBED)))}
+    return sorted(dict.fromkeys(methods), key=lambda name: places.get(name, places[""]))
