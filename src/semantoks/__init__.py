@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from semantoks.signals.quality import GateConfig
     from semantoks.signals.reading import ReadingConfig
     from semantoks.signals.recording import Recording
-    from semantoks.signals.sources.mappings import recordings_from_arrays, recordings_from_mapping
-    from semantoks.signals.sources.memory import MemorySource
+    from semantoks.signals.sources.memory import MemorySource, recordings_from_arrays, recordings_from_mapping
     from semantoks.simulate.cohort import SimulationConfig, simulate
     from semantoks.statistics.summary import summarise
     from semantoks.train.loop import PretrainConfig, step_terms
@@ -111,8 +110,8 @@ _WHERE = {
     "prepare": "signals.prepare",
     "pretrain": "train.run",
     "probe": "evaluate.probe",
-    "recordings_from_arrays": "signals.sources.mappings",
-    "recordings_from_mapping": "signals.sources.mappings",
+    "recordings_from_arrays": "signals.sources.memory",
+    "recordings_from_mapping": "signals.sources.memory",
     "save_encoder": "model.weights",
     "simulate": "simulate.cohort",
     "step_terms": "train.loop",

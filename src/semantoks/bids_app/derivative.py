@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.bids import read_json
+from semantoks.signals.files.stated import read_json
 from semantoks.signals.layout import DESCRIPTION
 from semantoks.storage.durable import write_durably
 

@@ -23,7 +23,7 @@ from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
 from semantoks.model.weights import TEACHER, EncoderCard, load_encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.files.bids import read_json
+from semantoks.signals.files.stated import read_json
 from semantoks.signals.layout import NONE, plain, table_text
 from semantoks.storage.durable import write_durably
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from semantoks.bids_app.dataset import folder_name
-from semantoks.signals.files.bids import RUN_ENTITIES, parse
+from semantoks.signals.files.names import RUN_ENTITIES, parse
 from semantoks.signals.layout import plain
 from semantoks.signals.sources import Item
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import read_json
+from semantoks.signals.files.stated import read_json
 from semantoks.signals.phenotypes import ID_COLUMNS, MISSING, NOTES, SESSION_COLUMNS, read_participants
 
 WORD_KEYS = ("Description", "description", "Label")

@@ -7,8 +7,8 @@ import pytest
 import scipy.io
 
 from semantoks.errors import DataError
-from semantoks.signals.files import array_file
-from semantoks.signals.files.array_file import read_array_file, read_cells, read_variable
+from semantoks.signals.files import series_file
+from semantoks.signals.files.series_file import read_array_file, read_cells, read_variable
 
 A = np.arange(12, dtype=np.float64).reshape(3, 4)
 
@@ -156,6 +156,6 @@ def test_what_a_mat_file_holds_beside_arrays_is_listed(tmp_path: Path) -> None:
 
 def test_a_fault_of_our_own_is_no_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "a.npy", A)
-    monkeypatch.setattr(array_file, "_is_table", lambda array: array.no_such_attribute)
+    monkeypatch.setattr(series_file, "_is_table", lambda array: array.no_such_attribute)
     with pytest.raises(AttributeError, match="no_such_attribute"):
         read_array_file(tmp_path / "a.npy")

@@ -9,7 +9,7 @@ from tiny_fmriprep import labels_of, made, write_fmriprep, write_labels
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.fetched_parcellation import fetch_parcellation
+from semantoks.signals.files.label_image import fetch_parcellation
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.sources.fmriprep import FmriprepSource
 

@@ -15,7 +15,7 @@ from tiny_cifti import (
 )
 
 from semantoks.errors import DataError
-from semantoks.signals.files.hcp_names import parse_hcp
+from semantoks.signals.files.names import parse_hcp
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
-from semantoks.signals.sources.arrow_rows import ArrowRowsSource
+from semantoks.signals.sources.arrow import ArrowRowsSource
 from semantoks.signals.sources.cifti import CiftiSource
 from semantoks.signals.sources.conn import ConnSource
 from semantoks.signals.sources.dpabi import DpabiSource
@@ -25,14 +24,13 @@ from semantoks.signals.sources.fmriprep import FmriprepSource
 from semantoks.signals.sources.folder import FolderSource
 from semantoks.signals.sources.giga import GigaSource
 from semantoks.signals.sources.halfpipe import HalfpipeSource
+from semantoks.signals.sources.hdf5 import ArrayHdf5Source, ReferenceHdf5Source
 from semantoks.signals.sources.listed import ListedSource
 from semantoks.signals.sources.pcp import PcpSource
-from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.ukb import UkbSource
 from semantoks.signals.sources.xcpd import XcpdSource
-from semantoks.simulate.formats.ptseries import write_ptseries
-from semantoks.simulate.formats.tables import write_json, write_table
-from semantoks.simulate.formats.ukb import write_ukb
+from semantoks.simulate.derivatives import write_json, write_ptseries, write_table
+from semantoks.simulate.ukb import write_ukb
 
 FIVE = Atlas(name="five", labels=("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default"), networks=("a", "a", "b", "b", "c"))
 CORTEX = get_atlas("schaefer100")

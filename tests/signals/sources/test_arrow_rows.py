@@ -12,7 +12,7 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.arrow_rows import is_arrow_rows
+from semantoks.signals.sources.arrow import is_arrow_rows
 from semantoks.signals.sources.memory import MemorySource
 
 

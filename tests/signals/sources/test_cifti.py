@@ -31,9 +31,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cifti import is_cifti
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.formats.ptseries import write_ptseries
-from semantoks.simulate.formats.tables import write_json
-from semantoks.simulate.formats.xcpd import write_xcpd
+from semantoks.simulate.derivatives import write_json, write_ptseries, write_xcpd
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.source import FactTable, Item
 
 
 def item(participant: str = "a", session: str = "") -> Item:

@@ -9,8 +9,7 @@ from nilearn.maskers import NiftiLabelsMasker
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.sources.mappings import recordings_from_arrays, recordings_from_mapping
-from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.memory import MemorySource, recordings_from_arrays, recordings_from_mapping
 
 LABELS = ["Default", "Vis_R", "Mot_R", "Elsewhere", "Vis_L"]
 """Columns in another order than the atlas's, Mot_L lacking."""

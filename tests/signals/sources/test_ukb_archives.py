@@ -9,8 +9,8 @@ import pytest
 from tiny_ukb import ATLAS, CORTEX, SCHAEFER_FILE, made, opened, read
 
 from semantoks.errors import DataError
-from semantoks.signals.files import ukb_files
-from semantoks.simulate.formats.ukb import write_ukb
+from semantoks.signals.sources import ukb
+from semantoks.simulate.ukb import write_ukb
 
 
 def test_archives_of_other_fields_are_not_looked_into(tmp_path):
@@ -78,7 +78,7 @@ def test_an_archive_without_time_series_says_so(tmp_path):
 
 def test_a_file_that_unpacks_to_more_than_any_table_is_refused(tmp_path, monkeypatch):
     write_ukb([made()], tmp_path, ATLAS)
-    monkeypatch.setattr(ukb_files, "LARGEST", 2**20)
+    monkeypatch.setattr(ukb, "LARGEST", 2**20)
     bomb = gzip.compress(b"0" * 2**22)
     next(tmp_path.rglob(SCHAEFER_FILE)).write_bytes(bomb)
     with pytest.raises(DataError, match="is larger than 1 MiB when unpacked"):

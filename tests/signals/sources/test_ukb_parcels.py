@@ -9,8 +9,8 @@ from tiny_ukb import ATLAS, CORTEX, SCHAEFER_FILE, TIAN, TIAN_FILE, made, missin
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.ukb_files import wanted_files
-from semantoks.simulate.formats.ukb import write_ukb
+from semantoks.signals.sources.ukb import wanted_files
+from semantoks.simulate.ukb import write_ukb
 
 
 # Which scale

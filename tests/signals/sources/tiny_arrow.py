@@ -8,7 +8,7 @@ from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.reading import ReadingConfig
-from semantoks.signals.sources.arrow_rows import ArrowRowsSource
+from semantoks.signals.sources.arrow import ArrowRowsSource
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")
 SPACES = brainmarks_spaces()

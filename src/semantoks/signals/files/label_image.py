@@ -1,5 +1,6 @@
 """ROI means of 4-D images: which value of a label image is which ROI, checked against where the atlas has its ROIs."""
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,8 @@ from numpy import ndarray
 from scipy import ndimage
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import DataError
-from semantoks.signals.files.series_file import refuse_unfetched
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.types import Series
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -183,3 +184,47 @@ def _refuse_elsewhere(
             f"{np.round(found[worst]).astype(int).tolist()}. Name the atlas in the order of the values, or renumber "
             "them."
         )
+
+
+SCHAEFER = re.compile(r"schaefer(?P<parcels>\d+)(?P<order>-17)?")
+RESOLUTION = 2
+"""Millimetres of a voxel."""
+SPACE = "MNI152NLin6Asym"
+"""The space that the images are in."""
+
+
+def fetch_parcellation(atlas: Atlas) -> Path:
+    """Give the image whose value k is ROI k of the atlas; nilearn keeps it (``NILEARN_DATA``, ``~/nilearn_data``).
+
+    Raises
+    ------
+    ConfigError
+        When the atlas is none of Schaefer's alone, or the image is not here and cannot be fetched.
+    DataError
+        When the labels that come with the image are not the atlas's.
+    """
+    found = SCHAEFER.fullmatch(atlas.name)
+    if found is None:
+        raise ConfigError(
+            f"--fetch-parcellation knows the atlases schaefer100 to schaefer1000 (-17), not {atlas.name}: pass "
+            "--parcellation IMAGE."
+        )
+    from nilearn.datasets import fetch_atlas_schaefer_2018
+
+    order = 17 if found["order"] else 7
+    try:
+        fetched = fetch_atlas_schaefer_2018(
+            int(found["parcels"]), yeo_networks=order, resolution_mm=RESOLUTION, verbose=0
+        )
+    except OSError as error:  # whatever a network has to say; nilearn's and requests' errors are of this kind
+        raise ConfigError(
+            f"the parcellation of {atlas.name} cannot be fetched ({type(error).__name__}): download it elsewhere and "
+            "pass --parcellation IMAGE."
+        ) from error
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in fetched.labels]
+    labels = [name.removeprefix(f"{order}Networks_") for name in names if name != "Background"]
+    if labels != list(atlas.labels):
+        raise DataError(
+            f"the labels that nilearn fetched with {fetched.maps} are not those of {atlas.name}, in its order."
+        )
+    return Path(fetched.maps)

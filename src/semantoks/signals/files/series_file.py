@@ -1,11 +1,19 @@
 """The time series of one recording out of one file, whatever its format, in the order of the atlas."""
 
-import os
+import io
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+from jaxtyping import Num, Shaped
+from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.array_file import read_array_file
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.files.text_table import read_text_table
@@ -41,7 +49,131 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     )
 
 
-def refuse_unfetched(path: Path) -> None:
-    """Raise DataError for a link to a file that is not here, as DataLad leaves it."""
-    if os.path.islink(path) and not os.path.exists(path):
-        raise DataError(f"{path} is a link to a file that is not here (datalad get, git annex get).")
+KEYS = ("bold", "timeseries")
+MOST = 12
+"""Arrays that a message names."""
+MAT_CHILD = Path(__file__).with_name("mat_child.py")
+Arrays = Mapping[str, Shaped[ndarray, "..."]]
+
+
+def read_array_file(path: Path) -> Num[ndarray, "row column"]:
+    """Read the 2-D array of numbers in a file of arrays.
+
+    A file with several variables gives the one called ``bold`` or ``timeseries``, else its only 2-D one. ``.mat`` is
+    read in versions 4 to 7.3.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, encrypted or larger than memory, holds Python objects, or no or more than one array
+        that could be meant.
+    """
+    return _the_array(read_arrays(path), path)
+
+
+def read_variable(path: Path, name: str) -> Num[ndarray, "row column"]:
+    """Read the 2-D array of numbers that a file of several calls ``name``; see ``read_array_file``."""
+    arrays = read_arrays(path)
+    if name not in arrays or not _is_table(arrays[name]):
+        raise DataError(f"{path} has to hold a 2-D array of real numbers {name}; it holds {_listed(arrays)}.")
+    return arrays[name]
+
+
+def read_cells(path: Path, *names: str) -> list[list[Shaped[ndarray, "..."]]]:
+    """Read cell arrays of a .mat file of version 5 (MATLAB's -v6 and -v7): their elements, column after column.
+
+    Numbers and text come through; of an element that is neither (a structure, a cell) only the shape does, type void.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, is of another version, or lacks a cell array.
+    """
+    if h5py.is_hdf5(path):
+        raise DataError(f"{path} is of version 7.3, whose cells are not read: load it and save it with -v7 in MATLAB.")
+    arrays = read_arrays(path, cells=names)
+    if lacking := [name for name in names if f"{name}{{1}}" not in arrays]:
+        raise DataError(f"{path} has to hold a cell array {' and '.join(lacking)}; it holds {_listed(arrays)}.")
+    return [[array for key, array in arrays.items() if key.startswith(f"{name}{{")] for name in names]
+
+
+def read_field(path: Path, name: str) -> Num[ndarray, "..."] | None:
+    """Read numbers in a field of structures (``CONN_x.Setup.RT``) of a .mat file of version 5; None if there are none.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    if h5py.is_hdf5(path):
+        return None
+    values = read_arrays(path, cells=[name]).get(name)
+    return values if values is not None and values.dtype.kind in "fiu" else None
+
+
+def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
+    """Read all arrays of a file by name; the elements of its ``cells`` are ``data{1}``, ``data{2}``, ...
+
+    Whatever the reader of the format stumbles over is the file's fault: DataError.
+    """
+    read = {".npy": _read_npy, ".npz": _read_npz}.get(path.suffix.lower())
+    try:
+        return _read_mat(path, cells) if read is None else read(path)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path} cannot be read as {path.suffix.lower()}, is it damaged? ({reason})") from error
+
+
+def _read_npy(path: Path) -> Arrays:
+    return {path.name: np.load(path, allow_pickle=False)}
+
+
+def _read_npz(path: Path) -> Arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaves a damaged one open
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            return {name: _as_in_matlab(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+    if scipy.io.matlab.matfile_version(path)[0] == 1:
+        return _read_mat5(path, cells)
+    return {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
+
+
+def _as_in_matlab(item: h5py.Dataset) -> Shaped[ndarray, "..."]:
+    """MATLAB writes its arrays into HDF5 with the axes in reverse, and says that they are its."""
+    values = np.asarray(item[()])
+    return values.T if "MATLAB_class" in item.attrs else values
+
+
+def _read_mat5(path: Path, cells: Sequence[str]) -> Arrays:
+    """Read version 5 in a process of its own: a damaged file can kill scipy's reader, and the process with it."""
+    child = subprocess.run([sys.executable, "-P", MAT_CHILD, path, *cells], capture_output=True, check=False)
+    if child.returncode != 0:
+        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise OSError(last or f"its reader died with status {child.returncode}")
+    held = io.BytesIO(child.stdout)
+    return {str(name): np.load(held, allow_pickle=False) for name in np.load(held, allow_pickle=False)}
+
+
+def _the_array(arrays: Arrays, path: Path) -> Num[ndarray, "row column"]:
+    fitting = [name for name, array in arrays.items() if _is_table(array)]
+    chosen = [name for name in KEYS if name in fitting] or fitting
+    if len(chosen) == 1 or (chosen and chosen[0] in KEYS):
+        return arrays[chosen[0]]
+    raise DataError(
+        f"{path} has to hold one 2-D array of real numbers, or one called bold or timeseries; it holds "
+        f"{_listed(arrays)}."
+    )
+
+
+def _listed(arrays: Arrays) -> str:
+    told = [f"{name} {list(array.shape)} {array.dtype}" for name, array in arrays.items()]
+    more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
+    return ", ".join(told[:MOST]) + more or "nothing"
+
+
+def _is_table(array: Shaped[ndarray, "..."]) -> bool:
+    return array.ndim == 2 and min(array.shape) > 1 and array.dtype.kind in "fiu"

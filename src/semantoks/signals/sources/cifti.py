@@ -8,18 +8,28 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.bids import SKIPPED, BidsFile, chosen_runs, parse, read_json, without_concatenated
-from semantoks.signals.files.filters import stated_band
-from semantoks.signals.files.grayordinates import Grayordinates, read_dlabel
-from semantoks.signals.files.hcp_names import one_version, parse_hcp
-from semantoks.signals.files.parcel_series import ParcelSeries, find_parcel_series, parcellation_name
-from semantoks.signals.files.sidecar import StatedTR, agreed, stated_number
+from semantoks.signals.files.cifti import (
+    Grayordinates,
+    ParcelSeries,
+    find_parcel_series,
+    parcellation_name,
+    read_dlabel,
+)
+from semantoks.signals.files.names import (
+    SKIPPED,
+    BidsFile,
+    chosen_runs,
+    one_version,
+    parse,
+    parse_hcp,
+    without_concatenated,
+)
+from semantoks.signals.files.stated import StatedTR, agreed, read_json, stated_band, stated_number
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.fmriprep import is_fmriprep
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, run_items
+from semantoks.signals.sources.source import FactTable, Item
 from semantoks.signals.sources.xcpd import is_xcpd
 from semantoks.types import Series
 

@@ -14,16 +14,14 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.spelling import shown
 from semantoks.errors import DataError
-from semantoks.signals.files.array_file import read_cells, read_field
-from semantoks.signals.files.bids import BidsFile, chosen_runs
 from semantoks.signals.files.columns import match_labels, pick
-from semantoks.signals.files.sidecar import StatedTR
+from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.series_file import read_cells, read_field
+from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.choice import the_only
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item
 from semantoks.types import RoiIndex
 
 NAME = re.compile(r"ROI_Subject(\d+)_Condition(\d+)\.mat")

@@ -10,16 +10,14 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.array_file import read_variable
-from semantoks.signals.files.bids import BidsFile, chosen_runs
+from semantoks.signals.files.columns import from_time_by_roi
+from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.series_file import read_variable
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.files.time_by_roi import from_time_by_roi
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.choice import the_only
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item
 
 NAME = re.compile(r"ROISignals_(?P<sub>.+)(?P<extension>\.mat|\.txt)")
 STEPS = re.compile(r"(?:S\d+_)?(?:ROISignals_)?(FunImg\w*)")

@@ -9,22 +9,19 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.bids import BidsFile, chosen_runs, generated_by, scan
-from semantoks.signals.files.fetched_parcellation import SPACE, fetch_parcellation
-from semantoks.signals.files.grayordinates import Grayordinates, read_dlabel
-from semantoks.signals.files.label_image import LabelImage, image_tr, read_label_image
-from semantoks.signals.files.labelled import read_column, read_header
+from semantoks.signals.files.cifti import Grayordinates, read_dlabel
+from semantoks.signals.files.label_image import SPACE, LabelImage, fetch_parcellation, image_tr, read_label_image
+from semantoks.signals.files.names import BidsFile, chosen_runs, scan
 from semantoks.signals.files.nuisance import load_nuisance, regress_out
-from semantoks.signals.files.ptseries import ptseries_tr
-from semantoks.signals.files.sidecar import StatedTR, agreed, stated_number
+from semantoks.signals.files.stated import StatedTR, agreed, generated_by, ptseries_tr, stated_number
+from semantoks.signals.files.text_table import read_column, read_header
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn
 from semantoks.signals.sources.dpabi import is_dpabi
-from semantoks.signals.sources.facts import FactTable
 from semantoks.signals.sources.pcp import is_pcp
-from semantoks.signals.sources.run_items import by_run, run_items, run_key
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, run_items, run_key
+from semantoks.signals.sources.source import FactTable, Item
 from semantoks.types import Series
 
 FD = "framewise_displacement"

@@ -9,17 +9,14 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import BidsFile, chosen_runs, generated_by, parse, scan
 from semantoks.signals.files.columns import match_labels, pick
-from semantoks.signals.files.labelled import read_labelled
-from semantoks.signals.files.schaefer_name import schaefer_labels
-from semantoks.signals.files.sidecar import StatedTR, plausible, stated_number
+from semantoks.signals.files.names import BidsFile, chosen_runs, parse, scan, schaefer_labels
+from semantoks.signals.files.stated import StatedTR, generated_by, plausible, stated_number
+from semantoks.signals.files.text_table import read_labelled
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.choice import of_one_variant, the_only
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item
 from semantoks.types import RoiIndex
 
 NAME = re.compile(r"(?P<before>.+)_desc-(?P<strategy>denoise[^_]+)_timeseries\.tsv")

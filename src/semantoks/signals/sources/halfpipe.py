@@ -7,18 +7,22 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import BidsFile, chosen_runs, generated_by, read_json, scan
-from semantoks.signals.files.filters import stated_band
-from semantoks.signals.files.schaefer_name import schaefer_labels
-from semantoks.signals.files.sidecar import StatedTR, agreed, plausible, stated_number
+from semantoks.signals.files.columns import from_time_by_roi
+from semantoks.signals.files.names import BidsFile, chosen_runs, scan, schaefer_labels
+from semantoks.signals.files.stated import (
+    StatedTR,
+    agreed,
+    generated_by,
+    plausible,
+    read_json,
+    stated_band,
+    stated_number,
+)
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.files.time_by_roi import from_time_by_roi
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.choice import of_one_variant, the_only
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item
 
 FREQUENCY, SECONDS, MEAN_FD = "SamplingFrequency", "RepetitionTime", "FDMean"
 

@@ -12,16 +12,16 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import BidsFile, chosen_runs
-from semantoks.signals.files.series_file import read_series, refuse_unfetched
-from semantoks.signals.files.sidecar import StatedTR
+from semantoks.signals.files.intact import refuse_unfetched
+from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.series_file import read_series
+from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.facts import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable
-from semantoks.signals.sources.run_items import run_items, run_key
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import run_items, run_key
+from semantoks.signals.sources.source import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable, Item
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {

@@ -10,17 +10,15 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import BidsFile, chosen_runs
-from semantoks.signals.files.sidecar import StatedTR
+from semantoks.signals.files.columns import from_time_by_roi
+from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.files.time_by_roi import from_time_by_roi
 from semantoks.signals.phenotypes import read_participants
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.choice import of_one_variant, the_only
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import by_run, run_items
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item
 
 PCP_NAME = re.compile(r"(?P<sub>.+)_rois_(?P<atlas>[A-Za-z0-9]+)\.(?:1D|txt)", re.IGNORECASE)
 CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1D|txt)", re.IGNORECASE)

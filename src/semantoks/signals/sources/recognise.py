@@ -8,12 +8,10 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.hdf5_rows import contents, open_hdf5
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
-from semantoks.signals.sources.array_hdf5 import ArrayHdf5Source
-from semantoks.signals.sources.arrow_rows import ArrowRowsSource, is_arrow_rows
+from semantoks.signals.sources.arrow import ArrowRowsSource, is_arrow_rows
 from semantoks.signals.sources.cifti import CiftiSource, is_cifti
 from semantoks.signals.sources.conn import ConnSource, is_conn
 from semantoks.signals.sources.dpabi import DpabiSource, is_dpabi
@@ -21,9 +19,9 @@ from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
 from semantoks.signals.sources.folder import FolderSource
 from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
+from semantoks.signals.sources.hdf5 import ArrayHdf5Source, ReferenceHdf5Source, contents, open_hdf5
 from semantoks.signals.sources.listed import ListedSource, is_listed
 from semantoks.signals.sources.pcp import PcpSource, is_pcp
-from semantoks.signals.sources.reference_hdf5 import ReferenceHdf5Source
 from semantoks.signals.sources.source import Source
 from semantoks.signals.sources.ukb import UkbSource, is_ukb
 from semantoks.signals.sources.xcpd import XcpdSource, is_xcpd

@@ -13,24 +13,14 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.bids import (
-    BidsFile,
-    chosen_runs,
-    generated_by,
-    read_json,
-    scan,
-    without_concatenated,
-)
 from semantoks.signals.files.columns import Columns, fill, match_labels
-from semantoks.signals.files.filters import stated_band
-from semantoks.signals.files.labelled import read_column, read_header, read_labelled
-from semantoks.signals.files.ptseries import ptseries_tr
-from semantoks.signals.files.sidecar import StatedTR, stated_number
+from semantoks.signals.files.names import BidsFile, chosen_runs, scan, without_concatenated
+from semantoks.signals.files.stated import StatedTR, generated_by, ptseries_tr, read_json, stated_band, stated_number
+from semantoks.signals.files.text_table import read_column, read_header, read_labelled
 from semantoks.signals.reading import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.facts import FactTable
-from semantoks.signals.sources.run_items import run_items, run_key
-from semantoks.signals.sources.source import Item
+from semantoks.signals.sources.runs import run_items, run_key
+from semantoks.signals.sources.source import FactTable, Item
 from semantoks.types import Series
 
 FD = "framewise_displacement"

@@ -12,9 +12,8 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
-from semantoks.signals.files.ukb_files import packaged_atlas, wanted_files
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.ukb import PROTOCOL
+from semantoks.signals.sources.ukb import PROTOCOL, packaged_atlas, wanted_files
 from semantoks.types import Series
 
 CORTEX, SUBCORTEX = 31018, 31019

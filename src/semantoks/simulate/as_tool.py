@@ -12,13 +12,11 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL
+from semantoks.simulate.abide import write_abide
 from semantoks.simulate.cohort import Simulation, SimulationConfig, Site
-from semantoks.simulate.formats.abide import write_abide
-from semantoks.simulate.formats.hdf5 import write_hdf5
-from semantoks.simulate.formats.ptseries import write_ptseries
-from semantoks.simulate.formats.tables import write_participants
-from semantoks.simulate.formats.ukb import write_ukb
-from semantoks.simulate.formats.xcpd import FD_THRESHOLD, write_xcpd
+from semantoks.simulate.derivatives import FD_THRESHOLD, write_participants, write_ptseries, write_xcpd
+from semantoks.simulate.hdf5 import write_hdf5
+from semantoks.simulate.ukb import write_ukb
 
 Layout = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"

@@ -1,15 +1,22 @@
 """Recordings as XCP-D 0.6 to 26.x would have written them: time series, motion, outliers, sidecars."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
+from jaxtyping import Real
+from nibabel.cifti2.cifti2_axes import ParcelsAxis, SeriesAxis
+from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
-from semantoks.simulate.formats.tables import described, write_json, write_table
 
 PARTS = {"4S456Parcels": "4s456", "Tian": "tian-s3"}
 """XCP-D's atlases that are written, by our name of what they hold."""
@@ -86,3 +93,61 @@ def _filters(band: tuple[float | None, float | None]) -> dict[str, dict[str, flo
     if high is not None:
         return {"Low-pass filter": {"cutoff (Hz)": high, "Filter order": 2}}
     return {"High-pass filter": {"cutoff (Hz)": low or 0.0, "Filter order": 2}}
+
+
+STRUCTURE = "CIFTI_STRUCTURE_CORTEX_LEFT"
+
+
+def write_ptseries(recordings: Iterable[Recording], out: Path, atlas: Atlas) -> None:
+    """Write one ``.ptseries.nii`` a recording, and beside it the band that it was filtered to, if it was.
+
+    The parcels have the atlas's labels, but no shape: parcel i is vertex i. Good frames and motion have no place there.
+    """
+    for one in recordings:
+        labels = (("sub", one.participant), ("ses", one.session), ("task", "rest"), ("run", one.run))
+        run = "_".join(f"{entity}-{label}" for entity, label in labels if label)
+        folder = out / f"sub-{one.participant}" / (f"ses-{one.session}" if one.session else "") / "func"
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{run}_space-fsLR_atlas-{re.sub('[^A-Za-z0-9]', '', atlas.name)}_timeseries"
+        time = SeriesAxis(0, float(one.tr), len(one.series), unit="SECOND")  # type: ignore[no-untyped-call]
+        image = nib.Cifti2Image(one.series, (time, _parcels(atlas)))  # type: ignore[no-untyped-call]
+        nib.save(image, folder / f"{stem}.ptseries.nii")
+        if one.band is not None:
+            corners = zip(("High-pass", "Low-pass"), one.band, strict=True)
+            said = {f"{name} cutoff (Hz)": corner for name, corner in corners if corner is not None}
+            write_json(folder / f"{stem}.json", {"SoftwareFilters": {"Filter": said}})
+
+
+def _parcels(atlas: Atlas) -> ParcelsAxis:
+    """Name the parcels, and give each a vertex of its own: CIFTI knows none without a place."""
+    voxels, vertices = np.empty(atlas.n_rois, dtype=object), np.empty(atlas.n_rois, dtype=object)
+    for roi in range(atlas.n_rois):
+        voxels[roi], vertices[roi] = np.empty((0, 3), dtype=int), {STRUCTURE: np.array([roi])}
+    nvertices = {STRUCTURE: atlas.n_rois}
+    return ParcelsAxis(atlas.labels, voxels, vertices, nvertices=nvertices)  # type: ignore[no-untyped-call]
+
+
+def write_table(path: Path, labels: Sequence[str], values: Real[ndarray, "row column"]) -> None:
+    """Write a header of labels and numbers that read back to the bit as float32; NaN as ``n/a``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(np.asarray(values), columns=list(labels))
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.9g", lineterminator="\n")
+
+
+def write_json(path: Path, plain: dict[str, Any]) -> None:
+    """Write a sidecar."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+
+
+def write_participants(path: Path, table: pd.DataFrame, *, prefix: str = "sub-") -> None:
+    """Write participants.tsv with ``prefix`` in front of the ids."""
+    ids = prefix + table["participant_id"].astype(str)
+    table.assign(participant_id=ids).to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
+
+
+def described(path: Path, name: str, tools: Iterable[tuple[str, str]]) -> None:
+    """Write the dataset_description.json of a derivative."""
+    made = [{"Name": tool, "Version": version} for tool, version in tools]
+    plain = {"Name": name, "BIDSVersion": "1.11.2", "DatasetType": "derivative", "GeneratedBy": made}
+    write_json(path / "dataset_description.json", plain)

@@ -9,7 +9,7 @@ import numpy as np
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.array_hdf5 import LENGTH, NAMES, PARTICIPANT, SERIES, SESSION
+from semantoks.signals.sources.hdf5 import LENGTH, NAMES, PARTICIPANT, SERIES, SESSION
 
 
 def write_hdf5(recordings: Iterable[Recording], path: Path, atlas: Atlas) -> None:

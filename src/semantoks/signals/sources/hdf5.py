@@ -1,0 +1,338 @@
+"""One HDF5 array ``bold`` [n, roi, frame] with ``length`` and the ids of its rows beside it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import DataError
+from semantoks.signals.files.columns import match_labels, only_counts, pick
+from semantoks.signals.files.names import identify
+from semantoks.signals.phenotypes import without_prefix
+from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.source import FactTable, Item, row_item
+from semantoks.types import RoiIndex, Series
+
+SERIES, LENGTH, PARTICIPANT, SCAN, SESSION, NAMES = (
+    *("bold", "length", "participant_id", "scan_id", "session_id", "roi_name"),
+)
+
+
+class ArrayHdf5Source:
+    """One recording a row, known by ``participant_id`` or ``scan_id``.
+
+    A ``scan_id`` is looked up in the participants table's own ``scan_id`` column, else read like a file name
+    (``sub-001_ses-1``). ``roi_name`` labels decide on the ROIs: what the array lacks is NaN; without them the number
+    of ROIs has to be the atlas's. A participant and session that comes again has run 1, 2, ...
+
+    Raises
+    ------
+    DataError
+        If ids are absent, or shapes or labels do not fit the atlas or each other.
+    ConfigError
+        If no repetition time can be known.
+    """
+
+    kind = "HDF5 array"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        atlas: Atlas,
+        tr: float | None,
+        participants: pd.DataFrame | None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> None:
+        self.path = path
+        self._table = participants
+        with open_hdf5(path) as file:
+            shape = dataset(file, SERIES, 3).shape
+            self._who = _identities(file, participants, path)
+            self._lengths = read_lengths(file, LENGTH) if LENGTH in file else None
+            for name, count in ((LENGTH, self._lengths), ("ids", self._who)):
+                if count is not None and len(count) != shape[0]:
+                    raise DataError(f"{path}: {SERIES} has {shape[0]} rows, but there are {len(count)} {name}.")
+            self._positions = _positions(file, atlas, path, reading.reorder)
+        self._facts = FactTable(participants, tr)
+        self._facts.require_any_tr(self.items())
+
+    def items(self) -> list[Item]:
+        """One recording a row of the array."""
+        total, seen = Counter(self._who), Counter[tuple[str, str]]()
+        items = []
+        for row, (participant, session) in enumerate(self._who):
+            seen[participant, session] += 1
+            run = str(seen[participant, session]) if total[participant, session] > 1 else ""
+            items.append(row_item(self.path, row, participant=participant, session=session, run=run))
+        return items
+
+    def participants(self) -> pd.DataFrame | None:
+        """The participants table that was given."""
+        return self._table
+
+    def read(self, item: Item) -> Recording:
+        """Read one row; DataError if it has no data or its repetition time is unknown."""
+        assert item.row is not None
+        where = f"{self.path} row {item.row}"
+        facts = self._facts.of(item)
+        with open_hdf5(self.path) as file:
+            series = pick(read_row(file[SERIES], item.row, where).T, self._positions)
+        length = None if self._lengths is None else self._lengths[item.row]
+        return facts.recording(item, without_padding(series, length, where), source=where)
+
+
+def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[tuple[str, str]]:
+    """Participant and session of each row."""
+    if PARTICIPANT in file:
+        people = [without_prefix("sub", name) for name in read_texts(file, PARTICIPANT)]
+        sessions = read_texts(file, SESSION) if SESSION in file else [""] * len(people)
+        return [(who, without_prefix("ses", session)) for who, session in zip(people, sessions, strict=True)]
+    if SCAN not in file:
+        raise DataError(
+            f"{path} has no {PARTICIPANT} and no {SCAN} (n,): whose are its rows? It holds {contents(file)}."
+        )
+    known: dict[str, tuple[str, str]] = {}
+    if participants is not None and SCAN in participants:
+        visits = participants["session_id"] if "session_id" in participants else [""] * len(participants)
+        pairs = zip(participants["participant_id"], visits, strict=True)
+        known = dict(zip(participants[SCAN].astype(str), pairs, strict=True))
+    scans = read_texts(file, SCAN)
+    names = {scan: identify(scan) for scan in scans}
+    return [known.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
+
+
+def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
+    """Row of the array for each ROI of the atlas, -1 where it has none."""
+    n = file[SERIES].shape[1]
+    names = read_texts(file, NAMES) if NAMES in file else None
+    if names is not None and len(names) != n:
+        raise DataError(f"{path}: {SERIES} has {n} ROIs, but there are {len(names)} in {NAMES}.")
+    if names is not None and not only_counts(names, bare=True):
+        positions = match_labels(names, atlas, where=str(path), reorder=reorder)
+        if positions is not None:
+            return positions
+        if not only_counts(names):
+            raise DataError(
+                f"{path}: none of its labels in {NAMES} (for example {names[0]!r}) is a label of the atlas "
+                f"{atlas.name} (for example {atlas.labels[0]!r}). Choose the atlas that it was made with."
+            )
+    if n != atlas.n_rois:
+        shape = list(file[SERIES].shape)
+        hint = " Its last axis is as long as the atlas: swap the last two axes." if shape[2] == atlas.n_rois else ""
+        raise DataError(
+            f"{path}: wrong number of ROIs. {SERIES} is {shape} and has to be [n, roi, frame]; the atlas {atlas.name} "
+            f"has {atlas.n_rois} ROIs.{hint}"
+        )
+    return np.arange(n)
+
+
+GROUP_IDS, GROUP_LENGTH, GROUP, LABELS = "long_subject_id", "ts_len", "timeseries", "labels"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AtlasPart:
+    """A dataset and, for each of its ROIs, its column in the joined atlas (-1: not in it)."""
+
+    dataset: str
+    columns: RoiIndex
+
+
+class ReferenceHdf5Source:
+    """One recording a row; a participant that comes again has run 1, 2, ... The file says nothing about the TR.
+
+    The parts of a joined atlas are found by name (``tian-s3`` is ``tian3``); the ROIs of a part that the file lacks
+    are NaN. Labels of length n, at the root or under ``labels/``, make a participants table if none is given.
+
+    Raises
+    ------
+    DataError
+        If no dataset belongs to the atlas, or shapes do not agree with it or with each other.
+    ConfigError
+        If no repetition time can be known.
+    """
+
+    kind = "reference HDF5"
+
+    def __init__(self, path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> None:
+        self.path = path
+        self._n_rois = atlas.n_rois
+        with open_hdf5(path) as file:
+            if GROUP_IDS not in file:
+                raise DataError(f"{path} has {GROUP}/ but no {GROUP_IDS} (n,). It holds {contents(file)}.")
+            self._ids = [without_prefix("sub", name) for name in read_texts(file, GROUP_IDS)]
+            self._runs = _count_runs(self._ids)
+            self._parts = _find_parts(file[GROUP], atlas, len(self._ids), path)
+            self._lengths = read_lengths(file, GROUP_LENGTH) if GROUP_LENGTH in file else None
+            self._table = participants if participants is not None else _labels(file, self._ids, self._runs)
+        self._facts = FactTable(self._table, tr)
+        self._facts.require_any_tr(self.items())
+
+    def items(self) -> list[Item]:
+        """One recording a row of the file."""
+        return [
+            row_item(self.path, row, participant=participant, session="", run=run)
+            for row, (participant, run) in enumerate(zip(self._ids, self._runs, strict=True))
+        ]
+
+    def participants(self) -> pd.DataFrame | None:
+        """The table that was given, else the labels in the file, else None."""
+        return self._table
+
+    def read(self, item: Item) -> Recording:
+        """Read one row; DataError if it has no data or its repetition time is unknown."""
+        assert item.row is not None
+        where = f"{self.path} row {item.row}"
+        facts = self._facts.of(item)
+        with open_hdf5(self.path) as file:
+            group = file[GROUP]
+            series = np.full((group[self._parts[0].dataset].shape[2], self._n_rois), np.nan, dtype=np.float32)
+            for part in self._parts:
+                known = part.columns >= 0
+                series[:, part.columns[known]] = read_row(group[part.dataset], item.row, where).T[:, known]
+        length = None if self._lengths is None else self._lengths[item.row]
+        return facts.recording(item, without_padding(series, length, where), source=where)
+
+
+def _count_runs(ids: list[str]) -> list[str]:
+    """Number the recordings of each participant from 1."""
+    seen: Counter[str] = Counter()
+    runs = []
+    for participant in ids:
+        seen[participant] += 1
+        runs.append(str(seen[participant]))
+    return runs
+
+
+def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_AtlasPart]:
+    parts = []
+    names = [part.partition(":")[0] for part in atlas.name.split("+")]
+    for name in names:
+        held = next((d for d in (name, name.replace("-s", "")) if d in group), None)
+        if held is not None and len(names) == 1:
+            parts.append(_AtlasPart(dataset=held, columns=np.arange(atlas.n_rois)))
+        elif held is not None:
+            column = {label: index for index, label in enumerate(atlas.labels)}
+            labels = get_atlas(name).labels
+            parts.append(_AtlasPart(dataset=held, columns=np.array([column.get(label, -1) for label in labels])))
+    only = next(iter(group)) if len(group) == 1 else None
+    if not parts and only is not None and dataset(group, only, 3).shape[1] == atlas.n_rois:
+        parts.append(_AtlasPart(dataset=only, columns=np.arange(atlas.n_rois)))
+    if not parts:
+        raise DataError(
+            f"{path}: no part of the atlas {atlas.name} ({atlas.n_rois} ROIs) is under {GROUP}/, which holds "
+            f"{contents(group)}. Expected {' or '.join(names)} [n, roi, frame]."
+        )
+    shapes = [dataset(group, part.dataset, 3).shape for part in parts]
+    for part, shape in zip(parts, shapes, strict=True):
+        expected = (n, len(part.columns), shapes[0][-1])
+        if shape != expected:
+            raise DataError(
+                f"{path}: {GROUP}/{part.dataset} has to be [n, roi, frame] = {list(expected)}, and is {list(shape)}."
+            )
+    return parts
+
+
+def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
+    """Labels as a table of one row a participant, or one a run if they vary within a participant."""
+    columns: dict[str, Any] = {}
+    for group in (file, file.get(LABELS)):
+        for name, item in group.items() if isinstance(group, h5py.Group) else ():
+            if name not in (GROUP_IDS, GROUP_LENGTH) and getattr(item, "shape", None) == (len(ids),):
+                columns[name] = item[()] if item.dtype.kind in "biuf" else read_texts(group, name)
+    if not columns:
+        return None
+    table = pd.DataFrame({"participant_id": ids, **columns})
+    people = table.drop_duplicates(ignore_index=True)
+    if people["participant_id"].is_unique:
+        return people
+    return pd.DataFrame({"participant_id": ids, "run_id": runs, **columns})
+
+
+FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""What h5py raises over damaged parts of a file."""
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Open an HDF5 file for reading; DataError if it is none, or for whatever HDF5 stumbles over while it is open."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DataError:
+        raise
+    except FAULTS as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} cannot be read as HDF5, is it damaged? ({type(error).__name__}: {reason})") from error
+
+
+def dataset(group: Any, name: str, ndim: int) -> Any:
+    """Take the array ``name`` of a group; DataError if it is a group or a link to nothing, or not ``ndim``-D."""
+    found = group.get(name)
+    if not isinstance(found, h5py.Dataset) or found.shape is None or len(found.shape) != ndim:
+        what = "a group or a broken link" if not isinstance(found, h5py.Dataset) else f"of shape {found.shape}"
+        raise DataError(f"{group.file.filename}: {name} has to be a {ndim}-D array, and is {what}.")
+    return found
+
+
+def read_texts(group: Any, name: str) -> list[str]:
+    """Read a column of bytes (UTF-8), text or whole numbers as strings without the blanks around them."""
+    column = dataset(group, name, 1)
+    if column.dtype.kind not in "SOUiu":
+        raise DataError(f"{group.file.filename}: {name} has to hold text or whole numbers, not {column.dtype}.")
+    try:
+        return [(v.decode("utf-8") if isinstance(v, bytes) else str(v)).strip() for v in column[()].tolist()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{group.file.filename}: {name} is not text in UTF-8: {error}.") from error
+
+
+def read_lengths(group: Any, name: str) -> list[int]:
+    """Read a column of lengths in frames; DataError if one is no whole number."""
+    lengths = np.asarray(dataset(group, name, 1)[()])
+    if lengths.dtype.kind not in "iuf" or not np.array_equal(lengths, np.round(lengths)):
+        raise DataError(f"{group.file.filename}: {name} has to hold whole numbers of frames, one a row.")
+    return [int(length) for length in lengths]
+
+
+def read_row(dataset: Any, row: int, where: str) -> Float[ndarray, "roi frame"]:
+    """Read one recording [roi, frame] as float32; DataError if that part of the file is damaged."""
+    try:
+        return np.asarray(dataset[row], dtype=np.float32)
+    except OSError as error:
+        raise DataError(f"{where}: it cannot be read from {dataset.name}, the file is damaged: {error}.") from error
+
+
+def contents(group: Any) -> str:
+    """List what an HDF5 group holds, for messages: names, and shapes of arrays."""
+    items = [
+        f"{name} {list(item.shape or ())}" if hasattr(item, "shape") else f"{name}/" for name, item in group.items()
+    ]
+    return ", ".join(items) or "nothing"
+
+
+def without_padding(series: Series, length: int | None, where: str) -> Float[ndarray, "kept roi"]:
+    """Cut a recording to its stated ``length`` in frames, then cut the frames at the end in which every ROI is NaN.
+
+    Raises
+    ------
+    DataError
+        If ``length`` is not between 0 and the number of frames, or no frame is left.
+    """
+    if length is not None and not 0 <= length <= series.shape[0]:
+        raise DataError(f"{where}: its stated length is {length} frames, but there is room for {series.shape[0]}.")
+    series = series[:length]
+    filled = np.flatnonzero(~np.isnan(series).all(axis=1))
+    if len(filled) == 0:
+        raise DataError(f"{where}: it has no frame with data.")
+    return series[: filled[-1] + 1]
