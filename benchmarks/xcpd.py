@@ -24,7 +24,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.prepare import prepare
-from semantoks.simulate.derivatives import described, write_json, write_table
+from semantoks.simulation.derivatives import described, write_json, write_table
 
 FRAMES, ATLAS, TR, BAND = 180, "4s456", 2.0, (0.01, 0.1)
 DISTINCT = 20

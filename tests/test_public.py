@@ -25,6 +25,7 @@ def test_the_names_are_sorted_and_are_those_that_are_loaded_lazily():
 @pytest.mark.parametrize("name", semantoks.__all__)
 def test_a_public_name_is_there_and_is_called_so(name):
     assert getattr(semantoks, name).__name__ == name
+    assert getattr(semantoks, name).__name__ == name, "a room of this name hides it as soon as it is imported"
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from semantoks.signals.reading import ReadingConfig
     from semantoks.signals.recording import Recording
     from semantoks.signals.sources.memory import MemorySource, recordings_from_arrays, recordings_from_mapping
-    from semantoks.simulate.cohort import SimulationConfig, simulate
+    from semantoks.simulation.cohort import SimulationConfig, simulate
     from semantoks.statistics.summary import summarise
     from semantoks.train.loop import PretrainConfig, step_terms
     from semantoks.train.recipe import load_recipe
@@ -96,7 +96,7 @@ _WHERE = {
     "ReadingConfig": "signals.reading",
     "Recording": "signals.recording",
     "SemantoksEmbedder": "features.embedder",
-    "SimulationConfig": "simulate.cohort",
+    "SimulationConfig": "simulation.cohort",
     "Tokens": "model.encoder",
     "checkup": "doctor.checkup",
     "convert_back": "model.convert",
@@ -113,7 +113,7 @@ _WHERE = {
     "recordings_from_arrays": "signals.sources.memory",
     "recordings_from_mapping": "signals.sources.memory",
     "save_encoder": "model.weights",
-    "simulate": "simulate.cohort",
+    "simulate": "simulation.cohort",
     "step_terms": "train.loop",
     "summarise": "statistics.summary",
     "write_report": "report.page",

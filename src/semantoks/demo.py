@@ -12,7 +12,7 @@ from semantoks.features.embed import embed, write_features
 from semantoks.report.page import write_report
 from semantoks.screen import progress
 from semantoks.signals.prepare import prepare
-from semantoks.simulate.cohort import SimulationConfig, simulate
+from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
 from semantoks.train.schedule import fitting_momentum

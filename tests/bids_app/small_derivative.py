@@ -4,7 +4,7 @@ import numpy as np
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.recording import Recording
-from semantoks.simulate.derivatives import write_xcpd
+from semantoks.simulation.derivatives import write_xcpd
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")
 PEOPLE = ["01", "02", "03", "04", "005"]

@@ -14,7 +14,7 @@ from semantoks.signals import writer
 from semantoks.signals.prepare import prepare
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading import ReadingConfig
-from semantoks.simulate.derivatives import write_xcpd
+from semantoks.simulation.derivatives import write_xcpd
 
 
 @pytest.mark.parametrize("shard", [32, 3])

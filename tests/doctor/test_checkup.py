@@ -11,7 +11,7 @@ from semantoks.doctor.checkup import checkup
 from semantoks.doctor.orders import other_orders
 from semantoks.errors import DataError
 from semantoks.signals.clean import band_pass
-from semantoks.simulate.cohort import SimulationConfig, simulate
+from semantoks.simulation.cohort import SimulationConfig, simulate
 
 ATLAS = get_atlas("schaefer100+tian-s1")
 

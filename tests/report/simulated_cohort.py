@@ -12,7 +12,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
-from semantoks.simulate.derivatives import FD_THRESHOLD, write_xcpd
+from semantoks.simulation.derivatives import FD_THRESHOLD, write_xcpd
 
 ATLAS = "schaefer400+tian-s3+buckner7"
 TR = 0.8

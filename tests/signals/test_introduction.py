@@ -9,7 +9,7 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.introduction import introduce
 from semantoks.signals.prepare import find_source, prepare
-from semantoks.simulate.cohort import SimulationConfig, simulate
+from semantoks.simulation.cohort import SimulationConfig, simulate
 
 ATLAS = get_atlas("schaefer100")
 

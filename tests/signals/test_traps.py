@@ -9,7 +9,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import write_json, write_table
+from semantoks.simulation.derivatives import write_json, write_table
 
 ATLAS = get_atlas("schaefer100")
 

@@ -14,7 +14,7 @@ from semantoks.errors import DataError
 from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import FmriprepSource
-from semantoks.simulate.derivatives import described, write_json
+from semantoks.simulation.derivatives import described, write_json
 
 SPACE = "MNI152NLin2009cAsym"
 SHAPE, ZOOM = (12, 12, 12), 3.0

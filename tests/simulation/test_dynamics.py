@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semantoks.simulate import dynamics
+from semantoks.simulation import dynamics
 
 
 def test_the_haemodynamic_response_peaks_when_asked_and_undershoots_later():

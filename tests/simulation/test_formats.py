@@ -10,8 +10,8 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.as_tool import fitted, recordings_of, simulate_as
-from semantoks.simulate.cohort import Simulation, SimulationConfig
+from semantoks.simulation.as_tool import fitted, recordings_of, simulate_as
+from semantoks.simulation.cohort import Simulation, SimulationConfig
 
 SMALL = SimulationConfig(participants=3, sessions=2, atlas="schaefer100+tian-s3", minutes=5.0, seed=4)
 KINDS = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.simulate import dynamics, people
-from semantoks.simulate.dynamics import draw_latents, draw_series, mixing_matrix
+from semantoks.simulation import dynamics, people
+from semantoks.simulation.dynamics import draw_latents, draw_series, mixing_matrix
 
 NETWORKS = ("Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default", "Subcortical", "Cerebellar")
 SMALL = Atlas(name="small", labels=tuple(f"roi{k}" for k in range(36)), networks=tuple(np.repeat(NETWORKS, 4).tolist()))

@@ -14,8 +14,8 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
 from semantoks.errors import ConfigError
-from semantoks.simulate import people
-from semantoks.simulate.cohort import Simulation, SimulationConfig, Site, simulate
+from semantoks.simulation import people
+from semantoks.simulation.cohort import Simulation, SimulationConfig, Site, simulate
 
 NETWORKS = ("Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default", "Subcortical", "Cerebellar")
 PEOPLE = 140

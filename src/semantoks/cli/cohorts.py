@@ -190,9 +190,9 @@ def simulate(
         seed: Seed of everything, at least 0.
         n_jobs: Processes, -1 for one a core.
     """
-    from semantoks.simulate.as_tool import simulate_as
-    from semantoks.simulate.cohort import SimulationConfig
-    from semantoks.simulate.cohort import simulate as run
+    from semantoks.simulation.as_tool import simulate_as
+    from semantoks.simulation.cohort import SimulationConfig
+    from semantoks.simulation.cohort import simulate as run
 
     if n_jobs == 0 or not minutes > 0:
         raise ConfigError(f"--n-jobs has to be other than 0, and --minutes above 0, not {n_jobs} and {minutes}.")

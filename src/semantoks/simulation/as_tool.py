@@ -12,11 +12,11 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL
-from semantoks.simulate.abide import write_abide
-from semantoks.simulate.cohort import Simulation, SimulationConfig, Site
-from semantoks.simulate.derivatives import FD_THRESHOLD, write_participants, write_ptseries, write_xcpd
-from semantoks.simulate.hdf5 import write_hdf5
-from semantoks.simulate.ukb import write_ukb
+from semantoks.simulation.abide import write_abide
+from semantoks.simulation.cohort import Simulation, SimulationConfig, Site
+from semantoks.simulation.derivatives import FD_THRESHOLD, write_participants, write_ptseries, write_xcpd
+from semantoks.simulation.hdf5 import write_hdf5
+from semantoks.simulation.ukb import write_ukb
 
 Layout = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"

@@ -39,8 +39,8 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
-from semantoks.simulate import dynamics, people
-from semantoks.simulate.dynamics import draw_series
+from semantoks.simulation import dynamics, people
+from semantoks.simulation.dynamics import draw_series
 
 _SETTINGS = "simulation.json"
 _SERIES = "sub-*_task-rest_timeseries.npy"

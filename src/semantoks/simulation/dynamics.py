@@ -8,7 +8,7 @@ from scipy.fft import irfft, next_fast_len
 from scipy.signal import fftconvolve, lfilter
 from scipy.special import gamma as gamma_function
 
-from semantoks.simulate.people import FACTORS, STATE_CONTRASTS, Person, Population
+from semantoks.simulation.people import FACTORS, STATE_CONTRASTS, Person, Population
 
 STEP = 0.5
 """Time step of the latent signals, s."""

@@ -25,7 +25,7 @@ from tiny_cifti import (
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.simulate.derivatives import write_ptseries
+from semantoks.simulation.derivatives import write_ptseries
 
 
 @pytest.fixture

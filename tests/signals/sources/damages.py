@@ -29,8 +29,8 @@ from semantoks.signals.sources.listed import ListedSource
 from semantoks.signals.sources.pcp import PcpSource
 from semantoks.signals.sources.ukb import UkbSource
 from semantoks.signals.sources.xcpd import XcpdSource
-from semantoks.simulate.derivatives import write_json, write_ptseries, write_table
-from semantoks.simulate.ukb import write_ukb
+from semantoks.simulation.derivatives import write_json, write_ptseries, write_table
+from semantoks.simulation.ukb import write_ukb
 
 FIVE = Atlas(name="five", labels=("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default"), networks=("a", "a", "b", "b", "c"))
 CORTEX = get_atlas("schaefer100")

@@ -13,7 +13,7 @@ from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.pcp import ABIDE_TR, is_pcp
-from semantoks.simulate.abide import TABLE, write_abide
+from semantoks.simulation.abide import TABLE, write_abide
 
 
 def test_what_is_written_is_read_again_with_the_table_of_phenotypes(tmp_path):

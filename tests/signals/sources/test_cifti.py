@@ -31,7 +31,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cifti import is_cifti
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import write_json, write_ptseries, write_xcpd
+from semantoks.simulation.derivatives import write_json, write_ptseries, write_xcpd
 
 
 @pytest.fixture

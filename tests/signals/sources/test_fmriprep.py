@@ -31,7 +31,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import described, write_json, write_table, write_xcpd
+from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
 
 @pytest.fixture

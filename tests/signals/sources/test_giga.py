@@ -14,7 +14,7 @@ from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import described, write_json, write_table, write_xcpd
+from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
 SEVEN, SEVENTEEN = get_atlas("schaefer100"), get_atlas("schaefer100-17")
 SEG = "Schaefer2018100Parcels7Networks"

@@ -14,7 +14,7 @@ from semantoks.signals.reading import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import described, write_json, write_xcpd
+from semantoks.simulation.derivatives import described, write_json, write_xcpd
 
 LABELS = ("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default")
 ATLAS = Atlas(name="five", labels=LABELS, networks=("Vis", "Vis", "Mot", "Mot", "Default"))

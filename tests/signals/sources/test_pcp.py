@@ -13,7 +13,7 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.pcp import is_pcp
-from semantoks.simulate.abide import write_abide
+from semantoks.simulation.abide import write_abide
 
 
 def cpac_file(root, name, series):

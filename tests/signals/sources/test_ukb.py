@@ -13,7 +13,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.ukb import is_ukb
-from semantoks.simulate.ukb import write_ukb
+from semantoks.simulation.ukb import write_ukb
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -10,7 +10,7 @@ from tiny_ukb import ATLAS, CORTEX, SCHAEFER_FILE, made, opened, read
 
 from semantoks.errors import DataError
 from semantoks.signals.sources import ukb
-from semantoks.simulate.ukb import write_ukb
+from semantoks.simulation.ukb import write_ukb
 
 
 def test_archives_of_other_fields_are_not_looked_into(tmp_path):

@@ -10,7 +10,7 @@ from tiny_ukb import ATLAS, CORTEX, SCHAEFER_FILE, TIAN, TIAN_FILE, made, missin
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.sources.ukb import wanted_files
-from semantoks.simulate.ukb import write_ukb
+from semantoks.simulation.ukb import write_ukb
 
 
 # Which scale

@@ -12,7 +12,7 @@ from tiny_xcpd import ATLAS, files, made, opened, read
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.simulate.derivatives import write_json, write_table, write_xcpd
+from semantoks.simulation.derivatives import write_json, write_table, write_xcpd
 
 
 @pytest.mark.parametrize("version", ["0.6.4", "0.7.4", "0.9.1", "0.14.1", "26.0.0", "26.1.1"])

@@ -8,7 +8,7 @@ from tiny_xcpd import ATLAS, CORTEX, HALF, files, made, opened, read
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.prepare import prepare
-from semantoks.simulate.derivatives import write_table, write_xcpd
+from semantoks.simulation.derivatives import write_table, write_xcpd
 
 
 # Trap 3, 4: which columns are what
