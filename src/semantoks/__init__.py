@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from semantoks.signals.cohort import Cohort
     from semantoks.signals.prepare import prepare
     from semantoks.signals.quality import GateConfig
-    from semantoks.signals.reading import ReadingConfig
+    from semantoks.signals.reading_config import ReadingConfig
     from semantoks.signals.recording import Recording
     from semantoks.signals.sources.memory import MemorySource, recordings_from_arrays, recordings_from_mapping
     from semantoks.simulation.cohort import SimulationConfig, simulate
@@ -93,7 +93,7 @@ _WHERE = {
     "ObjectiveConfig": "objective.terms",
     "PretrainConfig": "train.loop",
     "ProbeConfig": "evaluate.settings",
-    "ReadingConfig": "signals.reading",
+    "ReadingConfig": "signals.reading_config",
     "Recording": "signals.recording",
     "SemantoksEmbedder": "features.embedder",
     "SimulationConfig": "simulation.cohort",

@@ -4,7 +4,7 @@ import pytest
 from small_derivative import ATLAS, write_derivative
 
 from semantoks.bids_app.dataset import AppConfig
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals import writer
 from semantoks.signals.prepare import prepare
 from semantoks.signals.quality import GateConfig
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.simulation.derivatives import write_xcpd
 
 

@@ -9,7 +9,7 @@ from semantoks.bids_app.participant import Part, run_participants
 from semantoks.errors import ConfigError
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 
 def test_a_part_is_what_prepare_makes_of_one_participant(told, xcpd, tmp_path):

@@ -16,7 +16,7 @@ from semantoks.report.cohort import folder as cohort_files
 from semantoks.report.cohort.connectivity import homotopic_pairs
 from semantoks.report.cohort.folder import read_cohort
 from semantoks.report.cohort.signals import LEAST_SIGNAL
-from semantoks.signals import layout, power
+from semantoks.signals import layout, quality
 from semantoks.signals.cohort import Cohort
 from semantoks.views.pool import missing_networks
 
@@ -51,7 +51,7 @@ def test_the_names_of_files_and_the_rules_are_those_of_the_cohort() -> None:
     assert ours == (layout.DESCRIPTION, layout.RECORDINGS, layout.QUALITY, layout.EXCLUDED)
     for sort, path in (("", layout.shard_path), (".fd", layout.fd_path), (".spectra", layout.spectra_path)):
         assert cohort_files.shard_file(Path("x"), 7, sort) == path(Path("x"), 7)
-    assert (cohort_files.FREQUENCIES == power.GRID).all()
+    assert (cohort_files.FREQUENCIES == quality.GRID).all()
     index = np.zeros(100, dtype=int)
     for lost in (49, 50, 51):
         hidden = missing_networks((np.arange(100) < lost)[None], index)[0, 0]

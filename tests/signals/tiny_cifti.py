@@ -7,7 +7,7 @@ from nibabel.cifti2.cifti2_axes import BrainModelAxis, LabelAxis, SeriesAxis
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cifti import CiftiSource
 

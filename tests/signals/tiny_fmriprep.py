@@ -11,7 +11,7 @@ from tiny_cifti import write_dtseries
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import FmriprepSource
 from semantoks.simulation.derivatives import described, write_json

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from semantoks.atlas import spelling
@@ -88,3 +89,17 @@ def _one(name: str) -> Atlas:
         f"there is no atlas {name!r}.{spelling.nearest(name.lower(), known)} Known: {', '.join(known)}; join them "
         f"with +, end with :one (all ROIs in one network) or :each (each ROI a network). {_OWN_TABLE}"
     )
+
+
+@cache
+def brainmarks_spaces() -> dict[str, tuple[str, ...]]:
+    """Give the labels of each space in the order of its columns; all differ in their number.
+
+    Their CIFTI spaces average by labels in 17-network order, Tian's first; the volume one is the published 457.
+    """
+    cortex, tian = seven_network_labels(400), get_atlas("tian-s3").labels
+    return {
+        "schaefer400": cortex,
+        "schaefer400_tians3": (*tian, *cortex),
+        "schaefer400_tians3_buckner7": get_atlas("schaefer400+tian-s3+buckner7").labels,
+    }

@@ -14,11 +14,11 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.introduction import people_of, work_list
+from semantoks.signals.listing import people_of, work_list
 from semantoks.signals.prepare import GATES, PUBLISHED, find_source
 from semantoks.signals.prepare import plan as plan_cohort
 from semantoks.signals.quality import GateConfig
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources import Item, Source, participant_of
 from semantoks.signals.writer import ShardJob

@@ -13,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from semantoks.bids_app.dataset import Dataset
-from semantoks.bids_app.derivative import bids_uri
-from semantoks.bids_app.naming import sidecars
+from semantoks.bids_app.derivative import bids_uri, sidecars
 from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import INDEX, embed

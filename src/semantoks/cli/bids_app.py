@@ -14,7 +14,7 @@ from semantoks.cli.main import run as run_command
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError, DataError
 from semantoks.screen import progress
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas

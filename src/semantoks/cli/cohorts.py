@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas

@@ -12,7 +12,7 @@ from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import progress, said_of, score_table
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]

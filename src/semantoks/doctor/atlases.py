@@ -7,12 +7,11 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases
-from semantoks.doctor.orders import evidence, mean_correlations
-from semantoks.doctor.time_axis import turned
+from semantoks.doctor.orders import evidence, mean_correlations, turned
 from semantoks.errors import DataError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.prepare import find_source
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources import Source
 from semantoks.signals.writer import read_recording
 

@@ -17,15 +17,15 @@ from semantoks.doctor.orders import (
     LEAST_WITHIN,
     better_order,
     mean_correlations,
+    turned,
     with_structure,
 )
-from semantoks.doctor.time_axis import turned
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
-from semantoks.signals.introduction import introduce
-from semantoks.signals.power import spectrum
+from semantoks.signals.listing import introduce
 from semantoks.signals.prepare import find_source
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.quality import spectrum
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source, usual_atlas
 from semantoks.signals.writer import read_recording

@@ -1,9 +1,11 @@
-"""Do the columns of recordings stand in the order of their atlas? What correlates with what answers it.
+"""Do columns follow the order of their atlas, and are rows time? What correlates with what answers both.
 
-In any resting-state recording ROIs of one network correlate with each other, and an ROI with its mirror image on the
-other side (homotopic correlation). Both are far smaller when columns stand in another order.
+In any resting-state recording, ROIs of one network correlate with each other, and an ROI with its mirror image on the
+other side (homotopic correlation). Both correlations are far smaller when the columns are in another order.
+Neighbours in time are more alike than neighbouring ROIs.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +16,35 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases, seven_network_labels
 from semantoks.types import RoiIndex, Series
+
+TIME_MARGIN = 0.2
+
+
+def autocorrelation(values: Float[ndarray, "row column"], axis: int) -> float:
+    """Return the lag-1 autocorrelation along an axis, the mean over the lines that vary."""
+    lines = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
+    lines = lines[:, np.isfinite(lines).all(axis=0)]
+    centred = lines - lines.mean(axis=0)
+    power = np.square(centred).sum(axis=0)
+    varying = power > 0
+    if not varying.any():
+        return float("nan")
+    return float(((centred[1:] * centred[:-1]).sum(axis=0)[varying] / power[varying]).mean())
+
+
+def time_axis(values: Float[ndarray, "row column"]) -> int | None:
+    """Tell which axis is time, along which neighbours are most alike; None where that is not clear."""
+    rows, columns = autocorrelation(values, 0), autocorrelation(values, 1)
+    if not abs(rows - columns) > TIME_MARGIN:
+        return None
+    return 0 if rows > columns else 1
+
+
+def turned(series: Iterable[Float[ndarray, "row column"]]) -> bool:
+    """Tell whether in most of the recordings, of those in which it is clear or not, columns are time."""
+    axes = Counter(time_axis(np.nan_to_num(one)) for one in series)
+    return axes.most_common(1)[0][0] == 1
+
 
 LEAST_ROIS = 20
 FARTHEST_TWIN = 12.0

@@ -8,7 +8,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
+from semantoks.atlas.catalog import brainmarks_spaces
 from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
 from semantoks.model.weights import EncoderCard

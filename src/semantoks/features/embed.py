@@ -23,7 +23,7 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
 from semantoks.signals.quality import GateConfig
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource

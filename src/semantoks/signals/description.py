@@ -1,18 +1,19 @@
-"""What defines a cohort, as ``dataset_description.json`` says it, and whether a folder may take such a cohort."""
+"""What dataset_description.json says of a cohort: written, compared with what a folder has, and read back checked."""
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import ConfigError
+from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.quality import GateConfig
+from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.signals.sources.source import Item, Source
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
 
@@ -122,3 +123,70 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read the ``dataset_description.json`` of the cohort ``path``; DataError if it is none, or not of this schema."""
+    file = path / layout.DESCRIPTION
+    try:
+        description = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is no cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read: {error}.") from error
+    schema = description.get("SchemaVersion") if isinstance(description, dict) else None
+    if not isinstance(schema, int):
+        raise DataError(f"{path} is no cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare.")
+    if schema != layout.SCHEMA_VERSION:
+        remedy = "prepare it again" if schema < layout.SCHEMA_VERSION else "use a newer semantoks"
+        raise DataError(f"{path} has the schema {schema}; this version reads {layout.SCHEMA_VERSION}: {remedy}.")
+    if lacking := [key for key in FIELDS if key not in description]:
+        raise DataError(f"{file} lacks {', '.join(lacking)}: it was changed. Restore it, or prepare the cohort again.")
+    for key, (expected, fits) in FIELDS.items():
+        if not fits(description[key]):
+            raise DataError(
+                f"{file}: {key} has to be {expected}, and is {description[key]!r}: it was changed. Restore it, or "
+                "prepare the cohort again."
+            )
+    return dict(description)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_band(value: object) -> bool:
+    return value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)))
+
+
+def _is_tr(value: Any) -> bool:
+    return value is None or (_is_number(value) and MIN_TR <= value <= MAX_TR)
+
+
+def _is_makers(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(maker, dict) and {"Name", "Version"} <= maker.keys() for maker in value)
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "Name": ("text", _is_text),
+    "Atlas": ("text", _is_text),
+    "AtlasFingerprint": ("text", _is_text),
+    "RepetitionTime": (f"a number from {MIN_TR:g} to {MAX_TR:g} (s) or null", _is_tr),
+    "Band": ("two numbers (Hz) or null", _is_band),
+    "Items": ("a whole number from 1", _is_count),
+    "Shards": ("a whole number from 1", _is_count),
+    "SourcePath": ("text", _is_text),
+    "GeneratedBy": ("a list of tools with Name and Version", _is_makers),
+}

@@ -14,11 +14,11 @@ from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.description import claim, describe
-from semantoks.signals.introduction import introduce, people_of, work_list
+from semantoks.signals.listing import introduce, people_of, work_list
 from semantoks.signals.participants_json import read_participants_in_words
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.quality import GateConfig
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 from semantoks.storage.durable import write_durably

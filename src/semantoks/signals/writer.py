@@ -19,12 +19,10 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
-from semantoks.signals.censor import gaps_text
-from semantoks.signals.clean import CleaningConfig, clean
+from semantoks.signals.clean import CleaningConfig, clean, gaps_text
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.cohort import checksum
-from semantoks.signals.power import GRID
-from semantoks.signals.quality import GateConfig, Traces, measure
+from semantoks.signals.quality import GRID, GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
 from semantoks.storage.durable import write_durably

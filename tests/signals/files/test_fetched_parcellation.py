@@ -10,7 +10,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.label_image import fetch_parcellation
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources.fmriprep import FmriprepSource
 
 ATLAS = get_atlas("schaefer100")

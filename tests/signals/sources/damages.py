@@ -12,9 +12,8 @@ import tiny_cifti
 import tiny_fmriprep
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
-from semantoks.atlas.catalog import get_atlas
-from semantoks.signals.reading import ReadingConfig
+from semantoks.atlas.catalog import brainmarks_spaces, get_atlas
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.arrow import ArrowRowsSource
 from semantoks.signals.sources.cifti import CiftiSource

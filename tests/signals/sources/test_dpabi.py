@@ -13,7 +13,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.dpabi import DpabiSource, is_dpabi
 from semantoks.signals.sources.memory import MemorySource

@@ -10,7 +10,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.memory import MemorySource

@@ -9,7 +9,7 @@ import scipy.io
 
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.listed import ListedSource, is_listed
 from semantoks.signals.sources.memory import MemorySource

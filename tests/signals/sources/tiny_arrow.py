@@ -4,10 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
-from semantoks.atlas.catalog import get_atlas
+from semantoks.atlas.catalog import brainmarks_spaces, get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources.arrow import ArrowRowsSource
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import UkbSource
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.errors import ConfigError
-from semantoks.signals.reading import ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 
 RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
 """What tells one run from another; the others tell what was made of it."""

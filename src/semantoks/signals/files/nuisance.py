@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
-from semantoks.signals.reading import Strategy
+from semantoks.signals.reading_config import Strategy
 from semantoks.types import Series
 
 SCRUBBING = {"fd_threshold": 0.5, "std_dvars_threshold": 1.5}

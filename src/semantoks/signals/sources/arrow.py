@@ -15,13 +15,13 @@ from jaxtyping import Num
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
+from semantoks.atlas.catalog import brainmarks_spaces
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.names import BidsFile, chosen_runs, run_labels
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.phenotypes import find_column, tidy_participants, without_prefix
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item, row_item
 from semantoks.types import RoiIndex, Series

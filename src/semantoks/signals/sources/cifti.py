@@ -25,7 +25,7 @@ from semantoks.signals.files.names import (
     without_concatenated,
 )
 from semantoks.signals.files.stated import StatedTR, agreed, read_json, stated_band, stated_number
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import is_fmriprep
 from semantoks.signals.sources.runs import by_run, run_items

@@ -18,7 +18,7 @@ from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.names import BidsFile, chosen_runs
 from semantoks.signals.files.series_file import read_cells, read_field
 from semantoks.signals.files.stated import StatedTR
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import by_run, run_items, the_only
 from semantoks.signals.sources.source import FactTable, Item

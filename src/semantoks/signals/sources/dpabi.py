@@ -14,7 +14,7 @@ from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.names import BidsFile, chosen_runs
 from semantoks.signals.files.series_file import read_variable
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import by_run, run_items, the_only
 from semantoks.signals.sources.source import FactTable, Item

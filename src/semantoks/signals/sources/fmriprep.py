@@ -15,7 +15,7 @@ from semantoks.signals.files.names import BidsFile, chosen_runs, scan
 from semantoks.signals.files.nuisance import load_nuisance, regress_out
 from semantoks.signals.files.stated import StatedTR, agreed, generated_by, ptseries_tr, stated_number
 from semantoks.signals.files.text_table import read_column, read_header
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn
 from semantoks.signals.sources.dpabi import is_dpabi

@@ -13,7 +13,7 @@ from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.names import BidsFile, chosen_runs, parse, scan, schaefer_labels
 from semantoks.signals.files.stated import StatedTR, generated_by, plausible, stated_number
 from semantoks.signals.files.text_table import read_labelled
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
 from semantoks.signals.sources.source import FactTable, Item

@@ -19,7 +19,7 @@ from semantoks.signals.files.stated import (
     stated_number,
 )
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
 from semantoks.signals.sources.source import FactTable, Item

@@ -19,7 +19,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, only_counts, pick
 from semantoks.signals.files.names import identify
 from semantoks.signals.phenotypes import without_prefix
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item, row_item
 from semantoks.types import RoiIndex, Series

@@ -15,7 +15,7 @@ from semantoks.signals.files.names import BidsFile, chosen_runs
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.phenotypes import read_participants
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
 from semantoks.signals.sources.source import FactTable, Item

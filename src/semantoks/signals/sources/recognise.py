@@ -10,7 +10,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.phenotypes import tidy_participants
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import ArrowRowsSource, is_arrow_rows
 from semantoks.signals.sources.cifti import CiftiSource, is_cifti
 from semantoks.signals.sources.conn import ConnSource, is_conn

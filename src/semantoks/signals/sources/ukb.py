@@ -24,7 +24,7 @@ from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.names import BidsFile, chosen_runs
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import EMPTY_CELLS, check_line_ends
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item
 

@@ -17,7 +17,7 @@ from semantoks.signals.files.columns import Columns, fill, match_labels
 from semantoks.signals.files.names import BidsFile, chosen_runs, scan, without_concatenated
 from semantoks.signals.files.stated import StatedTR, generated_by, ptseries_tr, read_json, stated_band, stated_number
 from semantoks.signals.files.text_table import read_column, read_header, read_labelled
-from semantoks.signals.reading import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import run_items, run_key
 from semantoks.signals.sources.source import FactTable, Item

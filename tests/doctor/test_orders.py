@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semantoks.doctor.time_axis import autocorrelation, time_axis
+from semantoks.doctor.orders import autocorrelation, time_axis
 
 
 def test_autocorrelation_is_a_loop_over_lines_and_finds_time():
