@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.weights import EncoderCard, hash_participant, save_encoder
+from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.encoder import EncoderConfig, random_encoder
+from semantoks.model.tensors import save_encoder
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.run import build_branch
 
 ATLAS = Atlas(name="tiny", labels=tuple("abcdefgh"), networks=("x", "y", "x", "z", "y", "z", "x", "z"))
 SIZE = EncoderConfig(width=16, depth=1)
@@ -56,8 +55,7 @@ def make_people(people: int = 40, *, seed: int = 0, motion: bool = True) -> tupl
 
 def save_model(folder: Path, *, atlas: Atlas = ATLAS, seed: int = 0, people: tuple[str, ...] = ()) -> Path:
     """Save an encoder that claims the seed 0 and to have seen ``people``; its weights are those of ``seed``."""
-    index = atlas.network_index.tolist()
-    encoder: Encoder = build_branch(PretrainConfig(encoder=SIZE, seed=seed), index).encoder
+    encoder = random_encoder(SIZE, atlas.network_index, seed)
     hashes = tuple(sorted(hash_participant("salt", p) for p in people))
     card = EncoderCard(encoder=SIZE, atlas=atlas, tr=2.0, band=None, seed=0, salt="salt", participants=hashes)
     return save_encoder(folder, encoder, card)

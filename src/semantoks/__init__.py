@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from semantoks.evaluate.settings import ProbeConfig
     from semantoks.features.embed import embed
     from semantoks.features.embedder import SemantoksEmbedder
+    from semantoks.model.card import EncoderCard
     from semantoks.model.convert import convert_back, convert_checkpoint
-    from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
-    from semantoks.model.head import Branch, HeadConfig
-    from semantoks.model.weights import EncoderCard, load_branches, load_encoder, save_encoder
+    from semantoks.model.encoder import EncoderConfig, Tokens
+    from semantoks.model.hub import Encoder, load_encoder
+    from semantoks.model.tensors import save_encoder
+    from semantoks.objective.self_distillation import Branch, HeadConfig, load_branches
     from semantoks.objective.terms import LossTerms, ObjectiveConfig
     from semantoks.report.page import write_report
     from semantoks.signals.clean import CleaningConfig
@@ -79,15 +81,15 @@ __all__ = [
 _WHERE = {
     "Atlas": "atlas.atlas",
     "Batch": "views.batch",
-    "Branch": "model.head",
+    "Branch": "objective.self_distillation",
     "CleaningConfig": "signals.clean",
     "Cohort": "signals.cohort",
-    "Encoder": "model.encoder",
-    "EncoderCard": "model.weights",
+    "Encoder": "model.hub",
+    "EncoderCard": "model.card",
     "EncoderConfig": "model.encoder",
     "FinetuneConfig": "evaluate.finetuning.tuning",
     "GateConfig": "signals.quality",
-    "HeadConfig": "model.head",
+    "HeadConfig": "objective.self_distillation",
     "LossTerms": "objective.terms",
     "MemorySource": "signals.sources.memory",
     "ObjectiveConfig": "objective.terms",
@@ -104,15 +106,15 @@ _WHERE = {
     "embed": "features.embed",
     "finetune": "evaluate.finetuning.finetune",
     "get_atlas": "atlas.catalog",
-    "load_branches": "model.weights",
-    "load_encoder": "model.weights",
+    "load_branches": "objective.self_distillation",
+    "load_encoder": "model.hub",
     "load_recipe": "train.recipe",
     "prepare": "signals.prepare",
     "pretrain": "train.run",
     "probe": "evaluate.probe",
     "recordings_from_arrays": "signals.sources.memory",
     "recordings_from_mapping": "signals.sources.memory",
-    "save_encoder": "model.weights",
+    "save_encoder": "model.tensors",
     "simulate": "simulation.cohort",
     "step_terms": "train.loop",
     "summarise": "statistics.summary",

@@ -84,7 +84,7 @@ def _run(path: Path) -> list[str]:
 
 
 def _encoder(path: Path) -> list[str]:
-    from semantoks.model.weights import load_encoder
+    from semantoks.model.hub import load_encoder
 
     encoder, card = load_encoder(path)
     size, cost = card.encoder, card.cost

@@ -8,8 +8,8 @@ import pytest
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError, WeightsError
+from semantoks.model.card import EncoderCard, check_fit
 from semantoks.model.encoder import EncoderConfig
-from semantoks.model.weights import EncoderCard, check_fit
 from semantoks.signals.cohort import Cohort
 
 ATLAS = Atlas(name="two", labels=("a", "b"), networks=("x", "y"), hemisphere=("L", "R"), centroids=np.zeros((2, 3)))

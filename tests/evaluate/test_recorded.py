@@ -7,9 +7,9 @@ import torch
 
 from semantoks.evaluate.baselines.recorded import demographics, motion, random_encoder, roi_moments
 from semantoks.evaluate.study.people import people_of
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import EncoderConfig
-from semantoks.model.head import HeadConfig
-from semantoks.model.weights import EncoderCard
+from semantoks.objective.self_distillation import HeadConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import build_branch

@@ -13,8 +13,9 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.features.brainmarks import SPACES, build
 from semantoks.features.embed import embed
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.weights import EncoderCard, save_encoder
+from semantoks.model.tensors import save_encoder
 from semantoks.signals.recording import Recording
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")

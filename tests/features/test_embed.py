@@ -9,7 +9,9 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.features.embed import crop_spread, embed, write_features
 from semantoks.features.encode import find_device
-from semantoks.model.weights import EncoderCard, load_encoder, save_encoder
+from semantoks.model.card import EncoderCard
+from semantoks.model.hub import load_encoder
+from semantoks.model.tensors import save_encoder
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from tiny_people import ATLAS, RAW, SIZE, make_people, save_model, write_cohort

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typist import type_in
 
-from semantoks.model.weights import read_card
+from semantoks.model.card import read_card
 from semantoks.signals.cohort import Cohort
 
 TINY = ("--encoder.width", 32, "--encoder.depth", 1, "--batch-size", 8, "--head.hidden", 16, "--head.projection", 8)

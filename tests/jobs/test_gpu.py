@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.head import Branch, HeadConfig
+from semantoks.objective.self_distillation import Branch, HeadConfig
 from semantoks.train.loop import step_terms
 from semantoks.views.batch import Batch
 

@@ -12,8 +12,9 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import WeightsError
 from semantoks.features.encode import read_out
 from semantoks.model.convert import convert_back, convert_checkpoint
-from semantoks.model.published import Layout, places
-from semantoks.model.weights import load_branches, load_encoder
+from semantoks.model.hub import load_encoder
+from semantoks.model.released import ReleasedLayout, released_tensors
+from semantoks.objective.self_distillation import load_branches
 from semantoks.train.loop import step_terms
 from semantoks.train.optim import OptimConfig, build_optimizer, set_rates, update_teacher
 from semantoks.views.batch import Batch
@@ -102,7 +103,7 @@ def test_losses_and_gradients_are_those_of_the_released_training(tmp_path, sizes
     terms.loss.backward()
     expected = gradients(state, views, masks if masked else None, sizes, w_net=0.3)
     ours = dict(branches.student.named_parameters())
-    for place in places(layout(card), "student"):
+    for place in released_tensors(layout(card), "student"):
         if place.ours in ours:
             there = expected[place.key]
             found = ours[place.ours].grad
@@ -133,7 +134,7 @@ def test_two_optimiser_and_teacher_steps_give_the_released_parameters(tmp_path, 
     found = {
         place.key: distance(branch.state_dict()[place.ours].reshape(place.shape), expected[place.key])
         for role, branch in (("student", student), ("teacher", teacher))
-        for place in places(layout(card), role)
+        for place in released_tensors(layout(card), role)
         if place.ours is not None
     }
     assert max(found.values()) < 2e-5
@@ -153,9 +154,9 @@ def batch_of(views, masks):
 
 
 def layout(card):
-    return Layout(
+    return ReleasedLayout(
         encoder=card.encoder,
-        head=card.head,
+        head=card.learner["head"],
         parts=("schaefer400",),
         network_index=tuple(card.atlas.network_index.tolist()),
     )

@@ -6,7 +6,7 @@ from released import Sizes, synthetic_checkpoint
 
 from semantoks.errors import WeightsError
 from semantoks.model.convert import convert_checkpoint
-from semantoks.model.weights import load_encoder
+from semantoks.model.hub import load_encoder
 
 PUBLISHED = Sizes.published(64, 1, 32, 16)
 

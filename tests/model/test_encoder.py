@@ -8,10 +8,9 @@ import torch
 from scipy.special import erf
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.model.encoder import Encoder, EncoderConfig, time_table
-from semantoks.model.head import Branch, Head, HeadConfig
-
-PUBLISHED = [n for n, size in enumerate([61, 77, 46, 47, 26, 52, 91, 50, 7]) for _ in range(size)]
+from semantoks.model.encoder import Encoder, EncoderConfig, random_encoder, time_table
+from semantoks.train.loop import PretrainConfig
+from semantoks.train.run import build_branch
 
 
 def layer_norm(x, weight, bias):
@@ -73,13 +72,6 @@ def test_the_encoder_equals_the_equations_in_float64():
     np.testing.assert_allclose(got.grid.detach().numpy(), expected[:, 1:].reshape(2, 3, 5, 128), rtol=1e-6, atol=1e-6)
 
 
-def test_the_published_size_has_the_published_number_of_parameters():
-    branch = Branch(Encoder(EncoderConfig(), PUBLISHED), HeadConfig())
-    assert sum(p.numel() for p in branch.encoder.parameters()) == 58_720_931
-    assert sum(p.numel() for p in branch.encoder.tokenizer.parameters()) == 2_014_115
-    assert sum(p.numel() for p in branch.head.parameters()) == 918_656
-
-
 def test_what_is_hidden_has_no_influence():
     encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
     series, other = torch.randn(2, 4, 100), torch.randn(2, 4, 100)
@@ -120,34 +112,12 @@ def test_flops_count_the_matrix_products_one_by_one():
     assert encoder.flops(batch=5) == 2 * 5 * products
 
 
-def test_head_projects_to_unit_vectors_from_small_weights():
-    torch.manual_seed(0)
-    head = Head(32, HeadConfig(hidden=512, projection=64))
-    z = head(torch.randn(7, 32))
-    torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
-    assert head.layers[2].weight.detach().std() == pytest.approx(0.02, rel=0.02)
-    assert head.layers[0].bias.abs().max() == 0
-
-
-def test_one_forward_over_many_crops_equals_forwards_one_by_one():
-    torch.manual_seed(0)
-    branch = Branch(Encoder(EncoderConfig(width=16, depth=2), [0, 1, 1]), HeadConfig(hidden=8, projection=4)).double()
-    crops = torch.randn(4, 3, 100, dtype=torch.float64)
-    together = branch(crops)
-    alone = [branch(crop[None]) for crop in crops]
-    torch.testing.assert_close(together.cls, torch.cat([a.cls for a in alone]))
-    torch.testing.assert_close(together.network, torch.cat([a.network for a in alone]))
-    expected = branch.head(branch.encoder(crops).grid.mean(dim=2))
-    torch.testing.assert_close(together.network, expected)
-
-
-def test_a_head_with_two_hidden_layers_is_the_equations_in_float64():
-    head = Head(6, HeadConfig(hidden=5, hidden_layers=2, projection=3))
-    weights = {name: value.double() for name, value in head.state_dict().items()}
-    assert [tuple(weights[f"layers.{i}.weight"].shape) for i in (0, 2, 4)] == [(5, 6), (5, 5), (3, 5)]
-    x = torch.randn(4, 6)
-    y = x.double()
-    for i in (0, 2, 4):
-        y = y @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
-        y = y if i == 4 else y * 0.5 * (1 + torch.erf(y / 2**0.5))
-    torch.testing.assert_close(head(x).double(), y / y.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+def test_random_weights_are_those_that_a_pretraining_of_the_seed_starts_from_and_leave_the_stream_alone():
+    size, index = EncoderConfig(width=16, depth=1), [0, 1, 1]
+    expected = build_branch(PretrainConfig(encoder=size, seed=3), index).encoder.state_dict()
+    before = torch.get_rng_state()
+    found = random_encoder(size, index, seed=3).state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert not torch.equal(random_encoder(size, index, seed=4).cls_token, found["cls_token"])

@@ -10,8 +10,9 @@ import torch
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.weights import EncoderCard, save_encoder
+from semantoks.model.tensors import save_encoder
 
 ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
 SIZE = EncoderConfig(width=16, depth=2, frames=60, patch=20)

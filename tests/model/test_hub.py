@@ -18,12 +18,14 @@ from huggingface_hub import close_session, constants
 import semantoks
 from fake_hub import TOKEN, FakeHub
 from semantoks.cli.main import run as command
+from semantoks.config import to_plain
 from semantoks.errors import WeightsError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.model.encoder import Encoder
-from semantoks.model.head import HeadConfig
-from semantoks.model.weights import Branches, EncoderCard, hash_participant, load_branches, save_encoder
+from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.hub import Encoder
+from semantoks.model.tensors import save_encoder
+from semantoks.objective.self_distillation import Branches, HeadConfig, load_branches, training_tensors
 from semantoks.train.loop import PretrainConfig
 from semantoks.train.run import build_branch
 from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
@@ -33,8 +35,8 @@ HASHES = tuple(sorted(hash_participant("pepper", f"ward{i:02d}") for i in range(
 IN_A_PROCESS = """
 import hashlib, sys
 from huggingface_hub import constants  # as if another package had been there first
+from semantoks.config import to_plain
 from semantoks.errors import WeightsError
-from semantoks.model.encoder import Encoder
 for name in sys.argv[1:]:
     try:
         state = Encoder.from_pretrained(name).state_dict()
@@ -73,9 +75,10 @@ def trained(tmp_path_factory):
     cohort = write_cohort(folder, {name.replace("sub-", "sub-ward"): values for name, values in series.items()}, table)
     config = PretrainConfig(encoder=SIZE, head=HeadConfig(hidden=16, projection=8))
     student, teacher = (build_branch(replace(config, seed=seed), ATLAS.network_index.tolist()) for seed in (1, 2))
-    fields = {"encoder": SIZE, "head": config.head, "atlas": ATLAS, "tr": 2.0, "band": None}
+    learner = {"kind": "self-distillation", "head": to_plain(config.head)}
+    fields = {"encoder": SIZE, "learner": learner, "atlas": ATLAS, "tr": 2.0, "band": None}
     card, run = EncoderCard(salt="pepper", participants=HASHES, **fields), folder / "run"
-    save_encoder(run / "encoder", teacher.encoder, card, Branches(student, teacher))
+    save_encoder(run / "encoder", teacher.encoder, card, training_tensors(Branches(student, teacher)))
     quick = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=("motion",))
     probe(run, cohort, targets=["sex"], out=run / "probe", config=quick)
     (run / "broken").mkdir()
@@ -108,7 +111,7 @@ def test_what_is_pushed_comes_back_to_the_bit_with_its_card_and_its_people(hub, 
     found = Encoder.from_pretrained("lab/teacher")
     assert same(found, encoder)
     assert not found.training
-    assert found.card == replace(encoder.card, head=None)
+    assert found.card == replace(encoder.card, learner=None)
     assert found.card.participants == HASHES
     encoder.push_to_hub("lab/open", private=False, token=TOKEN)
     assert not hub.repos["lab/open"].private

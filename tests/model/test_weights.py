@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from safetensors.torch import load_file, save_file
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import WeightsError
+from semantoks.model.card import EncoderCard, check_atlas, hash_participant, read_card
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.hub import load_encoder
+from semantoks.model.tensors import read_training, save_encoder
 from semantoks.model.tokenizer import TokenizerConfig
-from semantoks.model.weights import EncoderCard, check_atlas, hash_participant, load_encoder, read_card, save_encoder
 
 ATLAS = Atlas(
     name="four",
@@ -67,6 +70,22 @@ def test_no_band_stays_no_band(tmp_path):
     card = EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None)
     save_encoder(tmp_path / "e", Encoder(SIZE, ATLAS.network_index), card)
     assert read_card(tmp_path / "e").band is None
+
+
+def test_a_learner_comes_back_and_a_card_that_still_has_a_head_is_one_of_self_distillation(saved):
+    folder, encoder = saved
+    head = {"hidden": 4, "hidden_layers": 1, "projection": 2}
+    learner = {"kind": "self-distillation", "head": head}
+    save_encoder(folder, encoder, replace(CARD, learner=learner), {"student.head.x": torch.ones(2)})
+    assert read_card(folder).learner == learner
+    assert read_training(folder)["student.head.x"].tolist() == [1, 1]
+    edit(folder, lambda plain: plain.update(head=plain.pop("learner")["head"]))
+    assert read_card(folder).learner == learner
+    edit(folder, lambda plain: plain.update(head=None))
+    assert read_card(folder).learner is None
+    edit(folder, lambda plain: plain.update(learner={"head": head}))
+    with pytest.raises(WeightsError, match="learner of an encoder has to be a table of settings with a kind"):
+        read_card(folder)
 
 
 def test_a_participant_is_remembered_by_a_salted_hash():

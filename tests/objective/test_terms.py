@@ -6,9 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from semantoks.errors import ConfigError
-from semantoks.model.head import Projections
 from semantoks.objective.distill import agreement, simdino
 from semantoks.objective.masked import masked_token_loss
+from semantoks.objective.self_distillation import Projections
 from semantoks.objective.terms import ObjectiveConfig, loss_terms
 
 

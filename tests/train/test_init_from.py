@@ -8,7 +8,10 @@ from tiny_run import ATLAS, make_cohort, tiny_config
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import WeightsError
-from semantoks.model.weights import EncoderCard, hash_participant, load_branches, load_encoder, read_card, save_encoder
+from semantoks.model.card import EncoderCard, hash_participant, read_card
+from semantoks.model.hub import load_encoder
+from semantoks.model.tensors import save_encoder
+from semantoks.objective.self_distillation import load_branches, training_tensors
 from semantoks.train.run import pretrain
 
 
@@ -77,8 +80,10 @@ def interrupt(epoch, out):
 def test_another_atlas_and_a_teacher_alone_are_refused(cohort, parent, tmp_path):
     moved = Atlas(name="moved", labels=ATLAS.labels[::-1], networks=ATLAS.networks)
     branches, card = load_branches(parent / "encoder")
-    fields = {"encoder": card.encoder, "head": card.head, "tr": 2.0, "band": (0.01, 0.1)}
-    save_encoder(tmp_path / "moved", branches.teacher.encoder, EncoderCard(atlas=moved, **fields), branches)
+    fields = {"encoder": card.encoder, "learner": card.learner, "tr": 2.0, "band": (0.01, 0.1)}
+    save_encoder(
+        tmp_path / "moved", branches.teacher.encoder, EncoderCard(atlas=moved, **fields), training_tensors(branches)
+    )
     with pytest.raises(WeightsError, match="First difference, ROI 1"):
         pretrain([cohort], out=tmp_path / "child", config=tiny_config(), init_from=tmp_path / "moved")
     encoder, card = load_encoder(parent / "encoder")

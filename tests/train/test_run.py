@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from tiny_run import ATLAS, make_cohort, tiny_config
 
 from semantoks.errors import ConfigError, DataError, WeightsError
-from semantoks.model.weights import hash_participant, load_encoder
+from semantoks.model.card import hash_participant
+from semantoks.model.hub import load_encoder
 from semantoks.train.run import pretrain
 
 

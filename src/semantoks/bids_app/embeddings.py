@@ -18,9 +18,10 @@ from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import INDEX, embed
 from semantoks.features.encode import find_device
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder
-from semantoks.model.hub import find_encoder
-from semantoks.model.weights import TEACHER, EncoderCard, load_encoder
+from semantoks.model.hub import find_encoder, load_encoder
+from semantoks.model.tensors import TEACHER
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.files.stated import read_json
 from semantoks.signals.layout import NONE, plain, table_text

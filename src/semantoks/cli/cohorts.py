@@ -160,8 +160,8 @@ def _flags(reading: ReadingConfig) -> list[str]:
 def _atlas_of(model: str | None) -> "Atlas | None":
     if model is None:
         return None
+    from semantoks.model.card import read_card
     from semantoks.model.hub import find_encoder
-    from semantoks.model.weights import read_card
 
     return read_card(find_encoder(model)).atlas
 

@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from semantoks.model.card import EncoderCard, read_card
 from semantoks.model.hub import find_encoder, upload
-from semantoks.model.weights import EncoderCard, read_card
 from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, read_predictions, read_scores

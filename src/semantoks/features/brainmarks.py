@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from semantoks.atlas.catalog import brainmarks_spaces
 from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
-from semantoks.model.weights import EncoderCard
+from semantoks.model.card import EncoderCard
 from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.files.columns import pick
 from semantoks.views.crops import even_starts

@@ -16,8 +16,8 @@ from numpy import ndarray
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder
 from semantoks.features.notes import encoder_notes, recording_notes
+from semantoks.model.card import EncoderCard, check_fit
 from semantoks.model.encoder import Encoder
-from semantoks.model.weights import EncoderCard, check_fit
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort

@@ -12,9 +12,10 @@ from numpy import ndarray
 from torch import Tensor
 
 from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.model import hub
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
-from semantoks.model.hub import find_encoder
-from semantoks.model.weights import EncoderCard, load_encoder
+from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import Frames, even_starts
 from semantoks.views.pool import count_good, empty_tokens, missing_networks
@@ -42,7 +43,7 @@ def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
     """
     if not isinstance(model, Encoder):
         return load_encoder(find_encoder(model))
-    if model.card is None:
+    if not isinstance(model, hub.Encoder) or model.card is None:
         raise WeightsError("this encoder has no card that says what it takes: load it with from_pretrained.")
     return model, model.card
 

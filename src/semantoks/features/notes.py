@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semantoks.model.weights import EncoderCard
+from semantoks.model.card import EncoderCard
 from semantoks.signals.cohort import Cohort
 from semantoks.views.pool import missing_networks
 

@@ -5,6 +5,7 @@ batched product with small Toeplitz matrices, and no intermediate has to be tran
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -42,6 +43,17 @@ class DenseConv(nn.Module):
         return flat.view(-1, frames, items)
 
 
+def join_pieces(
+    pieces: Sequence[Float[Tensor, "filter roi tap"]], multiplier: Float[Tensor, "roi 1"]
+) -> Float[Tensor, "filter roi all_taps"]:
+    """Stretch piece i by 2^max(0, i-1), multiply it by m^(pieces-1-i), and put all end to end (METHOD 3)."""
+    last = len(pieces) - 1
+    stretched = [
+        piece.repeat_interleave(2 ** max(0, i - 1), dim=2) * multiplier ** (last - i) for i, piece in enumerate(pieces)
+    ]
+    return torch.cat(stretched, dim=2)
+
+
 class StructuredKernel(nn.Module):
     """Long kernels made of few learnable taps that decay in time (SGConv, Li et al. 2022; METHOD 3).
 
@@ -64,12 +76,7 @@ class StructuredKernel(nn.Module):
 
     def forward(self) -> Float[Tensor, "filter roi tap"]:
         """Return the kernels: piece_taps * 2^(pieces-1) taps for two pieces or more."""
-        last = len(self.pieces) - 1
-        stretched = [
-            piece.repeat_interleave(2 ** max(0, i - 1), dim=2) * self.multiplier ** (last - i)
-            for i, piece in enumerate(self.pieces)
-        ]
-        return torch.cat(stretched, dim=2) / self.norm
+        return join_pieces(list(self.pieces), self.multiplier) / self.norm
 
 
 class PlainKernel(nn.Module):

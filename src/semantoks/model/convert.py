@@ -12,13 +12,24 @@ from torch import Tensor
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import WeightsError
-from semantoks.model.encoder import time_table
+from semantoks.model.card import CARD, EncoderCard, read_card
+from semantoks.model.encoder import random_encoder
 from semantoks.model.network_map import PUBLISHED, atlas_of_map, part_names, write_map
-from semantoks.model.published import ROLES, Layout, from_branch, places, problems, to_branch
-from semantoks.model.released_sizes import ReleasedSizes
-from semantoks.model.weights import Branches, EncoderCard, load_branches, save_encoder
+from semantoks.model.released import (
+    ROLES,
+    ReleasedLayout,
+    ReleasedSizes,
+    expected_buffer,
+    from_ours,
+    problems,
+    released_tensors,
+    to_ours,
+)
+from semantoks.model.tensors import load_state, load_weights, read_training, save_encoder, under, with_prefix
 from semantoks.storage.durable import write_durably
 
+LEARNER = "self-distillation"
+"""The objective that a released checkpoint was trained with, and whose heads it has."""
 PATCH = 20
 """Frames of a patch in every published run; the released file does not say it."""
 
@@ -61,23 +72,26 @@ def convert_checkpoint(
             f"{path} has {len(counts)} networks of {counts} ROIs, the published atlas has {atlas.n_networks}: give the "
             "checkpoint's own --network-map FILE.npz."
         )
-    layout = Layout(
+    layout = ReleasedLayout(
         encoder=sizes.encoder(patch or _patch_of(config) or PATCH),
         head=sizes.head(),
         parts=parts,
         network_index=tuple(atlas.network_index.tolist()),
     )
     _check(state, layout, path)
-    branches = Branches(*(to_branch(state, layout, role) for role in ROLES))
+    student, teacher = (to_ours(state, layout, role) for role in ROLES)
+    encoder = random_encoder(layout.encoder, layout.network_index, seed=0)
+    load_state(encoder, under(teacher, "encoder."), path)
+    training = with_prefix(student, "student.") | with_prefix(under(teacher, "head."), "teacher.head.")
     card = EncoderCard(
         encoder=layout.encoder,
-        head=layout.head,
+        learner={"kind": LEARNER, "head": layout.head},
         atlas=atlas,
         tr=2.0,
         band=(0.01, 0.1),
         origin=_origin(path, held, state),
     )
-    return save_encoder(out, branches.teacher.encoder, card, branches)
+    return save_encoder(out, encoder, card, training)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -101,7 +115,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return held, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def _check(state: dict[str, Tensor], layout: Layout, path: Path) -> None:
+def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None:
     """Refuse keys that do not fit, values that are not finite, and buffers that are not the published method's."""
     if found := problems(state, layout):
         listed = "\n  ".join(found)
@@ -111,16 +125,10 @@ def _check(state: dict[str, Tensor], layout: Layout, path: Path) -> None:
         )
     if wrong := [key for key, value in state.items() if not torch.isfinite(value).all()]:
         raise WeightsError(f"{path} holds values that are not finite, in {', '.join(wrong)}.")
-    size = layout.encoder
-    for place in (place for role in ROLES for place in places(layout, role)):
-        if place.key.endswith(".multiplier"):
-            expected = torch.linspace(*size.tokenizer.decay, place.shape[1])[None, :, None]
-        elif place.key.endswith(".temporal_pos_embedding"):
-            expected = time_table(size.patches, size.width)
-        else:
-            continue
-        if not torch.allclose(state[place.key], expected, atol=1e-3):
-            raise WeightsError(f"{path}: {place.key} is not that of the published method (docs/METHOD.md 3 and 4).")
+    for one in (one for role in ROLES for one in released_tensors(layout, role)):
+        expected = expected_buffer(one, layout)
+        if expected is not None and not torch.allclose(state[one.key], expected, atol=1e-3):
+            raise WeightsError(f"{path}: {one.key} is not that of the published method (docs/METHOD.md 3 and 4).")
 
 
 def _patch_of(config: str | Path | None) -> int | None:
@@ -175,9 +183,10 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
     WeightsError
         When the folder has no student and heads, or that layout has no place for its tokenizer.
     """
-    branches, card = load_branches(folder)
-    tokenizer, atlas, head = card.encoder.tokenizer, card.atlas, card.head
-    assert head is not None  # load_branches has seen to it
+    card, training = read_card(folder), read_training(folder)
+    tokenizer, atlas, learner = card.encoder.tokenizer, card.atlas, card.learner or {}
+    if learner.get("kind") != LEARNER or "head" not in learner:
+        raise WeightsError(f"{Path(folder) / CARD} does not say the size of the heads that the authors' layout has.")
     if tokenizer.branches not in ("both", "dense", "structured") or tokenizer.pooling != "mean":
         raise WeightsError(
             f"the authors' layout has no tokenizer with branches {tokenizer.branches} and {tokenizer.pooling} pooling."
@@ -185,12 +194,13 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
     if atlas.n_networks == atlas.n_rois > 1:
         raise WeightsError("the authors' layout has no place for one projection that all ROIs share (a network a ROI).")
     parts, path = part_names(atlas), Path(out)
-    layout = Layout(
-        encoder=card.encoder, head=head, parts=tuple(parts), network_index=tuple(atlas.network_index.tolist())
-    )
-    state = {
-        k: v for role, branch in zip(ROLES, branches, strict=True) for k, v in from_branch(branch, layout, role).items()
-    }
+    index = tuple(atlas.network_index.tolist())
+    layout = ReleasedLayout(encoder=card.encoder, head=learner["head"], parts=tuple(parts), network_index=index)
+    encoder = random_encoder(card.encoder, index, seed=0)
+    load_weights(encoder, folder)
+    heads = with_prefix(under(training, "teacher.head."), "head.")
+    ours = {"student": under(training, "student."), "teacher": with_prefix(encoder.state_dict(), "encoder.") | heads}
+    state = {key: tensor for role in ROLES for key, tensor in from_ours(ours[role], layout, role).items()}
     buffer = io.BytesIO()
     torch.save({"epoch": 0, "model_state_dict": state, "config": {}}, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from einops import rearrange, repeat
@@ -15,9 +14,6 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.model.block import Block
 from semantoks.model.conv import DenseConv, DepthwiseConv
 from semantoks.model.tokenizer import Tokenizer, TokenizerConfig
-
-if TYPE_CHECKING:
-    from semantoks.model.weights import EncoderCard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +80,9 @@ class Encoder(nn.Module):
         Its size.
     network_index
         The network (0..N-1) of every ROI, e.g. ``Atlas.network_index``.
-
-    Attributes
-    ----------
-    card : EncoderCard or None
-        What the weights are for, and where they come from; None for an encoder that was not loaded.
-
-    Examples
-    --------
-    >>> atlas = semantoks.get_atlas("schaefer400")
-    >>> encoder = semantoks.Encoder(semantoks.EncoderConfig(width=64, depth=2), atlas.network_index)
-    >>> encoder(torch.randn(3, 400, 100)).grid.shape
-    torch.Size([3, 7, 5, 64])
     """
 
     time: Tensor
-    card: "EncoderCard | None" = None
 
     def __init__(self, config: EncoderConfig, network_index: Sequence[int] | Int[ndarray, " roi"]) -> None:
         super().__init__()
@@ -151,50 +134,6 @@ class Encoder(nn.Module):
         tokens = self.norm(tokens)
         return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        path_or_hub_id: str | Path,
-        which: Literal["teacher", "student"] = "teacher",
-        *,
-        revision: str | None = None,
-    ) -> "Encoder":
-        """Load an encoder in evaluation mode: from a run, an encoder folder, or the Hugging Face hub.
-
-        Parameters
-        ----------
-        path_or_hub_id
-            A folder, or ``owner/name`` on the hub; what was downloaded once is found again offline.
-        which
-            The teacher, whose features are the ones to use (METHOD 9), or the student.
-        revision
-            Branch, tag or commit on the hub.
-
-        Raises
-        ------
-        WeightsError
-            When nothing is there, or what is there is damaged, of a newer schema, or without a student.
-        """
-        from semantoks.model.hub import find_encoder
-        from semantoks.model.weights import load_encoder
-
-        return load_encoder(find_encoder(path_or_hub_id, revision=revision), which)[0]
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write a loaded encoder into ``folder``, with a model card in words; `from_pretrained` reads it again."""
-        from semantoks.model.hub import save_loaded
-
-        return save_loaded(self, folder)
-
-    def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
-        """Upload a loaded encoder to ``owner/name`` on the Hugging Face hub; returns its address.
-
-        Only weights, card and model card go there: participants as salted hashes, no path of this machine.
-        """
-        from semantoks.model.hub import push_loaded
-
-        return push_loaded(self, repo_id, private=private, token=token)
-
     def flops(self, batch: int = 1) -> int:
         """Count the floating-point operations of one forward pass over ``batch`` windows (a multiply-add is two).
 
@@ -209,6 +148,16 @@ class Encoder(nn.Module):
         else:
             tokenizer = sum(frames * _mixing(module, c.patch) for module in self.tokenizer.modules())
         return 2 * batch * (c.depth * block + tokenizer)
+
+
+def random_encoder(config: EncoderConfig, network_index: Sequence[int] | Int[ndarray, " roi"], seed: int) -> Encoder:
+    """Return an encoder with the weights that a pretraining of this ``seed`` starts from.
+
+    The caller's random state is left alone.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Encoder(config, network_index)
 
 
 def _mixing(module: nn.Module, patch: int) -> int:

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from semantoks.errors import ConfigError
+from semantoks.model.card import CARD
 from semantoks.model.encoder import Encoder
-from semantoks.model.hub import find_encoder
-from semantoks.model.weights import CARD, Which, load_encoder
+from semantoks.model.hub import find_encoder, load_encoder
+from semantoks.model.tensors import Which
 
 SUFFIX = ".pt2"
 TOLERANCE = 1e-5

@@ -9,15 +9,104 @@ from dataclasses import replace
 from pathlib import Path
 
 from semantoks.errors import WeightsError
-from semantoks.model.encoder import Encoder
+from semantoks.model import encoder
+from semantoks.model.card import CARD, EncoderCard, read_card, write_card
 from semantoks.model.model_card import model_card
-from semantoks.model.weights import CARD, TEACHER, TRAINING, EncoderCard, read_card, save_encoder, write_card
+from semantoks.model.tensors import TEACHER, TRAINING, Which, load_weights, save_encoder
 from semantoks.storage.durable import write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = (CARD, TEACHER, TRAINING)
 README = "README.md"
 NO_ANSWER = "the hub cannot be reached"
+
+
+class Encoder(encoder.Encoder):
+    """The module of ``model.encoder`` as users have it, ``semantoks.Encoder``: loaded with its card, saved and shared.
+
+    Attributes
+    ----------
+    card : EncoderCard or None
+        What the weights are for and where they come from; None for an encoder that was not loaded.
+
+    Examples
+    --------
+    >>> atlas = semantoks.get_atlas("schaefer400")
+    >>> encoder = semantoks.Encoder(semantoks.EncoderConfig(width=64, depth=2), atlas.network_index)
+    >>> encoder(torch.randn(3, 400, 100)).grid.shape
+    torch.Size([3, 7, 5, 64])
+    """
+
+    card: EncoderCard | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls, path_or_hub_id: str | Path, which: Which = "teacher", *, revision: str | None = None
+    ) -> "Encoder":
+        """Load an encoder in evaluation mode: from a run, an encoder folder, or the Hugging Face hub.
+
+        Parameters
+        ----------
+        path_or_hub_id
+            A folder, or ``owner/name`` on the hub; what was downloaded once is found again offline.
+        which
+            The teacher, whose features are the ones to use (METHOD 9), or the student.
+        revision
+            Branch, tag or commit on the hub.
+
+        Raises
+        ------
+        WeightsError
+            When nothing is there, or what is there is damaged, of a newer schema, or without a student.
+        """
+        return load_encoder(find_encoder(path_or_hub_id, revision=revision), which)[0]
+
+    def save_pretrained(self, folder: str | Path) -> Path:
+        """Write a loaded encoder into ``folder``, with a model card in words; `from_pretrained` reads it again.
+
+        Raises
+        ------
+        WeightsError
+            When this encoder has no card, or ``folder`` has the student of another one.
+        """
+        if (Path(folder) / TRAINING).exists():
+            raise WeightsError(
+                f"{folder} holds a student and heads, which would not be this encoder's: choose another folder."
+            )
+        card = self._teacher_card()
+        folder = save_encoder(folder, self, card)
+        write_durably(folder / README, model_card(card).encode())
+        return folder
+
+    def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
+        """Upload a loaded encoder to ``owner/name`` on the Hugging Face hub; returns its address.
+
+        Only weights, card and model card go there: participants as salted hashes, no path of this machine.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = self.save_pretrained(scratch)
+            return upload(folder, repo_id, self._teacher_card(), private=private, token=token)
+
+    def _teacher_card(self) -> EncoderCard:
+        """Return the card of this encoder alone, without student and heads."""
+        if self.card is None:
+            raise WeightsError(
+                "this encoder has no card that says what it is for: load it with from_pretrained, or use "
+                "semantoks.save_encoder(folder, encoder, card)."
+            )
+        return replace(self.card, learner=None)
+
+
+def load_encoder(folder: str | Path, which: Which = "teacher") -> tuple[Encoder, EncoderCard]:
+    """Load an encoder, in evaluation mode, with its card; WeightsError names what is missing or misshapen.
+
+    ``which``: the teacher, whose features are the ones to use (METHOD 9), or the student.
+    """
+    card = read_card(folder)
+    loaded = Encoder(card.encoder, card.atlas.network_index)
+    load_weights(loaded, folder, which)
+    loaded.card = card
+    return loaded.eval(), card
 
 
 def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> Path:
@@ -120,31 +209,3 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
             commit_message="An encoder",
         )
     return str(place)
-
-
-def save_loaded(encoder: Encoder, folder: str | Path) -> Path:
-    """Write an encoder that was loaded, with its card and a README, into ``folder``; WeightsError without a card."""
-    card = replace(_card_of(encoder), head=None)
-    if (Path(folder) / TRAINING).exists():
-        raise WeightsError(
-            f"{folder} holds a student and heads, which would not be this encoder's: choose another folder."
-        )
-    folder = save_encoder(folder, encoder, card)
-    write_durably(folder / README, model_card(card).encode())
-    return folder
-
-
-def push_loaded(encoder: Encoder, repo_id: str, *, private: bool, token: str | None) -> str:
-    """Upload an encoder that was loaded, without student and heads; returns its address."""
-    with tempfile.TemporaryDirectory() as scratch:
-        card = replace(_card_of(encoder), head=None)
-        return upload(save_loaded(encoder, scratch), repo_id, card, private=private, token=token)
-
-
-def _card_of(encoder: Encoder) -> EncoderCard:
-    if encoder.card is None:
-        raise WeightsError(
-            "this encoder has no card that says what it is for: load it with from_pretrained, or use "
-            "semantoks.save_encoder(folder, encoder, card)."
-        )
-    return encoder.card

@@ -1,6 +1,6 @@
 """The model card of an encoder as Markdown, from what its ``config.json`` knows and nothing else."""
 
-from semantoks.model.weights import EncoderCard
+from semantoks.model.card import EncoderCard
 
 FRONT = """---
 library_name: semantoks

@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from semantoks.errors import ConfigError
-from semantoks.model.head import Projections
 from semantoks.objective.distill import SimDino, simdino
 from semantoks.objective.masked import masked_token_loss
+from semantoks.objective.self_distillation import Projections
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,9 @@ import torch
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
-from semantoks.model.head import Branch
-from semantoks.model.weights import Branches, EncoderCard, hash_participant, save_encoder
+from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.tensors import save_encoder
+from semantoks.objective.self_distillation import KIND, Branch, Branches, training_tensors
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.durable import write_durably
 from semantoks.train.checkpoint import TrainState, save_checkpoint
@@ -128,7 +129,7 @@ class Job:
         if trainer.fabric.is_global_zero:
             save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
             branches = Branches(cast(Branch, self.state.student), trainer.teacher)
-            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card(), branches)
+            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card(), training_tensors(branches))
         trainer.fabric.barrier()
         self.write_record(status)
 
@@ -140,7 +141,7 @@ class Job:
         hashes = {hash_participant(salt, p) for p in people} | set(self.parent.participants if self.parent else ())
         return EncoderCard(
             encoder=self.trainer.config.encoder,
-            head=self.trainer.config.head,
+            learner={"kind": KIND, "head": to_plain(self.trainer.config.head)},
             atlas=first.atlas,
             tr=first.tr,
             band=None if band is None else (band[0], band[1]),

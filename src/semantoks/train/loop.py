@@ -12,7 +12,7 @@ from torch import nn
 
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
-from semantoks.model.head import Branch, HeadConfig, Projections
+from semantoks.objective.self_distillation import Branch, HeadConfig, Projections
 from semantoks.objective.terms import LossTerms, ObjectiveConfig, loss_terms
 from semantoks.train.monitor import Monitor, describe
 from semantoks.train.optim import OptimConfig, set_rates, update_teacher

@@ -12,10 +12,10 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError, DataError
+from semantoks.model.card import check_fit
 from semantoks.model.encoder import Encoder
-from semantoks.model.head import Branch
 from semantoks.model.hub import find_encoder
-from semantoks.model.weights import Branches, check_fit, load_branches, weights_hash
+from semantoks.objective.self_distillation import Branch, Branches, head_config, load_branches, weights_hash
 from semantoks.signals.cohort import Cohort
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
@@ -104,10 +104,10 @@ def pretrain(
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
     begin, parent = (None, None) if init_from is None else load_branches(find_encoder(init_from))
-    if parent is not None and parent.head is not None:
+    if parent is not None:
         for cohort in opened:
             check_fit(parent, cohort)
-        config = replace(config, encoder=parent.encoder, head=parent.head)
+        config = replace(config, encoder=parent.encoder, head=head_config(parent))
     fabric = start_fabric(device, precision, devices)
     trainer, state = _assemble(fabric, opened, config, residence, begin)
     meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": weights_hash(begin)})

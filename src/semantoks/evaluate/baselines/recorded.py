@@ -6,12 +6,11 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from semantoks.evaluate.study.people import People
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder
-from semantoks.model.weights import EncoderCard
+from semantoks.model.encoder import random_encoder as drawn_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import find_column
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.run import build_branch
 
 DEMOGRAPHICS = (("age",), ("sex", "gender"))
 """Columns of participants.tsv, in any case; the names in a bracket mean the same."""
@@ -56,5 +55,4 @@ def roi_moments(cohort: Cohort) -> Float32[ndarray, "recording feature"] | None:
 
 def random_encoder(card: EncoderCard) -> Encoder:
     """Return the encoder as it was before its pretraining: the same size, the weights of its seed."""
-    config = PretrainConfig(encoder=card.encoder, seed=card.seed)
-    return build_branch(config, card.atlas.network_index.tolist()).encoder.eval()
+    return drawn_encoder(card.encoder, card.atlas.network_index, card.seed).eval()

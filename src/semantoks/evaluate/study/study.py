@@ -19,8 +19,8 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.people import Excluded, People, people_of, plan_target, read_targets
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import find_device, open_encoder
+from semantoks.model.card import EncoderCard, check_fit, hash_participant
 from semantoks.model.encoder import Encoder
-from semantoks.model.weights import EncoderCard, check_fit, hash_participant
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import Target
 

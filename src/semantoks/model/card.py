@@ -1,28 +1,21 @@
-"""Encoders on disk, for users: safetensors beside a JSON that says for which recordings the weights are."""
+"""What has to be known to use an encoder: config.json, which says for which recordings its weights are."""
 
 import json
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
-from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.head import Branch, HeadConfig
-from semantoks.signals.cohort import Cohort
+from semantoks.model.encoder import EncoderConfig
 from semantoks.storage.durable import write_durably
 
 SCHEMA = 1
-CARD, TEACHER, TRAINING = "config.json", "model.safetensors", "training.safetensors"
-"""An encoder folder: its card, the teacher's encoder, and what only a training needs: the student and both heads."""
-Which = Literal["teacher", "student"]
+CARD = "config.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +29,9 @@ class EncoderCard:
     band: tuple[float, float] | None
     """Band-pass of these series, Hz; None = none."""
     normalisation: str = "z-score per ROI over the recording"
-    head: HeadConfig | None = None
-    """Size of the heads in ``training.safetensors``; None where there is no such file."""
+    learner: dict[str, Any] | None = None
+    """Settings of the objective whose student and heads are in ``training.safetensors``: its "kind", and what else it
+    needs to build them; None without that file."""
     seed: int = 0
     """Seed from which the weights started; the random-weights baseline starts from it too."""
     salt: str = ""
@@ -53,6 +47,8 @@ class EncoderCard:
 
     def __post_init__(self) -> None:
         """Check what a file may say wrongly."""
+        if self.learner is not None and not isinstance(self.learner.get("kind"), str):
+            raise ConfigError("the learner of an encoder has to be a table of settings with a kind.")
         numbers = [self.tr, *(self.band or ()), *self.cost.values()]
         if not all(isinstance(number, int | float) for number in numbers) or self.tr <= 0:
             raise ConfigError("tr, band and cost of an encoder have to be numbers.")
@@ -62,32 +58,9 @@ class EncoderCard:
             raise ConfigError("participants, origin and versions of an encoder have to be text.")
 
 
-class Branches(NamedTuple):
-    """What pretraining works on: student and teacher, each an encoder and a head."""
-
-    student: Branch
-    teacher: Branch
-
-
 def hash_participant(salt: str, participant: str) -> str:
     """Return the hash by which an encoder remembers a person: 16 hex digits of sha256(salt, id)."""
     return sha256(f"{salt}\0{participant}".encode()).hexdigest()[:16]
-
-
-def save_encoder(folder: str | Path, encoder: Encoder, card: EncoderCard, training: Branches | None = None) -> Path:
-    """Write an encoder folder: the weights and ``config.json``, each file whole or not at all.
-
-    With ``training``, whose teacher holds ``encoder``, student and heads are kept too, so that a pretraining can go on
-    from this folder (``pretrain --init-from``).
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / TEACHER, encoder.state_dict())
-    if training is not None:
-        student = {f"student.{name}": tensor for name, tensor in training.student.state_dict().items()}
-        heads = {f"teacher.head.{name}": tensor for name, tensor in training.teacher.head.state_dict().items()}
-        _write(folder / TRAINING, student | heads)
-    return write_card(folder, card)
 
 
 def write_card(folder: Path, card: EncoderCard) -> Path:
@@ -96,7 +69,6 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
     plain: dict[str, Any] = {
         "schema": SCHEMA,
         "encoder": to_plain(card.encoder),
-        "head": None if card.head is None else to_plain(card.head),
         "atlas": {
             "name": atlas.name,
             "fingerprint": atlas.fingerprint,
@@ -106,15 +78,10 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
             "hemisphere": list(atlas.hemisphere),
             "centroids": [[None if np.isnan(x) else float(x) for x in row] for row in atlas.centroids],
         },
-        **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas", "head")},
+        **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas")},
     }
     write_durably(folder / CARD, json.dumps(plain, indent=1).encode())
     return folder
-
-
-def _write(path: Path, state: dict[str, Tensor]) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_durably(path, save(tensors, metadata={"format": "pt"}))
 
 
 def read_card(folder: str | Path) -> EncoderCard:
@@ -125,12 +92,13 @@ def read_card(folder: str | Path) -> EncoderCard:
         schema = plain.pop("schema")
         if schema != SCHEMA:
             raise WeightsError(f"{path} has schema {schema}; this semantoks reads {SCHEMA}: use a matching version.")
-        head = plain.pop("head", None)
+        head = plain.pop("head", None)  # in place of "learner" until 2026-11, when there was one objective
+        if head is not None:
+            plain["learner"] = {"kind": "self-distillation", "head": head}
         atlas = _atlas(plain.pop("atlas"), path)
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k != "encoder"}
         return EncoderCard(
             encoder=from_plain(EncoderConfig, plain["encoder"], str(path)),
-            head=None if head is None else from_plain(HeadConfig, head, str(path)),
             atlas=atlas,
             **fields,
         )
@@ -155,71 +123,6 @@ def _atlas(table: dict[str, Any], path: Path) -> Atlas:
     return atlas
 
 
-def load_encoder(folder: str | Path, which: Which = "teacher") -> tuple[Encoder, EncoderCard]:
-    """Load an encoder, in evaluation mode, with its card; WeightsError names what is missing or misshapen.
-
-    ``which``: the teacher, whose features are the ones to use (METHOD 9), or the student.
-    """
-    folder = Path(folder)
-    card = read_card(folder)
-    encoder = Encoder(card.encoder, card.atlas.network_index)
-    if which == "teacher":
-        _load(encoder, _read(folder / TEACHER), folder / TEACHER)
-    else:
-        _load(encoder, _under(_read_training(folder), "student.encoder."), folder / TRAINING)
-    encoder.card = card
-    return encoder.eval(), card
-
-
-def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
-    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
-    folder = Path(folder)
-    card, held = read_card(folder), _read_training(folder)
-    if card.head is None:
-        raise WeightsError(f"{folder / CARD} does not say the size of the heads, but there is a {TRAINING}.")
-    student, teacher = (Branch(Encoder(card.encoder, card.atlas.network_index), card.head) for _ in range(2))
-    _load(student, _under(held, "student."), folder / TRAINING)
-    _load(teacher.encoder, _read(folder / TEACHER), folder / TEACHER)
-    _load(teacher.head, _under(held, "teacher.head."), folder / TRAINING)
-    return Branches(student, teacher.requires_grad_(False)), card
-
-
-def weights_hash(branches: Branches) -> str:
-    """Return the first 16 hex digits of the sha256 of all weights of student and teacher."""
-    digest = sha256()
-    for branch in branches:
-        for name, tensor in sorted(branch.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _read_training(folder: Path) -> dict[str, Tensor]:
-    if not (folder / TRAINING).exists():
-        raise WeightsError(
-            f"{folder} holds the teacher alone; student and heads ({TRAINING}) are not there. Embed with the teacher, "
-            "or take the folder that a pretraining or `semantoks convert` wrote."
-        )
-    return _read(folder / TRAINING)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
-
-
-def _load(module: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
-
-
 def check_atlas(card: EncoderCard, atlas: Atlas) -> None:
     """Raise WeightsError, naming the first difference, unless ``atlas`` is the one the weights were made with."""
     if card.atlas.fingerprint == atlas.fingerprint:
@@ -239,7 +142,31 @@ def check_atlas(card: EncoderCard, atlas: Atlas) -> None:
     )
 
 
-def check_fit(card: EncoderCard, cohort: Cohort) -> None:
+@runtime_checkable
+class PreparedRecordings(Protocol):
+    """What of prepared recordings has to fit an encoder; a ``Cohort`` has it."""
+
+    @property
+    def path(self) -> Path:
+        """Where they are, for messages."""
+
+    @property
+    def atlas(self) -> Atlas:
+        """What their ROIs are."""
+
+    @property
+    def tr(self) -> float:
+        """Repetition time, seconds."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Their description; "Band" is the band-pass in Hz, or None if it is not known."""
+
+    def __len__(self) -> int:
+        """Count the recordings."""
+
+
+def check_fit(card: EncoderCard, cohort: PreparedRecordings) -> None:
     """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band; DataError if it is empty.
 
     A band that is not known (recordings that came filtered) is not compared.

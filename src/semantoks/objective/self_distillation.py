@@ -1,7 +1,9 @@
 """The projection head that all losses share, and the branch (encoder + head) that a student and a teacher each are."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -9,8 +11,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.errors import ConfigError
+from semantoks.config import from_plain
+from semantoks.errors import ConfigError, WeightsError
+from semantoks.model.card import CARD, EncoderCard, read_card
 from semantoks.model.encoder import Encoder
+from semantoks.model.tensors import TRAINING, load_state, load_weights, read_training, under, with_prefix
+
+KIND = "self-distillation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +89,45 @@ class Branch(nn.Module):
             grid=self.head(tokens.grid) if grid else None,
             feature=tokens.cls.detach().to(torch.float32),
         )
+
+
+class Branches(NamedTuple):
+    """What pretraining works on: student and teacher, each an encoder and a head."""
+
+    student: Branch
+    teacher: Branch
+
+
+def training_tensors(branches: Branches) -> dict[str, Tensor]:
+    """Return what ``training.safetensors`` keeps beside the teacher's encoder: the student, and the teacher's head."""
+    student, teacher = branches
+    return with_prefix(student.state_dict(), "student.") | with_prefix(teacher.head.state_dict(), "teacher.head.")
+
+
+def head_config(card: EncoderCard, path: str | Path = CARD) -> HeadConfig:
+    """Return the size of the heads by the ``card`` at ``path``; WeightsError where it does not say."""
+    learner = card.learner or {}
+    if "head" not in learner:
+        raise WeightsError(f"{path} does not say the size of the heads, but there is a {TRAINING}.")
+    return from_plain(HeadConfig, learner["head"], str(path))
+
+
+def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
+    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
+    folder = Path(folder)
+    card, tensors = read_card(folder), read_training(folder)
+    size = head_config(card, folder / CARD)
+    student, teacher = (Branch(Encoder(card.encoder, card.atlas.network_index), size) for _ in range(2))
+    load_state(student, under(tensors, "student."), folder / TRAINING)
+    load_weights(teacher.encoder, folder)
+    load_state(teacher.head, under(tensors, "teacher.head."), folder / TRAINING)
+    return Branches(student, teacher.requires_grad_(False)), card
+
+
+def weights_hash(branches: Branches) -> str:
+    """Return the first 16 hex digits of the sha256 of all weights of student and teacher."""
+    digest = sha256()
+    for branch in branches:
+        for name, tensor in sorted(branch.state_dict().items()):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

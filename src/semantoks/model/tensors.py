@@ -1,0 +1,93 @@
+"""The weights of an encoder folder, as safetensors: the teacher's encoder, and what only a further training needs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from semantoks.errors import WeightsError
+from semantoks.model.card import CARD, EncoderCard, write_card
+from semantoks.model.encoder import Encoder
+from semantoks.storage.durable import write_durably
+
+TEACHER, TRAINING = "model.safetensors", "training.safetensors"
+"""The encoder to use; and everything that training on needs besides: the student, and the heads of both."""
+Which = Literal["teacher", "student"]
+
+
+def save_encoder(
+    folder: str | Path, encoder: Encoder, card: EncoderCard, training: Mapping[str, Tensor] | None = None
+) -> Path:
+    """Write an encoder folder: the weights and ``config.json``, each file whole or not at all.
+
+    Parameters
+    ----------
+    training
+        Tensors that a pretraining needs to continue from this folder (``pretrain --init-from``), written to
+        ``training.safetensors``: the student under ``student.encoder.``, the rest as the objective names it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / TEACHER, encoder.state_dict())
+    if training is not None:
+        _write(folder / TRAINING, training)
+    return write_card(folder, card)
+
+
+def load_weights(encoder: Encoder, folder: str | Path, which: Which = "teacher") -> None:
+    """Fill ``encoder`` with the teacher's weights (whose features are the ones to use, METHOD 9) or the student's.
+
+    Raises
+    ------
+    WeightsError
+        When a file is missing or damaged, or a tensor is missing or has another shape.
+    """
+    folder = Path(folder)
+    if which == "teacher":
+        load_state(encoder, _read(folder / TEACHER), folder / TEACHER)
+    else:
+        load_state(encoder, under(read_training(folder), "student.encoder."), folder / TRAINING)
+
+
+def read_training(folder: str | Path) -> dict[str, Tensor]:
+    """Read what a further training needs; WeightsError where the folder has the teacher alone."""
+    path = Path(folder) / TRAINING
+    if not path.exists():
+        raise WeightsError(
+            f"{folder} holds the teacher alone; student and heads ({TRAINING}) are not there. Embed with the teacher, "
+            "or take the folder that a pretraining or `semantoks convert` wrote."
+        )
+    return _read(path)
+
+
+def load_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Load ``tensors``, which came from ``path``, into ``module``; WeightsError names what does not fit."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors with ``prefix`` before their names."""
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _write(path: Path, state: Mapping[str, Tensor]) -> None:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    write_durably(path, save(tensors, metadata={"format": "pt"}))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
