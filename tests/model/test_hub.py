@@ -37,6 +37,7 @@ import hashlib, sys
 from huggingface_hub import constants  # as if another package had been there first
 from semantoks.config import to_plain
 from semantoks.errors import WeightsError
+from semantoks.model.hub import Encoder
 for name in sys.argv[1:]:
     try:
         state = Encoder.from_pretrained(name).state_dict()
