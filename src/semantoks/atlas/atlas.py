@@ -16,6 +16,7 @@ from numpy import ndarray
 from semantoks.atlas import spelling
 from semantoks.atlas.table import AXES, HEMISPHERES, NUMBER, UNKNOWN, check_names, read_columns
 from semantoks.errors import DataError
+from semantoks.storage.tables import table_text
 from semantoks.types import RoiIndex
 
 
@@ -200,7 +201,7 @@ class Atlas:
 
     def to_tsv(self, path: str | Path) -> None:
         """Write ``to_frame`` as tab-separated text, ``n/a`` where a coordinate is unknown; ``from_tsv`` reads it."""
-        self.to_frame().to_csv(path, sep="\t", index=False, na_rep=UNKNOWN, lineterminator="\n")
+        Path(path).write_text(table_text(self.to_frame()), encoding="utf-8")
 
     @classmethod
     def from_tsv(cls, path: str | Path) -> "Atlas":

@@ -11,9 +11,10 @@ from semantoks.bids_app.dataset import folder_name
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.names import RUN_ENTITIES, parse
 from semantoks.signals.files.stated import read_json
-from semantoks.signals.layout import DESCRIPTION, plain
+from semantoks.signals.layout import DESCRIPTION
 from semantoks.signals.sources import Item
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import plain
 
 IGNORED = ("work/", "cohort/", "*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet")
 """What BIDS 1.11 has no name for."""

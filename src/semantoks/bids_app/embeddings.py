@@ -24,8 +24,8 @@ from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.tensors import TEACHER
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.files.stated import read_json
-from semantoks.signals.layout import NONE, plain, table_text
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import plain, read_typed_table, table_text
 
 SAME = ("WeightsSha256", "Readout", "Crops")
 """What has to be the same in all embeddings of a derivative."""
@@ -168,6 +168,6 @@ def gather(
 def _read_table(path: Path, readout: str) -> pd.DataFrame:
     """Read a table as ``embed`` gave it, its types included."""
     texts = [*INDEX, "hidden_networks"]
-    whole = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(texts, str), na_values=[NONE], keep_default_na=False)
+    whole = read_typed_table(path, texts)
     features = [name for name in whole.columns if name.startswith(f"{readout}_")]
     return whole.fillna(dict.fromkeys(texts, "")).astype(dict.fromkeys(features, np.float32))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Shaped
 from numpy import ndarray
 
@@ -25,6 +24,7 @@ from semantoks.signals.prepare import nothing_left
 from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_shard_tables
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import plain, write_table
 
 ARRAYS = (layout.shard_path, layout.moments_path, layout.fd_path, layout.spectra_path)
 """The files of a shard that hold arrays, recordings end to end."""
@@ -68,7 +68,7 @@ def read_part(part: Path) -> dict[str, Piece]:
 
 
 def _pieces_of_shard(part: Path, shard: int) -> list[Piece]:
-    rows = layout.read_table(layout.rows_path(part, shard), layout.ROW_COLUMNS).to_dict("records")
+    rows = layout.read_rows(layout.rows_path(part, shard), layout.ROW_COLUMNS).to_dict("records")
     quality = _read_quality(layout.quality_path(part, shard))
     arrays = [np.load(path_of(part, shard)) for path_of in ARRAYS]
     ends = [0] * len(ARRAYS)
@@ -85,10 +85,8 @@ def _pieces_of_shard(part: Path, shard: int) -> list[Piece]:
 
 def _read_quality(path: Path) -> dict[str, dict[str, Any]]:
     """Read the text of a shard's quality, recording_id -> row; empty where no recording was kept."""
-    if path.stat().st_size <= 1:
-        return {}
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    return {row["recording_id"]: {str(k): v for k, v in row.items()} for row in table.to_dict("records")}
+    rows = layout.read_quality(path).to_dict("records")
+    return {row["recording_id"]: {str(k): v for k, v in row.items()} for row in rows}
 
 
 COHORT = "cohort"
@@ -165,12 +163,12 @@ def _assembled(dataset: Dataset, participants: Sequence[str], progress: Progress
     share = dataset.share_of_all(participants)
     jobs, people, description = plan(share, new, config)
     claim(new, description)
-    write_durably(new / layout.ATLAS, layout.table_text(config.atlas.to_frame()).encode())
+    write_table(new / layout.ATLAS, config.atlas.to_frame())
     write_durably(new / layout.PARTICIPANTS, people.encode())
     read = lru_cache(maxsize=PARTS_IN_MEMORY)(read_part)
     done = 0
     for job in jobs:
-        fill_shard(job, [read(dataset.part(participant_of(item)))[layout.plain(item.key)] for item in job.items])
+        fill_shard(job, [read(dataset.part(participant_of(item)))[plain(item.key)] for item in job.items])
         done += len(job.items)
         if progress:
             progress(done, len(share.chosen))

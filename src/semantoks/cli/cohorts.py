@@ -124,7 +124,7 @@ def doctor(
         table: Write what was found of each of them as FILE.tsv.
     """
     from semantoks.doctor.checkup import checkup
-    from semantoks.signals.layout import table_text
+    from semantoks.storage.tables import table_text
 
     if atlas is not None and model is not None:
         raise ConfigError("--atlas and --model both say what the columns are: give one.")

@@ -28,6 +28,7 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import write_table
 from semantoks.views.pool import missing_networks
 
 INDEX = ["participant_id", "session_id", "run"]
@@ -200,5 +201,5 @@ def write_features(table: pd.DataFrame, out: Path) -> Path | None:
     if excluded.empty:
         beside.unlink(missing_ok=True)
         return None
-    write_durably(beside, layout.table_text(excluded).encode())
+    write_table(beside, excluded)
     return beside

@@ -19,6 +19,7 @@ from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
 from semantoks.signals.description import read_description
 from semantoks.signals.phenotypes import read_participants
+from semantoks.storage.tables import read_typed_table
 
 ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
 
@@ -67,7 +68,7 @@ class Cohort:
                 "or prepare the cohort again."
             )
         file = self.path / layout.RECORDINGS
-        self.recordings: pd.DataFrame = layout.typed(layout.read_table(file, layout.RECORDING_COLUMNS), file)
+        self.recordings: pd.DataFrame = layout.typed(layout.read_rows(file, layout.RECORDING_COLUMNS), file)
         frames = [len(self._map(shard)) for shard in range(1, self.description["Shards"] + 1)]
         check_recordings(self.recordings, frames, self.atlas.n_rois, file)
         self.tr: float = self._sampling_interval()
@@ -93,7 +94,7 @@ class Cohort:
     @cached_property
     def excluded(self) -> pd.DataFrame:
         """What was refused, and why: recording_id, participant_id, session_id, run, source_file, reason."""
-        return layout.read_table(self.path / layout.EXCLUDED, layout.EXCLUDED_COLUMNS)
+        return layout.read_rows(self.path / layout.EXCLUDED, layout.EXCLUDED_COLUMNS)
 
     @cached_property
     def shards(self) -> list[Float16[ndarray, "_ roi"]]:
@@ -131,7 +132,7 @@ class Cohort:
         path = self.path / layout.QUALITY
         if not path.exists():
             return pd.DataFrame({"recording_id": self.recordings["recording_id"]})
-        return pd.read_csv(path, sep="\t", dtype={"recording_id": str}, na_values=[layout.NONE], keep_default_na=False)
+        return read_typed_table(path, ["recording_id"], remedy="prepare this cohort again")
 
     @cached_property
     def moments(self) -> Float32[ndarray, "recording 2 roi"] | None:
@@ -170,7 +171,7 @@ class Cohort:
         for shard in range(1, self.description["Shards"] + 1):
             try:
                 file = layout.rows_path(self.path, shard)
-                rows = layout.read_table(file, layout.ROW_COLUMNS)
+                rows = layout.read_rows(file, layout.ROW_COLUMNS)
                 kept = layout.typed(layout.kept_rows(rows), file)
                 tables.append(rows)
                 problems += self._problems_of_shard(shard, kept)

@@ -1,12 +1,12 @@
 """How a cohort lies on disk: the names of its files, the columns of its tables, and how a table is read."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.storage.tables import read_table
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "dataset_description.json"
@@ -18,7 +18,6 @@ QUALITY = "quality.tsv"
 SHARDS = "shards"
 DTYPE = np.dtype("<f2")
 MOMENTS_DTYPE = np.dtype("<f4")
-NONE = "n/a"
 
 RECORDING_COLUMNS = [
     *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
@@ -31,7 +30,6 @@ ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
 INTEGERS = frozenset({"frames", "offset", "shard", "good_frames"})
 REALS = frozenset({"source_tr", "mean_fd"})
 KEPT, REFUSED = "kept", "excluded"
-UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def shard_path(cohort: Path, shard: int) -> Path:
@@ -67,29 +65,19 @@ def rows_path(cohort: Path, shard: int) -> Path:
     return cohort / SHARDS / f"{shard:06d}.tsv"
 
 
-def plain(text: str) -> str:
-    r"""Escape what a table cannot hold: control characters, and bytes of a file name that are not UTF-8 (``\r``)."""
-    return UNWRITABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def table_text(frame: pd.DataFrame) -> str:
-    """Write a table as tab-separated plain text: n/a for nothing, numbers so that they read back exactly."""
-    return plain(frame.replace("", None).to_csv(sep="\t", index=False, na_rep=NONE, lineterminator="\n"))
-
-
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """Read the text of a table's ``columns``, n/a as the empty string; DataError if the file or a column is missing.
+def read_rows(file: Path, columns: list[str]) -> pd.DataFrame:
+    """Read these columns of a table of recordings as text (see `read_table`).
 
     A column of ``LATER_COLUMNS`` is empty where the table was written before there was such a column.
     """
-    try:
-        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
-    frame = frame.assign(**{name: "" for name in LATER_COLUMNS if name not in frame.columns})
-    if lacking := [name for name in columns if name not in frame.columns]:
-        raise DataError(f"{path} lacks the column {', '.join(lacking)}; prepare this cohort again.")
-    return frame[columns].replace(NONE, "")
+    needed = [name for name in columns if name not in LATER_COLUMNS]
+    frame = read_table(file, needed, remedy="prepare this cohort again")
+    return frame.assign(**{name: "" for name in LATER_COLUMNS if name not in frame.columns})[columns]
+
+
+def read_quality(file: Path) -> pd.DataFrame:
+    """Read the text of a shard's table of quality, which has no columns where no recording was kept."""
+    return pd.DataFrame() if file.stat().st_size <= 1 else read_table(file)
 
 
 def typed(frame: pd.DataFrame, file: Path) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import table_text, write_table
 
 PUBLISHED = CleaningConfig()
 GATES = GateConfig()
@@ -172,7 +173,7 @@ def store(
     claim(out, description)
     if (out / layout.RECORDINGS).exists():
         return
-    write_durably(out / layout.ATLAS, layout.table_text(atlas.to_frame()).encode())
+    write_table(out / layout.ATLAS, atlas.to_frame())
     write_durably(out / layout.PARTICIPANTS, people.encode())
     run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     assemble(out, len(jobs))
@@ -189,7 +190,7 @@ def plan(
     gates: GateConfig,
 ) -> tuple[list[ShardJob], str, dict[str, Any]]:
     """Give the shards of the cohort ``out``, the text of its participants.tsv, and what describes it."""
-    people = layout.table_text(people_of(source, items))
+    people = table_text(people_of(source, items))
     jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
     description = describe(
         source, items, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates, people=people, shards=len(jobs)

@@ -26,6 +26,7 @@ from semantoks.signals.quality import GRID, GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
 from semantoks.storage.durable import write_durably
+from semantoks.storage.tables import plain, write_table
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
@@ -155,9 +156,9 @@ def write_shard(source: Source, job: ShardJob) -> int:
 def write_shard_tables(job: ShardJob, rows: Sequence[dict[str, Any]], quality: Sequence[dict[str, Any]]) -> None:
     """Write how good the recordings of a shard are, and then its row table, which makes it count."""
     measured = pd.DataFrame(list(quality))
-    write_durably(layout.quality_path(job.out, job.number), layout.table_text(measured).encode())
+    write_table(layout.quality_path(job.out, job.number), measured)
     table = pd.DataFrame(list(rows), columns=layout.ROW_COLUMNS, dtype=object)
-    write_durably(layout.rows_path(job.out, job.number), layout.table_text(table).encode())
+    write_table(layout.rows_path(job.out, job.number), table)
 
 
 def _write_arrays(kept: Sequence[Kept], job: ShardJob) -> None:
@@ -229,14 +230,14 @@ def is_finished(job: ShardJob) -> bool:
     """Tell whether the shard is on disk: a row table of these very items, and arrays of the sizes it says."""
     try:
         file = layout.rows_path(job.out, job.number)
-        rows = layout.read_table(file, layout.ROW_COLUMNS)
+        rows = layout.read_rows(file, layout.ROW_COLUMNS)
         kept = layout.typed(layout.kept_rows(rows), file)
         signals, moments = (
             np.load(path(job.out, job.number), mmap_mode="r") for path in (layout.shard_path, layout.moments_path)
         )
     except (DataError, OSError, ValueError):
         return False
-    same_items = rows["recording_id"].tolist() == [layout.plain(item.key) for item in job.items]
+    same_items = rows["recording_id"].tolist() == [plain(item.key) for item in job.items]
     whole_signals = signals.shape == (kept["frames"].sum(), job.atlas.n_rois) and signals.dtype == layout.DTYPE
     whole_moments = moments.shape == (len(kept), 2, job.atlas.n_rois) and moments.dtype == layout.MOMENTS_DTYPE
     return bool(same_items and whole_signals and whole_moments)
@@ -245,16 +246,14 @@ def is_finished(job: ShardJob) -> bool:
 def assemble(out: Path, shards: int) -> None:
     """Join the tables of the shards: quality.tsv, excluded.tsv and, last, recordings.tsv: the cohort is finished."""
     rows = pd.concat(
-        [layout.read_table(layout.rows_path(out, number), layout.ROW_COLUMNS) for number in range(1, shards + 1)]
+        [layout.read_rows(layout.rows_path(out, number), layout.ROW_COLUMNS) for number in range(1, shards + 1)]
     )
-    parts = [layout.quality_path(out, number) for number in range(1, shards + 1)]
-    tables = [
-        pd.read_csv(part, sep="\t", dtype=str, keep_default_na=False) for part in parts if part.stat().st_size > 1
-    ]
-    quality = pd.concat(tables) if tables else pd.DataFrame(columns=["recording_id"])
-    write_durably(out / layout.QUALITY, layout.table_text(quality.fillna("")).encode())
-    write_durably(out / layout.EXCLUDED, layout.table_text(layout.excluded_rows(rows)).encode())
-    write_durably(out / layout.RECORDINGS, layout.table_text(layout.kept_rows(rows)).encode())
+    tables = [layout.read_quality(layout.quality_path(out, number)) for number in range(1, shards + 1)]
+    measured = [table for table in tables if len(table.columns)]
+    quality = pd.concat(measured).fillna("") if measured else pd.DataFrame(columns=["recording_id"])
+    write_table(out / layout.QUALITY, quality)
+    write_table(out / layout.EXCLUDED, layout.excluded_rows(rows))
+    write_table(out / layout.RECORDINGS, layout.kept_rows(rows))
 
 
 def _excluded_row(item: Item, reason: str) -> dict[str, Any]:

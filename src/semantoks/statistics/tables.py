@@ -6,6 +6,7 @@ from typing import Literal
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.storage.tables import read_table
 
 TargetKind = Literal["class", "value"]
 """What a target is: text of a class, or a number."""
@@ -52,16 +53,13 @@ def read_scores(path: Path) -> pd.DataFrame:
     DataError
         If the file is missing, cut short, or lacks a column.
     """
+    table = read_table(path, SCORE_KEYS, separator=",", what="scores", remedy="run the probe again")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        lacking = [name for name in SCORE_KEYS if name not in table]
-        if lacking:
-            raise DataError(f"{path} lacks the columns {', '.join(lacking)}: run the probe again.")
         for name in ("n_train", "n_test", *METRICS, *EXTRA):
             if name in table:
                 table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
         return table.assign(split=pd.to_numeric(table["split"]).astype("int64"))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise DataError(f"{path} cannot be read as scores: {error}. Run the probe again.") from error
 
 

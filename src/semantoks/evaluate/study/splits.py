@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, Strat
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.statistics.tables import TargetKind
+from semantoks.storage.tables import read_table
 
 Split = tuple[Int[ndarray, " _"], Int[ndarray, " _"]]
 """Rows of the training side and of the test side."""
@@ -164,10 +165,7 @@ def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
     DataError
         If the file is missing, has no split, repeats a participant, holds another word, or leaves a side empty.
     """
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a table of splits: {error}.") from error
+    table = read_table(path, what="a table of splits")
     if "participant_id" not in table or len(table.columns) < 2:
         raise DataError(
             f"{path} has to hold participant_id and one column a split, but holds {', '.join(map(str, table))}."

@@ -17,7 +17,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.files.text_table import read_text_table
-from semantoks.signals.layout import plain
+from semantoks.storage.tables import plain
 from semantoks.types import Series
 
 TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")

@@ -16,12 +16,12 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import BidsFile, chosen_runs
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.stated import StatedTR
-from semantoks.signals.layout import plain
 from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import run_items, run_key
 from semantoks.signals.sources.source import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable, Item
+from semantoks.storage.tables import plain
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {
