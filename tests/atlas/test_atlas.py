@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from semantoks.atlas import Atlas, join
+from semantoks.atlas.atlas import homotopic_pairs
 from semantoks.errors import DataError
 
 
@@ -187,3 +188,15 @@ def test_a_table_whose_networks_are_not_numbered_one_each_is_refused(tmp_path, n
     (tmp_path / "odd.tsv").write_text("\n".join(lines))
     with pytest.raises(DataError, match="has to number the 3 networks 0 to 2"):
         Atlas.from_tsv(tmp_path / "odd.tsv")
+
+
+def test_homotopic_rois_are_each_other_s_nearest_mirror_image_within_12_mm():
+    atlas = Atlas(
+        name="own",
+        labels=tuple("abcdefg"),
+        networks=("Vis",) * 7,
+        hemisphere=("L", "R", "L", "R", "L", "R", "n/a"),
+        centroids=np.array([[-30, 0, 0], [29, 1, 0], [-33, 0, 0], [60, 0, 0], [-40, 50, 0], [40, 63, 0], [0, 0, 0.0]]),
+    )
+    assert homotopic_pairs(atlas).tolist() == [[0, 1]]  # c is farther from b than a is; e and f are 13 mm apart
+    assert homotopic_pairs(small()).shape == (0, 2)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from small_cohort import made, recording, words_of
 
-from semantoks.report.cohort.connectivity import MOST, connectivity, homotopic_pairs
+from semantoks.atlas.atlas import homotopic_pairs
 from semantoks.report.cohort.folder import read_cohort
+from semantoks.report.cohort.signals import MOST_CORRELATED, connectivity
 from semantoks.signals.cohort import Cohort
 
 pytest_plugins = ["simulated_cohort"]
@@ -40,8 +41,8 @@ def test_the_mean_correlation_is_that_of_a_naive_loop(whole_cohort: Path) -> Non
 
 def test_of_a_large_cohort_recordings_are_taken_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cohort = made(tmp_path / "c", [recording(str(n), seed=n) for n in range(7)])
-    monkeypatch.setattr("semantoks.report.cohort.connectivity.MOST", 3)
+    monkeypatch.setattr("semantoks.report.cohort.signals.MOST_CORRELATED", 3)
     found = connectivity(read_cohort(cohort))
     assert found is not None
-    assert found.recordings == 3 < MOST
+    assert found.recordings == 3 < MOST_CORRELATED
     assert "Mean over 3 recordings of 7" in words_of(cohort, tmp_path)

@@ -8,17 +8,10 @@ import pytest
 from simulated_cohort import TR
 from small_cohort import words_of
 
-from semantoks.atlas.catalog import get_atlas
-from semantoks.doctor import orders
 from semantoks.errors import DataError
 from semantoks.report import write_report
-from semantoks.report.cohort import folder as cohort_files
-from semantoks.report.cohort.connectivity import homotopic_pairs
 from semantoks.report.cohort.folder import read_cohort
-from semantoks.report.cohort.signals import LEAST_SIGNAL
-from semantoks.signals import layout, quality
 from semantoks.signals.cohort import Cohort
-from semantoks.views.pool import missing_networks
 
 pytest_plugins = ["simulated_cohort"]
 
@@ -37,27 +30,12 @@ def test_what_is_read_is_what_the_cohort_says_of_itself(whole_cohort: Path) -> N
     for index, frames in enumerate(cohort.recordings["frames"]):
         assert (found.series(index) == cohort.series(index)).all()
         assert (found.good(index) == cohort.good[first[index] : first[index] + frames]).all()
-        fd = found.fd(index)
-        assert fd is not None
+        fd = found.fd[index]
         assert np.nanmean(fd) == pytest.approx(cohort.recordings["mean_fd"][index], rel=1e-6)
         assert np.nanmax(fd) == pytest.approx(cohort.quality["max_fd"][index], rel=1e-6)
     assert found.spectra is not None
     assert found.spectra.shape == (len(cohort), 2, 64)
-    assert found.told("dvars").tolist() == cohort.quality["dvars"].tolist()
-
-
-def test_the_names_of_files_and_the_rules_are_those_of_the_cohort() -> None:
-    ours = (cohort_files.DESCRIPTION, cohort_files.RECORDINGS, cohort_files.QUALITY, cohort_files.EXCLUDED)
-    assert ours == (layout.DESCRIPTION, layout.RECORDINGS, layout.QUALITY, layout.EXCLUDED)
-    for sort, path in (("", layout.shard_path), (".fd", layout.fd_path), (".spectra", layout.spectra_path)):
-        assert cohort_files.shard_file(Path("x"), 7, sort) == path(Path("x"), 7)
-    assert (cohort_files.FREQUENCIES == quality.GRID).all()
-    index = np.zeros(100, dtype=int)
-    for lost in (49, 50, 51):
-        hidden = missing_networks((np.arange(100) < lost)[None], index)[0, 0]
-        assert hidden == (1 - lost / 100 < LEAST_SIGNAL)
-    for name in ("schaefer100", "schaefer400+tian-s3+buckner7", "cc200", "schaefer900"):
-        assert (homotopic_pairs(get_atlas(name)) == orders.homotopic_pairs(get_atlas(name))).all()
+    assert found.measured("dvars").tolist() == cohort.quality["dvars"].tolist()
 
 
 def test_a_cohort_of_an_earlier_version_has_a_page_that_says_what_is_missing(copy: Path, tmp_path: Path) -> None:
@@ -74,13 +52,13 @@ def test_a_cohort_of_an_earlier_version_has_a_page_that_says_what_is_missing(cop
     words = words_of(copy, tmp_path)
     for sentence in (
         "There is no quality.tsv: an earlier version prepared this cohort.",
-        "Whether any of the recordings that were kept deserves a second look is not recorded.",
+        "It is not recorded whether any recording that was kept deserves a second look.",
         "Left out not recorded",
         "Motion frame by frame is not known",
         "The spectra are not recorded.",
     ):
         assert sentence in words
-    assert "had been filtered were not band-passed again" not in words
+    assert "according to their files were not band-passed again" not in words
 
 
 def test_damage_is_said_and_stops_nothing(copy: Path, tmp_path: Path) -> None:
@@ -94,16 +72,33 @@ def test_damage_is_said_and_stops_nothing(copy: Path, tmp_path: Path) -> None:
     for sentence in (
         "excluded.tsv cannot be read: what was left out is not known.",
         "The signals of 5 of 5 recordings cannot be read from shards/",
-        "Motion frame by frame: 000001.fd.npy not there or not of the recordings",
-        "Spectra: 000001.spectra.npy not there or not of the recordings",
-        "atlas.tsv was changed since the cohort was prepared",
+        "Motion frame by frame: 000001.fd.npy is missing or not of the recordings",
+        "Spectra: 000001.spectra.npy is missing or not of the recordings",
+        "atlas.tsv was changed after the cohort was prepared",
         "No recording can be read.",
-        "No recording can be read that is long enough",
+        "No recording that can be read is long enough",
     ):
         assert sentence in words
     quality = pd.read_csv(copy / "quality.tsv", sep="\t", dtype=str)
     quality.iloc[1:].to_csv(copy / "quality.tsv", sep="\t", index=False)
-    assert "quality.tsv does not hold the recordings of recordings.tsv" in words_of(copy, tmp_path)
+    assert "quality.tsv does not describe the recordings of recordings.tsv" in words_of(copy, tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b"no array"])
+def test_files_that_a_kill_cut_short_are_left_out(copy: Path, tmp_path: Path, text: bytes) -> None:
+    for kind in ("", ".fd", ".spectra"):
+        (copy / "shards" / f"000001{kind}.npy").write_bytes(text)
+    words = words_of(copy, tmp_path)
+    assert "The signals of 5 of 5 recordings cannot be read from shards/" in words
+    assert words.count("is missing or not of the recordings") == 2
+
+
+def test_recordings_beyond_the_end_of_their_shard_are_not_in_the_figures(copy: Path, tmp_path: Path) -> None:
+    shard = copy / "shards" / "000001.npy"
+    np.save(shard, np.load(shard)[:-1])
+    words = words_of(copy, tmp_path)
+    assert "The signals of 1 of 5 recordings cannot be read from shards/: they are not in the figures." in words
+    assert "Mean over 4 recordings of 5" in words
 
 
 @pytest.mark.parametrize(
@@ -137,7 +132,6 @@ def test_an_unfinished_cohort_is_refused(copy: Path) -> None:
 
 
 def test_the_traces_stand_in_the_scan_s_own_time(whole_cohort: Path) -> None:
-    fd = read_cohort(whole_cohort).fd(0)
-    assert fd is not None
+    fd = read_cohort(whole_cohort).fd[0]
     assert len(fd) == 330
     assert len(fd) * TR == 264.0

@@ -7,9 +7,10 @@ import pytest
 from small_cohort import SMALL, made, recording
 
 from semantoks.atlas.catalog import get_atlas
+from semantoks.report.cohort.exclusions import reasons, short_counts
 from semantoks.report.cohort.folder import CohortFolder, read_cohort
-from semantoks.report.cohort.methods import methods, references, share_words
-from semantoks.report.cohort.reasons import reasons, short_counts
+from semantoks.report.cohort.methods import methods, references
+from semantoks.report.wording import share_words
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import GateConfig
@@ -35,7 +36,7 @@ def test_the_methods_say_what_was_done_and_nothing_else(whole_cohort: Path) -> N
         f"were censored ({share_words(1 - censored.mean())} of all, in 5 recordings): they were replaced by monotone",
         "gaps of more than 10 s were set to 0 at the end.",
         "with a Butterworth filter of order 5 run forwards and backwards (zero phase; gain 0.5 at both corners).",
-        "Series whose files say that they had been filtered were not band-passed again; if faster than 2 s, they",
+        "Series that had been filtered according to their files were not band-passed again; if faster than 2 s, they",
         "All series were resampled to 2 s by cubic spline interpolation.",
         "Each ROI was z-scored over the frames of a recording that were not censored (population standard deviation).",
     ):
@@ -54,7 +55,7 @@ def test_the_methods_follow_the_settings(tmp_path: Path) -> None:
     assert "displacement" not in said
     raw = CleaningConfig(band=None, target_tr=None)
     said = methods(read_cohort(made(tmp_path / "b", [recording()], cleaning=raw)))
-    assert "They were not band-passed. The series keep the repetition times of their scans." in said
+    assert "They were not band-passed. The series kept the repetition times of their scans." in said
     before = CleaningConfig(already_filtered=True)
     said = methods(read_cohort(made(tmp_path / "c", [recording(tr=1.0)], cleaning=before)))
     assert (

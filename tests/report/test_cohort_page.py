@@ -13,13 +13,13 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.report import write_report
-from semantoks.report.cohort.contents import facts
 from semantoks.report.cohort.folder import read_cohort
-from semantoks.report.cohort.methods import share_words
 from semantoks.report.cohort.motion import examples
+from semantoks.report.cohort.sections import facts
+from semantoks.report.wording import share_words
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.quality import missing_networks
 from semantoks.signals.recording import Recording
-from semantoks.views.pool import missing_networks
 
 pytest_plugins = ["simulated_cohort"]
 
@@ -40,11 +40,11 @@ def test_the_facts_are_counted_from_the_tables(whole_cohort: Path) -> None:
     found = dict(facts(read_cohort(whole_cohort)))
     assert found["People"] == "4"
     assert found["Recordings"] == "5"
-    assert found["Sessions"] == "5 (1 to 2 a person)"
+    assert found["Sessions"] == "5 (1 to 2 per person)"
     assert found["Sites"] == "2 (north, south)"
     assert found["Repetition time"] == "2 s (scans: 0.8 s)"
-    assert found["Time a recording"] == "4.4 min"
-    assert found["Time in all"] == "22 min"
+    assert found["Time per recording"] == "4.4 min"
+    assert found["Total time"] == "22 min"
     assert found["Excluded"] == "3 of 8 recordings"
     assert found["Source"] == "XCP-D 26.1.1"
     cohort = Cohort(whole_cohort)
@@ -52,7 +52,7 @@ def test_the_facts_are_counted_from_the_tables(whole_cohort: Path) -> None:
 
 
 def test_where_repetition_times_come_from_is_said_without_anyone_s_name(page: str, tmp_path: Path) -> None:
-    said = "The repetition time of all scans, 0.8 s, was taken from each recording's …_desc-denoised_bold.json."
+    said = "The repetition time of all scans, 0.8 s, comes from each recording's …_desc-denoised_bold.json."
     assert said in plain(page)
     given = [recording("1", tr_from="--tr"), recording("2", seed=1, tr=3.0, tr_from="sub-2_ses-a_bold.json")]
     words = words_of(made(tmp_path / "c", given), tmp_path)
@@ -72,7 +72,7 @@ def test_nobody_is_named(page: str, whole_cohort: Path) -> None:
         assert not [name for name in table["recording_id"] if name in words]
         assert not [file for file in table["source_file"] if file in words]
     assert not re.search(r"\bsub-\d|\bses-\w", words)
-    assert "Nobody is named on this page: recording 12 is row 12 of recordings.tsv" in plain(page)
+    assert "This page names nobody: recording 12 is row 12 of recordings.tsv" in plain(page)
 
 
 def test_exclusions_are_grouped_by_reason_and_listed_by_row_on_a_click(page: str, whole_cohort: Path) -> None:
@@ -126,7 +126,7 @@ def test_without_motion_the_change_from_frame_to_frame_ranks(tmp_path: Path) -> 
 def test_means_without_frames_give_no_traces(tmp_path: Path) -> None:
     words = words_of(made(tmp_path / "c", [recording(mean_fd=0.2)]), tmp_path)
     assert "Motion frame by frame is not known" in words
-    assert "Known of 1 recording" in words
+    assert "Known for 1 recording" in words
 
 
 def test_peaks_of_motion_are_cut_and_the_cut_is_said(tmp_path: Path) -> None:
@@ -247,8 +247,8 @@ def test_many_networks_and_many_rows_are_cut_and_the_cut_is_said(
     series[:, 7] = np.nan
     given = [Recording(series=series, tr=2.0, participant="1", source="x")]
     given += [Recording(series=series[:9], tr=2.0, participant=f"{n}", source="x") for n in range(2, 8)]
-    monkeypatch.setattr("semantoks.report.cohort.contents.MOST_ROWS", 4)
+    monkeypatch.setattr("semantoks.report.cohort.exclusions.MOST_ROWS", 4)
     words = words_of(made(tmp_path / "c", given, atlas=atlas), tmp_path)
-    assert "The 20 of 100 networks with least signal." in words
-    assert "The first 20 of 100." in words
-    assert "The first 4 of 6; all are in excluded.tsv, by the row" in words
+    assert "Only the 20 of 100 networks with the least signal." in words
+    assert "Only the first 20 of 100." in words
+    assert "The first 4 of 6; all are in excluded.tsv, by row" in words

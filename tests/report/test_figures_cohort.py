@@ -8,11 +8,24 @@ import pytest
 from matplotlib.figure import Figure
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.report.figures.cohort import draw_motion, draw_spectra, draw_trace, spread_of
-from semantoks.report.figures.images import MOST_NAMES, Bands, bands_of, draw_carpet, draw_matrix
-from semantoks.report.figures.plot import Look
-from semantoks.report.figures.raster import LEVELS, diverging, grey, lay_below, levels, png, shrink
+from semantoks.report.figures.cohort import draw_motion, draw_spectra, draw_trace, quartiles_of
+from semantoks.report.figures.images import (
+    LEVELS,
+    MOST_NAMES,
+    NetworkOrder,
+    by_network,
+    diverging,
+    draw_carpet,
+    draw_matrix,
+    grey,
+    lay_below,
+    levels,
+    png,
+    shrink,
+)
+from semantoks.report.figures.plot import Drawing
 from semantoks.report.figures.scores import Mark
+from semantoks.statistics.methods import Look
 
 ATLAS = Atlas(name="tiny", labels=("a", "b", "c", "d", "e"), networks=("Vis", "Default", "Vis", "Default", "Vis"))
 GATES = [Mark(name="flagged above 0.3", value=0.3), Mark(name="left out above 0.5", value=0.5)]
@@ -67,16 +80,16 @@ def test_shrinking_averages_neighbours_and_leaves_what_is_not_known_out() -> Non
 def test_an_image_lies_exactly_where_the_axes_are() -> None:
     figure = Figure(figsize=(4, 2))
     axes = figure.add_axes((0.25, 0.1, 0.5, 0.6))
-    svg = lay_below('<svg viewBox="0 0 288 144"></svg>', axes, np.zeros((2, 2)), grey())
+    svg = lay_below(Drawing(svg='<svg viewBox="0 0 288 144"></svg>', alt=""), axes, np.zeros((2, 2)), grey()).svg
     assert re.search(
         r'<svg [^>]*>\n<image x="72.0" y="43.2" width="144.0" height="86.4" preserveAspectRatio="none"', svg
     )
     assert "pixelated" in svg
-    assert "pixelated" not in lay_below("<svg>", axes, np.zeros((2, 300)), grey())
+    assert "pixelated" not in lay_below(Drawing(svg="<svg>", alt=""), axes, np.zeros((2, 300)), grey()).svg
 
 
 def test_rois_are_ordered_by_network_and_keep_their_order_within() -> None:
-    bands = bands_of(ATLAS)
+    bands = by_network(ATLAS)
     assert bands.order.tolist() == [0, 2, 4, 1, 3]
     assert (bands.names, bands.ends.tolist()) == (("Vis", "Default"), [3, 5])
     assert bands.middles == pytest.approx([0.3, 0.8])
@@ -85,7 +98,7 @@ def test_rois_are_ordered_by_network_and_keep_their_order_within() -> None:
 def test_a_carpet_has_a_row_an_roi_and_a_column_a_frame() -> None:
     series = np.array([[-2.0, 0.0, 2.0, 1.0, 0.0], [2.0, 0.0, -2.0, 1.0, 0.0]], dtype=np.float32)
     missing, good = np.array([False, True, False, False, False]), np.array([True, False])
-    drawn = draw_carpet("c", "Most motion", series, missing, good, 2.0, bands_of(ATLAS))
+    drawn = draw_carpet("c", "Most motion", series, missing, good, 2.0, by_network(ATLAS))
     steps = np.array([[0, 62], [62, 0], [31, 31], [LEVELS, LEVELS], [46, 46]])
     assert (image_of(drawn.svg) == grey()[steps]).all()
     assert {"Most motion", "Vis", "Default", "minutes"} <= set(texts(drawn.svg))
@@ -96,7 +109,7 @@ def test_a_carpet_has_a_row_an_roi_and_a_column_a_frame() -> None:
 
 def test_a_carpet_without_censored_frames_has_no_marks() -> None:
     drawn = draw_carpet(
-        "c", "x", np.zeros((4, 5), np.float32), np.zeros(5, bool), np.ones(4, bool), 2.0, bands_of(ATLAS)
+        "c", "x", np.zeros((4, 5), np.float32), np.zeros(5, bool), np.ones(4, bool), 2.0, by_network(ATLAS)
     )
     assert widths(drawn.svg, "orange") == 0
 
@@ -104,7 +117,7 @@ def test_a_carpet_without_censored_frames_has_no_marks() -> None:
 def test_a_matrix_is_ordered_by_network_and_its_scale_holds_nearly_all_of_it() -> None:
     values = np.outer([1.0, 0, -1, 0, 0], [0.4, 0, 0.4, 0, 0])
     np.fill_diagonal(values, np.nan)
-    drawn = draw_matrix("m", "Mean correlation", values, bands_of(ATLAS))
+    drawn = draw_matrix("m", "Mean correlation", values, by_network(ATLAS))
     expected = levels(values[np.ix_([0, 2, 4, 1, 3], [0, 2, 4, 1, 3])], 0.4)
     assert (image_of(drawn.svg, 1) == diverging()[expected]).all()
     assert (image_of(drawn.svg) == diverging()[:LEVELS]).all()
@@ -114,7 +127,7 @@ def test_a_matrix_is_ordered_by_network_and_its_scale_holds_nearly_all_of_it() -
 
 def test_where_not_all_names_of_networks_fit_the_largest_are_written() -> None:
     sizes = np.r_[np.full(60, 2), 40]
-    bands = Bands(order=np.arange(160), names=tuple(f"net {n}" for n in range(61)), ends=np.cumsum(sizes))
+    bands = NetworkOrder(order=np.arange(160), names=tuple(f"net {n}" for n in range(61)), ends=np.cumsum(sizes))
     drawn = draw_carpet("c", "x", np.zeros((9, 160), np.float32), np.zeros(160, bool), np.ones(9, bool), 2.0, bands)
     written = [text for text in texts(drawn.svg) if text.startswith("net ")]
     assert "net 60" in written
@@ -154,7 +167,7 @@ def test_a_trace_says_its_extremes_and_how_much_is_censored() -> None:
 def test_spectra_are_summed_up_by_quartiles_where_half_of_the_recordings_have_them() -> None:
     spectra = np.random.default_rng(0).random((9, 5)).astype(np.float32)
     spectra[:5, 3], spectra[:4, 4] = np.nan, np.nan
-    found = spread_of("before", Look(), spectra)
+    found = quartiles_of("before", Look(), spectra)
     assert np.isnan(found.middle).tolist() == [False, False, False, True, False]
     for n in (0, 1, 2, 4):
         known = np.sort(spectra[np.isfinite(spectra[:, n]), n].astype(float))
@@ -164,7 +177,7 @@ def test_spectra_are_summed_up_by_quartiles_where_half_of_the_recordings_have_th
 
 def test_the_spectra_name_their_lines_their_peaks_and_the_band() -> None:
     frequencies = np.linspace(0, 0.25, 6)
-    spreads = [spread_of(name, Look(), np.eye(6)[[peak]]) for name, peak in (("before", 1), ("after", 2))]
+    spreads = [quartiles_of(name, Look(), np.eye(6)[[peak]]) for name, peak in (("before", 1), ("after", 2))]
     drawn = draw_spectra("s", "Power", frequencies, spreads, (0.01, 0.1))
     assert {"before", "after", "frequency (Hz)", "share of power per Hz"} <= set(texts(drawn.svg))
     assert "before: the median is largest at 0.05 Hz. after: the median is largest at 0.1 Hz." in drawn.alt
@@ -174,8 +187,7 @@ def test_the_spectra_name_their_lines_their_peaks_and_the_band() -> None:
 
 def test_every_picture_is_the_same_every_time_and_points_nowhere() -> None:
     series = np.random.default_rng(0).normal(size=(30, 5)).astype(np.float32)
-    drawn = [
-        draw_carpet("c", "x", series, np.zeros(5, bool), np.ones(30, bool), 2.0, bands_of(ATLAS)).svg for _ in range(2)
-    ]
+    rois = by_network(ATLAS)
+    drawn = [draw_carpet("c", "x", series, np.zeros(5, bool), np.ones(30, bool), 2.0, rois).svg for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert "http" not in drawn[0]

@@ -3,8 +3,8 @@ import re
 import numpy as np
 import pytest
 
-from semantoks.report.figures.plot import Look
 from semantoks.report.figures.predictions import Calibration, draw_calibration, draw_confusion, draw_scatter
+from semantoks.statistics.methods import Look
 
 
 def test_a_confusion_matrix_shows_counts_and_the_shares_of_its_rows() -> None:
@@ -42,7 +42,9 @@ def test_a_scatter_has_a_dot_for_each_person() -> None:
 
 
 def test_a_calibrated_method_lies_on_the_line() -> None:
-    curve = Calibration(name="FC", look=Look(paint="orange"), said=np.array([0.5, 1.0]), so=np.array([0.5, 1.0]))
+    curve = Calibration(
+        name="FC", look=Look(paint="orange"), predicted=np.array([0.5, 1.0]), observed=np.array([0.5, 1.0])
+    )
     drawn = draw_calibration("k", "sex", "said", "so", [curve], (0.5, 1.0))
     number = r"(-?[\d.]+ -?[\d.]+)"
     lines = re.findall(rf'd="M {number} L {number}\s*"[^>]*stroke: var\(--(muted|orange)\)', drawn.svg)

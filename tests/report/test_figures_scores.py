@@ -3,8 +3,8 @@ from math import nan
 
 import pytest
 
-from semantoks.report.figures.plot import Look
-from semantoks.report.figures.scores import Estimate, Mark, Series, draw_bars, draw_lines, draw_rows
+from semantoks.report.figures.scores import Estimate, Line, Mark, draw_bars, draw_lines, draw_rows
+from semantoks.statistics.methods import Look
 
 BLUE, ORANGE = Look(paint="blue"), Look(paint="orange", marker="s", hatch="////")
 
@@ -56,9 +56,7 @@ def test_bars_begin_at_chance() -> None:
 
 
 def test_amounts_of_data_are_spaced_by_their_logarithm() -> None:
-    one = Series(
-        name="encoder", across=[50.0, 100.0, 400.0], values=[0.5, 0.6, 0.7], spreads=[0.1, 0.1, nan], look=BLUE
-    )
+    one = Line(name="encoder", amounts=[50.0, 100.0, 400.0], values=[0.5, 0.6, 0.7], sds=[0.1, 0.1, nan], look=BLUE)
     drawn = draw_lines("k", "sex", "score", "people", [one], mark=Mark(name="chance", value=0.5))
     places = [float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*/>', drawn.svg)][-3:]
     assert (places[2] - places[1]) == pytest.approx(2 * (places[1] - places[0]), abs=0.3)
@@ -67,5 +65,5 @@ def test_amounts_of_data_are_spaced_by_their_logarithm() -> None:
 
 
 def test_a_curve_of_one_point_is_drawn() -> None:
-    one = Series(name="encoder", across=[50.0], values=[0.5], spreads=[nan], look=BLUE)
+    one = Line(name="encoder", amounts=[50.0], values=[0.5], sds=[nan], look=BLUE)
     assert "<use" in draw_lines("k", "sex", "score", "people", [one]).svg

@@ -2,9 +2,10 @@ import re
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from semantoks.report.figures.plot import PAINTS, apart, clip, look_of, number, row_axes, style, to_svg
+from semantoks.report.figures.plot import PAINTS, apart, finish, plot, row_plot
+from semantoks.report.wording import clip, number
+from semantoks.statistics.methods import method_look
 
 
 @pytest.mark.parametrize(
@@ -28,13 +29,16 @@ def test_a_name_is_cut_where_it_is_too_long_and_the_cut_is_marked() -> None:
 
 
 def test_methods_differ_in_more_than_their_colour() -> None:
-    looks = [look_of(name) for name in ("encoder", "fc", "fc+encoder", "random_weights", "motion", "finetuned", "roi")]
+    names = ("encoder", "fc", "fc+encoder", "random_weights", "motion", "finetuned", "roi")
+    looks = [method_look(name) for name in names]
     assert len({(look.marker, look.filled) for look in looks}) == len(looks)
 
 
 def test_the_first_label_is_on_top_and_the_longest_one_fits() -> None:
     labels = ["first", "encoder, attention readout", "x" * 90]
-    figure, axes = row_axes(labels, 0.3, head=0.3)
+    with row_plot("rows", labels, 0.3, above=0.3) as axes:
+        figure = axes.get_figure(root=True)
+    assert figure is not None
     assert axes.transData.transform((0, 0))[1] > axes.transData.transform((0, 2))[1]
     room = axes.get_position().x0 * figure.get_figwidth() * 72
     widest = max(len(line) for text in axes.get_yticklabels() for line in text.get_text().splitlines())
@@ -42,11 +46,9 @@ def test_the_first_label_is_on_top_and_the_longest_one_fits() -> None:
 
 
 def _dots(count: int) -> str:
-    with style("dots"):
-        figure = Figure(figsize=(2, 2))
-        axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
+    with plot("dots", (2.0, 2.0), (0.1, 0.1, 0.8, 0.8)) as axes:
         axes.plot(np.arange(count), np.arange(count) * 0.123456, "o", color=PAINTS["blue"])
-        return to_svg(figure)
+        return finish(axes, "").svg
 
 
 def test_a_marker_s_style_is_written_once_for_all_its_copies() -> None:

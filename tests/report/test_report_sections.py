@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from simulated_probe import NETWORKS
 
-from semantoks.report.content import Bullets, Card, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.content import Block, Bullets, Card, Figure, Figures, Folded, Table, Words
 from semantoks.report.run.amounts import learning_curves, reliability
 from semantoks.report.run.confounds import confounds, decodable
 from semantoks.report.run.evaluation import Evaluation
@@ -28,17 +28,17 @@ def with_scores(probe: Evaluation, change: Change) -> Evaluation:
     return dataclasses.replace(probe, scores=change(probe.scores.copy()))
 
 
-def figures_of(parts: Sequence[Part]) -> list[Figure]:
+def figures_of(parts: Sequence[Block]) -> list[Figure]:
     return [figure for part in parts if isinstance(part, Figures) for figure in part.figures]
 
 
-def words_of(parts: Sequence[Part]) -> str:
+def words_of(parts: Sequence[Block]) -> str:
     said = [p.text for p in parts if isinstance(p, Words)]
     return " ".join([*said, *(f"{i.lead}{i.text}" for p in parts if isinstance(p, Bullets) for i in p.items)])
 
 
-def tables_of(parts: Sequence[Part]) -> list[Table]:
-    inner = [one for part in parts if isinstance(part, Folded) for one in part.parts]
+def tables_of(parts: Sequence[Block]) -> list[Table]:
+    inner = [one for part in parts if isinstance(part, Folded) for one in part.blocks]
     return [part for part in (*parts, *inner) if isinstance(part, Table)]
 
 
@@ -145,10 +145,10 @@ def test_what_was_not_asked_is_a_sentence(probe: Evaluation) -> None:
 def test_networks_are_ranked_by_the_encoder_s_score(probe: Evaluation, whole: RunFolder) -> None:
     parts = networks(probe, whole.atlas)
     card = next(part for part in parts if isinstance(part, Card) and part.title == "sequence")
-    bars, brain = figures_of(card.parts)
+    bars, brain = figures_of(card.blocks)
     found = {n: probe.spread("network", n, "sequence", "encoder", "r") for n in NETWORKS}
     ranked = sorted(NETWORKS, key=lambda n: -found[n].mean)  # type: ignore[union-attr]
-    assert [row[0].text for row in tables_of(card.parts)[0].rows] == ranked
+    assert [row[0].text for row in tables_of(card.blocks)[0].rows] == ranked
     assert re.findall(r"(\w+): encoder", bars.drawing.alt) == ranked
     assert [name for name in re.split(r"[ ,.:]+", brain.drawing.alt) if name in NETWORKS] == ranked
     assert "The place of 2 of 70 ROIs is not known; these are not drawn on the brain." in words_of(parts)
@@ -164,7 +164,7 @@ def test_the_brain_is_drawn_only_where_places_are_known(probe: Evaluation) -> No
     ):
         parts = networks(probe, atlas)
         assert words in words_of(parts)
-        assert all(len(figures_of(part.parts)) == 1 for part in parts if isinstance(part, Card))
+        assert all(len(figures_of(part.blocks)) == 1 for part in parts if isinstance(part, Card))
 
 
 def test_of_very_many_networks_the_best_are_drawn(probe: Evaluation) -> None:
@@ -174,7 +174,7 @@ def test_of_very_many_networks_the_best_are_drawn(probe: Evaluation) -> None:
         return pd.concat(copies, ignore_index=True)
 
     (card,) = (part for part in networks(with_scores(probe, many), None) if isinstance(part, Card))
-    (bars,) = figures_of(card.parts)
+    (bars,) = figures_of(card.blocks)
     assert bars.caption == f"Mean over splits. The best {MOST_BARS} of 30 networks."
     assert re.findall(r"net (\d+): encoder", bars.drawing.alt) == [str(n) for n in range(29, 9, -1)]
-    assert len(tables_of(card.parts)[0].rows) == 30
+    assert len(tables_of(card.blocks)[0].rows) == 30

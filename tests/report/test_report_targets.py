@@ -9,7 +9,8 @@ from semantoks.report.content import Beside, Card, Figure, Figures, Table
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.run.targets import chance_of, target_card
-from semantoks.report.wording import interval, method_words, score, spread
+from semantoks.report.wording import interval, score, spread
+from semantoks.statistics.methods import method_name
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,7 @@ def probe(whole: RunFolder) -> Evaluation:
 
 
 def figures_of(card: Card) -> list[Figure]:
-    parts = [part for part in card.parts if isinstance(part, Figures)]
+    parts = [part for part in card.blocks if isinstance(part, Figures)]
     return [figure for part in parts for figure in part.figures]
 
 
@@ -42,7 +43,7 @@ def test_a_class_target_has_confusions_of_both_and_a_calibration(probe: Evaluati
 
 
 def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
-    (table,) = (part for part in target_card(probe, "age").parts if isinstance(part, Table))
+    (table,) = (part for part in target_card(probe, "age").blocks if isinstance(part, Table))
     assert table.columns == (
         "Method",
         "correlation r",
@@ -55,7 +56,7 @@ def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
     for (method, found), row in zip(probe.compared("age").items(), table.rows, strict=True):
         mae = probe.spread("main", "", "age", method, "mae")
         assert mae is not None
-        assert row[0].text == method_words(method)
+        assert row[0].text == method_name(method)
         assert (row[1].text, row[1].under) == (score(found.mean, "r"), interval(found.low, found.high, "r"))
         assert (row[3].verdict, row[6].text) == (found.verdict, spread(mae.mean, mae.sd, "mae"))
 
@@ -64,7 +65,7 @@ def test_fewer_splits_than_the_others_are_said(probe: Evaluation) -> None:
     summary = probe.summary.copy()
     summary.loc[summary["method"] == "motion", "splits"] = 4
     (table,) = (
-        p for p in target_card(dataclasses.replace(probe, summary=summary), "sex").parts if isinstance(p, Table)
+        p for p in target_card(dataclasses.replace(probe, summary=summary), "sex").blocks if isinstance(p, Table)
     )
     assert [row[0].under for row in table.rows] == [""] * 5 + ["4 of 6 splits"]
 
@@ -101,7 +102,7 @@ def test_the_card_says_who_was_trained_on_and_tested(probe: Evaluation) -> None:
 def test_missing_bars_are_called_missing(probe: Evaluation) -> None:
     summary = probe.summary[~probe.summary["method"].isin(["random_weights", "fc"])].assign(verdict="")
     card = target_card(dataclasses.replace(probe, summary=summary), "sex")
-    beside = card.parts[0]
+    beside = card.blocks[0]
     assert isinstance(beside, Beside)
     said = [f"{item.lead}{item.text}" for part in beside.left for item in part.items]  # type: ignore[union-attr]
     assert "Missing here: FC and random weights. Without it the score says little." in said

@@ -4,10 +4,8 @@ import pytest
 
 from semantoks.report.wording import (
     duration,
-    in_order,
     interval,
     listed,
-    method_words,
     metric_words,
     p_cell,
     p_value,
@@ -15,6 +13,7 @@ from semantoks.report.wording import (
     short,
     spread,
 )
+from semantoks.statistics.methods import in_order, method_name
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(42.0, "42 s"), (1380.0, "23 min"), (11_100.0, "3 h 05 min")])
@@ -53,11 +52,11 @@ def test_a_p_value_is_never_zero() -> None:
 
 
 def test_every_method_has_a_name() -> None:
-    assert method_words("fc+encoder") == "FC + encoder"
-    assert method_words("encoder_network") == "encoder, readout network"
-    assert method_words("encoder_attention") == "encoder, attention readout"
-    assert method_words("finetuned") == "fine-tuned encoder"
-    assert method_words("my own") == "my own"
+    assert method_name("fc+encoder") == "FC + encoder"
+    assert method_name("encoder_network") == "encoder, readout network"
+    assert method_name("encoder_attention") == "encoder, attention readout"
+    assert method_name("finetuned") == "fine-tuned encoder"
+    assert method_name("my own") == "my own"
 
 
 def test_methods_are_ordered_and_the_unknown_stand_before_what_is_fine_tuned() -> None:

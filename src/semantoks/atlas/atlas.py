@@ -19,6 +19,9 @@ from semantoks.errors import DataError
 from semantoks.storage.tables import table_text
 from semantoks.types import RoiIndex
 
+FARTHEST_TWIN = 12.0
+"""Largest distance in mm of an ROI's mirror image from its homotopic ROI."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
@@ -242,6 +245,21 @@ def join(name: str, *atlases: Atlas) -> Atlas:
         hemisphere=tuple(side for atlas in atlases for side in atlas.hemisphere),
         centroids=np.concatenate([np.empty((0, 3)), *(atlas.centroids for atlas in atlases)]),
     )
+
+
+def homotopic_pairs(atlas: Atlas) -> Int64[ndarray, "pair 2"]:
+    """Return the pairs (left, right) of ROIs that are each other's nearest mirror image, at most 12 mm apart."""
+    known = ~np.isnan(atlas.centroids).any(axis=1)
+    sides = np.array(atlas.hemisphere)
+    left, right = np.flatnonzero(known & (sides == "L")), np.flatnonzero(known & (sides == "R"))
+    if not len(left) or not len(right):
+        return np.empty((0, 2), dtype=np.int64)
+    mirrored = atlas.centroids[left] * [-1, 1, 1]
+    distance = np.linalg.norm(mirrored[:, None] - atlas.centroids[right], axis=2)
+    nearest, back = distance.argmin(axis=1), distance.argmin(axis=0)
+    row = np.arange(len(left))
+    mutual = (back[nearest] == row) & (distance[row, nearest] <= FARTHEST_TWIN)
+    return np.stack([left[mutual], right[nearest[mutual]]], axis=1)
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.atlas import Atlas, homotopic_pairs
 from semantoks.atlas.catalog import get_atlas, list_atlases, seven_network_labels
 from semantoks.types import RoiIndex, Series
 
@@ -47,8 +47,6 @@ def turned(series: Iterable[Float[ndarray, "row column"]]) -> bool:
 
 
 LEAST_ROIS = 20
-FARTHEST_TWIN = 12.0
-"""Largest distance in mm of an ROI's mirror image from its homotopic ROI."""
 MARGIN, FACTOR = 0.05, 1.25
 """Another order is better when its evidence is more by both of these."""
 LEAST_WITHIN, LEAST_HOMOTOPIC = 0.03, 0.05
@@ -118,21 +116,6 @@ def evidence(correlations: Correlations, atlas: Atlas) -> Evidence:
         across = correlations[np.ix_(sides == "L", sides == "R")]
         homotopic = float(np.nanmean(correlations[pairs[:, 0], pairs[:, 1]]) - np.nanmean(across))
     return Evidence(within=within, homotopic=homotopic)
-
-
-def homotopic_pairs(atlas: Atlas) -> Int[ndarray, "pair 2"]:
-    """Find left and right ROIs that are each other's nearest mirror image, at most 12 mm off."""
-    known = ~np.isnan(atlas.centroids).any(axis=1)
-    sides = np.array(atlas.hemisphere)
-    left, right = np.flatnonzero(known & (sides == "L")), np.flatnonzero(known & (sides == "R"))
-    if not len(left) or not len(right):
-        return np.empty((0, 2), dtype=np.int64)
-    mirrored = atlas.centroids[left] * [-1, 1, 1]
-    distance = np.linalg.norm(mirrored[:, None] - atlas.centroids[right], axis=2)
-    nearest, back = distance.argmin(axis=1), distance.argmin(axis=0)
-    row = np.arange(len(left))
-    mutual = (back[nearest] == row) & (distance[row, nearest] <= FARTHEST_TWIN)
-    return np.stack([left[mutual], right[nearest[mutual]]], axis=1)
 
 
 def other_orders(atlas: Atlas) -> list[Order]:

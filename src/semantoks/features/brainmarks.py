@@ -14,8 +14,9 @@ from semantoks.features.encode import open_encoder
 from semantoks.model.card import EncoderCard
 from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.files.columns import pick
+from semantoks.signals.quality import missing_networks
 from semantoks.views.crops import even_starts
-from semantoks.views.pool import empty_tokens, missing_networks
+from semantoks.views.pool import empty_tokens
 
 SPACES = brainmarks_spaces()
 

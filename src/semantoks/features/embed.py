@@ -22,14 +22,13 @@ from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
-from semantoks.signals.quality import GateConfig
+from semantoks.signals.quality import GateConfig, missing_networks
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.storage.durable import write_durably
 from semantoks.storage.tables import write_table
-from semantoks.views.pool import missing_networks
 
 INDEX = ["participant_id", "session_id", "run"]
 Recordings = Path | str | Source | Cohort | Sequence[Recording]

@@ -17,8 +17,9 @@ from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.quality import missing_networks
 from semantoks.views.crops import Frames, even_starts
-from semantoks.views.pool import count_good, empty_tokens, missing_networks
+from semantoks.views.pool import count_good, empty_tokens
 
 Readout = Literal["cls_avg", "cls", "avg", "network", "tokens"]
 Progress = Callable[[int, int], None]

@@ -6,7 +6,7 @@ import numpy as np
 
 from semantoks.model.card import EncoderCard
 from semantoks.signals.cohort import Cohort
-from semantoks.views.pool import missing_networks
+from semantoks.signals.quality import missing_networks
 
 
 def encoder_notes(card: EncoderCard) -> list[str]:

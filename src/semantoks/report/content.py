@@ -1,8 +1,9 @@
-"""What the page is built of: sections of words, lists, tables and figures, which the template knows how to write."""
+"""What a page is built of: sections of blocks (words, lists, tables, figures) that the template can write."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from semantoks.report.figures.plot import Drawing
 
@@ -105,41 +106,68 @@ class Figures:
 
 @dataclass(frozen=True)
 class Beside:
-    """Parts at the left and parts at the right, below each other where the page is narrow."""
+    """Blocks at the left and at the right, below each other where the page is narrow."""
 
     kind: ClassVar[str] = "beside"
-    left: Sequence["Part"]
-    right: Sequence["Part"]
+    left: Sequence["Block"]
+    right: Sequence["Block"]
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Parts that are shown on a click."""
+    """Blocks that are shown on a click."""
 
     kind: ClassVar[str] = "folded"
     title: str
-    parts: Sequence["Part"]
+    blocks: Sequence["Block"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """A box about one thing: its name, a verdict and a quiet line, then its parts."""
+    """A box about one thing: its name, a verdict and a quiet line, then its blocks."""
 
     kind: ClassVar[str] = "card"
     title: str
     verdict: str = ""
     about: str = ""
-    parts: Sequence["Part"] = field(default_factory=tuple)
+    blocks: Sequence["Block"] = field(default_factory=tuple)
 
 
-Part = Words | Bullets | Code | Heading | Table | Pairs | PairColumns | Figures | Beside | Folded | Card
+Block = Words | Bullets | Code | Heading | Table | Pairs | PairColumns | Figures | Beside | Folded | Card
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page: its anchor, its heading, its name in the list of contents, its parts."""
+    """A section of the page: its anchor, its heading, its name in the list of contents, its blocks."""
 
     key: str
     title: str
     short: str
-    parts: Sequence[Part]
+    blocks: Sequence[Block]
+
+
+def as_list(value: Any) -> list[Any]:
+    """Take a list as it is, nothing as an empty one, and anything else as its only entry."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def rows_of(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Lay a nested table out flat, as (dotted name, value)."""
+    rows: list[tuple[str, str]] = []
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            rows += rows_of(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", plain(value)))
+    return rows
+
+
+def plain(value: Any) -> str:
+    """Write a value of a JSON file without its punctuation."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {plain(item)}" for key, item in value.items())
+    return json.dumps(value)

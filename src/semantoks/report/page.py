@@ -7,10 +7,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from semantoks.errors import DataError
-from semantoks.report.cohort.contents import facts as cohort_facts
 from semantoks.report.cohort.folder import CohortFolder, is_cohort, read_cohort
+from semantoks.report.cohort.sections import facts as cohort_facts
 from semantoks.report.cohort.sections import sections as cohort_sections
-from semantoks.report.content import Bullets, Item, Part, Section, Words
+from semantoks.report.content import Block, Bullets, Item, Section, Words
 from semantoks.report.run.amounts import learning_curves, reliability
 from semantoks.report.run.answer import BAR, answer, optimism
 from semantoks.report.run.confounds import confounds
@@ -98,7 +98,7 @@ def sections(run: RunFolder) -> list[Section]:
     ]
 
 
-def _answer(run: RunFolder) -> list[Part]:
+def _answer(run: RunFolder) -> list[Block]:
     if run.probe is not None:
         return answer(run.probe)
     if run.probe_notes:
@@ -114,5 +114,5 @@ def _answer(run: RunFolder) -> list[Part]:
     ]
 
 
-def _cards(evaluation: Evaluation) -> list[Part]:
+def _cards(evaluation: Evaluation) -> list[Block]:
     return [target_card(evaluation, target) for target in evaluation.targets()]

@@ -1,12 +1,13 @@
 """Numbers, names and verdicts in words."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from semantoks.statistics.methods import BOTH, ENCODER, FC, FINETUNED, MOTION, RANDOM, in_order, method_name
+import numpy as np
+import pandas as pd
+
 from semantoks.statistics.tables import LOWER_IS_BETTER, METRICS
 
-__all__ = ["BOTH", "ENCODER", "FC", "FINETUNED", "MOTION", "RANDOM", "in_order"]
 CONFOUNDS = {
     "site": "site",
     "source_tr": "repetition time (TR)",
@@ -15,14 +16,58 @@ CONFOUNDS = {
 }
 
 
-def method_words(name: str) -> str:
-    """Name a method for a reader."""
-    return method_name(name)
-
-
 def metric_words(metric: str) -> str:
     """Name a metric; an arrow marks those of which less is better."""
     return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
+
+
+def number(value: float) -> str:
+    """Write a number for an axis or a caption: 1,200, 0.0014, 3e-05, with a true minus sign."""
+    if value and (abs(value) < 1e-4 or abs(value) >= 1e6):
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{float(mantissa):g}e{int(exponent)}"
+    else:
+        text = f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def thousandths(value: float) -> str:
+    """Write a number rounded to three decimals, without zeros at the end: ``0.5``, ``0.512``."""
+    return number(round(float(value), 3))
+
+
+def percent(share: float) -> str:
+    """Write a share (0 to 1) as ``57 %``."""
+    return f"{100 * share:.0f}\u00a0%"
+
+
+def share_words(share: float) -> str:
+    """Write a share (0 to 1) so that little is not nothing and most is not all: ``0.24 %``, ``99.8 %``, ``57 %``."""
+    value = 100 * float(share)
+    digits = 1 if 99 < value < 100 else 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
+    return f"{value:.{digits}f}\u00a0%"
+
+
+def clip(text: str, most: int) -> str:
+    """Cut a name that is longer than ``most`` characters and mark the cut."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def plural(count: int, word: str) -> str:
+    """Write a count with its word: ``1 recording``, ``1,200 recordings``."""
+    many = {"person": "people"}.get(word, f"{word}s")
+    return f"{count:,} {word if count == 1 else many}"
+
+
+def median_words(values: Sequence[float] | pd.Series, decimals: int) -> str:
+    """Write the median and, where values differ, their range: ``6.0 (4.1 to 8.2)``."""
+    low, middle, high = (f"{float(value):.{decimals}f}" for value in np.nanquantile(values, (0, 0.5, 1)))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def fd_words(mean: float) -> str:
+    """Write a mean framewise displacement (mm, NaN where unknown) as ``mean FD 0.31 mm``."""
+    return "FD not known" if np.isnan(mean) else f"mean FD {mean:.2f} mm"
 
 
 def duration(seconds: float) -> str:

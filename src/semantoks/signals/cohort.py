@@ -111,11 +111,7 @@ class Cohort:
     @cached_property
     def missing(self) -> Bool[ndarray, "recording roi"]:
         """True where a recording has no signal in an ROI (its series is 0 there)."""
-        mask = np.zeros((len(self), self.atlas.n_rois), dtype=bool)
-        for row, text in enumerate(self.recordings["missing_rois"]):
-            if text:
-                mask[row, [int(roi) for roi in text.split(",")]] = True
-        return mask
+        return layout.missing_mask(self.recordings, self.atlas.n_rois)
 
     @cached_property
     def good(self) -> Bool[ndarray, " frame"]:

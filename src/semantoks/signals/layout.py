@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.storage.tables import read_table
@@ -104,3 +106,12 @@ def kept_rows(rows: pd.DataFrame) -> pd.DataFrame:
 def excluded_rows(rows: pd.DataFrame) -> pd.DataFrame:
     """Select what goes into excluded.tsv from the rows of one or several shards."""
     return rows.loc[rows["status"] == REFUSED, EXCLUDED_COLUMNS].reset_index(drop=True)
+
+
+def missing_mask(recordings: pd.DataFrame, n_rois: int) -> Bool[ndarray, "recording roi"]:
+    """Read the ROIs without signal from ``recordings``, whose ``missing_rois`` are checked."""
+    missing = np.zeros((len(recordings), n_rois), dtype=bool)
+    for row, text in enumerate(recordings["missing_rois"]):
+        if text:
+            missing[row, [int(roi) for roi in text.split(",")]] = True
+    return missing

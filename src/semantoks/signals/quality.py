@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.signal import welch
 
@@ -164,3 +164,12 @@ def _coverage(atlas: Atlas, missing: RoiMask) -> dict[str, float]:
         for network, name in enumerate(atlas.network_names):
             found[f"coverage_{name}"] = round(float(there[index == network].mean()), 3)
     return found
+
+
+def missing_networks(
+    missing_rois: Bool[ndarray, "recording roi"], network_index: Int[ndarray, " roi"]
+) -> Bool[ndarray, "recording network"]:
+    """Mark the networks that lack more than half of their ROIs: they are hidden from the encoder."""
+    members = np.eye(int(network_index.max()) + 1)[network_index]
+    missing: ndarray = (missing_rois @ members) / members.sum(axis=0) > 0.5
+    return missing

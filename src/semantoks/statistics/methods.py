@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
-Dash = str | tuple[int, tuple[int, ...]]
+Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodLook:
-    """How figures draw a method: the name of a paint, a marker, a dash, whether it is filled, a hatch."""
+class Look:
+    """How figures draw a method or condition; marker, dash and hatch tell it apart without colour, too."""
 
     paint: str = "muted"
     marker: str = "o"
@@ -20,7 +21,7 @@ class MethodLook:
     hatch: str = ""
 
 
-PLAIN = MethodLook(filled=False)
+PLAIN = Look(filled=False)
 """The look of all methods without one of their own."""
 
 
@@ -46,7 +47,7 @@ class MethodInfo:
 
     name: str
     words: str
-    look: MethodLook = PLAIN
+    look: Look = PLAIN
     central: bool = False
     bar: bool = False
     costly: bool = False
@@ -59,26 +60,26 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             name="encoder",
             words="the pretrained encoder: its readout averaged over evenly spaced crops and over a person's "
             "recordings",
-            look=MethodLook(paint="blue"),
+            look=Look(paint="blue"),
             central=True,
         ),
         BOTH: MethodInfo(
             name="FC + encoder",
             words="a second linear model of what FC and the encoder predict: does the encoder add to FC?",
-            look=MethodLook(paint="green", marker="D"),
+            look=Look(paint="green", marker="D"),
             central=True,
         ),
         RANDOM: MethodInfo(
             name="random weights",
             words="the same encoder with the random weights that its pretraining started from",
-            look=MethodLook(marker="^", dash=(0, (4, 3)), filled=False),
+            look=Look(marker="^", dash=(0, (4, 3)), filled=False),
             central=True,
             bar=True,
         ),
         FC: MethodInfo(
             name="FC",
             words="functional connectivity: Fisher-z Pearson correlations of all pairs of ROIs",
-            look=MethodLook(paint="orange", marker="s", hatch="/////"),
+            look=Look(paint="orange", marker="s", hatch="/////"),
             central=True,
             bar=True,
         ),
@@ -106,7 +107,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         MOTION: MethodInfo(
             name="motion",
             words="mean framewise displacement, its logarithm, and the number of good frames",
-            look=MethodLook(marker="v", dash=(0, (1, 2))),
+            look=Look(marker="v", dash=(0, (1, 2))),
             bar=True,
         ),
         "demographics": MethodInfo(
@@ -133,7 +134,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         FINETUNED: MethodInfo(
             name="fine-tuned encoder",
             words="the pretrained encoder, fine-tuned with a linear head on the training people of each split",
-            look=MethodLook(paint="deep", marker="P"),
+            look=Look(paint="deep", marker="P"),
             tuned=True,
         ),
         FINETUNED_RANDOM: MethodInfo(
@@ -155,7 +156,7 @@ def method_name(method: str) -> str:
     return METHODS[method].name if method in METHODS else method
 
 
-def method_look(method: str) -> MethodLook:
+def method_look(method: str) -> Look:
     """Return how figures draw a method."""
     return METHODS[method].look if method in METHODS else PLAIN
 

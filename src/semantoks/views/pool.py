@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.quality import missing_networks
 from semantoks.views.crops import Frames
 
 Residence = Literal["auto", "device", "memory", "disk"]
@@ -44,15 +45,6 @@ class Pool:
     def person_first(self) -> Int[ndarray, " person"]:
         """First recording of each person."""
         return np.searchsorted(self.person, np.arange(self.people))
-
-
-def missing_networks(
-    missing_rois: Bool[ndarray, "recording roi"], network_index: Int[ndarray, " roi"]
-) -> Bool[ndarray, "recording network"]:
-    """Mark the networks of which more than half of the ROIs are missing."""
-    members = np.eye(int(network_index.max()) + 1)[network_index]
-    missing: ndarray = (missing_rois @ members) / members.sum(axis=0) > 0.5
-    return missing
 
 
 def empty_tokens(

@@ -16,7 +16,7 @@ from semantoks.evaluate.study.tasks import Method, Plan
 from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.views.pool import missing_networks
+from semantoks.signals.quality import missing_networks
 
 MOST_NETWORKS = 40
 """An atlas with more (every ROI its own network) would have to be embedded as many times."""

@@ -1,14 +1,9 @@
 """The methods paragraph of a cohort, to paste into a paper: what its files say, and nothing else."""
 
-from collections.abc import Sequence
-
-import numpy as np
-import pandas as pd
-
 from semantoks.atlas.catalog import get_atlas, list_atlases
+from semantoks.report.cohort.exclusions import reasons, short_counts
 from semantoks.report.cohort.folder import CohortFolder
-from semantoks.report.cohort.reasons import reasons, short_counts
-from semantoks.report.wording import listed
+from semantoks.report.wording import listed, median_words, plural, share_words
 
 Z_SCORE = "z-score per ROI over the recording, population standard deviation"
 SAME_TR = 1e-6
@@ -40,7 +35,7 @@ def methods(cohort: CohortFolder) -> str:
 
 
 def references(cohort: CohortFolder) -> list[str]:
-    """List what to cite for the atlas; nothing for one that is not known by its name and its columns."""
+    """List what to cite for the atlas; nothing unless its name and its columns are those of a known one."""
     name, suffix, _ = cohort.atlas.name.partition(":")
     parts = name.split("+")
     if not set(parts) <= set(list_atlases()):
@@ -48,38 +43,13 @@ def references(cohort: CohortFolder) -> list[str]:
     if get_atlas(cohort.atlas.name).fingerprint != cohort.atlas.fingerprint:
         return []
     found = [cite for part in parts for begin, cites in CITATIONS.items() if part.startswith(begin) for cite in cites]
-    return [cite for cite in dict.fromkeys(found) if not (suffix and cite == _YEO)]  # networks that are not used
-
-
-def plural(count: int, word: str) -> str:
-    """Write a count with its word: ``1 recording``, ``1,200 recordings``."""
-    many = {"person": "people"}.get(word, f"{word}s")
-    return f"{count:,} {word if count == 1 else many}"
-
-
-def spread_words(values: Sequence[float] | pd.Series, decimals: int) -> str:
-    """Write the median and, where values differ, how far they reach: ``6.0 (4.1 to 8.2)``."""
-    low, middle, high = (f"{float(value):.{decimals}f}" for value in np.nanquantile(values, (0, 0.5, 1)))
-    return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def fd_words(mean: float) -> str:
-    """Write a mean framewise displacement (mm, NaN where unknown) as ``mean FD 0.31 mm``."""
-    return "FD not known" if np.isnan(mean) else f"mean FD {mean:.2f} mm"
-
-
-def share_words(share: float) -> str:
-    """Write a share (0 to 1) so that little is not nothing and most is not all: ``0.24 %``, ``99.8 %``, ``57 %``."""
-    value = 100 * float(share)
-    digits = 1 if 99 < value < 100 else 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
-    return f"{value:.{digits}f}\u00a0%"
+    return [cite for cite in dict.fromkeys(found) if not (suffix and cite == _YEO)]  # its networks are not used
 
 
 def made_by(cohort: CohortFolder) -> str:
     """Name the software that prepared the cohort, with its version."""
-    made = cohort.about.get("GeneratedBy")
-    first = made[0] if isinstance(made, list) and made and isinstance(made[0], dict) else {}
-    return f"{first.get('Name', 'semantoks')} {first.get('Version', '(version not recorded)')}"
+    maker = cohort.about["GeneratedBy"][0]
+    return f"{maker['Name']} {maker['Version']}"
 
 
 def _data(cohort: CohortFolder) -> str:
@@ -100,7 +70,7 @@ def _repetition(cohort: CohortFolder) -> str:
     if not found:
         return ""
     if len(found) > 6:
-        return f"Repetition times of the scans were {found[0]:g} to {found[-1]:g} s ({len(found)} different ones)."
+        return f"Repetition times of the scans were {found[0]:g} to {found[-1]:g} s ({len(found)} different values)."
     words = listed(f"{tr:g}" for tr in found)
     return f"The repetition time{' of the scans was' if len(found) == 1 else 's of the scans were'} {words} s."
 
@@ -113,7 +83,7 @@ def _kept(cohort: CohortFolder) -> str:
     if not lost:
         return f"All {plural(total, 'recording')} ({people}) were kept."
     counted = [f"{count:,} {words}" for words, count in short_counts(reasons(cohort.excluded)).items()]
-    all_of = f", with them all recordings of {plural(len(gone), 'person')}" if gone else ""
+    all_of = f", among them all recordings of {plural(len(gone), 'person')}" if gone else ""
     return (
         f"Of {plural(total, 'recording')}, {len(table):,} ({people}) were kept and {lost:,} excluded "
         f"({', '.join(counted)}){all_of}."
@@ -124,8 +94,8 @@ def _motion(cohort: CohortFolder) -> str:
     means, words = cohort.recordings["mean_fd"], ""
     unknown = int(means.isna().sum())
     if unknown < len(means):
-        words = f"Mean framewise displacement (FD), as the source gives it, was {spread_words(means, 2)} mm"
-        words += f" in the {len(means) - unknown:,} recordings of which it is known. " if unknown else ". "
+        words = f"Mean framewise displacement (FD), as given by the source, was {median_words(means, 2)} mm"
+        words += f" in the {len(means) - unknown:,} recordings with known FD. " if unknown else ". "
     rules = []
     if cohort.about.get("MaxMeanFD") is not None:
         rules.append(f"a mean FD above {cohort.about['MaxMeanFD']:g} mm{' (where it is known)' if unknown else ''}")
@@ -141,11 +111,11 @@ def _censoring(cohort: CohortFolder) -> str:
     if not marked:
         return "No frame was censored."
     share = share_words((frames - good).sum() / frames.sum())
-    words = f"Frames that the source marks as not to be used were censored ({share} of all, in {marked:,} recordings)"
+    words = f"Frames that the source marks as unusable were censored ({share} of all, in {marked:,} recordings)"
     if (bridge := cohort.about.get("BridgeSeconds")) is None:
         return f"{words}."
     return (
-        f"{words}: they were replaced by monotone piecewise cubic interpolation before any filter and do not count as "
+        f"{words}: they were replaced by monotone piecewise cubic interpolation before any filter and not counted as "
         f"data afterwards; gaps of more than {bridge:g} s were set to 0 at the end."
     )
 
@@ -169,25 +139,25 @@ def _filtering(cohort: CohortFolder) -> list[str]:
         "(zero phase; gain 0.5 at both corners)."
     ]
     if "BridgeSeconds" in cohort.about:  # earlier versions did not ask the files
-        filtered.append(f"Series whose files say that they had been filtered were not band-passed again{low_pass}.")
+        filtered.append(f"Series that had been filtered according to their files were not band-passed again{low_pass}.")
     return filtered
 
 
 def _resampling(cohort: CohortFolder) -> str:
     target = cohort.about.get("RepetitionTime")
     if target is None:
-        return "The series keep the repetition times of their scans."
+        return "The series kept the repetition times of their scans."
     others = int(((cohort.recordings["source_tr"] - target).abs() > SAME_TR).sum())
     if not others:
-        return f"All scans have the repetition time of {target:g} s, so that nothing was resampled."
+        return f"All scans have a repetition time of {target:g} s, so nothing was resampled."
     which = "All series" if others == len(cohort.recordings) else f"The series of {plural(others, 'recording')}"
     return f"{which} were resampled to {target:g} s by cubic spline interpolation."
 
 
 def _normalised(cohort: CohortFolder) -> str:
-    told = cohort.about.get("Normalisation")
-    if told != Z_SCORE:
-        return f"Normalisation: {told}." if told else ""
+    stated = cohort.about.get("Normalisation")
+    if stated != Z_SCORE:
+        return f"Normalisation: {stated}." if stated else ""
     censored = bool((cohort.recordings["good_frames"] < cohort.recordings["frames"]).any())
     over = "the frames of a recording that were not censored" if censored else "each recording"
     return f"Each ROI was z-scored over {over} (population standard deviation)."
@@ -199,5 +169,5 @@ def _absent(cohort: CohortFolder) -> str:
     some = int(cohort.missing.any(axis=1).sum())
     return (
         f"ROIs without signal ({share_words(cohort.missing.mean())} of all ROI series, in "
-        f"{plural(some, 'recording')}) are 0 and marked as missing."
+        f"{plural(some, 'recording')}) were set to 0 and marked as missing."
     )

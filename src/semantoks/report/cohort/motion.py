@@ -1,4 +1,4 @@
-"""Motion of a cohort's people, and its worst and a typical recording as they lie there."""
+"""Motion of a cohort's people, and two of its recordings as pictures: the worst and a typical one."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 
 from semantoks.report.cohort.folder import CohortFolder
-from semantoks.report.cohort.methods import fd_words, plural, share_words
-from semantoks.report.content import Beside, Figure, Figures, Pairs, Part, Words
+from semantoks.report.content import Beside, Block, Figure, Figures, Pairs, Words
 from semantoks.report.figures.cohort import draw_motion, draw_trace
-from semantoks.report.figures.images import bands_of, draw_carpet
+from semantoks.report.figures.images import by_network, draw_carpet
 from semantoks.report.figures.scores import Mark
+from semantoks.report.wording import fd_words, plural, share_words
 
 COMMON, MOST_ABOVE = 0.98, 1.5
-"""Traces reach up to their largest value, but not above so many times this quantile."""
+"""The axis of traces reaches up to the largest value, but at most to this multiple of this quantile."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A recording that is shown: its row, what it is shown as, and the line below its figures."""
+    """A recording to show: its row, the title and the caption of its figures."""
 
     index: int
     title: str
@@ -26,12 +26,12 @@ class Example:
 
 
 def examples(cohort: CohortFolder) -> tuple[list[Example], str]:
-    """Choose the worst and a typical recording (the median), and say in a sentence by what."""
+    """Choose the worst and a typical recording (the median), and say in a sentence how they were chosen."""
     ranks = [
         (cohort.recordings["mean_fd"], "mean framewise displacement", "Most motion"),
-        (cohort.told("dvars"), "change from frame to frame (DVARS)", "Most change"),
+        (cohort.measured("dvars"), "change from frame to frame (DVARS)", "Most change"),
     ]
-    traced = cohort.readable & (cohort.fd_frames > 0)
+    traced = cohort.readable & cohort.recordings.index.isin(list(cohort.fd))
     among, which = (
         (traced, "whose motion is known frame by frame") if traced.any() else (cohort.readable, "that can be read")
     )
@@ -41,38 +41,36 @@ def examples(cohort: CohortFolder) -> tuple[list[Example], str]:
             worst, typical = int(ranked.index[-1]), int(ranked.index[(len(ranked) - 1) // 2])
             chosen = [(worst, title)] + [(typical, "Typical")] * (typical != worst)
             shown = [Example(index=n, title=words, caption=_caption(cohort, n)) for n, words in chosen]
-            those = f", of those {which}" if len(ranked) < values.notna().sum() else ""
-            return shown, f"Shown are the recordings with the largest and with the median {name}{those}."
+            those = f", among those {which}" if len(ranked) < values.notna().sum() else ""
+            return shown, f"These are the recordings with the largest and with the median {name}{those}."
     readable = np.flatnonzero(cohort.readable)[:1]
     shown = [Example(index=int(n), title="First recording", caption=_caption(cohort, int(n))) for n in readable]
-    return shown, "There is nothing to rank recordings by: the first of the table is shown."
+    return shown, "There is nothing to rank the recordings by: this is the first of the table."
 
 
-def motion(cohort: CohortFolder) -> list[Part]:
+def motion(cohort: CohortFolder) -> list[Block]:
     """Lay out the distribution of mean FD with the gates, then the traces of the worst and of a typical recording."""
     means = cohort.recordings["mean_fd"].dropna()
     if not len(means):
         return [
             Words(
                 "It is not known how much people moved: neither the source nor its participants table gives framewise "
-                "displacement (FD), so that no recording could be left out for motion."
+                "displacement (FD), so no recording could be left out for motion."
             )
         ]
     gates = _gates(cohort)
     histogram = draw_motion("motion", "Mean FD of the recordings", means.to_numpy(), gates)
-    caption = (
-        "The recordings that were kept; those left out for motion are not in the picture." if _lost(cohort) else ""
-    )
+    caption = "Only recordings that were kept; those left out for motion are not shown." if _lost(cohort) else ""
     rows = Pairs("Mean FD in mm", _quantiles(cohort, means))
     return [Beside([Figures([Figure(histogram, caption)])], [rows]), *_traces(cohort)]
 
 
-def carpets(cohort: CohortFolder) -> list[Part]:
+def carpets(cohort: CohortFolder) -> list[Block]:
     """Lay out the worst and a typical recording as carpets."""
     shown, why = examples(cohort)
     if not shown:
         return [Words("No recording can be read.")]
-    bands, trs = bands_of(cohort.atlas), cohort.trs
+    rois, trs = by_network(cohort.atlas), cohort.trs
     figures = [
         Figure(
             draw_carpet(
@@ -82,28 +80,28 @@ def carpets(cohort: CohortFolder) -> list[Part]:
                 cohort.missing[one.index],
                 cohort.good(one.index),
                 float(trs[one.index]),
-                bands,
+                rois,
             ),
             one.caption,
         )
         for place, one in enumerate(shown)
     ]
     words = (
-        f"{why} A row is an ROI, dark below and bright above its mean (black and white: 2 standard deviations), "
-        "ordered by network. Stripes from top to bottom are what all ROIs do at once, often motion or breathing."
+        f"{why} Each row is an ROI, dark below and bright above its mean (black and white: 2 standard deviations), "
+        "ordered by network. Vertical stripes are changes in all ROIs at once, often motion or breathing."
     )
     if any(cohort.missing[one.index].any() for one in shown):
         words += " Bluish rows have no signal."
     if any(not cohort.good(one.index).all() for one in shown):
-        words += " Orange on top: censored frames; evenly grey: a gap too long to be bridged."
+        words += " Orange on top: censored frames; uniform grey: a gap too long to bridge."
     return [Words(words), Figures(figures)]
 
 
-def _traces(cohort: CohortFolder) -> list[Part]:
-    found = [(one, fd) for one in examples(cohort)[0] if (fd := cohort.fd(one.index)) is not None]
-    found = [(one, fd) for one, fd in found if np.isfinite(fd).any()]
+def _traces(cohort: CohortFolder) -> list[Block]:
+    traced = [(one, cohort.fd[one.index].astype(float)) for one in examples(cohort)[0] if one.index in cohort.fd]
+    found = [(one, fd) for one, fd in traced if np.isfinite(fd).any()]
     if not found:
-        return [Words("Motion frame by frame is not known (the source gives means alone), so no traces are drawn.")]
+        return [Words("Motion frame by frame is not known (the source gives only means), so no traces are drawn.")]
     most = max(float(np.nanmax(fd)) for _, fd in found)
     top = min(1.05 * most, MOST_ABOVE * max(float(np.nanquantile(fd, COMMON)) for _, fd in found)) or 1.0
     trs, source_trs = cohort.trs, cohort.recordings["source_tr"]
@@ -122,7 +120,7 @@ def _traces(cohort: CohortFolder) -> list[Part]:
         )
         for place, (one, fd) in enumerate(found)
     ]
-    words = "Framewise displacement over time, both on one scale; shaded where frames of the cohort are censored."
+    words = "Framewise displacement over time, on a common scale; shaded where frames of the cohort are censored."
     if most > top:
         words += f" Peaks are cut at {top:.1f} mm; the largest is {most:.1f} mm."
     return [Words(words), Figures(figures)]
@@ -138,7 +136,7 @@ def _quantiles(cohort: CohortFolder, means: pd.Series) -> list[tuple[str, str]]:
     about, total = cohort.about, len(cohort.recordings)
     low, middle, high, most = (f"{float(means.quantile(q)):.3f}" for q in (0.25, 0.5, 0.75, 1))
     rows = [
-        ("Known of", plural(total, "recording") if len(means) == total else f"{len(means):,} of {total:,} recordings"),
+        ("Known for", plural(total, "recording") if len(means) == total else f"{len(means):,} of {total:,} recordings"),
         ("Median", middle),
         ("Middle half", f"{low} to {high}"),
         ("Largest", most),

@@ -11,10 +11,11 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from numpy import ndarray
 
-from semantoks.report.figures.plot import PAINTS, WIDE, Drawing, number, style, to_svg
+from semantoks.report.figures.plot import PAINTS, WIDE, Drawing, finish, plot
+from semantoks.report.wording import thousandths
 
 VIEWS = {"l": (1, 2), "z": (0, 1), "r": (1, 2)}
-"""View from the left, above, the right: which of x, y, z (MNI, mm) runs to the right, which up."""
+"""Views from the left, above and the right: which of x, y, z (MNI, mm) runs to the right, and which up."""
 _FAINT = 0.12
 Limits = tuple[float, float]
 
@@ -26,9 +27,9 @@ def draw_brain(
     networks: Sequence[str],
     scores: dict[str, float],
 ) -> Drawing:
-    """Draw every ROI whose place is known, the darker the higher its network's score.
+    """Draw every ROI with known coordinates, the darker the higher its network's score.
 
-    The outlines are the schematic that nilearn brings along; nothing is downloaded.
+    The outlines are the schematic that ships with nilearn; nothing is downloaded.
 
     Parameters
     ----------
@@ -40,10 +41,9 @@ def draw_brain(
         The score of each network; ROIs of other networks are left out.
     """
     low, high = min(scores.values()), max(scores.values())
-    with style(key, bare=True):
-        figure = Figure(figsize=(WIDE, 2.0))
-        for place, (view, (across, up)) in enumerate(VIEWS.items()):
-            axes = figure.add_axes((0.01 + 0.345 * place, 0.2, 0.3, 0.68))
+    with plot(key, (WIDE, 2.0), (0.0, 0.0, 1.0, 1.0), bare=True) as frame:
+        for column, (view, (across, up)) in enumerate(VIEWS.items()):
+            axes = frame.figure.add_axes((0.01 + 0.345 * column, 0.2, 0.3, 0.68))
             _draw_outline(axes, *outlines()[view])
             for name, score in scores.items():
                 places = centroids[[network == name for network in networks]]
@@ -51,11 +51,10 @@ def draw_brain(
                 alpha = _FAINT + (1 - _FAINT) * ((score - low) / (high - low) if high > low else 1.0)
                 dots, *_ = axes.plot(places[:, across], places[:, up], "o", color=PAINTS["blue"], alpha=alpha)
                 dots.set(markersize=4.2, markeredgewidth=0)
-        _title_and_scale(figure, title, low, high)
+        _draw_title_and_scale(frame, title, low, high)
         best = sorted(scores, key=lambda name: -scores[name])
-        words = ", ".join(f"{name} {number(round(scores[name], 3))}" for name in best)
-        alt = f"Brain seen from left, above and right, {title}. From high to low: {words}."
-        return Drawing(svg=to_svg(figure), alt=alt)
+        words = ", ".join(f"{name} {thousandths(scores[name])}" for name in best)
+        return finish(frame, f"Brain seen from left, above and right, {title}. From high to low: {words}.")
 
 
 @cache
@@ -80,25 +79,25 @@ def _draw_outline(axes: Axes, outline: Outline, across: Limits, up: Limits) -> N
 
 
 def _seen(places: Float[ndarray, "roi 3"], view: str) -> ndarray:
-    """Say which ROIs a view shows: its own hemisphere from a side, all from above."""
+    """Mark the ROIs that a view shows: its own hemisphere from a side, all from above."""
     side = {"l": -1, "r": 1}.get(view, 0)
     seen: ndarray = places[:, 0] * side >= 0
     return seen
 
 
-def _title_and_scale(figure: Figure, title: str, low: float, high: float) -> None:
-    axes = figure.add_axes((0, 0, 1, 1))
+def _draw_title_and_scale(axes: Axes, title: str, low: float, high: float) -> None:
+    axes.set_zorder(1)  # above the views
     axes.set_axis_off()
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.text(0, 0.99, title, va="top", fontsize=11, fontweight="bold", color=PAINTS["ink"])
-    for place, name in zip((0.16, 0.505, 0.85), ("left", "above", "right"), strict=True):
-        axes.text(place, 0.145, name, ha="center", va="top", fontsize=9, color=PAINTS["muted"])
+    for middle, name in zip((0.16, 0.505, 0.85), ("left", "above", "right"), strict=True):
+        axes.text(middle, 0.145, name, ha="center", va="top", fontsize=9, color=PAINTS["muted"])
     steps = 12
     for n in range(steps):
         alpha = _FAINT + (1 - _FAINT) * n / (steps - 1)
         axes.add_patch(
             Rectangle((0.36 + 0.28 * n / steps, 0), 0.28 / steps, 0.05, facecolor=PAINTS["blue"], alpha=alpha)
         )
-    axes.text(0.35, 0.025, number(round(low, 3)), ha="right", va="center", fontsize=9, color=PAINTS["muted"])
-    axes.text(0.65, 0.025, number(round(high, 3)), ha="left", va="center", fontsize=9, color=PAINTS["muted"])
+    axes.text(0.35, 0.025, thousandths(low), ha="right", va="center", fontsize=9, color=PAINTS["muted"])
+    axes.text(0.65, 0.025, thousandths(high), ha="left", va="center", fontsize=9, color=PAINTS["muted"])

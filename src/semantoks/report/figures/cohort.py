@@ -8,28 +8,25 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 from semantoks.report.figures.plot import (
     DASHES,
-    NUMBERS,
     PAINTS,
-    STEPS,
     WIDE,
     Drawing,
-    Look,
-    head,
+    color,
+    fill,
+    finish,
     legend,
-    number,
-    percent,
-    style,
-    to_svg,
+    plot,
+    set_title,
+    tick,
 )
 from semantoks.report.figures.scores import Mark
 from semantoks.report.figures.training import thin
+from semantoks.report.wording import number, percent, thousandths
+from semantoks.statistics.methods import Look
 
 MOST_BINS = 40
 BINS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -38,8 +35,8 @@ CENSORED = Look(paint="orange")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Spread:
-    """Median over recordings at each frequency, and the quartiles."""
+class Quartiles:
+    """Median over recordings at each frequency, and the quartiles around it."""
 
     name: str
     look: Look
@@ -54,38 +51,43 @@ def draw_motion(key: str, title: str, means: Float[ndarray, " recording"], gates
     width = next((width for width in BINS if top / width <= MOST_BINS), top / MOST_BINS)
     edges = np.arange(0, top + width, width)
     counts, edges = np.histogram(means, bins=edges)
-    with style(key):
-        figure = Figure(figsize=(WIDE, 2.6))
-        axes = figure.add_axes((0.45 / WIDE, 0.175, 1 - 0.6 / WIDE, 0.62))
-        axes.bar(edges[:-1], counts, width=0.9 * width, align="edge", **Look(paint="blue").bar())
+    with plot(key, (WIDE, 2.6), (0.45 / WIDE, 0.175, 1 - 0.6 / WIDE, 0.62)) as axes:
+        axes.bar(edges[:-1], counts, width=0.9 * width, align="edge", **fill(Look(paint="blue")))
         axes.set_xlim(0, edges[-1])
         axes.set_ylim(0, counts.max() * (1.3 if gates else 1.05))
-        for place, gate in enumerate(gates):
-            axes.axvline(gate.value, color=PAINTS[gate.paint], linewidth=1.1, linestyle=DASHES)
-            right = gate.value > 0.45 * edges[-1]
-            axes.annotate(
-                gate.name,
-                (gate.value, 0.98 - 0.1 * place),
-                (-4 if right else 4, 0),
-                xycoords=axes.get_xaxis_transform(),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                va="top",
-                fontsize=9,
-                color=PAINTS["muted"],
-            )
-        _plain_axes(axes, whole=True)
-        head(axes, title, "recordings", lift=27.0)
+        for row, gate in enumerate(gates):
+            _draw_gate(axes, gate, 0.98 - 0.1 * row)
+        tick(axes.xaxis, 6)
+        tick(axes.yaxis, 4, whole=True)
+        set_title(axes, title, above="recordings", lift=27.0)
         axes.set_xlabel("mean framewise displacement (mm)")
-        low, middle, high = (number(round(float(np.quantile(means, q)), 3)) for q in (0.25, 0.5, 0.75))
-        named = " ".join(
-            f"{int((means > gate.value).sum())} of {len(means)} are above the line “{gate.name}”." for gate in gates
-        )
-        alt = (
-            f"Histogram, {title}: mean framewise displacement of {len(means)} recordings. Median {middle} mm, "
-            f"quartiles {low} and {high}, largest {number(round(float(means.max()), 3))}. {named}"
-        )
-        return Drawing(svg=to_svg(figure), alt=alt.strip())
+        return finish(axes, _motion_in_words(title, means, gates))
+
+
+def _draw_gate(axes: Axes, gate: Mark, height: float) -> None:
+    """Draw a gate with its name beside it, at a height from 0 to 1."""
+    axes.axvline(gate.value, color=PAINTS[gate.paint], linewidth=1.1, linestyle=DASHES)
+    right = gate.value > 0.45 * axes.get_xlim()[1]
+    axes.annotate(
+        gate.name,
+        (gate.value, height),
+        (-4 if right else 4, 0),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="top",
+        fontsize=9,
+        color=PAINTS["muted"],
+    )
+
+
+def _motion_in_words(title: str, means: Float[ndarray, " recording"], gates: Sequence[Mark]) -> str:
+    low, middle, high = (thousandths(np.quantile(means, q)) for q in (0.25, 0.5, 0.75))
+    named = [f" {int((means > gate.value).sum())} of {len(means)} are above the line “{gate.name}”." for gate in gates]
+    return (
+        f"Histogram, {title}: mean framewise displacement of {len(means)} recordings. Median {middle} mm, "
+        f"quartiles {low} and {high}, largest {thousandths(means.max())}.{''.join(named)}"
+    )
 
 
 def draw_trace(
@@ -102,15 +104,13 @@ def draw_trace(
     Parameters
     ----------
     fd, source_tr
-        A value a frame of the source, NaN where unknown, and its repetition time in seconds.
+        One value per frame of the source, NaN where unknown, and the source's repetition time in seconds.
     good, tr
         False where a frame of the cohort is censored, and its interval in seconds.
     top
         Where the upright axis ends, in mm.
     """
-    with style(key):
-        figure = Figure(figsize=(WIDE, 2.3))
-        axes = figure.add_axes((0.58 / WIDE, 0.2, 1 - 0.73 / WIDE, 0.56))
+    with plot(key, (WIDE, 2.3), (0.58 / WIDE, 0.2, 1 - 0.73 / WIDE, 0.56)) as axes:
         minutes = np.arange(len(fd)) * source_tr / 60
         line = thin(pd.Series(fd, index=minutes).dropna())
         axes.plot(line.index, line, color=PAINTS["blue"], linewidth=1.0)
@@ -118,9 +118,10 @@ def draw_trace(
         axes.set_ylim(0, top)
         if not good.all():
             mark_censored(axes, good, tr)
-            legend(axes, [("censored", CENSORED)], bars=True)
-        _plain_axes(axes)
-        head(axes, title, lift=24.0)
+            legend(axes, [("censored", CENSORED)], "bars")
+        tick(axes.xaxis, 6)
+        tick(axes.yaxis, 4)
+        set_title(axes, title, lift=24.0)
         axes.set_xlabel("minutes")
         axes.set_ylabel("FD (mm)")
         known, length = fd[np.isfinite(fd)], number(round(len(fd) * source_tr / 60, 1))
@@ -129,7 +130,7 @@ def draw_trace(
             f"{number(round(float(np.median(known)), 2))} mm, largest {number(round(float(known.max()), 2))} mm. "
             f"{percent(float((~good).mean()))} of its frames are censored."
         )
-        return Drawing(svg=to_svg(figure), alt=alt)
+        return finish(axes, alt)
 
 
 def mark_censored(axes: Axes, good: Bool[ndarray, " frame"], tr: float, alpha: float = 0.35) -> None:
@@ -140,68 +141,46 @@ def mark_censored(axes: Axes, good: Bool[ndarray, " frame"], tr: float, alpha: f
     axes.broken_barh(spans, (low, high - low), facecolor=PAINTS["orange"], alpha=alpha, linewidth=0)
 
 
-def spread_of(name: str, look: Look, spectra: Float[ndarray, "recording bin"]) -> Spread:
+def quartiles_of(name: str, look: Look, spectra: Float[ndarray, "recording bin"]) -> Quartiles:
     """Take median and quartiles over recordings; NaN at frequencies that fewer than half of them have."""
     few = np.isfinite(spectra).mean(axis=0) < 0.5
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a frequency that no recording has
         low, middle, high = np.where(few, np.nan, np.nanquantile(spectra.astype(float), (0.25, 0.5, 0.75), axis=0))
-    return Spread(name=name, look=look, middle=middle, low=low, high=high)
+    return Quartiles(name=name, look=look, middle=middle, low=low, high=high)
 
 
 def draw_spectra(
     key: str,
     title: str,
     frequencies: Float[ndarray, " bin"],
-    spreads: Sequence[Spread],
+    stages: Sequence[Quartiles],
     band: tuple[float, float] | None,
 ) -> Drawing:
-    """Draw shares of power a Hz over frequency (Hz), median and middle half of the recordings, and the band."""
-    with style(key):
-        figure = Figure(figsize=(WIDE, 2.8))
-        axes = figure.add_axes((0.58 / WIDE, 0.175, 1 - 0.73 / WIDE, 0.65))
+    """Draw the share of power per Hz over frequency (Hz): median and middle half of the recordings, and the band."""
+    with plot(key, (WIDE, 2.8), (0.58 / WIDE, 0.175, 1 - 0.73 / WIDE, 0.65)) as axes:
         if band is not None:
             axes.axvspan(*band, facecolor=PAINTS["muted"], alpha=0.14, linewidth=0)
-        for one in spreads:
-            axes.fill_between(frequencies, one.low, one.high, color=one.look.color, alpha=0.22, linewidth=0)
-            axes.plot(frequencies, one.middle, color=one.look.color, linestyle=one.look.dash, linewidth=1.7)
+        for one in stages:
+            axes.fill_between(frequencies, one.low, one.high, color=color(one.look), alpha=0.22, linewidth=0)
+            axes.plot(frequencies, one.middle, color=color(one.look), linestyle=one.look.dash, linewidth=1.7)
         axes.set_xlim(frequencies[0], frequencies[-1])
         axes.set_ylim(bottom=0)
-        _plain_axes(axes)
-        head(axes, title, lift=24.0)
-        _line_legend(axes, spreads)
+        tick(axes.xaxis, 6)
+        tick(axes.yaxis, 4)
+        set_title(axes, title, lift=24.0)
+        legend(axes, [(one.name, one.look) for one in stages], "lines")
         axes.set_xlabel("frequency (Hz)")
         axes.set_ylabel("share of power per Hz")
-        return Drawing(svg=to_svg(figure), alt=_spectra_in_words(title, frequencies, spreads, band))
-
-
-def _line_legend(axes: Axes, spreads: Sequence[Spread]) -> None:
-    edge = -axes.get_position().x0 / axes.get_position().width
-    lines = [Line2D([], [], color=one.look.color, linestyle=one.look.dash, label=one.name) for one in spreads]
-    axes.legend(
-        handles=lines,
-        loc="lower left",
-        bbox_to_anchor=(edge, 1.03),
-        ncols=len(lines),
-        labelcolor=PAINTS["muted"],
-        fontsize=9,
-        handlelength=1.8,
-    )
+        return finish(axes, _spectra_in_words(title, frequencies, stages, band))
 
 
 def _spectra_in_words(
-    title: str, frequencies: Float[ndarray, " bin"], spreads: Sequence[Spread], band: tuple[float, float] | None
+    title: str, frequencies: Float[ndarray, " bin"], stages: Sequence[Quartiles], band: tuple[float, float] | None
 ) -> str:
     words = []
-    for one in spreads:
+    for one in stages:
         peak = int(np.nanargmax(one.middle)) if np.isfinite(one.middle).any() else 0
-        words.append(f"{one.name}: the median is largest at {number(round(float(frequencies[peak]), 3))} Hz.")
+        words.append(f"{one.name}: the median is largest at {thousandths(frequencies[peak])} Hz.")
     shaded = "" if band is None else f" The band from {band[0]:g} to {band[1]:g} Hz is shaded."
     return f"Line plot, {title}: share of power per Hz, over frequency. {' '.join(words)}{shaded}"
-
-
-def _plain_axes(axes: Axes, *, whole: bool = False) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=STEPS))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=STEPS, integer=whole))
-    for one in (axes.xaxis, axes.yaxis):
-        one.set_major_formatter(NUMBERS)

@@ -1,26 +1,29 @@
-"""The ground of all figures: inline SVG whose text stays text and whose colours are the page's CSS variables."""
+"""The one way to draw a figure: axes in the page's style, their words, ticks and legend, and an SVG that follows it."""
 
 import io
 import re
 import textwrap
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy import ndarray
 
-from semantoks.statistics.methods import method_look
+from semantoks.report.wording import clip, number
+from semantoks.statistics.methods import Look
 
-# Matplotlib knows no CSS variables: it draws in these stand-ins, and `to_svg` swaps each for var(--name).
+# Matplotlib knows no CSS variables: it draws in these stand-ins, and `to_svg` replaces each with var(--name).
 PAINTS = {
     "ink": "#010101",
     "muted": "#020202",
@@ -33,9 +36,10 @@ PAINTS = {
 }
 STEPS = [1, 2, 2.5, 5, 10]
 DASHES = (0, (4, 3))
+NUMBERS = FuncFormatter(lambda value, _: number(float(value)))
 WIDE, NARROW = 4.0, 3.3
-"""Inches: of a figure that shares a line of the page with one other, and of one that shares it with two."""
-_EM, _EM_OF_TITLE = 0.078, 0.098  # inches that a character takes, about
+"""Width in inches of a figure that shares a line of the page with one other, and of one that shares it with two."""
+_EM, _EM_OF_TITLE = 0.078, 0.098  # approximate width of a character in inches
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -80,133 +84,137 @@ class Drawing:
     alt: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """How one method or condition is drawn everywhere; shape and dash tell it apart without colour, too."""
-
-    paint: str = "muted"
-    marker: str = "o"
-    dash: Any = "solid"
-    filled: bool = True
-    hatch: str = ""
-
-    @property
-    def color(self) -> str:
-        """The stand-in colour."""
-        return PAINTS[self.paint]
-
-    def dots(self, size: float) -> dict[str, Any]:
-        """Return the marker's arguments for ``Axes.plot``."""
-        face = self.color if self.filled else PAINTS["card"]
-        return {
-            "marker": self.marker,
-            "markersize": size,
-            "color": self.color,
-            "markerfacecolor": face,
-            "markeredgewidth": 1.2,
-        }
-
-    def bar(self) -> dict[str, Any]:
-        """Return the arguments of a bar or a patch."""
-        face = self.color if self.filled and not self.hatch else "none"
-        return {"facecolor": face, "edgecolor": self.color, "hatch": self.hatch or None, "linewidth": 0.9}
+def color(look: Look) -> str:
+    """Return the stand-in colour of a look."""
+    return PAINTS[look.paint]
 
 
-def look_of(method: str) -> Look:
-    """Return the look of a method; all without one of their own share one."""
-    return Look(**vars(method_look(method)))
+def dots(look: Look, size: float) -> dict[str, Any]:
+    """Return the arguments for ``Axes.plot`` that draw a look's markers."""
+    return {
+        "marker": look.marker,
+        "markersize": size,
+        "color": color(look),
+        "markerfacecolor": color(look) if look.filled else PAINTS["card"],
+        "markeredgewidth": 1.2,
+    }
 
 
-def style(key: str, *, grid: Literal["x", "y"] = "y", bare: bool = False) -> AbstractContextManager[None]:
-    """Draw in the page's style; ``bare`` is without grid, axis line and ticks.
+def fill(look: Look) -> dict[str, Any]:
+    """Return the arguments that draw a bar or a patch in a look."""
+    face = color(look) if look.filled and not look.hatch else "none"
+    return {"facecolor": face, "edgecolor": color(look), "hatch": look.hatch or None, "linewidth": 0.9}
 
-    ``key`` must differ between the figures of a page: their ids come from it.
+
+@contextmanager
+def plot(
+    key: str,
+    size: tuple[float, float],
+    box: tuple[float, float, float, float],
+    *,
+    grid: Literal["x", "y"] = "y",
+    bare: bool = False,
+) -> Iterator[Axes]:
+    """Give the axes of a new figure; until the block ends, everything is drawn in the page's style.
+
+    Parameters
+    ----------
+    key
+        Differs between the figures of a page: the ids in the SVG come from it.
+    size
+        Width and height in inches.
+    box
+        Left, bottom, width and height of the axes, as shares of the figure.
+    grid
+        The axis whose ticks have lines across the plot.
+    bare
+        Leave out grid, axis line and ticks.
     """
     settings: dict[Any, Any] = _STYLE | {"svg.hashsalt": key, "axes.grid.axis": grid}
     if bare:
         settings |= {"axes.grid": False, "axes.spines.bottom": False, "xtick.major.size": 0}
-    return rc_context(settings)
+    with rc_context(settings):
+        yield Figure(figsize=size).add_axes(box)
 
 
-def number(value: float) -> str:
-    """Write a number for an axis or a caption: 1,200, 0.0014, 3e-05, with a true minus sign."""
-    if value and (abs(value) < 1e-4 or abs(value) >= 1e6):
-        mantissa, exponent = f"{value:.2e}".split("e")
-        text = f"{float(mantissa):g}e{int(exponent)}"
-    else:
-        text = f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return text.replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """Write a share (0 to 1) as ``57 %``."""
-    return f"{100 * share:.0f}\u00a0%"
-
-
-NUMBERS = FuncFormatter(lambda value, _: number(float(value)))
-
-
-def clip(text: str, most: int) -> str:
-    """Cut a name that is longer than ``most`` characters and mark the cut."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def row_axes(labels: Sequence[str], heights: float, *, head: float) -> tuple[Figure, Axes]:
-    """Return a figure with a row for each label, the first on top, and room at the left for the longest one.
+@contextmanager
+def row_plot(key: str, labels: Sequence[str], heights: float, *, above: float) -> Iterator[Axes]:
+    """Give axes with one row per label, the first on top, and room at the left for the longest one.
 
     Parameters
     ----------
     heights
-        Inches a row.
-    head
-        Inches above the rows, for title and legend; an axis word and its numbers have 0.52 inches below.
+        Inches per row.
+    above
+        Inches above the rows, for title and legend; the numbers of the axis and its words have 0.52 inches below.
     """
     shown = [textwrap.fill(clip(label, 40), 21) for label in labels]
     if any("\n" in text for text in shown):
         heights = max(heights, 0.38)
     left = 0.15 + _EM * max(len(line) for text in shown for line in text.splitlines() or [""])
-    height = head + heights * len(labels) + 0.52
-    figure = Figure(figsize=(WIDE, height))
-    axes = figure.add_axes((left / WIDE, 0.52 / height, 1 - (left + 0.15) / WIDE, heights * len(labels) / height))
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_yticks(range(len(labels)), shown)
-    axes.tick_params(axis="y", labelcolor=PAINTS["ink"])
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=STEPS))
-    axes.xaxis.set_major_formatter(NUMBERS)
-    return figure, axes
+    height = above + heights * len(labels) + 0.52
+    box = (left / WIDE, 0.52 / height, 1 - (left + 0.15) / WIDE, heights * len(labels) / height)
+    with plot(key, (WIDE, height), box, grid="x") as axes:
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        axes.set_yticks(range(len(labels)), shown)
+        axes.tick_params(axis="y", labelcolor=PAINTS["ink"])
+        tick(axes.xaxis, 5)
+        yield axes
 
 
-def head(axes: Axes, title: str, upright: str = "", lift: float = 8.0) -> None:
-    """Set the title, and flat above the upright axis its words, both at the left edge of the figure."""
-    edge = -axes.get_position().x0 / axes.get_position().width
+def finish(axes: Axes, alt: str) -> Drawing:
+    """Return the figure of some axes as it is now."""
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    return Drawing(svg=to_svg(figure), alt=alt)
+
+
+def tick(axis: Axis, most: int, *, whole: bool = False) -> None:
+    """Put at most ``most`` steps between round numbers on an axis."""
+    axis.set_major_locator(MaxNLocator(nbins=most, steps=STEPS, integer=whole))
+    axis.set_major_formatter(NUMBERS)
+
+
+def set_title(axes: Axes, text: str, *, above: str = "", lift: float = 8.0) -> None:
+    """Set the title ``lift`` points above the plot and, flat below it, the upright axis's words ``above`` the plot.
+
+    Both begin at the left edge of the figure.
+    """
+    edge = left_edge(axes)
     room = axes.bbox.width / axes.figure.dpi / axes.get_position().width / _EM_OF_TITLE
-    axes.set_title(clip(title, int(room)), pad=lift, x=edge)
-    if upright:
-        axes.set_ylabel(upright, rotation=0, ha="left", va="bottom")
-        axes.yaxis.set_label_coords(edge, 1 + 10 / _points(axes))
+    axes.set_title(clip(text, int(room)), pad=lift, x=edge)
+    if above:
+        axes.set_ylabel(above, rotation=0, ha="left", va="bottom")
+        axes.yaxis.set_label_coords(edge, 1 + 10 / points_high(axes))
 
 
-def legend(axes: Axes, looks: Sequence[tuple[str, Look]], *, bars: bool = False) -> None:
+def legend(axes: Axes, looks: Sequence[tuple[str, Look]], kind: Literal["dots", "bars", "lines"] = "dots") -> None:
     """Write a legend in one line between title and plot, from the left edge of the figure."""
-    edge = -axes.get_position().x0 / axes.get_position().width
-    handles = [
-        Patch(label=clip(name, 18), **look.bar())
-        if bars
-        else Line2D([], [], linestyle="none", label=clip(name, 18), **look.dots(5.0))
-        for name, look in looks
-    ]
     axes.legend(
-        handles=handles,
+        handles=[_handle(clip(name, 18), look, kind) for name, look in looks],
         loc="lower left",
-        bbox_to_anchor=(edge, 1 + 5 / _points(axes)),
-        ncols=len(handles),
+        bbox_to_anchor=(left_edge(axes), 1.03 if kind == "lines" else 1 + 5 / points_high(axes)),
+        ncols=len(looks),
         labelcolor=PAINTS["muted"],
         fontsize=9,
-        handlelength=0.9,
+        handlelength=1.8 if kind == "lines" else 0.9,
     )
 
 
-def _points(axes: Axes) -> float:
+def _handle(name: str, look: Look, kind: str) -> Artist:
+    if kind == "bars":
+        return Patch(label=name, **fill(look))
+    if kind == "lines":
+        return Line2D([], [], color=color(look), linestyle=look.dash, label=name)
+    return Line2D([], [], linestyle="none", label=name, **dots(look, 5.0))
+
+
+def left_edge(axes: Axes) -> float:
+    """Return where the left edge of the figure is, in widths of the plot from its left side."""
+    return float(-axes.get_position().x0 / axes.get_position().width)
+
+
+def points_high(axes: Axes) -> float:
     """Return the height of the plot in points."""
     return float(axes.bbox.height * 72 / axes.figure.dpi)
 
@@ -225,7 +233,7 @@ def name_ends(axes: Axes, ends: Sequence[tuple[str, str, float]]) -> None:
     """Write (name, paint, last value) at the right of the plot, at the height of the value, names pushed apart."""
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.array([to_axes.transform((axes.get_xlim()[0], value))[1] for _, _, value in ends], dtype=float)
-    gap = 13 / _points(axes)
+    gap = 13 / points_high(axes)
     for (name, paint, _), height in zip(ends, apart(heights, gap), strict=True):
         axes.text(1.025, height, clip(name, 16), color=PAINTS[paint], transform=axes.transAxes, va="center")
 

@@ -6,27 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 from semantoks.report.figures.plot import (
     DASHES,
     NARROW,
-    NUMBERS,
     PAINTS,
-    STEPS,
     Drawing,
-    Look,
-    clip,
-    head,
+    color,
+    dots,
+    finish,
     legend,
-    number,
-    percent,
-    style,
-    to_svg,
+    plot,
+    set_title,
+    tick,
 )
+from semantoks.report.wording import clip, number, percent
+from semantoks.statistics.methods import Look
 
 MOST_NUMBERED = 8
 """Classes beyond which a confusion matrix is a heat map without numbers."""
@@ -46,10 +43,8 @@ def draw_confusion(key: str, title: str, counts: Counts, classes: Sequence[str])
     below = 0.4 + (0.0078 * size * longest if turned else 0.2)
     tall = min(cell, 0.55)
     height = 0.42 + tall * len(classes) + below
-    with style(key, bare=True):
-        figure = Figure(figsize=(NARROW, height))
-        room = (left / NARROW, below / height, cell * len(classes) / NARROW, tall * len(classes) / height)
-        axes = figure.add_axes(room)
+    box = (left / NARROW, below / height, cell * len(classes) / NARROW, tall * len(classes) / height)
+    with plot(key, (NARROW, height), box, bare=True) as axes:
         whole = Rectangle((-0.5, -0.5), len(classes), len(classes), facecolor=PAINTS["grid"], alpha=0.4, linewidth=0)
         axes.add_patch(whole)
         for i, j in np.ndindex(counts.shape):
@@ -60,15 +55,14 @@ def draw_confusion(key: str, title: str, counts: Counts, classes: Sequence[str])
         axes.set_yticks(range(len(classes)), names, fontsize=size, color=PAINTS["ink"])
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
-        head(axes, title)
-        return Drawing(svg=to_svg(figure), alt=_confusion_in_words(title, shares, classes))
+        set_title(axes, title)
+        return finish(axes, _confusion_in_words(title, shares, classes))
 
 
 def _cell(axes: Axes, i: int, j: int, share: float, count: int, numbered: bool) -> None:
     if share:
         alpha = 0.05 + (0.47 if numbered else 0.9) * share  # numbers must stay readable on it, in dark mode too
-        place = (j - 0.48, i - 0.48)
-        axes.add_patch(Rectangle(place, 0.96, 0.96, facecolor=PAINTS["blue"], alpha=alpha, linewidth=0))
+        axes.add_patch(Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=PAINTS["blue"], alpha=alpha, linewidth=0))
     if numbered:
         ink = PAINTS["ink"]
         axes.text(j, i - 0.04, percent(share), ha="center", va="bottom", color=ink, fontweight="bold")
@@ -88,67 +82,56 @@ def _confusion_in_words(title: str, shares: Float[ndarray, "truth predicted"], c
 def draw_scatter(
     key: str, title: str, truth: Float[ndarray, " row"], predicted: Float[ndarray, " row"], look: Look
 ) -> Drawing:
-    """Draw predicted against true values, a dot a row, with the line on which a prediction is right."""
-    with style(key):
-        figure = Figure(figsize=(NARROW, 2.9))
-        axes = figure.add_axes((0.15, 0.175, 0.81, 0.6))
-        ends = [float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max()))]
-        axes.plot(ends, ends, color=PAINTS["muted"], linewidth=1, linestyle=DASHES)
-        axes.plot(
-            truth,
-            predicted,
-            linestyle="none",
-            marker=look.marker,
-            markersize=3.6,
-            color=look.color,
-            alpha=0.5,
-            markeredgewidth=0,
-        )
-        _plain_axes(axes)
-        head(axes, title, "predicted", lift=27.0)
+    """Draw predicted against true values, one dot per row, with the line on which a prediction is right."""
+    ends = (float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max())))
+    with plot(key, (NARROW, 2.9), (0.15, 0.175, 0.81, 0.6)) as axes:
+        _draw_diagonal(axes, ends)
+        markers, *_ = axes.plot(truth, predicted, linestyle="none", marker=look.marker, color=color(look), alpha=0.5)
+        markers.set(markersize=3.6, markeredgewidth=0)
+        set_title(axes, title, above="predicted", lift=27.0)
         axes.set_xlabel("true value")
         runs = [f"{number(float(x.min()))} to {number(float(x.max()))}" for x in (truth, predicted)]
         alt = f"Scatter plot, {title}: {len(truth)} people. True values run from {runs[0]}, predictions from {runs[1]}."
-        return Drawing(svg=to_svg(figure), alt=alt)
+        return finish(axes, alt)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What a method says, bin by bin, and what then is so: confidence and share right, or predicted and true value."""
+    """A method's calibration, bin by bin: what it predicts, and what is observed.
+
+    Either its confidence and the share that is right, or the mean predicted and the mean true value.
+    """
 
     name: str
     look: Look
-    said: Float[ndarray, " bin"]
-    so: Float[ndarray, " bin"]
+    predicted: Float[ndarray, " bin"]
+    observed: Float[ndarray, " bin"]
 
 
 def draw_calibration(
     key: str, title: str, across: str, upright: str, curves: Sequence[Calibration], ends: tuple[float, float]
 ) -> Drawing:
-    """Draw what is so against what a method says, with the line (between ``ends``) on which both agree."""
-    with style(key):
-        figure = Figure(figsize=(NARROW, 2.9))
-        axes = figure.add_axes((0.17, 0.175, 0.79, 0.61))
-        axes.plot(ends, ends, color=PAINTS["muted"], linewidth=1, linestyle=DASHES)
+    """Draw what is observed against what a method predicts, with the line (between ``ends``) on which both agree."""
+    with plot(key, (NARROW, 2.9), (0.17, 0.175, 0.79, 0.61)) as axes:
+        _draw_diagonal(axes, ends)
         words = []
         for one in curves:
-            axes.plot(one.said, one.so, linewidth=1.4, **one.look.dots(5.0))
-            points = ", ".join(f"{_rounded(y)} at {_rounded(x)}" for x, y in zip(one.said, one.so, strict=True))
-            words.append(f"{one.name}: {points}.")
-        _plain_axes(axes)
-        head(axes, title, lift=24.0)
+            axes.plot(one.predicted, one.observed, linewidth=1.4, **dots(one.look, 5.0))
+            pairs = zip(one.predicted, one.observed, strict=True)
+            words.append(f"{one.name}: {', '.join(f'{_rounded(y)} at {_rounded(x)}' for x, y in pairs)}.")
+        set_title(axes, title, lift=24.0)
         legend(axes, [(one.name, one.look) for one in curves])
         axes.set_xlabel(across)
         axes.set_ylabel(upright)
-        alt = f"Calibration, {title}: {upright}, by {across}. {' '.join(words)}"
-        return Drawing(svg=to_svg(figure), alt=alt)
+        return finish(axes, f"Calibration, {title}: {upright}, by {across}. {' '.join(words)}")
 
 
 def _rounded(value: float) -> str:
     return number(float(f"{value:.3g}"))
 
 
-def _plain_axes(axes: Axes) -> None:
-    for one in (axes.xaxis, axes.yaxis):
-        one.set_major_locator(MaxNLocator(nbins=5, steps=STEPS))
-        one.set_major_formatter(NUMBERS)
+def _draw_diagonal(axes: Axes, ends: tuple[float, float]) -> None:
+    """Draw the line on which both axes say the same, and round numbers on both."""
+    axes.plot(ends, ends, color=PAINTS["muted"], linewidth=1, linestyle=DASHES)
+    tick(axes.xaxis, 5)
+    tick(axes.yaxis, 5)

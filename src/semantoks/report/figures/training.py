@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from semantoks.report.figures.plot import (
@@ -15,13 +14,14 @@ from semantoks.report.figures.plot import (
     STEPS,
     WIDE,
     Drawing,
-    head,
+    finish,
     name_ends,
-    number,
-    style,
-    to_svg,
+    plot,
+    set_title,
+    tick,
 )
 from semantoks.report.run.panels import Curve, Panel
+from semantoks.report.wording import number
 
 MOST_POINTS = 1000
 SMOOTH_FROM = 50  # a run with fewer points is drawn as it is
@@ -49,19 +49,17 @@ def draw_curves(panel: Panel, metrics: pd.DataFrame) -> Drawing | None:
     found = [(curve, points) for curve in panel.curves if len(points := curve.points(metrics))]
     if all(curve.kind == "bound" for curve, _ in found):
         return None
-    with style(panel.key):
-        figure = Figure(figsize=(WIDE, 2.6))
-        named = any(curve.label for curve in panel.curves)
-        axes = figure.add_axes((0.58 / WIDE, 0.175, 1 - (1.55 if named else 0.8) / WIDE, 0.61))
+    named = any(curve.label for curve in panel.curves)
+    with plot(panel.key, (WIDE, 2.6), (0.58 / WIDE, 0.175, 1 - (1.55 if named else 0.8) / WIDE, 0.61)) as axes:
         for curve, points in found:
             _draw_line(axes, curve, points)
-        head(axes, panel.title, panel.axis, lift=27.0)
+        set_title(axes, panel.title, above=panel.axis, lift=27.0)
         axes.set_xlabel("step")
         _scale(axes, panel)
         if named:
             name_ends(axes, [(curve.label, curve.paint, _ending(curve, points)) for curve, points in found])
         words = " ".join(_in_words(curve, points) for curve, points in found)
-        return Drawing(svg=to_svg(figure), alt=f"Line plot, {panel.title}: {panel.axis}, over steps. {words}")
+        return finish(axes, f"Line plot, {panel.title}: {panel.axis}, over steps. {words}")
 
 
 def _draw_line(axes: Axes, curve: Curve, points: pd.Series) -> None:
@@ -79,8 +77,7 @@ def _draw_line(axes: Axes, curve: Curve, points: pd.Series) -> None:
 
 
 def _scale(axes: Axes, panel: Panel) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=STEPS))
-    axes.xaxis.set_major_formatter(NUMBERS)
+    tick(axes.xaxis, 5, whole=True)
     axes.margins(x=0.015)
     if panel.log:
         axes.set_yscale("log")

@@ -2,13 +2,13 @@
 
 from math import isfinite, nan
 
-from semantoks.report.content import Bullets, Cell, Figure, Figures, Folded, Item, Part, Table, Words
-from semantoks.report.figures.plot import NARROW, look_of, percent
-from semantoks.report.figures.scores import Mark, Series, draw_lines
+from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words, as_list, plain
+from semantoks.report.figures.plot import NARROW
+from semantoks.report.figures.scores import Line, Mark, draw_lines
 from semantoks.report.run.evaluation import Evaluation
-from semantoks.report.run.provenance import as_list, plain
 from semantoks.report.run.targets import chance_of
-from semantoks.report.wording import BOTH, FC, RANDOM, listed, method_words, metric_words, spread
+from semantoks.report.wording import listed, metric_words, percent, spread
+from semantoks.statistics.methods import BOTH, FC, RANDOM, method_look, method_name
 from semantoks.statistics.tables import MAIN, METRICS
 
 IDENTITY = "identity"
@@ -32,7 +32,7 @@ RELIABILITY = {
 """Metric: title, axis words and caption."""
 
 
-def learning_curves(evaluation: Evaluation) -> list[Part]:
+def learning_curves(evaluation: Evaluation) -> list[Block]:
     """Draw the score over the number of labelled people, a figure a target."""
     targets = evaluation.targets("learning_curve")
     if not targets:
@@ -63,7 +63,7 @@ def learning_curves(evaluation: Evaluation) -> list[Part]:
     return [Words(words), Figures(figures), Folded("The numbers behind the curves", tables)]
 
 
-def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Series]:
+def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Line]:
     """Return a series for each method that is drawn."""
     shown = [evaluation.subject, BOTH, FC, RANDOM]
     sizes = [c for c in evaluation.conditions("learning_curve", target) if _amount(c) > 0]
@@ -73,18 +73,18 @@ def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Serie
         points = sorted(((n, s) for n, s in points if s is not None), key=lambda point: point[0])
         if points:
             found.append(
-                Series(
-                    name=method_words(method),
-                    across=[n for n, _ in points],
+                Line(
+                    name=method_name(method),
+                    amounts=[n for n, _ in points],
                     values=[s.mean for _, s in points if s],
-                    spreads=[s.sd for _, s in points if s],
-                    look=look_of(method),
+                    sds=[s.sd for _, s in points if s],
+                    look=method_look(method),
                 )
             )
     return found
 
 
-def reliability(evaluation: Evaluation) -> list[Part]:
+def reliability(evaluation: Evaluation) -> list[Block]:
     """Draw identification, self minus other similarity and ICC over minutes of data."""
     minutes = sorted((_amount(c), c) for c in evaluation.conditions("reliability", IDENTITY) if _amount(c) > 0)
     if not minutes:
@@ -109,15 +109,15 @@ def reliability(evaluation: Evaluation) -> list[Part]:
     ]
 
 
-def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metric: str) -> list[Series]:
+def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metric: str) -> list[Line]:
     found = []
     for method in evaluation.methods("reliability", IDENTITY):
         points = [(n, evaluation.spread("reliability", c, IDENTITY, method, metric)) for n, c in minutes]
         known = [(n, s.mean) for n, s in points if s is not None]
         if known:
-            across, values = zip(*known, strict=True)
-            name, look = method_words(method), look_of(method)
-            found.append(Series(name=name, across=across, values=values, spreads=[nan] * len(values), look=look))
+            amounts, values = zip(*known, strict=True)
+            name, look = method_name(method), method_look(method)
+            found.append(Line(name=name, amounts=amounts, values=values, sds=[nan] * len(values), look=look))
     return found
 
 
@@ -127,15 +127,15 @@ def _identified(evaluation: Evaluation, minutes: float, condition: str) -> list[
     for method in evaluation.methods("reliability", IDENTITY):
         found = evaluation.spread("reliability", condition, IDENTITY, method, "identification")
         if found is not None:
-            said.append(f"{method_words(method)} {percent(found.mean)}")
+            said.append(f"{method_name(method)} {percent(found.mean)}")
     rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition")["n_test"].dropna()
     among = f" of {int(rows.max()):,} people" if len(rows) else ""
     return [Item(f"{listed(said)}{among} are identified.", lead=f"With {minutes:g} minutes: ")] if said else []
 
 
-def _numbers(caption: str, amount: str, found: list[Series], metric: str) -> Table:
-    amounts = sorted({n for one in found for n in one.across})
-    by_series = [{n: (v, s) for n, v, s in zip(one.across, one.values, one.spreads, strict=True)} for one in found]
+def _numbers(caption: str, amount: str, found: list[Line], metric: str) -> Table:
+    amounts = sorted({n for one in found for n in one.amounts})
+    by_series = [{n: (v, s) for n, v, s in zip(one.amounts, one.values, one.sds, strict=True)} for one in found]
     rows = [
         (Cell(f"{n:,g}"), *(Cell(spread(*values[n], metric) if n in values else "") for values in by_series))
         for n in amounts

@@ -2,22 +2,11 @@
 
 from math import isfinite
 
-from semantoks.report.content import Beside, Bullets, Cell, Figure, Figures, Item, Part, Table, Words
-from semantoks.report.figures.plot import look_of
+from semantoks.report.content import Beside, Block, Bullets, Cell, Figure, Figures, Item, Table, Words
 from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.run.evaluation import Compared, Evaluation
-from semantoks.report.wording import (
-    BOTH,
-    FC,
-    MOTION,
-    RANDOM,
-    interval,
-    listed,
-    method_words,
-    metric_words,
-    p_value,
-    score,
-)
+from semantoks.report.wording import interval, listed, metric_words, p_value, score
+from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, method_look, method_name
 
 BAR = (
     "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
@@ -33,7 +22,7 @@ HOW_TO_READ = (
 NOT_RUN = Cell("not run")
 
 
-def answer(evaluation: Evaluation) -> list[Part]:
+def answer(evaluation: Evaluation) -> list[Block]:
     """Answer for all targets: a headline, a sentence and a row for each, and a figure of the differences to FC."""
     targets = evaluation.targets()
     if not targets:
@@ -43,7 +32,7 @@ def answer(evaluation: Evaluation) -> list[Part]:
     verdicts = {target: rows[subject].verdict if subject in rows else "" for target, rows in found.items()}
     said = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
     figure = _differences(evaluation.key, found, subject)
-    first: Part = Beside([Bullets(said)], [Figures([figure])]) if figure else Bullets(said)
+    first: Block = Beside([Bullets(said)], [Figures([figure])]) if figure else Bullets(said)
     loud = Words(headline(verdicts, subject), tone="loud")
     return [loud, first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
 
@@ -61,13 +50,13 @@ def headline(verdicts: dict[str, str], subject: str) -> str:
         names = [target for target, found in verdicts.items() if found == verdict]
         if names:
             clauses.append(f"{words} {'it' if clauses else 'functional connectivity'} on {listed(names)}")
-    return f"Of {len(verdicts)} target{'s' * (len(verdicts) > 1)}, the {method_words(subject)} {listed(clauses)}."
+    return f"Of {len(verdicts)} target{'s' * (len(verdicts) > 1)}, the {method_name(subject)} {listed(clauses)}."
 
 
 def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
     """Answer for one target in a sentence."""
     found = rows.get(subject)
-    name = method_words(subject)
+    name = method_name(subject)
     if found is None or not found.verdict:
         return f"It cannot be said: the scores do not hold the {name} and FC on the same splits."
     word = metric_words(found.metric)
@@ -114,7 +103,7 @@ def difference_cell(found: Compared | None) -> Cell:
 
 
 def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
-    name = method_words(subject)
+    name = method_name(subject)
     rows = []
     for target, by_method in found.items():
         one, both = by_method.get(subject), by_method.get(BOTH)
@@ -153,11 +142,11 @@ def _verdict_cell(found: Compared | None, under: str) -> Cell:
 
 
 def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) -> Figure | None:
-    names = {subject: method_words(subject), BOTH: method_words(BOTH)}
+    names = {subject: method_name(subject), BOTH: method_name(BOTH)}
     rows = []
     for target, by_method in found.items():
         estimates = [
-            Estimate(name=names[m], value=one.diff, low=one.diff_low, high=one.diff_high, look=look_of(m))
+            Estimate(name=names[m], value=one.diff, low=one.diff_low, high=one.diff_high, look=method_look(m))
             for m in names
             if (one := by_method.get(m)) is not None and isfinite(one.diff)
         ]
@@ -178,7 +167,7 @@ def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) 
     )
 
 
-def optimism(evaluation: Evaluation) -> list[Part]:
+def optimism(evaluation: Evaluation) -> list[Block]:
     """Show what choosing the setting on the test side would have added to each score."""
     targets = evaluation.targets()
     found = {target: evaluation.compared(target) for target in targets}
@@ -189,7 +178,7 @@ def optimism(evaluation: Evaluation) -> list[Part]:
     (target, method), most = max(gains.items(), key=lambda item: item[1])
     rows = [
         (
-            Cell(method_words(m)),
+            Cell(method_name(m)),
             *(Cell(score(gains[t, m], found[t][m].metric, sign=True) if (t, m) in gains else "") for t in targets),
         )
         for m in methods
@@ -199,7 +188,7 @@ def optimism(evaluation: Evaluation) -> list[Part]:
         Words(
             "Every setting was chosen inside the training side. Had the best one been chosen on the test side "
             f"instead, scores would look better by up to {score(most, found[target][method].metric)} "
-            f"({method_words(method)}, {target}). No other number of this page holds it; published ones often do."
+            f"({method_name(method)}, {target}). No other number of this page holds it; published ones often do."
         ),
         Table(
             label="What peeking at the test side would have gained",

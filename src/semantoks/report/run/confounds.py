@@ -2,13 +2,13 @@
 
 from math import isfinite
 
-from semantoks.report.content import Bullets, Cell, Figure, Figures, Folded, Heading, Item, Part, Table, Words
-from semantoks.report.figures.plot import Look, look_of, number
+from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Heading, Item, Table, Words
 from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.run.answer import NOT_RUN, score_cell
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.run.targets import chance_of
-from semantoks.report.wording import CONFOUNDS, FC, listed, method_words, metric_words, p_cell, score, spread
+from semantoks.report.wording import CONFOUNDS, listed, metric_words, number, p_cell, score, spread
+from semantoks.statistics.methods import FC, Look, method_look, method_name
 from semantoks.statistics.tables import MAIN, METRICS
 
 SHARE = 2.0
@@ -20,7 +20,7 @@ LOOKS = {
 }
 
 
-def confounds(evaluation: Evaluation) -> list[Part]:
+def confounds(evaluation: Evaluation) -> list[Block]:
     """Lay out the decode panel, the scores without confounds and the partial confounder test."""
     return [
         Heading("What else do the features tell?"),
@@ -32,7 +32,7 @@ def confounds(evaluation: Evaluation) -> list[Part]:
     ]
 
 
-def _decode(evaluation: Evaluation) -> list[Part]:
+def _decode(evaluation: Evaluation) -> list[Block]:
     names = evaluation.targets("decode")
     if not names:
         return [Words("Confounds were not decoded.")]
@@ -45,8 +45,8 @@ def _decode(evaluation: Evaluation) -> list[Part]:
             found = evaluation.spread("decode", "", name, method, metric)
             if found is not None:
                 ends = {"low": found.mean - found.sd, "high": found.mean + found.sd}
-                words = method_words(method)
-                rows.append((words, [Estimate(name=words, value=found.mean, look=look_of(method), **ends)]))
+                words = method_name(method)
+                rows.append((words, [Estimate(name=words, value=found.mean, look=method_look(method), **ends)]))
         if rows:
             marks = [Mark(name="chance", value=chance)] if chance is not None else []
             title = CONFOUNDS.get(name, name)
@@ -76,16 +76,16 @@ def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: fl
     said = []
     for method in (evaluation.subject, FC):
         if found := evaluation.spread("decode", "", name, method, metric):
-            said.append(f"{method_words(method)} {spread(found.mean, found.sd, metric)}")
+            said.append(f"{method_name(method)} {spread(found.mean, found.sd, metric)}")
     if not said:
         return "not asked of the encoder."
     against = f"chance {number(round(chance, 3))}" if chance is not None else "chance is not recorded"
     if chance is None:
         start = "asked"
     elif decodable(evaluation, name, evaluation.subject):
-        start = f"can be decoded from what the {method_words(evaluation.subject)} says"
+        start = f"can be decoded from what the {method_name(evaluation.subject)} says"
     else:
-        name_of = method_words(evaluation.subject)
+        name_of = method_name(evaluation.subject)
         start = (
             f"is not shown to be above chance, by {SHARE:g} standard deviations over splits, in what the {name_of} "
             "says (no all-clear)"
@@ -93,7 +93,7 @@ def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: fl
     return f"{start}; {METRICS[metric]} {listed(said)}, {against}."
 
 
-def _without(evaluation: Evaluation) -> list[Part]:
+def _without(evaluation: Evaluation) -> list[Block]:
     targets = [t for t in evaluation.targets() if any(evaluation.conditions(a, t) for a in list(LOOKS)[1:])]
     if not targets:
         return [Words("No target was scored with confounds regressed out or with motion matched.")]
@@ -106,7 +106,7 @@ def _without(evaluation: Evaluation) -> list[Part]:
             if any(method in found[analysis] for analysis in list(LOOKS)[1:]):
                 cells = (score_cell(found[a][method]) if method in found[a] else NOT_RUN for a in LOOKS)
                 metric = next(iter(found["main"].values())).metric
-                rows.append((Cell(f"{target}: {method_words(method)}", under=metric_words(metric)), *cells))
+                rows.append((Cell(f"{target}: {method_name(method)}", under=metric_words(metric)), *cells))
     table = Table(
         label="Scores with and without confounds",
         caption="Mean over splits, with its 95\u00a0% interval below.",
@@ -126,7 +126,7 @@ def _dumbbells(evaluation: Evaluation, target: str, found: dict[str, dict[str, C
             if method in found[analysis]
         ]
         if len(estimates) > 1:
-            rows.append((method_words(method), estimates))
+            rows.append((method_name(method), estimates))
     chance = chance_of(metric, evaluation.classes(target))
     marks = [Mark(name="chance", value=chance)] if chance is not None else []
     drawing = draw_rows(f"{evaluation.key} without {target}", target, METRICS[metric], rows, marks, joined=True)
@@ -149,23 +149,23 @@ def _left_sentence(evaluation: Evaluation, target: str, found: dict[str, dict[st
         change = f"from {score(plain.mean, plain.metric)} to {score(left.mean, plain.metric)}"
         if falls and carried:
             parts.append(
-                f"the {method_words(subject)} falls {change} once confounds are regressed out, and its features tell "
+                f"the {method_name(subject)} falls {change} once confounds are regressed out, and its features tell "
                 f"{listed(carried)}: part of its score may rest on that"
             )
         elif falls:
-            parts.append(f"the {method_words(subject)} falls {change} once confounds are regressed out")
+            parts.append(f"the {method_name(subject)} falls {change} once confounds are regressed out")
         else:
             parts.append(
-                f"regressing confounds out takes the {method_words(subject)} {change}, within its spread over splits"
+                f"regressing confounds out takes the {method_name(subject)} {change}, within its spread over splits"
             )
     if plain and (matched := found["motion_matched"].get(subject)):
         rows = evaluation.scores.query("analysis == 'motion_matched' and target == @target")
         count = (rows["n_train"] + rows["n_test"]).max()
         parts.append(f"among {count:,.0f} motion-matched people it reaches {score(matched.mean, plain.metric)}")
-    return "; ".join(parts) + "." if parts else f"not asked of the {method_words(subject)}."
+    return "; ".join(parts) + "." if parts else f"not asked of the {method_name(subject)}."
 
 
-def _tests(evaluation: Evaluation) -> list[Part]:
+def _tests(evaluation: Evaluation) -> list[Block]:
     rows = evaluation.scores
     rows = rows[rows["analysis"] == "confound_test"]
     if rows.empty or "p" not in rows:
@@ -174,7 +174,7 @@ def _tests(evaluation: Evaluation) -> list[Part]:
     found = {(r["target"], r["method"], r["condition"]): float(r["p"]) for r in rows.to_dict("records")}
     lines = [
         (
-            Cell(f"{target}: {method_words(method)}"),
+            Cell(f"{target}: {method_name(method)}"),
             *(Cell(_p_with_reading(found.get((target, method, name), float("nan")))) for name in names),
         )
         for target in evaluation.targets("confound_test")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semantoks.errors import DataError
-from semantoks.report.wording import ENCODER, FINETUNED, in_order
+from semantoks.statistics.methods import ENCODER, FINETUNED, in_order
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import (
     MAIN,

@@ -4,36 +4,36 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.report.content import Card, Cell, Figure, Figures, Folded, Part, Table, Words
+from semantoks.report.content import Block, Card, Cell, Figure, Figures, Folded, Table, Words
 from semantoks.report.figures.brain import draw_brain
-from semantoks.report.figures.plot import look_of
 from semantoks.report.figures.scores import Estimate, Mark, draw_bars
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import Atlas
 from semantoks.report.run.targets import chance_of
-from semantoks.report.wording import method_words, metric_words, spread
+from semantoks.report.wording import metric_words, spread
+from semantoks.statistics.methods import method_look, method_name
 from semantoks.statistics.tables import MAIN, METRICS
 
 MOST_BARS = 20
 
 
-def networks(evaluation: Evaluation, atlas: Atlas | None) -> list[Part]:
+def networks(evaluation: Evaluation, atlas: Atlas | None) -> list[Block]:
     """Lay out a card for each target whose score was asked of single networks."""
     targets = evaluation.targets("network")
     if not targets:
         return [Words("Single networks were not scored.")]
-    parts: list[Part] = [
+    blocks: list[Block] = [
         Words(
             "The encoder is shown one network at a time, all others hidden. A high bar says that this network alone "
             "tells the target; it does not say that the others do not."
         )
     ]
     if atlas is None:
-        parts.append(Words("The brain is not drawn: the run's encoder does not say where its ROIs lie.", tone="quiet"))
+        blocks.append(Words("The brain is not drawn: the run's encoder does not say where its ROIs lie.", tone="quiet"))
     elif len(known := np.isfinite(atlas.centroids).all(axis=1)) and not known.all():
         many = f"{int((~known).sum())} of {len(known)}" if known.any() else "all"
-        parts.append(Words(f"The place of {many} ROIs is not known; these are not drawn on the brain.", tone="quiet"))
-    return [*parts, *(_card(evaluation, atlas, target) for target in targets)]
+        blocks.append(Words(f"The place of {many} ROIs is not known; these are not drawn on the brain.", tone="quiet"))
+    return [*blocks, *(_card(evaluation, atlas, target) for target in targets)]
 
 
 def _card(evaluation: Evaluation, atlas: Atlas | None, target: str) -> Card:
@@ -46,7 +46,7 @@ def _card(evaluation: Evaluation, atlas: Atlas | None, target: str) -> Card:
         (
             name,
             [
-                Estimate(name=method_words(m), value=one.mean, look=look_of(m))
+                Estimate(name=method_name(m), value=one.mean, look=method_look(m))
                 for m in methods
                 if (one := found[name, m]) is not None
             ],
@@ -69,13 +69,13 @@ def _card(evaluation: Evaluation, atlas: Atlas | None, target: str) -> Card:
     table = Table(
         label=f"{target} by network",
         caption=f"{target}: {metric_words(metric)} from one network, mean ± standard deviation over splits.",
-        columns=("Network", *map(method_words, methods)),
+        columns=("Network", *map(method_name, methods)),
         rows=[
             (Cell(n), *(Cell(spread(one.mean, one.sd, metric) if (one := found[n, m]) else "") for m in methods))
             for n in ranked
         ],
     )
-    return Card(title=target, parts=[Figures(figures), Folded("The numbers behind the bars", [table])])
+    return Card(title=target, blocks=[Figures(figures), Folded("The numbers behind the bars", [table])])
 
 
 def _placed(atlas: Atlas, scores: dict[str, float]) -> bool:

@@ -1,10 +1,10 @@
 """Where the numbers come from: facts about the run, its training, what was left out, commands, settings, machine."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from semantoks.report.content import (
+    Block,
     Bullets,
     Cell,
     Code,
@@ -15,15 +15,18 @@ from semantoks.report.content import (
     Item,
     PairColumns,
     Pairs,
-    Part,
     Table,
     Words,
+    as_list,
+    plain,
+    rows_of,
 )
 from semantoks.report.figures.training import SMOOTH_FROM, draw_curves
 from semantoks.report.run.evaluation import Evaluation, table_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Panel
-from semantoks.report.wording import duration, method_words, short
+from semantoks.report.wording import duration, short
+from semantoks.statistics.methods import method_name
 
 
 def facts(run: RunFolder) -> list[tuple[str, str]]:
@@ -52,7 +55,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
     return [(word, value) for word, value in found if value]
 
 
-def training(run: RunFolder) -> list[Part]:
+def training(run: RunFolder) -> list[Block]:
     """Lay out the training curves, the collapse watch, the schedules, the machine and the warnings, folded."""
     if not run.trained:
         return [Words("This folder holds a probe alone; how its encoder was trained stands in the report of its run.")]
@@ -82,20 +85,20 @@ def training(run: RunFolder) -> list[Part]:
     return [Words(watch), *folded]
 
 
-def checks(run: RunFolder) -> list[Part]:
+def checks(run: RunFolder) -> list[Block]:
     """Lay out who and what was left out, what was checked, and what was missing while reading."""
-    parts: list[Part] = []
+    blocks: list[Block] = []
     for evaluation in filter(None, (run.probe, run.finetune)):
-        parts += _checks_of(evaluation)
-    if not parts:
-        parts.append(Words("Nothing is recorded about exclusions and checks."))
+        blocks += _checks_of(evaluation)
+    if not blocks:
+        blocks.append(Words("Nothing is recorded about exclusions and checks."))
     if notes := (*run.notes, *run.probe_notes):
-        parts += [Heading("While reading the folder"), Bullets([Item(note) for note in notes])]
-    return parts
+        blocks += [Heading("While reading the folder"), Bullets([Item(note) for note in notes])]
+    return blocks
 
 
-def _checks_of(evaluation: Evaluation) -> list[Part]:
-    parts: list[Part] = []
+def _checks_of(evaluation: Evaluation) -> list[Block]:
+    blocks: list[Block] = []
     excluded = [row for row in as_list(evaluation.about.get("excluded")) if isinstance(row, list) and len(row) == 2]
     if excluded:
         rows = [
@@ -103,40 +106,40 @@ def _checks_of(evaluation: Evaluation) -> list[Part]:
             for reason, count in excluded
         ]
         caption = "Left out, and why. People are counted and never named."
-        parts.append(Table(label="What was left out", caption=caption, columns=("Reason", "How many"), rows=rows))
+        blocks.append(Table(label="What was left out", caption=caption, columns=("Reason", "How many"), rows=rows))
     for key, title in (("checks", "Checked"), ("notes", "Worth knowing")):
         if lines := as_list(evaluation.about.get(key)):
-            parts += [Heading(title), Bullets([Item(plain(line)) for line in lines])]
+            blocks += [Heading(title), Bullets([Item(plain(line)) for line in lines])]
     if methods := table_of(evaluation.about, "methods"):
-        parts.append(Pairs("What the methods are", [(method_words(k), plain(v)) for k, v in methods.items()]))
-    return parts
+        blocks.append(Pairs("What the methods are", [(method_name(k), plain(v)) for k, v in methods.items()]))
+    return blocks
 
 
-def provenance(run: RunFolder) -> list[Part]:
+def provenance(run: RunFolder) -> list[Block]:
     """Lay out commands, cohorts, environment and configuration."""
     evaluations = [one for one in (run.probe, run.finetune) if one is not None]
     commands = [str(c) for c in (run.about.get("command"), *(one.about.get("command") for one in evaluations)) if c]
-    parts: list[Part] = [Code(command) for command in commands] or [Words("The command is not recorded.")]
+    blocks: list[Block] = [Code(command) for command in commands] or [Words("The command is not recorded.")]
     if run.trained:
-        parts += _cohorts(_tables(run.about, "cohorts"))
+        blocks += _cohorts(_tables(run.about, "cohorts"))
     for one in evaluations:
         if settings := {k: v for k in ("protocol", "settings") if (v := one.about.get(k))}:
-            parts.append(Pairs(f"Settings of the {one.key}", rows_of(settings)))
+            blocks.append(Pairs(f"Settings of the {one.key}", rows_of(settings)))
     environment = table_of(run.about, "environment") or next(
         (found for one in evaluations if (found := table_of(one.about, "environment"))), {}
     )
-    parts.append(
+    blocks.append(
         Pairs("Environment", rows_of(environment)) if environment else Words("The environment is not recorded.")
     )
     if run.trained:
         config = table_of(run.about, "config")
         tables = [Pairs(title, rows, prose=False) for title, rows in _sections(config)]
-        held: list[Part] = [PairColumns(tables)] if tables else [Words("The configuration is not recorded.")]
-        parts.append(Folded("Configuration of the training", held))
-    return parts
+        held: list[Block] = [PairColumns(tables)] if tables else [Words("The configuration is not recorded.")]
+        blocks.append(Folded("Configuration of the training", held))
+    return blocks
 
 
-def _cohorts(cohorts: Sequence[Mapping[str, Any]]) -> list[Part]:
+def _cohorts(cohorts: Sequence[Mapping[str, Any]]) -> list[Block]:
     if not cohorts:
         return [Words("The cohorts are not recorded.")]
     keys = ("path", "participants", "recordings", "atlas", "fingerprint")
@@ -150,7 +153,7 @@ def _cohorts(cohorts: Sequence[Mapping[str, Any]]) -> list[Part]:
     ]
 
 
-def _figures(panels: tuple[Panel, ...], run: RunFolder) -> list[Part]:
+def _figures(panels: tuple[Panel, ...], run: RunFolder) -> list[Block]:
     drawn = [(panel, draw_curves(panel, run.metrics)) for panel in panels]
     figures = [Figure(drawing, panel.caption) for panel, drawing in drawn if drawing is not None]
     return [Figures(figures)] if figures else []
@@ -178,35 +181,8 @@ def _tables(data: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
-def as_list(value: Any) -> list[Any]:
-    """Take a list as it is, nothing as an empty one, and anything else as its only entry."""
-    return value if isinstance(value, list) else [value] if value else []
-
-
 def _sections(config: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Split a nested configuration into (section, rows); settings outside any section come first."""
     loose = {key: value for key, value in config.items() if not isinstance(value, dict)}
     nested = [(key, rows_of(value)) for key, value in config.items() if isinstance(value, dict)]
     return ([("run", rows_of(loose))] if loose else []) + nested
-
-
-def rows_of(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Lay a nested table out flat, as (dotted name, value)."""
-    rows: list[tuple[str, str]] = []
-    for key, value in table.items():
-        if isinstance(value, dict) and value:
-            rows += rows_of(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", plain(value)))
-    return rows
-
-
-def plain(value: Any) -> str:
-    """Write a value of a JSON file without its punctuation."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return ", ".join(map(plain, value))
-    if isinstance(value, dict):
-        return "; ".join(f"{key} {plain(item)}" for key, item in value.items())
-    return json.dumps(value)

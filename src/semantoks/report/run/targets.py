@@ -8,25 +8,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from semantoks.report.content import Beside, Bullets, Card, Cell, Figure, Figures, Item, Part, Table
-from semantoks.report.figures.plot import look_of
+from semantoks.report.content import Beside, Block, Bullets, Card, Cell, Figure, Figures, Item, Table
 from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
 from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
 from semantoks.report.run.evaluation import Compared, Evaluation, table_of
-from semantoks.report.wording import (
-    FC,
-    MOTION,
-    RANDOM,
-    interval,
-    listed,
-    method_words,
-    metric_words,
-    p_cell,
-    p_value,
-    score,
-    spread,
-)
+from semantoks.report.wording import interval, listed, metric_words, p_cell, p_value, score, spread
+from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method_name
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
 
@@ -44,11 +32,11 @@ def target_card(evaluation: Evaluation, target: str) -> Card:
     subject = rows.get(evaluation.subject)
     classes = _classes(evaluation, target)
     forest = Figures([_forest(evaluation, target, rows, classes)])
-    parts: list[Part] = [Beside([Bullets(_said(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
+    blocks: list[Block] = [Beside([Bullets(_said(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
     if drawn := _predictions(evaluation, target, classes):
-        parts.append(Figures(drawn, narrow=True))
+        blocks.append(Figures(drawn, narrow=True))
     verdict = (subject.verdict if subject else "") or "cannot be said"
-    return Card(title=target, verdict=verdict, about=_about(evaluation, target, rows, classes), parts=parts)
+    return Card(title=target, verdict=verdict, about=_about(evaluation, target, rows, classes), blocks=blocks)
 
 
 def _classes(evaluation: Evaluation, target: str) -> list[str]:
@@ -86,12 +74,12 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
 
 
 def _said(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
-    name = method_words(evaluation.subject)
+    name = method_name(evaluation.subject)
     items = [
         Item(fc_sentence(rows, evaluation.subject), lead=f"Is the {name} better than FC? "),
         Item(adds_sentence(rows), lead="Does the encoder add to FC? "),
     ]
-    others = [(rows[m], method_words(m)) for m in (RANDOM, MOTION) if m in rows]
+    others = [(rows[m], method_name(m)) for m in (RANDOM, MOTION) if m in rows]
     if others:
         said = listed(f"{words} {score(row.mean, row.metric)} ({_within(row)})" for row, words in others)
         items.append(Item(f"{said}.", lead="The other bars: "))
@@ -115,7 +103,7 @@ def _forest(evaluation: Evaluation, target: str, rows: dict[str, Compared], clas
     if FC in rows:
         marks.append(Mark(name="FC", value=rows[FC].mean, paint="orange"))
     drawn = [
-        (method_words(m), [Estimate(name=method_words(m), value=r.mean, low=r.low, high=r.high, look=look_of(m))])
+        (method_name(m), [Estimate(name=method_name(m), value=r.mean, low=r.low, high=r.high, look=method_look(m))])
         for m, r in rows.items()
     ]
     drawing = draw_rows(f"{evaluation.key} forest {target}", "All methods", METRICS[metric], drawn, marks)
@@ -133,7 +121,7 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
         few = f"{row.splits} of {most} splits" if row.splits < most else ""
         lines.append(
             (
-                Cell(method_words(method), under=few),
+                Cell(method_name(method), under=few),
                 Cell(score(row.mean, main), under=interval(row.low, row.high, main)),
                 difference_cell(row),
                 Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell(""),
@@ -180,7 +168,7 @@ def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: l
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
     said = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
     caption = f"Rows add up to 100\u00a0%. {said}"
-    return Figure(draw_confusion(key, f"{target}, {method_words(method)}", counts, classes), caption)
+    return Figure(draw_confusion(key, f"{target}, {method_name(method)}", counts, classes), caption)
 
 
 def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compared) -> Figure:
@@ -188,10 +176,10 @@ def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compa
     kept = first.iloc[np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_DOTS)).round().astype(int))]
     drawing = draw_scatter(
         key,
-        f"{target}, {method_words(method)}",
+        f"{target}, {method_name(method)}",
         kept["truth"].to_numpy(float),
         kept["predicted"].to_numpy(float),
-        look_of(method),
+        method_look(method),
     )
     thinned = f", {len(kept):,} of {len(first):,} people, evenly chosen" if len(kept) < len(first) else ""
     ending = f" Mean {METRICS[found.metric]} over splits: {score(found.mean, found.metric)}."
@@ -207,7 +195,10 @@ def _calibration(
     """Draw both methods' calibration: of the probability of the predicted class, or of the predicted value."""
     by_method = {m: said[said["method"] == m] for m in pair}
     found = {m: _sureness(own) if classes else _tenths(own) for m, own in by_method.items()}
-    curves = [Calibration(name=method_words(m), look=look_of(m), said=x, so=y) for m, (x, y) in found.items()]
+    curves = [
+        Calibration(name=method_name(m), look=method_look(m), predicted=predicted, observed=observed)
+        for m, (predicted, observed) in found.items()
+    ]
     key, title = f"{evaluation.key} calibration {target}", f"{target}: calibration"
     if not classes:
         every = np.concatenate([part for x, y in found.values() for part in (x, y)])
@@ -219,7 +210,7 @@ def _calibration(
     )
     caption = "Dashed: as often right as it says; below it a method is surer than it should be."
     errors = [(m, evaluation.spread("main", "", target, m, "ece")) for m in pair]
-    known = [f"{method_words(m)} {score(one.mean, 'ece')}" for m, one in errors if one is not None]
+    known = [f"{method_name(m)} {score(one.mean, 'ece')}" for m, one in errors if one is not None]
     return Figure(drawing, caption + (f" Expected calibration error: {listed(known)}." if known else ""))
 
 
