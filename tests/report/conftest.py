@@ -1,4 +1,4 @@
-"""Run folders for the tests of the report: one is written for all of them, a test that changes it gets a copy."""
+"""Folders for the tests of the report: one run and one cohort for all of them; a test that changes one gets a copy."""
 
 import json
 import shutil
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from simulated_cohort import write_cohort
 from simulated_probe import SMALL, write_probe
 from simulated_run import about, write_run
 
@@ -29,6 +30,12 @@ def whole(whole_run: Path) -> RunFolder:
 def whole_page(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return its report."""
     return write_report(whole_run, tmp_path_factory.mktemp("pages") / "page.html")
+
+
+@pytest.fixture(scope="session")
+def whole_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cohort with everything; nobody may change it."""
+    return write_cohort(tmp_path_factory.mktemp("cohorts"), people=4, frames=330)
 
 
 @pytest.fixture

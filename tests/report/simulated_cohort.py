@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
@@ -18,12 +17,6 @@ ATLAS = "schaefer400+tian-s3+buckner7"
 TR = 0.8
 CALM, RESTLESS, TOO_MUCH = 0.05, 0.25, 0.6
 """Medians of framewise displacement (mm): of the first and the last person, and of a recording that is refused."""
-
-
-@pytest.fixture(scope="session")
-def whole_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a cohort with everything; nobody may change it."""
-    return write_cohort(tmp_path_factory.mktemp("cohorts"), people=4, frames=330)
 
 
 def write_cohort(folder: Path, *, people: int = 6, frames: int = 300) -> Path:

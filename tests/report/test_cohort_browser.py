@@ -10,7 +10,6 @@ from test_browser import LONG, in_shape
 from semantoks.atlas.atlas import Atlas
 from semantoks.report import write_report
 
-pytest_plugins = ["simulated_cohort"]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
 
 

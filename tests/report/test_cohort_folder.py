@@ -13,8 +13,6 @@ from semantoks.report import write_report
 from semantoks.report.cohort.folder import read_cohort
 from semantoks.signals.cohort import Cohort
 
-pytest_plugins = ["simulated_cohort"]
-
 
 @pytest.fixture
 def copy(whole_cohort: Path, tmp_path: Path) -> Path:

@@ -15,8 +15,6 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import GateConfig
 
-pytest_plugins = ["simulated_cohort"]
-
 
 def change(cohort: CohortFolder, **about: Any) -> CohortFolder:
     return dataclasses.replace(cohort, about=cohort.about | about)

@@ -21,8 +21,6 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.recording import Recording
 
-pytest_plugins = ["simulated_cohort"]
-
 
 @pytest.fixture(scope="module")
 def page(whole_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
