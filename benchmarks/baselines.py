@@ -38,6 +38,7 @@ from semantoks.evaluate.baselines.connectivity import (
 from semantoks.evaluate.baselines.recorded import motion, roi_moments
 from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.shown import Shown
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
@@ -96,10 +97,10 @@ def measure(name: str, people: int, frames: int, folder: Path) -> None:
     atlas = get_atlas(name)
     raw = CleaningConfig(band=None, target_tr=None)
     cohort = prepare(Noise(people, frames, atlas.n_rois), out=folder / name, atlas=atlas, cleaning=raw)
-    them = people_of(cohort)
+    shown = Shown(cohort=cohort, people=people_of(cohort))
     everybody = np.arange(people)
     train = everybody[everybody % 5 > 0]
-    tangent, pca = tangent_space(cohort, them), principal_components(cohort, them)
+    tangent, pca = tangent_space(shown), principal_components(shown)
     series = [cohort.series(i).astype(np.float32) for i in range(people)]
     covariances = tangent.covariances
     double = covariances[:REFERENCE_PEOPLE].astype(np.float64)
@@ -110,18 +111,18 @@ def measure(name: str, people: int, frames: int, folder: Path) -> None:
     logarithms = seconds(lambda: [scipy.linalg.eigh(c) for c in covariances])
     logarithms += seconds(lambda: [scipy.linalg.eigh(c) for c in double]) * rounds(tangent, train)
     calls = {
-        "fc": (lambda: functional_connectivity(cohort), correlation),
-        "fc_partial": (lambda: partial_correlation(cohort), doubled + inverse),
-        "fc_tangent, once": (lambda: tangent_space(cohort, them), doubled),
+        "fc": (lambda: functional_connectivity(shown), correlation),
+        "fc_partial": (lambda: partial_correlation(shown), doubled + inverse),
+        "fc_tangent, once": (lambda: tangent_space(shown), doubled),
         "fc_tangent, a fold": (lambda: tangent.matrix(train, everybody), logarithms),
-        "roi": (lambda: roi_moments(cohort), None),
-        "spectra": (lambda: network_spectra(cohort), seconds(lambda: [np.fft.rfft(s, axis=0) for s in series])),
-        "pca, once": (lambda: principal_components(cohort, them), 2 * correlation),
+        "roi": (lambda: roi_moments(shown), None),
+        "spectra": (lambda: network_spectra(shown), seconds(lambda: [np.fft.rfft(s, axis=0) for s in series])),
+        "pca, once": (lambda: principal_components(shown), 2 * correlation),
         "pca, a fold": (
             lambda: pca.matrix(train, everybody),
             seconds(lambda: [(a @ vectors, b @ vectors) for a, b in zip(pca.instant, pca.lagged, strict=True)]),
         ),
-        "motion": (lambda: motion(cohort), None),
+        "motion": (lambda: motion(shown), None),
     }
     rows = []
     for what, (call, floor) in calls.items():

@@ -18,7 +18,7 @@ from benchmarks.training_step import count_flops, sizes
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.evaluate.finetuning.target_model import fresh_model, predict_people
-from semantoks.evaluate.finetuning.tuning import Examples, FinetuneConfig, Tuning
+from semantoks.evaluate.finetuning.tuning import Examples, FinetuneConfig, Lesson, Tuning
 from semantoks.model.encoder import Encoder
 from semantoks.views.crops import Frames
 from semantoks.views.pool import Pool
@@ -52,10 +52,11 @@ def line(name: str, way: str, device: torch.device) -> list[str]:
     encoder = Encoder(size.config.encoder, pool.network_index)
     model = fresh_model(encoder, 2, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=0).to(device)
     everybody = Examples(people=np.arange(PEOPLE), truth=np.arange(PEOPLE) % 2)
-    training, steps = Tuning(model, pool, everybody, 2, 1e-4, config), PEOPLE // config.batch_size
-    flops = count_flops(lambda epoch: training.run_epoch(epoch, 0), (1,)) / steps
+    lesson = Lesson(train=everybody, validation=everybody, classes=2, lr=1e-4)
+    training, steps = Tuning(model, pool, lesson, config), PEOPLE // config.batch_size
+    flops = count_flops(lambda epoch: training.run_epoch(epoch), (1,)) / steps
     before = matmul_rate(device)
-    times = seconds(lambda: training.run_epoch(2, 0), repeats=3 if name == "paper" else 30, device=device)
+    times = seconds(lambda: training.run_epoch(2), repeats=3 if name == "paper" else 30, device=device)
     step, rate = statistics.median(times) / steps, statistics.mean([before, matmul_rate(device)])
     predict = seconds(lambda: predict_people(model, pool, np.arange(8), config.crops), repeats=3, device=device)
     learning = sum(p.numel() for group in training.optimizer.param_groups for p in group["params"] if p.requires_grad)

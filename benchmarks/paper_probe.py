@@ -25,6 +25,7 @@ from semantoks.evaluate.models.sgd_probe import (
     MOMENTUM,
     RATES,
     ProbeJob,
+    SgdRecipe,
     batch_sizes,
     epoch_batches,
     initial_weights,
@@ -86,7 +87,7 @@ def difference(rows: Tensor, owner: np.ndarray, jobs: list[ProbeJob]) -> float:
     apart = []
     for slow, fast in zip(
         one_after_the_other(rows, owner, jobs),
-        train_probes(rows, owner, jobs, seed=0, epochs=SLOW_EPOCHS),
+        train_probes(rows, owner, jobs, SgdRecipe(seed=0, epochs=SLOW_EPOCHS)),
         strict=True,
     ):
         people = slow.reshape(len(RATES), -1, CROPS, slow.shape[2]).mean(axis=2)
@@ -115,7 +116,7 @@ def main() -> None:
     floor = flops / matmul_rate(device) + moved / copy_bandwidth(device)
     few = jobs[::REPETITIONS]
     calls = {
-        "fast": lambda: train_probes(rows, owner, jobs, seed=0),
+        "fast": lambda: train_probes(rows, owner, jobs, SgdRecipe(seed=0)),
         "slow": lambda: one_after_the_other(rows, owner, few),
     }
     times = compare(calls, repeats=args.turns)

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 
 from semantoks.config import from_plain
-from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import open_encoder, read_out
-from semantoks.model.encoder import Encoder
+from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.tables import read_scores
 from semantoks.train.loop import PretrainConfig
@@ -134,7 +133,7 @@ def main() -> None:
         apart = [r["agreement_overlap_0"] for r in last if r["agreement_overlap_0"] is not None]
         rest = f"{np.mean([r['effective_rank'] for r in last]):.0f}, {np.mean(apart):.2f}"
         row(name, identification(*(encode(encoder, w) for w in windows)), dict(table["encoder"][targets]), rest)
-        start = random_encoder(card)
+        start = random_encoder(card.encoder, card.atlas.network_index, card.seed).eval()
         found = identification(*(encode(start, w) for w in windows))
         row("its random weights", found, dict(table["random_weights"][targets]))
 

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.shown import Shown
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.model.encoder import EncoderConfig, random_encoder
 from semantoks.model.tensors import save_encoder
@@ -28,6 +30,11 @@ def write_cohort(folder: Path, series: dict[str, np.ndarray], table: pd.DataFram
     if table is not None:
         table.to_csv(raw / "participants.tsv", sep="\t", index=False)
     return prepare(raw, out=folder / "cohort", atlas=ATLAS, tr=2.0, cleaning=RAW)
+
+
+def shown(cohort: Cohort, spans: np.ndarray | None = None, *, n_jobs: int = 1) -> Shown:
+    """All of a cohort, or the frames within spans, as baselines see it."""
+    return Shown(cohort=cohort, people=people_of(cohort), spans=spans, n_jobs=n_jobs)
 
 
 def make_people(people: int = 40, *, seed: int = 0, motion: bool = True) -> tuple[dict[str, np.ndarray], pd.DataFrame]:

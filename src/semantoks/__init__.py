@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from semantoks.evaluate.finetuning.tuning import FinetuneConfig
     from semantoks.evaluate.probe import probe
     from semantoks.evaluate.settings import ProbeConfig
+    from semantoks.evaluate.study.shown import Baseline
     from semantoks.features.embed import embed
     from semantoks.features.embedder import SemantoksEmbedder
     from semantoks.model.card import EncoderCard
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Atlas",
+    "Baseline",
     "Batch",
     "Branch",
     "CleaningConfig",
@@ -80,6 +82,7 @@ __all__ = [
 
 _WHERE = {
     "Atlas": "atlas.atlas",
+    "Baseline": "evaluate.study.shown",
     "Batch": "views.batch",
     "Branch": "objective.self_distillation",
     "CleaningConfig": "signals.clean",

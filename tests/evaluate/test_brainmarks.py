@@ -1,5 +1,6 @@
 """The Brainmarks protocol is scikit-learn's StandardScaler and LogisticRegressionCV on random splits."""
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate.models.brainmarks import PENALTIES, LogisticCV, brainmarks_plan
+from semantoks.evaluate.models.brainmarks import PENALTIES, LogisticCV, brainmarks_splits
 from semantoks.evaluate.models.predictors import Fixed
 from semantoks.evaluate.study.crossval import cross_validate, task_of
 from semantoks.evaluate.study.tasks import Plan
@@ -19,7 +20,7 @@ def plan_of(labels, *, kind="class", groups=None, trials=3):
     people = np.arange(len(labels))
     groups = people if groups is None else groups
     plan = Plan(target="dx", kind=kind, people=people, labels=labels, groups=groups, splits=())
-    return brainmarks_plan(plan, trials=trials, seed=0)
+    return dataclasses.replace(plan, splits=tuple(brainmarks_splits(plan, trials, 0)))
 
 
 def people(features=150, classes="ab"):

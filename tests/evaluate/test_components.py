@@ -4,7 +4,7 @@ import pytest
 from semantoks.evaluate.baselines import components
 from semantoks.evaluate.baselines.components import Components, principal_components
 from semantoks.evaluate.study.people import people_of
-from tiny_people import ATLAS, make_people, write_cohort
+from tiny_people import ATLAS, make_people, shown, write_cohort
 
 
 def scored(series):
@@ -22,7 +22,7 @@ def one_session(tmp_path_factory):
 
 
 def test_features_are_log_variance_and_lag_one_autocorrelation_of_each_components_series(one_session):
-    features = principal_components(one_session, people_of(one_session))
+    features = principal_components(shown(one_session))
     train = np.arange(3, 17)
     found = features.matrix(train, np.arange(20))
     mean = np.mean([np.corrcoef(one_session.series(i).astype(float).T) for i in train.tolist()], axis=0)
@@ -37,7 +37,7 @@ def test_features_are_log_variance_and_lag_one_autocorrelation_of_each_component
 
 
 def test_slowness_shows_in_the_autocorrelation(one_session):
-    features = principal_components(one_session, people_of(one_session))
+    features = principal_components(shown(one_session))
     everybody = np.arange(20)
     place = np.abs(features.components(everybody)[7]).argmax()
     slowness = features.matrix(everybody, everybody)[:, 8 + place]
@@ -45,7 +45,7 @@ def test_slowness_shows_in_the_autocorrelation(one_session):
 
 
 def test_components_come_from_the_training_people_alone(one_session):
-    features = principal_components(one_session, people_of(one_session))
+    features = principal_components(shown(one_session))
     train, test = np.arange(12), np.arange(12, 20)
     noise = np.random.default_rng(0).normal(size=(8, 8, 8)).astype(np.float32)
     instant, lagged = features.instant.copy(), features.lagged.copy()
@@ -59,7 +59,7 @@ def test_components_come_from_the_training_people_alone(one_session):
 
 def test_a_persons_recordings_are_averaged_and_no_more_than_fifty_components_are_kept(cohort, monkeypatch):
     people = people_of(cohort)
-    features = principal_components(cohort, people)
+    features = principal_components(shown(cohort))
     twice = [np.corrcoef(cohort.series(i).astype(float).T) for i in range(80) if people.owner[i] == 17]
     assert len(twice) == 2
     np.testing.assert_allclose(features.instant[17], np.mean(twice, axis=0), atol=1e-5)
@@ -71,7 +71,7 @@ def test_a_persons_recordings_are_averaged_and_no_more_than_fifty_components_are
 
 def test_products_over_a_gap_between_spans_do_not_count(one_session):
     spans = np.tile([[0, 40], [50, 30]], (20, 1, 1))
-    features = principal_components(one_session, people_of(one_session), spans)
+    features = principal_components(shown(one_session, spans))
     raw = one_session.series(4).astype(float)
     whole = np.concatenate([raw[:40], raw[50:80]])
     first, second = np.split((whole - whole.mean(0)) / whole.std(0), [40])
@@ -84,7 +84,7 @@ def test_a_missing_roi_takes_no_part_and_nothing_becomes_infinite(tmp_path):
     series["sub-00_ses-1"][:, 1:] = 0
     series["sub-00_ses-2"][:, 1:] = 0
     cohort = write_cohort(tmp_path, series)
-    features = principal_components(cohort, people_of(cohort))
+    features = principal_components(shown(cohort))
     assert np.count_nonzero(features.instant[0]) == 1
     assert features.instant.shape == (2, ATLAS.n_rois, ATLAS.n_rois)
     assert np.isfinite(features.matrix(np.array([1]), np.array([0, 1]))).all()

@@ -12,8 +12,7 @@ from semantoks.evaluate.baselines.connectivity import (
     partial_correlation,
     tangent_space,
 )
-from semantoks.evaluate.study.people import people_of
-from tiny_people import make_people, write_cohort
+from tiny_people import make_people, shown, write_cohort
 
 UPPER = np.triu_indices(8, 1)
 
@@ -41,20 +40,20 @@ def square(edges):
 
 def test_functional_connectivity_is_numpys_correlation_in_fisher_z(cohort):
     expected = [np.arctanh(np.corrcoef(cohort.series(i).astype(float).T)[UPPER]) for i in range(len(cohort))]
-    np.testing.assert_allclose(functional_connectivity(cohort), np.array(expected), atol=2e-5)
+    np.testing.assert_allclose(functional_connectivity(shown(cohort)), np.array(expected), atol=2e-5)
 
 
 def test_functional_connectivity_of_spans_is_that_of_their_frames(cohort):
     spans = np.tile([[10, 30], [35, 10], [70, 15]], (len(cohort), 1, 1))
     for some, frames in ((spans, np.r_[10:45, 70:85]), (spans[:, 0], np.r_[10:40])):
-        found = functional_connectivity(cohort, some)
+        found = functional_connectivity(shown(cohort, some))
         for i in (0, 41, 79):
             expected = np.arctanh(np.corrcoef(cohort.series(i)[frames].astype(float).T)[UPPER])
             np.testing.assert_allclose(found[i], expected, atol=2e-5)
 
 
 def test_a_missing_roi_has_no_edges_and_the_same_signal_twice_a_finite_one(holes):
-    edges = square(functional_connectivity(holes)[1])
+    edges = square(functional_connectivity(shown(holes))[1])
     assert np.all(edges[2] == 0)
     assert np.isclose(edges[4, 5], np.arctanh(0.9999), atol=1e-3)
     rest = np.delete(np.arange(8), 2)
@@ -67,13 +66,13 @@ def test_the_scale_and_mean_of_a_series_do_not_matter(tmp_path, features):
     gain = np.random.default_rng(1).uniform(0.1, 10, 8)
     scaled = {name: 50 + gain * values for name, values in series.items()}
     found, other = (
-        features(write_cohort(tmp_path / name, some)) for name, some in (("as is", series), ("scaled", scaled))
+        features(shown(write_cohort(tmp_path / name, some))) for name, some in (("as is", series), ("scaled", scaled))
     )
     np.testing.assert_allclose(found, other, atol=2e-3)
 
 
 def test_partial_correlations_are_nilearns_in_fisher_z(cohort):
-    found = partial_correlation(cohort)
+    found = partial_correlation(shown(cohort))
     for i in (0, 41, 79):
         measure = ConnectivityMeasure(kind="partial correlation")
         (expected,) = measure.fit_transform([scored(cohort.series(i))])
@@ -81,7 +80,7 @@ def test_partial_correlations_are_nilearns_in_fisher_z(cohort):
 
 
 def test_partial_correlations_of_a_missing_roi_are_zero_and_the_others_as_if_it_did_not_exist(holes):
-    edges = square(partial_correlation(holes)[1])
+    edges = square(partial_correlation(shown(holes))[1])
     assert np.all(edges[2] == 0)
     rest = np.delete(np.arange(8), 2)
     measure = ConnectivityMeasure(kind="partial correlation")
@@ -95,7 +94,7 @@ def test_partial_correlation_parts_a_direct_link_from_one_by_way_of_a_third(tmp_
     series[:, 1] += series[:, 0]
     series[:, 2] += series[:, 1]
     chain = write_cohort(tmp_path, {"sub-1": series})
-    full, partial = (np.tanh(square(of(chain)[0])) for of in (functional_connectivity, partial_correlation))
+    full, partial = (np.tanh(square(of(shown(chain))[0])) for of in (functional_connectivity, partial_correlation))
     # Variances 1, 2, 3 along the chain: r(0, 2) = 1/sqrt(3), and nothing is left of it given 1.
     assert np.isclose(full[0, 2], 3**-0.5, atol=0.03)
     assert abs(partial[0, 2]) < 0.05
@@ -103,14 +102,13 @@ def test_partial_correlation_parts_a_direct_link_from_one_by_way_of_a_third(tmp_
 
 
 def test_several_processors_change_nothing(cohort):
-    people = people_of(cohort)
-    np.testing.assert_array_equal(partial_correlation(cohort, n_jobs=2), partial_correlation(cohort))
-    one, two = (tangent_space(cohort, people, n_jobs=n).covariances for n in (1, 2))
+    np.testing.assert_array_equal(partial_correlation(shown(cohort, n_jobs=2)), partial_correlation(shown(cohort)))
+    one, two = (tangent_space(shown(cohort, n_jobs=n)).covariances for n in (1, 2))
     np.testing.assert_array_equal(one, two)
 
 
 def test_the_covariances_of_a_person_are_averaged_and_a_missing_roi_goes_with_nothing(holes):
-    found = tangent_space(holes, people_of(holes)).covariances
+    found = tangent_space(shown(holes)).covariances
     rest = np.delete(np.arange(8), 2)
     expected = np.zeros((8, 8))
     for i, rois in enumerate([np.arange(8), rest, np.arange(8)]):
@@ -134,13 +132,13 @@ def test_the_tangent_space_is_nilearns_fitted_on_the_training_people(cohort, mon
 
 def test_the_training_people_are_at_the_origin_of_their_tangent_space_on_average(cohort):
     train = np.arange(0, 40, 2)
-    features = tangent_space(cohort, people_of(cohort)).matrix(train, train)
+    features = tangent_space(shown(cohort)).matrix(train, train)
     assert np.abs(features.mean(axis=0)).max() < 1e-5
     assert features.std(axis=0).min() > 1e-3
 
 
 def test_the_reference_comes_from_training_people_alone_few_of_many_by_the_seed(cohort, monkeypatch):
-    covariances = tangent_space(cohort, people_of(cohort)).covariances
+    covariances = tangent_space(shown(cohort)).covariances
     train, test = np.arange(30), np.arange(30, 40)
     changed = covariances.copy()
     changed[test] *= 3
@@ -159,7 +157,7 @@ def test_the_reference_comes_from_training_people_alone_few_of_many_by_the_seed(
 
 
 def test_the_tangent_space_works_on_covariances_that_other_processes_share(cohort, tmp_path):
-    features = tangent_space(cohort, people_of(cohort))
+    features = tangent_space(shown(cohort))
     np.save(tmp_path / "covariances.npy", features.covariances)
     mapped = Tangent(np.load(tmp_path / "covariances.npy", mmap_mode="r"))
     everybody = np.arange(40)

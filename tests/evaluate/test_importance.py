@@ -8,18 +8,23 @@ import torch
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.evaluate.analyses import importance
-from semantoks.evaluate.analyses.importance import edges_within, network_scores
+from semantoks.evaluate.analyses.importance import Embedding, edges_within, network_scores
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
-from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.models.predictors import Fixed, Linear
 from semantoks.evaluate.study.crossval import cross_validate
 from semantoks.evaluate.study.people import people_of
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import embed_crops, open_encoder
-from tiny_people import ATLAS, make_people, save_model, write_cohort
+from semantoks.model.encoder import random_encoder
+from tiny_people import ATLAS, make_people, save_model, shown, write_cohort
 
 CPU = torch.device("cpu")
+
+
+def embedding_of(cohort, encoders, *, readout="cls_avg", crops=1):
+    people = people_of(cohort)
+    return Embedding(encoders=encoders, cohort=cohort, people=people, readout=readout, crops=crops, device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +40,13 @@ def age(cohort):
 def test_each_network_is_scored_alone_beside_the_fc_within_it(cohort, model, age):
     encoder, card = open_encoder(model)
     people, seen = people_of(cohort), []
-    fc = people.average(functional_connectivity(cohort))
-    encoders = {"encoder": encoder, "random_weights": random_encoder(card)}
-    settings = {"readout": "cls", "crops": 2, "device": CPU}
-    found, notes = network_scores(
-        encoders, cohort, people, [age], fc, seed=0, progress=lambda *x: seen.append(x), **settings
-    )
+    fc = people.average(functional_connectivity(shown(cohort)))
+    encoders = {
+        "encoder": encoder,
+        "random_weights": random_encoder(card.encoder, card.atlas.network_index, card.seed),
+    }
+    embedding = embedding_of(cohort, encoders, readout="cls", crops=2)
+    found, notes = network_scores(embedding, [age], fc, seed=0, progress=lambda *x: seen.append(x))
     assert notes == found.predictions == []
     assert seen == [(1, 3), (2, 3), (3, 3)]
     scores, _ = found.tables()
@@ -78,9 +84,8 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
     plan = Plan(
         target="tall", kind="value", people=np.arange(20), labels=labels, groups=people.groups, splits=tuple(splits)
     )
-    fc = people.average(functional_connectivity(cohort))
-    settings = {"readout": "cls_avg", "crops": 1, "device": CPU, "seed": 0}
-    found, notes = network_scores({"encoder": encoder}, cohort, people, [plan], fc, **settings)
+    fc = people.average(functional_connectivity(shown(cohort)))
+    found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [plan], fc, seed=0)
     rows = {(row["condition"], row["method"]) for row in found.scores}
     assert rows == {("x", "encoder"), ("x", "fc"), ("y", "encoder")}
     assert notes == ["Single networks: 1 recordings lack one, of which the encoder then sees nothing at all."]
@@ -88,13 +93,12 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
 
 def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age, monkeypatch):
     encoder, _ = open_encoder(model)
-    settings = {"readout": "cls", "crops": 1, "device": CPU, "seed": 0}
     fc = np.zeros((40, 28), dtype=np.float32)
     monkeypatch.setattr(importance, "MOST_NETWORKS", 2)
-    found, notes = network_scores({"encoder": encoder}, cohort, people_of(cohort), [age], fc, **settings)
+    found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [age], fc, seed=0)
     assert not found.scores
     assert notes == ["Single networks are not scored: the atlas has 3 (2 to 2 can be)."]
     one = Atlas(name="one", labels=ATLAS.labels, networks=("x",) * 8)
     monkeypatch.setattr(cohort, "atlas", one)
-    _, notes = network_scores({"encoder": encoder}, cohort, people_of(cohort), [age], fc, **settings)
+    _, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [age], fc, seed=0)
     assert "the atlas has 1 " in notes[0]

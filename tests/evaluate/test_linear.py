@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from semantoks.evaluate.models import linear
 from semantoks.evaluate.models.linear import (
+    Fold,
     calibrated,
     fit_path,
     logistic,
@@ -87,7 +88,7 @@ def test_copies_of_all_features_change_no_prediction():
     predicted = []
     for copies in (1, 4):
         rows, held = standardise(np.tile(train, copies), np.tile(test, copies))
-        predicted.append(logistic(rows, labels, held, inner).test)
+        predicted.append(logistic(Fold(rows, labels, held, inner, "class")).test)
     np.testing.assert_allclose(predicted[0], predicted[1], atol=1e-3)
 
 
@@ -103,7 +104,7 @@ def test_a_fitted_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds():
             np.mean([np.mean((model.fit(rows[a], labels[a]).predict(rows[b]) - labels[b]) ** 2) for a, b in inner])
         )
     best = int(np.argmin(errors))
-    found = ridge(rows, labels, rows, inner)
+    found = ridge(Fold(rows, labels, rows, inner, "value"))
     direct = Ridge(alpha=1 / linear.INVERSE_PENALTIES[best]).fit(rows, labels).predict(rows)
     np.testing.assert_allclose(found.test[:, 0], direct, atol=1e-10)
     np.testing.assert_array_equal(found.candidates[best], found.test)
@@ -114,7 +115,7 @@ def test_inner_predictions_come_from_models_that_did_not_see_the_row():
     rows = rng.normal(size=(60, 20)) / np.sqrt(20)
     labels = rows[:, 0] + 0.2 * rng.normal(size=60)
     inner = inner_of(labels, "value")
-    found = ridge(rows, labels, rows[:5], inner)
+    found = ridge(Fold(rows, labels, rows[:5], inner, "value"))
     best = next(k for k in range(8) if np.array_equal(found.candidates[k], found.test))
     for a, b in inner:
         direct = Ridge(alpha=1 / linear.INVERSE_PENALTIES[best]).fit(rows[a], labels[a]).predict(rows[b])
@@ -135,14 +136,14 @@ def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds
             likelihood.append(np.mean(each))
     best = np.reshape(likelihood, (-1, 3)).mean(axis=1).argmax()
     assert 0 < best < len(linear.INVERSE_PENALTIES) - 1
-    found, chosen = fit_path(linear.logistic_path, linear.surprise, rows, labels, rows, inner, "class")
+    found, chosen = fit_path(linear.logistic_path, linear.surprise, Fold(rows, labels, rows, inner, "class"))
     assert chosen == best
     np.testing.assert_array_equal(found.candidates[best], found.test)
     penalty = linear.INVERSE_PENALTIES[best]
     direct = LogisticRegression(C=penalty, class_weight="balanced", tol=1e-8, max_iter=5000).fit(rows, labels)
     np.testing.assert_allclose(found.test, direct.predict_proba(rows), atol=2e-3)
     again = calibrated(found, labels, linear.log_odds)
-    np.testing.assert_array_equal(again.test, logistic(rows, labels, rows, inner).test)
+    np.testing.assert_array_equal(again.test, logistic(Fold(rows, labels, rows, inner, "class")).test)
 
 
 def test_calibration_keeps_the_ranking_and_moves_a_threshold_that_was_off():
@@ -171,7 +172,7 @@ def test_support_vectors_find_a_planted_signal_and_choose_inside(kind):
     signal = rows[:, 0] + 0.05 * rng.normal(size=120)
     labels = np.where(signal > 0, "a", "b") if kind == "class" else 50 + 10 * signal
     train, test = np.arange(80), np.arange(80, 120)
-    found = support_vectors(rows[train], labels[train], rows[test], inner_of(labels[train], kind), kind)
+    found = support_vectors(Fold(rows[train], labels[train], rows[test], inner_of(labels[train], kind), kind))
     if kind == "class":
         np.testing.assert_allclose(found.test.sum(axis=1), 1)
         assert (np.array(["a", "b"])[found.test.argmax(axis=1)] == labels[test]).mean() > 0.85
@@ -186,21 +187,21 @@ def test_margins_of_three_classes_become_probabilities_of_three():
     rng = np.random.default_rng(0)
     labels = np.repeat(["a", "b", "c"], 20)
     rows = np.eye(3)[np.repeat([0, 1, 2], 20)] + 0.3 * rng.normal(size=(60, 3))
-    found = support_vectors(rows, labels, rows, inner_of(labels, "class"), "class")
+    found = support_vectors(Fold(rows, labels, rows, inner_of(labels, "class"), "class"))
     assert (found.classes[found.test.argmax(axis=1)] == labels).mean() > 0.8
 
 
 def test_a_class_that_an_inner_training_side_lacks_gets_probability_zero_there():
     rows, labels = wide(30, 5), np.array(["a"] * 14 + ["b"] * 14 + ["c"] * 2)
     halves = [(np.arange(28), np.arange(28, 30)), (np.r_[0:10, 14:24, 28:30], np.r_[10:14, 24:28])]
-    options = (linear.logistic_path, linear.surprise, standardise(rows, rows)[0], labels, rows, halves, "class")
-    assert np.all(fit_path(*options)[0].inner[28:, 2] == 0)
+    fold = Fold(standardise(rows, rows)[0], labels, rows, halves, "class")
+    assert np.all(fit_path(linear.logistic_path, linear.surprise, fold)[0].inner[28:, 2] == 0)
 
 
 def test_a_chance_of_zero_is_no_news_to_the_user(monkeypatch):
     monkeypatch.setattr(LogisticRegression, "predict_proba", lambda self, rows: np.eye(2)[np.zeros(len(rows), int)])
     rows, labels = wide(40, 5), np.array(["a", "b"] * 20)
-    found = logistic(rows, labels, rows, inner_of(labels, "class"))
+    found = logistic(Fold(rows, labels, rows, inner_of(labels, "class"), "class"))
     assert np.all(found.test == [1, 0])
 
 
@@ -208,5 +209,5 @@ def test_a_fit_that_does_not_converge_is_no_news_to_the_user(monkeypatch):
     monkeypatch.setattr(linear, "_ITERATIONS", 1)
     rows = wide(60, 12)
     labels = np.random.default_rng(1).choice(["a", "b", "c"], 60)
-    found = logistic(*standardise(rows, rows)[:1], labels, rows, inner_of(labels, "class"))
+    found = logistic(Fold(*standardise(rows, rows)[:1], labels, rows, inner_of(labels, "class"), "class"))
     assert np.isfinite(found.test).all()

@@ -9,9 +9,9 @@ import torch
 from scipy.special import softmax
 
 from semantoks.errors import DataError
-from semantoks.evaluate.models.paper import paper_plan, paper_probes, validation_split
+from semantoks.evaluate.models.paper import paper_probes, paper_splits, validation_split
 from semantoks.evaluate.models.predictors import Fixed, Linear, Stacked
-from semantoks.evaluate.models.sgd_probe import ProbeJob, train_probes
+from semantoks.evaluate.models.sgd_probe import ProbeJob, SgdRecipe, train_probes
 from semantoks.evaluate.study.crossval import cross_validate, task_of
 from semantoks.evaluate.study.tasks import Plan
 
@@ -33,7 +33,7 @@ def plan_of(target, labels, *, repetitions=3, people=None, groups=None):
     kind = "value" if labels.dtype.kind == "f" else "class"
     groups = np.arange(len(people)) if groups is None else groups
     plan = Plan(target=target, kind=kind, people=people, labels=labels, groups=groups, splits=())
-    return paper_plan(plan, repetitions=repetitions, seed=0)
+    return dataclasses.replace(plan, splits=tuple(paper_splits(plan, repetitions, 0)))
 
 
 def planted(rows, target):
@@ -42,9 +42,12 @@ def planted(rows, target):
     return 40 + 9 * signal if target == "age" else np.where(signal > 0, "F", "M")
 
 
+def recipe_of(**changes):
+    return SgdRecipe(**{"seed": 0, "device": CPU, "epochs": 8} | changes)
+
+
 def run(plans, rows, **changes):
-    options = {"seed": 0, "device": CPU, "epochs": 8, "stacked": ()} | changes
-    methods = paper_probes({"encoder": rows}, OWNER, plans, **options)
+    methods = paper_probes({"encoder": rows}, OWNER, plans, recipe_of(**changes), stacked=())
     return {plan.target: cross_validate(plan, methods[plan.target], seed=0) for plan in plans}
 
 
@@ -79,7 +82,7 @@ def test_the_rate_is_the_one_that_the_validation_people_like_best(target):
     rows, rng = crops(), np.random.default_rng(1)
     labels = planted(rows, "age") if target == "age" else rng.permutation(np.array(["a", "b"]).repeat(PEOPLE // 2))
     plan = plan_of(target, labels, repetitions=3)
-    probes = paper_probes({"encoder": rows}, OWNER, [plan], seed=0, device=CPU, epochs=6, stacked=())
+    probes = paper_probes({"encoder": rows}, OWNER, [plan], recipe_of(epochs=6), stacked=())
     chosen = set()
     for repetition, (train, test) in enumerate(plan.splits):
         said = probes[target]["encoder"].predict(task_of(plan, (train, test), 0), {})
@@ -101,7 +104,9 @@ def direct(rows, plan, train, repetition):
     labels = np.searchsorted(classes, plan.labels) if len(classes) else plan.labels
     key = (zlib.crc32(plan.target.encode()), repetition, 0)
     job = ProbeJob(train=train, labels=labels, classes=len(classes), key=key)
-    return train_probes(torch.from_numpy(rows.reshape(-1, 10)), OWNER.repeat(CROPS), [job], seed=0, epochs=6)[0]
+    return train_probes(
+        torch.from_numpy(rows.reshape(-1, 10)), OWNER.repeat(CROPS), [job], SgdRecipe(seed=0, epochs=6)
+    )[0]
 
 
 def loss(truth, said):
@@ -119,7 +124,7 @@ def test_the_labels_of_the_test_people_change_no_prediction():
         labels = plan.labels.copy()
         labels[plan.splits[0][1]] += shift
         other = dataclasses.replace(plan, labels=labels)
-        method = paper_probes({"encoder": rows}, OWNER, [other], seed=0, device=CPU, epochs=2)["age"]["encoder"]
+        method = paper_probes({"encoder": rows}, OWNER, [other], recipe_of(epochs=2))["age"]["encoder"]
         said.append(method.predict(task_of(other, other.splits[0], 0), {}))
     assert np.array_equal(said[0].test, said[1].test)
     assert np.array_equal(said[0].inner, said[1].inner)
@@ -137,7 +142,7 @@ def test_another_target_leaves_the_numbers_of_the_first_alone():
 def test_a_stack_gets_predictions_of_people_whom_the_probe_had_not_seen():
     rows = crops()
     plan = plan_of("age", planted(rows, "age"), repetitions=1)
-    methods = paper_probes({"encoder": rows}, OWNER, [plan], seed=0, device=CPU, epochs=12)["age"]
+    methods = paper_probes({"encoder": rows}, OWNER, [plan], recipe_of(epochs=12))["age"]
     noise = Fixed(np.random.default_rng(0).standard_normal((PEOPLE, 4)))
     found = cross_validate(plan, {"fc": Linear(noise), **methods, "fc+encoder": Stacked(("fc", "encoder"))}, seed=0)
     score = {row["method"]: row["r"] for row in found.scores}
@@ -145,7 +150,7 @@ def test_a_stack_gets_predictions_of_people_whom_the_probe_had_not_seen():
     # Values at random that are learnt by heart are known of those who were seen, and of nobody else.
     plan = plan_of("coin", np.random.default_rng(3).standard_normal(PEOPLE), repetitions=1)
     task = task_of(plan, plan.splits[0], 0)
-    method = paper_probes({"encoder": rows}, OWNER, [plan], seed=0, device=CPU, rates=(0.03,))["coin"]["encoder"]
+    method = paper_probes({"encoder": rows}, OWNER, [plan], SgdRecipe(seed=0, rates=(0.03,)))["coin"]["encoder"]
     assert abs(np.corrcoef(method.predict(task, {}).inner[:, 0], task.labels)[0, 1]) < 0.3
     seen = direct(rows, plan, plan.splits[0][0], 0)[0]
     assert np.corrcoef(seen[task.train, 0], task.labels)[0, 1] > 0.4

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Svm, both_sides
+from semantoks.evaluate.models.linear import fold_of
+from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Svm
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Task
 
@@ -49,7 +50,8 @@ def test_many_columns_in_single_precision_give_what_few_give_in_double():
 def test_neighbours_of_equally_frequent_classes_vote_by_their_share():
     task, features, _ = make_task()
     found = Neighbours(Fixed(features)).predict(task, {})
-    rows, held = both_sides(Fixed(features), task)
+    fold = fold_of(Fixed(features), task)
+    rows, held = fold.rows, fold.held
     cosine = held @ rows.T / np.linalg.norm(held, axis=1)[:, None] / np.linalg.norm(rows, axis=1)
     near = np.argsort(-cosine, axis=1)
     rare = task.labels == "rare"

@@ -10,9 +10,9 @@ import pytest
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
 from semantoks.evaluate.methods import feature_sets
+from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.study import open_study
 from semantoks.features.embed import embed
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import PROBED

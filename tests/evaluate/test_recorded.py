@@ -1,42 +1,25 @@
-"""Baselines against NumPy: motion, demographics, moments, and the weights before any training."""
+"""Baselines against NumPy: motion, demographics and moments."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from semantoks.evaluate.baselines.recorded import demographics, motion, random_encoder, roi_moments
+from semantoks.evaluate.baselines.recorded import demographics, motion, roi_moments
 from semantoks.evaluate.study.people import people_of
-from semantoks.model.card import EncoderCard
-from semantoks.model.encoder import EncoderConfig
-from semantoks.objective.self_distillation import HeadConfig
 from semantoks.signals.cohort import Cohort
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.run import build_branch
-from tiny_people import SIZE, make_people, write_cohort
+from tiny_people import make_people, shown, write_cohort
 
 
 def test_motion_is_displacement_its_logarithm_and_the_frames(cohort):
     table = cohort.recordings
-    found = motion(cohort)
+    found = motion(shown(cohort))
     np.testing.assert_allclose(found[:, 0], table["mean_fd"])
     np.testing.assert_allclose(found[:, 1], np.log(table["mean_fd"]))
     np.testing.assert_array_equal(found[:, 2], table["good_frames"])
 
 
 def test_motion_is_none_where_nobodys_is_known(tmp_path):
-    assert motion(write_cohort(tmp_path, *make_people(2, motion=False))) is None
-
-
-def test_the_random_encoder_is_the_student_before_its_first_step(cohort):
-    card = EncoderCard(encoder=SIZE, atlas=cohort.atlas, tr=2.0, band=None, seed=3)
-    start = PretrainConfig(encoder=SIZE, seed=3, head=HeadConfig(hidden=24, projection=8))
-    expected = build_branch(start, cohort.atlas.network_index.tolist()).encoder.state_dict()
-    found = random_encoder(card)
-    assert not found.training
-    assert found.config == SIZE == EncoderConfig(width=16, depth=1)
-    for name, tensor in found.state_dict().items():
-        assert torch.equal(tensor, expected[name]), name
+    assert motion(shown(write_cohort(tmp_path, *make_people(2, motion=False)))) is None
 
 
 def demographics_of(tmp_path, table, ids=("b", "a", "c", "d"), **settings):
@@ -87,11 +70,11 @@ def test_roi_moments_are_means_then_deviations_of_what_came_in(tmp_path):
     series["sub-01_ses-1"] = 100 + 5 * series["sub-01_ses-1"]
     series["sub-01_ses-1"][:, 3] = 0
     cohort = write_cohort(tmp_path, series)
-    found = roi_moments(cohort)
+    found = roi_moments(shown(cohort))
     expected = [np.hstack([series[name].mean(axis=0), series[name].std(axis=0)]) for name in series]
     assert np.isnan(found[2]).nonzero()[0].tolist() == [3, 11]
     expected[2][[3, 11]] = np.nan
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     cohort = Cohort(cohort.path)
     cohort.recordings["moments_sha256"] = ""
-    assert roi_moments(cohort) is None
+    assert roi_moments(shown(cohort)) is None

@@ -8,7 +8,7 @@ from semantoks.evaluate.analyses.reliability import compare, frames_of, reliabil
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
-from tiny_people import write_cohort
+from tiny_people import shown, write_cohort
 
 CPU = torch.device("cpu")
 
@@ -100,7 +100,7 @@ def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
             both = [embed_crops(encoder, halves, readouts=["cls"], crops=1, device=CPU, spans=s) for s in spans]
             both = np.stack([features["cls"][:, 0] for features, _ in both])
         else:
-            both = np.stack([functional_connectivity(halves, s) for s in spans])
+            both = np.stack([functional_connectivity(shown(halves, s)) for s in spans])
         expected = {"analysis": "reliability", "target": "identity", "kind": "value", "split": 0, "n_test": 24}
         expected |= {"condition": "1.5", "method": row["method"]}
         assert row == {**expected, **{name: pytest.approx(value) for name, value in compare(both).items()}}

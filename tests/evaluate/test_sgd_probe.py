@@ -10,7 +10,14 @@ from torch.nn import functional as F
 
 from semantoks.errors import DataError
 from semantoks.evaluate.models import sgd_probe
-from semantoks.evaluate.models.sgd_probe import ProbeJob, batch_sizes, epoch_batches, initial_weights, train_probes
+from semantoks.evaluate.models.sgd_probe import (
+    ProbeJob,
+    SgdRecipe,
+    batch_sizes,
+    epoch_batches,
+    initial_weights,
+    train_probes,
+)
 
 PEOPLE, CROPS, FEATURES, RATES = 60, 3, 12, (0.3, 0.03, 0.001)
 OWNER = np.arange(PEOPLE).repeat(CROPS)
@@ -65,7 +72,7 @@ JOBS = [job(people, classes, target, people, 0) for target, classes in enumerate
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
 def test_all_at_once_says_what_one_after_the_other_says(dtype, tolerance):
     rows = crops(dtype)
-    found = train_probes(rows, OWNER, JOBS, seed=3, rates=RATES, epochs=4)
+    found = train_probes(rows, OWNER, JOBS, SgdRecipe(seed=3, rates=RATES, epochs=4))
     for one, output in zip(JOBS, found, strict=True):
         direct = one_after_the_other(rows, OWNER, one, RATES, epochs=4, seed=3)
         assert np.ptp(direct, axis=1).max() > 0.1
@@ -95,31 +102,31 @@ def test_an_epoch_shows_every_row_once_and_leaves_out_another_each_time():
 
 
 def test_how_many_go_side_by_side_changes_nothing(monkeypatch):
-    together = train_probes(crops(), OWNER, JOBS, seed=0, rates=RATES, epochs=3)
+    together = train_probes(crops(), OWNER, JOBS, SgdRecipe(seed=0, rates=RATES, epochs=3))
     monkeypatch.setitem(sgd_probe._AT_ONCE, "cpu", 1)
-    alone = train_probes(crops(), OWNER, JOBS, seed=0, rates=RATES, epochs=3)
+    alone = train_probes(crops(), OWNER, JOBS, SgdRecipe(seed=0, rates=RATES, epochs=3))
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
 
 
 def test_another_target_or_rate_leaves_everybodys_numbers_alone():
-    alone = train_probes(crops(), OWNER, JOBS[:3], seed=0, rates=RATES, epochs=3)
-    more = train_probes(crops(), OWNER, [*JOBS[3:], *JOBS[:3]], seed=0, rates=RATES, epochs=3)[-3:]
+    alone = train_probes(crops(), OWNER, JOBS[:3], SgdRecipe(seed=0, rates=RATES, epochs=3))
+    more = train_probes(crops(), OWNER, [*JOBS[3:], *JOBS[:3]], SgdRecipe(seed=0, rates=RATES, epochs=3))[-3:]
     for one, other in zip(alone, more, strict=True):
         assert np.array_equal(one, other)
-    rate = train_probes(crops(), OWNER, JOBS[:3], seed=0, rates=RATES[1:], epochs=3)
+    rate = train_probes(crops(), OWNER, JOBS[:3], SgdRecipe(seed=0, rates=RATES[1:], epochs=3))
     np.testing.assert_allclose(rate[0], alone[0][1:], rtol=1e-9, atol=1e-11)
 
 
 def test_the_seed_and_the_key_decide_the_batches():
     keys = [(0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
     jobs = [dataclasses.replace(JOBS[0], key=key) for key in keys]
-    found = train_probes(crops(), OWNER, jobs, seed=0, rates=RATES, epochs=2)
+    found = train_probes(crops(), OWNER, jobs, SgdRecipe(seed=0, rates=RATES, epochs=2))
     assert np.allclose(found[0], found[1], rtol=1e-12)
     for other in found[2:]:
         assert not np.allclose(found[0], other, rtol=1e-3)
     assert not np.allclose(
-        found[0], train_probes(crops(), OWNER, jobs[:1], seed=1, rates=RATES, epochs=2)[0], rtol=1e-3
+        found[0], train_probes(crops(), OWNER, jobs[:1], SgdRecipe(seed=1, rates=RATES, epochs=2))[0], rtol=1e-3
     )
 
 
@@ -129,15 +136,15 @@ def test_other_numbers_for_the_same_people_change_nothing_else():
     labels = np.empty(PEOPLE)
     labels[new] = one.labels
     renamed = dataclasses.replace(one, train=new[one.train][::-1].copy(), labels=labels)
-    (before,) = train_probes(crops(), OWNER, [one], seed=0, rates=RATES, epochs=2)
-    (after,) = train_probes(crops(), new[OWNER], [renamed], seed=0, rates=RATES, epochs=2)
+    (before,) = train_probes(crops(), OWNER, [one], SgdRecipe(seed=0, rates=RATES, epochs=2))
+    (after,) = train_probes(crops(), new[OWNER], [renamed], SgdRecipe(seed=0, rates=RATES, epochs=2))
     np.testing.assert_allclose(after[:, new], before, rtol=1e-12)
 
 
 def test_shifting_features_changes_nothing_once_the_running_mean_has_forgotten_zero():
     one = job(50, 2, 0, 0, 0)
-    (before,) = train_probes(crops(), OWNER, [one], seed=0, rates=[0.01], epochs=40)
-    (after,) = train_probes(crops() - 100, OWNER, [one], seed=0, rates=[0.01], epochs=40)
+    (before,) = train_probes(crops(), OWNER, [one], SgdRecipe(seed=0, rates=[0.01], epochs=40))
+    (after,) = train_probes(crops() - 100, OWNER, [one], SgdRecipe(seed=0, rates=[0.01], epochs=40))
     np.testing.assert_allclose(after, before, atol=1e-6)
 
 
@@ -145,7 +152,9 @@ def test_labels_outside_the_training_side_are_never_looked_at():
     one = JOBS[3]
     labels = np.where(np.isin(np.arange(PEOPLE), one.train), one.labels, np.nan)
     found = [
-        train_probes(crops(), OWNER, [dataclasses.replace(one, labels=known)], seed=0, rates=RATES, epochs=2)[0]
+        train_probes(
+            crops(), OWNER, [dataclasses.replace(one, labels=known)], SgdRecipe(seed=0, rates=RATES, epochs=2)
+        )[0]
         for known in (one.labels, labels)
     ]
     assert np.array_equal(found[0], found[1])
@@ -155,10 +164,10 @@ def test_constant_values_and_constant_features_do_no_harm():
     rows = crops()
     rows[:, 3] = 7
     one = dataclasses.replace(JOBS[3], labels=np.full(PEOPLE, 3.0))
-    (found,) = train_probes(rows, OWNER, [one], seed=0, rates=[0.0001], epochs=2)
+    (found,) = train_probes(rows, OWNER, [one], SgdRecipe(seed=0, rates=[0.0001], epochs=2))
     np.testing.assert_allclose(found, 3, atol=0.01)
 
 
 def test_one_row_is_too_few():
     with pytest.raises(DataError, match="at least 2 rows"):
-        train_probes(crops()[::CROPS], np.arange(PEOPLE), [job(1, 2, 0, 0, 0)], seed=0)
+        train_probes(crops()[::CROPS], np.arange(PEOPLE), [job(1, 2, 0, 0, 0)], SgdRecipe(seed=0))

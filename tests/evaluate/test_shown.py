@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from semantoks.errors import DataError
-from semantoks.evaluate.baselines.shown import crop_spans, shown_parts, standardised
+from semantoks.evaluate.study.shown import crop_spans, shown_runs, standardised
 from tiny_people import write_cohort
 
 
@@ -15,7 +15,7 @@ def two(tmp_path_factory):
 
 
 def test_without_spans_all_frames_are_shown(two):
-    (part,) = shown_parts(two, 0, None)
+    (part,) = shown_runs(two, 0, None)
     assert part.dtype == np.float32
     np.testing.assert_array_equal(part, two.series(0))
 
@@ -23,30 +23,30 @@ def test_without_spans_all_frames_are_shown(two):
 def test_a_span_is_its_first_frame_and_a_number_of_frames_and_ends_with_the_recording(two):
     spans = np.array([[30, 20], [50, 20]])
     for index, (begin, end) in enumerate([(30, 50), (50, 60)]):
-        (part,) = shown_parts(two, index, spans)
+        (part,) = shown_runs(two, index, spans)
         np.testing.assert_array_equal(part, two.series(index)[begin:end])
 
 
 def test_several_spans_are_shown_once_where_they_overlap_and_apart_where_they_do_not(two):
     spans = np.array([[[10, 20], [20, 15], [100, 1], [240, 100]], [[0, 60], [0, 60], [0, 60], [0, 60]]])
-    parts = shown_parts(two, 0, spans)
+    parts = shown_runs(two, 0, spans)
     for part, (begin, end) in zip(parts, [(10, 35), (100, 101), (240, 250)], strict=True):
         np.testing.assert_array_equal(part, two.series(0)[begin:end])
-    assert [len(part) for part in shown_parts(two, 1, spans)] == [60]
+    assert [len(part) for part in shown_runs(two, 1, spans)] == [60]
 
 
 def test_a_span_beyond_the_recording_is_refused_by_name(two):
     with pytest.raises(DataError, match=r"recording sub-2\S* has 60 frames, and no good one lies in \[60, 10\]"):
-        shown_parts(two, 1, np.array([[0, 10], [60, 10]]))
+        shown_runs(two, 1, np.array([[0, 10], [60, 10]]))
 
 
 def test_crops_cover_what_the_encoder_sees(two):
     spans = crop_spans(two, 100, 4)
     assert spans[0].tolist() == [[0, 100], [50, 100], [100, 100], [150, 100]]
     assert spans[1].tolist() == [[0, 100]] * 4
-    assert [len(part) for part in shown_parts(two, 0, spans)] == [250]
+    assert [len(part) for part in shown_runs(two, 0, spans)] == [250]
     few = crop_spans(two, 100, 2)
-    assert [len(part) for part in shown_parts(two, 0, few)] == [100, 100]
+    assert [len(part) for part in shown_runs(two, 0, few)] == [100, 100]
 
 
 def test_standardising_uses_all_parts_together_and_leaves_a_constant_at_zero():

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.study.people import groups_of
 from semantoks.evaluate.study.splits import (
     check_disjoint,
-    groups_of,
     leave_site_out,
     read_splits,
     shuffle_people,

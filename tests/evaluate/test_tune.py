@@ -13,6 +13,7 @@ from semantoks.evaluate.finetuning import tuning
 from semantoks.evaluate.finetuning.target_model import fresh_model, predict_people
 from semantoks.evaluate.finetuning.tuning import (
     FinetuneConfig,
+    Lesson,
     Tuning,
     TuningCorruption,
     draw_batches,
@@ -32,8 +33,13 @@ def pool():
     return make_pool()
 
 
+def lesson(*, lr=1e-2, seed=0, **size):
+    train, validation = sides(**size)
+    return Lesson(train=train, validation=validation, classes=2, lr=lr, seed=seed)
+
+
 def tuned(encoder, pool, *, config=QUICK, lr=1e-2, seed=0, on_epoch=None):
-    return tune(encoder, pool, *sides(), classes=2, lr=lr, config=config, seed=seed, device=CPU, on_epoch=on_epoch)
+    return tune(encoder, pool, lesson(lr=lr, seed=seed), config=config, device=CPU, on_epoch=on_epoch)
 
 
 def same(one, other):
@@ -81,11 +87,11 @@ def test_frozen_epochs_train_the_head_alone_and_then_all(encoder, pool):
     config = dataclasses.replace(QUICK, frozen_epochs=1)
     model = fresh_model(encoder, 2, lora_rank=0, lora_alpha=1.0, seed=0)
     head = model.head.weight.clone()
-    training = Tuning(model, pool, sides()[0], 2, 1e-2, config)
-    training.run_epoch(1, 0)
+    training = Tuning(model, pool, lesson(), config)
+    training.run_epoch(1)
     assert same(model.encoder.state_dict(), encoder.state_dict())
     assert not torch.equal(model.head.weight, head)
-    training.run_epoch(2, 0)
+    training.run_epoch(2)
     moved = [name for name, p in model.encoder.named_parameters() if not torch.equal(p, encoder.state_dict()[name])]
     assert {"cls_token", "blocks.0.mlp.0.weight", "norm.bias", "network_embedding"} <= set(moved)
 
@@ -134,8 +140,8 @@ def test_training_sees_corrupted_windows_and_validation_whole_ones(encoder, pool
     config = dataclasses.replace(QUICK, corruption=corruption)
     model, seen = fresh_model(encoder, 2, lora_rank=0, lora_alpha=1.0, seed=0), []
     model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    training = Tuning(model, pool, sides()[0], 2, 1e-2, config)
-    training.run_epoch(1, 0)
+    training = Tuning(model, pool, lesson(), config)
+    training.run_epoch(1)
     predict_people(model, pool, np.arange(PEOPLE), crops=1)
     everything = torch.from_numpy(pool.frames.shards[0].astype(np.float32)).unique()
     assert torch.isin(seen[0], 2 * everything).all()
@@ -165,8 +171,7 @@ def test_a_single_person_left_over_joins_the_batch_before(rows, sizes):
 
 
 def test_seventeen_people_in_batches_of_sixteen_do_not_crash_the_batch_norm(encoder, pool):
-    train, held = sides(train=17)
-    found = tune(encoder, pool, train, held, classes=2, lr=1e-3, config=QUICK, seed=0, device=CPU)
+    found = tune(encoder, pool, lesson(lr=1e-3, train=17), config=QUICK, device=CPU)
     assert np.isfinite(found.validation).all()
 
 
@@ -196,9 +201,8 @@ def test_outputs_that_are_no_numbers_end_the_training_with_a_word_on_the_rate(en
 
 
 def test_one_person_is_too_few(encoder, pool):
-    train, held = sides(train=1)
     with pytest.raises(DataError, match="at least 2 people to train on, but there are 1"):
-        tune(encoder, pool, train, held, classes=2, lr=1e-3, config=QUICK, seed=0, device=CPU)
+        tune(encoder, pool, lesson(lr=1e-3, train=1), config=QUICK, device=CPU)
 
 
 def test_no_roi_is_dropped_also_where_only_the_noise_is_given():
@@ -229,10 +233,10 @@ def test_settings_out_of_range_are_refused(changes, words):
 @pytest.mark.parametrize("rank", [0, 2])
 def test_an_epoch_never_waits_for_the_device(encoder, pool, rank):
     model = fresh_model(encoder, 2, lora_rank=rank, lora_alpha=16.0, seed=0).to("cuda")
-    training = Tuning(model, pool, sides()[0], 2, 1e-2, QUICK)
-    training.run_epoch(1, 0)  # libraries set themselves up in the first call
+    training = Tuning(model, pool, lesson(), QUICK)
+    training.run_epoch(1)  # libraries set themselves up in the first call
     torch.cuda.set_sync_debug_mode("error")
     try:
-        training.run_epoch(2, 0)
+        training.run_epoch(2)
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -7,7 +7,8 @@ from simulated_predictions import said
 
 from semantoks.statistics.intervals import bootstrap, interval
 from semantoks.statistics.paired import corrected_t, holm, unit_contributions
-from semantoks.statistics.summary import COLUMNS, summarise
+from semantoks.statistics.summary import summarise
+from semantoks.statistics.tables import SUMMARY
 from semantoks.statistics.tested import held_out
 
 FEW = {"samples": 50, "flips": 199}
@@ -28,7 +29,7 @@ def test_every_column_is_what_its_part_says():
     scores, predictions = said(skill=0.5)
     scores.loc[scores["split"] == 0, "peeked"] += 0.08
     table = summarise(scores, predictions, **FEW)
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == SUMMARY
     assert table["method"].tolist() == ["encoder", "fc", "motion"]
     found = row(table, "encoder")
     each = scores.pivot(index="split", columns="method", values="balanced_accuracy")
@@ -117,7 +118,7 @@ def test_numbers_depend_on_the_seed_alone():
     shuffled = [table.sample(frac=1, random_state=3) for table in both(one, other)]
     pd.testing.assert_frame_equal(summarise(*shuffled, **FEW), first)
     alone = summarise(*one, **FEW)
-    columns = [name for name in COLUMNS if name not in ("p_holm", "verdict")]
+    columns = [name for name in SUMMARY if name not in ("p_holm", "verdict")]
     same = first[first["target"] == "t"].reset_index(drop=True)
     pd.testing.assert_frame_equal(same[columns], alone[columns])
     fewer = summarise(*(table[table["method"] != "motion"] for table in one), **FEW)

@@ -1,28 +1,44 @@
-"""The methods of a probe: the encoder's readouts and every baseline, by name, with words for the reader."""
+"""The methods of a probe: the encoder's readouts and every baseline, packaged or from outside, by name."""
 
 import difflib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.errors import ConfigError
-from semantoks.evaluate.baselines import recorded
+from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.baselines.components import principal_components
 from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation, tangent_space
-from semantoks.evaluate.baselines.shown import crop_spans
+from semantoks.evaluate.baselines.recorded import demographics, motion, roi_moments
 from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
-from semantoks.evaluate.study.study import Study
+from semantoks.evaluate.study.shown import Build, Shown, crop_spans
+from semantoks.evaluate.study.study import Sets, Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
 from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
-from semantoks.statistics.methods import BOTH, ENCODER, FC, METHODS, PROBED
+from semantoks.statistics.methods import BOTH, ENCODER, FC, METHODS, MOTION, PROBED, RANDOM
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
-Sets = dict[str, FeatureSet]
+BASELINES: Mapping[str, Build] = {
+    FC: functional_connectivity,
+    "fc_partial": partial_correlation,
+    "roi": roi_moments,
+    "spectra": network_spectra,
+    MOTION: motion,
+    "fc_tangent": tangent_space,
+    "pca": principal_components,
+}
+"""Those that depend on nothing but recordings; what depends on the target, too (demographics), is in ``sets_for``."""
+
+
+def check_extra(names: Collection[str]) -> None:
+    """Raise ConfigError where a baseline from outside has the name of a packaged method."""
+    for name in names:
+        if name in METHODS:
+            raise ConfigError(f"extra baseline {name!r}: a packaged method has this name, choose another one.")
 
 
 def chosen_methods(study: Study) -> Collection[str]:
@@ -31,7 +47,7 @@ def chosen_methods(study: Study) -> Collection[str]:
     Raises
     ------
     ConfigError
-        For a name that is none; the nearest one is given.
+        For an unknown name; the nearest one is given.
     """
     for name in study.config.methods:
         if name not in PROBED:
@@ -41,42 +57,49 @@ def chosen_methods(study: Study) -> Collection[str]:
     return ALWAYS | set(study.config.methods) if study.config.methods else PROBED
 
 
-def feature_sets(study: Study) -> Sets:
-    """Make the feature sets that the settings name; what depends on the target (demographics) comes with its plan.
+def feature_sets(study: Study) -> dict[str, FeatureSet]:
+    """Make the feature sets that the settings name, and those from outside.
 
     A baseline for which the cohort has nothing is left out, with a note.
     """
     chosen = chosen_methods(study)
-    sets: Sets = {}
-    for row, encoder in (("encoder", study.encoder), ("random_weights", recorded.random_encoder(study.card))):
+    sets: dict[str, FeatureSet] = {}
+    for row, encoder in study.encoders.items():
         if row in chosen:
             sets |= _readouts(study, row, encoder)
-    cohort, people, jobs = study.cohort, study.people, study.n_jobs
-    shown = crop_spans(cohort, study.card.encoder.frames, study.config.crops)
-    tables: dict[str, Callable[[], ndarray | None]] = {
-        "fc": lambda: functional_connectivity(cohort, shown),
-        "fc_partial": lambda: partial_correlation(cohort, shown, n_jobs=jobs),
-        "roi": lambda: recorded.roi_moments(cohort),
-        "spectra": lambda: network_spectra(cohort, shown),
-        "motion": lambda: recorded.motion(cohort),
-    }
-    for name, table in tables.items():
-        if name in chosen:
-            values = table()
-            if values is None:
-                study.notes.append(f"No {name} row: the cohort holds nothing for it ({METHODS[name].words}).")
-            else:
-                sets[name] = Fixed(people.average(values))
-    if "fc_tangent" in chosen:
-        sets["fc_tangent"] = tangent_space(cohort, people, shown, seed=study.config.seed, n_jobs=jobs)
-    if "pca" in chosen:
-        sets["pca"] = principal_components(cohort, people, shown)
+    shown = Shown(
+        cohort=study.cohort,
+        people=study.people,
+        spans=crop_spans(study.cohort, study.card.encoder.frames, study.config.crops),
+        seed=study.config.seed,
+        n_jobs=study.n_jobs,
+    )
+    builds = {name: build for name, build in BASELINES.items() if name in chosen}
+    builds |= {name: baseline.features for name, baseline in study.extra.items()}
+    for name, build in builds.items():
+        if (found := _built(name, build, shown)) is None:
+            study.notes.append(f"No {name} row: the cohort holds nothing for it ({study.words_of(name)}).")
+        else:
+            sets[name] = found
     return sets
 
 
-def _readouts(study: Study, row: str, encoder: Encoder) -> Sets:
+def _built(name: str, build: Build, shown: Shown) -> FeatureSet | None:
+    """Build a baseline's features; a table per recording is averaged over each person's recordings."""
+    found = build(shown)
+    if found is None or isinstance(found, FeatureSet):
+        return found
+    if found.ndim != 2 or len(found) != len(shown):
+        raise DataError(
+            f"baseline {name!r} has to return one row per recording, [{len(shown)}, features], "
+            f"but returned {list(found.shape)}."
+        )
+    return Fixed(shown.people.average(found))
+
+
+def _readouts(study: Study, row: str, encoder: Encoder) -> dict[str, FeatureSet]:
     """Embed with every readout; the first one carries the row's own name, random weights have no other."""
-    names = study.config.readouts[: 1 if row == "random_weights" else None]
+    names = study.config.readouts[: 1 if row == RANDOM else None]
     found = crops_of(study, encoder, names)
     rows = [row, *(f"{row}_{name}" for name in names[1:])]
     return {key: Fixed(study.people.average(found[name].mean(axis=1))) for key, name in zip(rows, names, strict=True)}
@@ -99,37 +122,37 @@ def crops_of(
     return {name: found[readout] for name, readout in wanted.items()}
 
 
-def methods_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> dict[str, Method]:
+def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
     """Make every method of the settings for one plan, and write down what they are."""
     chosen = chosen_methods(study)
     methods = methods_from(sets_for(study, sets, plan), chosen)
     for place, readout in enumerate(study.config.readouts):
-        name = f"encoder_{readout}" if place else "encoder"
+        name = f"encoder_{readout}" if place else ENCODER
         if readout == "attention" and name in sets:
             from semantoks.evaluate.models.attention import AttentionProbe
 
             methods[name] = AttentionProbe(sets[name], study.encoder.config.width)
-    study.words |= {name: METHODS[name].words for name in PROBED if name in methods}
+    study.words |= {name: study.words_of(name) for name in (*PROBED, *study.extra) if name in methods}
     return methods
 
 
-def sets_for(study: Study, sets: Mapping[str, FeatureSet], plan: Plan) -> Sets:
+def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
     """Add the demographics without the target itself."""
     found = dict(sets)
     if "demographics" in chosen_methods(study):
-        values = recorded.demographics(study.cohort, study.people, without=plan.target)
+        values = demographics(study.cohort, study.people, without=plan.target)
         if values is not None:
             found["demographics"] = Fixed(values)
     return found
 
 
-def methods_from(sets: Mapping[str, FeatureSet], chosen: Collection[str]) -> dict[str, Method]:
+def methods_from(sets: Sets, chosen: Collection[str]) -> dict[str, Method]:
     """Make a linear model of every feature set, and the methods that are made of these."""
     methods: dict[str, Method] = {name: Linear(features) for name, features in sets.items()}
-    if "encoder" in sets and "fc" in sets:
-        methods["fc+encoder"] = Stacked(("fc", "encoder"))
-    if "fc" in sets and "fc_svm" in chosen:
-        methods["fc_svm"] = Svm(sets["fc"])
-    if "encoder" in sets and "encoder_knn" in chosen:
-        methods["encoder_knn"] = Neighbours(sets["encoder"])
+    if ENCODER in sets and FC in sets:
+        methods[BOTH] = Stacked((FC, ENCODER))
+    if FC in sets and "fc_svm" in chosen:
+        methods["fc_svm"] = Svm(sets[FC])
+    if ENCODER in sets and "encoder_knn" in chosen:
+        methods["encoder_knn"] = Neighbours(sets[ENCODER])
     return methods

@@ -1,18 +1,20 @@
 """The probe: an encoder beside every baseline, on the same people, splits and frames, and what comes of it on disk."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
-from semantoks.evaluate.analyses.run import ask
-from semantoks.evaluate.methods import feature_sets
+from semantoks.evaluate.analyses.run import run_analyses
+from semantoks.evaluate.methods import check_extra, feature_sets
+from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.study import Progress, Stages, open_study
+from semantoks.evaluate.study.shown import Baseline
+from semantoks.evaluate.study.study import Progress, Stages
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
@@ -29,6 +31,7 @@ def probe(
     n_jobs: int = 1,
     command: str = "",
     progress: Progress | None = None,
+    extra: Mapping[str, Baseline] | None = None,
 ) -> pd.DataFrame:
     """Predict ``targets`` from the encoder and from every baseline on the same people, splits and frames.
 
@@ -38,15 +41,17 @@ def probe(
     Parameters
     ----------
     config
-        Protocol, readouts, methods, splits, and the questions asked beside the scores.
+        Protocol, readouts, methods, splits, and the analyses beside the scores.
     n_jobs
-        Splits at a time (-1 = one a core); the numbers do not depend on it.
+        Splits at a time (-1 uses all cores); the numbers do not depend on it.
+    extra
+        Baselines of your own, by the name of their row: see ``Baseline``.
 
     Returns
     -------
     DataFrame
-        ``statistics.summary.summarise``: a row a target x method, intervals and the comparison with FC. In ``out``
-        lie scores.csv, predictions.parquet and probe.json, from which all of it can be computed again.
+        ``statistics.summary.summarise``: one row per target and method, intervals and the comparison with FC.
+        ``out`` then has scores.csv, predictions.parquet and probe.json, from which all of it can be computed again.
 
     Raises
     ------
@@ -58,29 +63,32 @@ def probe(
     WeightsError
         When there is no encoder, or its atlas is not the cohort's.
     """
-    config, out = config or ProbeConfig(), Path(out)
+    config, out, extra = config or ProbeConfig(), Path(out), extra or {}
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
-    _refuse_another(out, targets, config)
+    check_extra(extra)
+    _refuse_another(out, targets, config, extra)
     study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
-    study.stages = Stages(progress, 2 + (len(config.analyses) if config.protocol == "nested" else 0))
+    study.extra = extra
+    study.stages = Stages(progress, 2 + (len(config.analyses) if study.protocol.analyses else 0))
     sets = feature_sets(study)
     study.stages.next()
     results = run_protocol(study, sets)
     study.stages.next()
-    ask(study, sets, results)
+    run_analyses(study, sets, results)
     scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
     about = {"command": command, **study.about()}
     (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
     return summarise(scores, predictions, seed=config.seed)
 
 
-def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig) -> None:
-    """Keep the scores of other targets or settings: hours of work are not replaced by one with the same ``--out``."""
+def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:
+    """Keep the scores of other targets or settings: a probe with the same ``--out`` does not replace hours of work."""
     try:
-        held = json.loads((out / ABOUT).read_text(encoding="utf-8"))
-        kept, same = list(held["targets"]), held["settings"] == json.loads(json.dumps(to_plain(config)))
-    except (OSError, ValueError, KeyError, TypeError):  # nothing there, or nothing that a probe has finished
+        before = json.loads((out / ABOUT).read_text(encoding="utf-8"))
+        kept, same = list(before["targets"]), before["settings"] == json.loads(json.dumps(to_plain(config)))
+        same = same and set(before.get("extra", ())) == set(extra)
+    except (OSError, ValueError, KeyError, TypeError):  # no finished probe there
         return
     if set(kept) != set(targets) or not same:
         raise ConfigError(

@@ -6,18 +6,17 @@ from typing import Literal
 
 from semantoks.errors import ConfigError
 
-Protocol = Literal["nested", "paper", "brainmarks"]
+ProtocolName = Literal["nested", "paper", "brainmarks"]
 Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
 Analysis = Literal["permutation", "learning_curve", "confounds", "networks", "reliability"]
 ANALYSES: tuple[Analysis, ...] = ("permutation", "learning_curve", "confounds", "networks", "reliability")
-REPEATS: dict[Protocol, int] = {"nested": 5, "paper": 10, "brainmarks": 100}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
     """What to compare, on which splits, and which questions to ask beside the scores."""
 
-    protocol: Protocol = "nested"
+    protocol: ProtocolName = "nested"
     """nested: repeated nested cross-validation, L2 logistic or ridge; paper: batch norm + linear by SGD, six rates;
     brainmarks: StandardScaler + LogisticRegressionCV on resampled trials."""
     readouts: tuple[Probed, ...] = ("cls_avg",)
@@ -77,8 +76,3 @@ class ProbeConfig:
             raise ConfigError(
                 f"--split has to be person, site, leave-site-out or a file of splits; there is no file {self.split!r}."
             )
-
-    @property
-    def times(self) -> int:
-        """Repeats, as given or the protocol's own."""
-        return self.repeats or REPEATS[self.protocol]

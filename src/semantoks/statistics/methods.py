@@ -147,6 +147,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 """In the order of display."""
 CENTRAL = tuple(name for name, method in METHODS.items() if method.central)
 BAR = tuple(name for name, method in METHODS.items() if method.bar)
+COSTLY = tuple(name for name, method in METHODS.items() if method.costly)
 PROBED = tuple(name for name, method in METHODS.items() if not method.tuned)
 """What a probe can compute."""
 

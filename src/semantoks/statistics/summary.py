@@ -9,7 +9,7 @@ import pandas as pd
 from semantoks.statistics.intervals import bootstrap, draw, interval
 from semantoks.statistics.methods import FC
 from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
-from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN
+from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY
 from semantoks.statistics.tested import count_units, held_out, overlap
 
 REFERENCE = FC
@@ -20,7 +20,7 @@ LEAST_SPLITS = 3
 """With fewer splits in common, no verdict."""
 ALPHA = 0.05
 RANGES = {"balanced_accuracy": (0, 1), "auroc": (0, 1), "r": (-1, 1), "r2": (-np.inf, 1), "mae": (0, np.inf)}
-_ONE = ["analysis", "condition", "target", "kind"]
+_ONE = list(QUESTION)
 
 
 def summarise(
@@ -73,7 +73,7 @@ def summarise(
         table[_ONE] = one
         parts.append(table)
     if not parts:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=list(SUMMARY))
     found = pd.concat(parts, ignore_index=True)
     found["p"] = found[["p_t", "p_flip"]].max(axis=1, skipna=False)
     alike = found.groupby(["analysis", "condition", "method"])["p"]
@@ -82,13 +82,7 @@ def summarise(
     found["verdict"] = _verdicts(found)
     order = found["analysis"].map(COMPARED.index)
     found = found.assign(order=order).sort_values(["order", "condition", "target", "method"], ignore_index=True)
-    return found[list(COLUMNS)]
-
-
-COLUMNS = (
-    *("analysis", "condition", "target", "kind", "method", "metric", "mean", "sd", "splits", "low", "high"),
-    *("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "p_null", "optimism", "verdict"),
-)
+    return found[list(SUMMARY)]
 
 
 def _scored(rows: pd.DataFrame, metric: str, n_train: float, n_test: float) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The two tables that an evaluation leaves behind, scores.csv and predictions.parquet: columns, names, reading."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -11,8 +11,11 @@ from semantoks.storage.tables import read_table
 TargetKind = Literal["class", "value"]
 """What a target is: text of a class, or a number."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
-SCORE_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "n_train", "n_test")
-PREDICTION_KEYS = ("analysis", "condition", "target", "kind", "method", "split", "person", "group")
+QUESTION = ("analysis", "condition", "target", "kind")
+"""What is asked of all methods alike: these columns begin every table."""
+ROW = (*QUESTION, "method", "split")
+SCORE_KEYS = (*ROW, "n_train", "n_test")
+PREDICTION_KEYS = (*ROW, "person", "group")
 PREDICTION_VALUES = ("truth", "predicted", "truth_name", "probability")
 ANALYSES = {
     "main": "the scores themselves",
@@ -43,6 +46,16 @@ MAIN = {"class": "balanced_accuracy", "value": "r"}
 """The score by which methods are compared first."""
 EXTRA = ("peeked", "p")
 """Further number columns of scores.csv: the main score of the best setting on the test side; a p-value."""
+SUMMARY = (
+    *(*QUESTION, "method", "metric", "mean", "sd", "splits", "low", "high"),
+    *("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "p_null", "optimism", "verdict"),
+)
+"""Columns of ``statistics.summary.summarise``, which says what they mean."""
+
+
+def row_key(analysis: str, condition: str, target: str, kind: TargetKind, method: str, split: int) -> dict[str, Any]:
+    """Return the columns ``ROW`` of one row."""
+    return dict(zip(ROW, (analysis, condition, target, kind, method, split), strict=True))
 
 
 def read_scores(path: Path) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from semantoks.evaluate.study.tasks import Plan
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import find_column
 from semantoks.statistics.confounder import association, p_of_association, redrawn
-from semantoks.statistics.tables import TargetKind
+from semantoks.statistics.tables import TargetKind, row_key
 
 DEFAULT = ("mean_fd", "good_frames", "site", "age", "sex")
 """What is regressed out and tested where nobody says otherwise, as far as it is known."""
@@ -217,11 +217,9 @@ def confound_tests(
         draws = redrawn(column[there], truth[there], kind_confound, kind, permutations=permutations, rng=rng)
         found = association(np.hstack(list(said.values()))[there], draws, kind_confound)
         parts = np.split(found, np.cumsum([outputs.shape[1] for outputs in said.values()])[:-1])
-        key = {"analysis": "confound_test", "condition": name, "target": target, "kind": kind}
-        rows += [
-            {**key, "method": method, "split": -1, "n_test": int(there.sum()), "p": p_of_association(part)}
-            for method, part in zip(said, parts, strict=True)
-        ]
+        for method, part in zip(said, parts, strict=True):
+            key = row_key("confound_test", name, target, kind, str(method), -1)
+            rows.append({**key, "n_test": int(there.sum()), "p": p_of_association(part)})
     return rows
 
 

@@ -1,5 +1,6 @@
 """Features without confounds, and the linear model of them: least squares inside every fold, the inner ones, too."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,16 +10,16 @@ from numpy import ndarray
 
 from semantoks.evaluate.models.linear import (
     Outputs,
-    Path,
+    PenaltyPath,
     calibrated,
     fit_path,
+    fold_of,
     log_odds,
     logistic_path,
     ridge_path,
     squared_error,
     surprise,
 )
-from semantoks.evaluate.models.predictors import both_sides
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.types import Features
 
@@ -81,16 +82,17 @@ class LinearWithout:
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
-        rows, held = both_sides(Deconfounded(self.features, self.confounds), task)
+        fold = fold_of(Deconfounded(self.features, self.confounds), task)
         regressors = _regressors(self.confounds[np.concatenate([task.train, task.test])], np.arange(len(task.train)))
-        rows, held = (np.hstack(side) for side in ((rows, regressors[: len(rows)]), (held, regressors[len(rows) :])))
+        count = len(fold.rows)
+        rows, held = np.hstack([fold.rows, regressors[:count]]), np.hstack([fold.held, regressors[count:]])
         path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
         inside = _without(path, regressors.shape[1])
-        found, _ = fit_path(inside, loss, rows, task.labels, held, task.inner, task.kind)
+        found, _ = fit_path(inside, loss, dataclasses.replace(fold, rows=rows, held=held))
         return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
 
 
-def _without(path: Path, count: int) -> Path:
+def _without(path: PenaltyPath, count: int) -> PenaltyPath:
     """Make a path that takes the last ``count`` columns, and the intercept, out of the others before it fits."""
 
     def inside(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,21 +18,42 @@ from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
+from semantoks.statistics.methods import FC
 
 MOST_NETWORKS = 40
 """An atlas with more (every ROI its own network) would have to be embedded as many times."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """How people are embedded: by which encoders (by method name), from which recordings, and how these are read."""
+
+    encoders: Mapping[str, Encoder]
+    cohort: Cohort
+    people: People
+    readout: Readout
+    crops: int
+    device: torch.device
+
+    def of_network(self, method: str, number: int) -> Float[ndarray, "person feature"]:
+        """Show an encoder one network of every crop; the others are its mask vector, as in pretraining."""
+        features, _ = embed_crops(
+            self.encoders[method],
+            self.cohort,
+            readouts=[self.readout],
+            crops=self.crops,
+            device=self.device,
+            shown=[number],
+        )
+        found: Float[ndarray, "person feature"] = self.people.average(features[self.readout].mean(axis=1))
+        return found
+
+
 def network_scores(
-    encoders: Mapping[str, Encoder],
-    cohort: Cohort,
-    people: People,
+    embedding: Embedding,
     plans: Sequence[Plan],
     fc: Float[ndarray, "person edge"],
     *,
-    readout: Readout,
-    crops: int,
-    device: torch.device,
     seed: int,
     n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -40,16 +62,13 @@ def network_scores(
 
     Parameters
     ----------
-    encoders
-        By method name: the encoder, and the one with random weights. Each is shown one network of every crop; the
-        others are its mask vector, as in pretraining.
     plans
         With the splits to use: those of the first repeat are enough.
     fc
         Functional connectivity, edges in the order of ``numpy.triu_indices``; method ``fc`` has those within the
         network. A network of one ROI has none, and no such row.
     progress
-        Called with networks done and networks.
+        Called with the networks done and all networks.
 
     Returns
     -------
@@ -58,18 +77,18 @@ def network_scores(
     list of str
         Notes for the reader.
     """
+    cohort = embedding.cohort
     names = cohort.atlas.network_names
     if not 1 < len(names) <= MOST_NETWORKS:
         return Results(), [f"Single networks are not scored: the atlas has {len(names)} (2 to {MOST_NETWORKS} can be)."]
     found = Results()
     inside = edges_within(cohort.atlas)
     for number, name in enumerate(names):
-        methods: dict[str, Method] = {}
-        for method, encoder in encoders.items():
-            features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, shown=[number])
-            methods[method] = Linear(Fixed(people.average(features[readout].mean(axis=1))))
+        methods: dict[str, Method] = {
+            method: Linear(Fixed(embedding.of_network(method, number))) for method in embedding.encoders
+        }
         if (edges := inside == number).any():
-            methods["fc"] = Linear(Fixed(fc[:, edges]))
+            methods[FC] = Linear(Fixed(fc[:, edges]))
         for plan in plans:
             alone = dataclasses.replace(plan, analysis="network", condition=name)
             found.add(cross_validate(alone, methods, seed=seed, keep=False, n_jobs=n_jobs))

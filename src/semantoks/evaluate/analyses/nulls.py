@@ -7,16 +7,16 @@ from typing import Any
 import joblib
 import numpy as np
 
-from semantoks.evaluate.models.predictors import both_sides
+from semantoks.evaluate.models.linear import fold_of
 from semantoks.evaluate.study.tasks import FeatureSet, Plan, Task
 from semantoks.statistics.null import permutation_null
-from semantoks.statistics.tables import MAIN
+from semantoks.statistics.tables import MAIN, row_key
 
 
 def null_scores(
     plan: Plan, sets: Mapping[str, FeatureSet], *, permutations: int, seed: int, n_jobs: int = 1
 ) -> list[dict[str, Any]]:
-    """Return a row of scores.csv (analysis ``permutation``) a feature set: its p, and the score of the null's model.
+    """Return one row of scores.csv per feature set (analysis ``permutation``): p, and the score of the null's model.
 
     All sets see the same permutations, which depend on the seed and the target's name alone. ``plan`` has one repeat.
     """
@@ -36,19 +36,12 @@ def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, 
             inner=(),
             seed=seed,
         )
-        rows, held = both_sides(features, task)
-        kernels.append((rows @ rows.T, held @ rows.T))
+        fold = fold_of(features, task)
+        kernels.append((fold.rows @ fold.rows.T, fold.held @ fold.rows.T))
     rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
     found = permutation_null(
         kernels, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
     )
-    key = {
-        "analysis": "permutation",
-        "condition": "",
-        "target": plan.target,
-        "kind": plan.kind,
-        "method": name,
-        "split": -1,
-    }
+    key = row_key("permutation", "", plan.target, plan.kind, name, -1)
     sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
     return {**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}

@@ -14,11 +14,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
-from semantoks.evaluate.study.splits import groups_of
+from semantoks.evaluate.study.people import groups_of, people_of
+from semantoks.evaluate.study.shown import Shown
 from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
+from semantoks.statistics.methods import FC
+from semantoks.statistics.tables import row_key
 
 MINUTES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 LEAST_PEOPLE = 20
@@ -88,13 +91,14 @@ def reliability_scores(
     looks: dict[str, Look] = {
         name: partial(_embedded, encoder, cohort, readout, device) for name, encoder in encoders.items()
     }
-    looks["fc"] = partial(functional_connectivity, cohort)
+    people_of_all = people_of(cohort)
+    looks[FC] = lambda spans: functional_connectivity(Shown(cohort=cohort, people=people_of_all, spans=spans))
     rows: list[dict[str, Any]] = []
     for number, minutes in enumerate(amounts):
-        key = {"analysis": "reliability", "condition": f"{minutes:g}", "target": "identity", "kind": "value"}
         for method, look in looks.items():
             both = _both_parts(look, cohort, parts, frames_of(minutes, cohort.tr))
-            rows.append({**key, "method": method, "split": 0, "n_test": people, **compare(both)})
+            key = row_key("reliability", f"{minutes:g}", "identity", "value", method, 0)
+            rows.append({**key, "n_test": people, **compare(both)})
         if progress:
             progress(number + 1, len(amounts))
     return rows, [_told(parts)]

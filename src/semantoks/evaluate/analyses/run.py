@@ -1,4 +1,4 @@
-"""The questions asked beside the scores: chance, labelled people, confounds, networks, stability over time."""
+"""The analyses beside the scores: chance, labelled people, confounds, single networks, stability over time."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -18,33 +18,30 @@ from semantoks.evaluate.analyses.confounds import (
     design,
 )
 from semantoks.evaluate.analyses.deconfounded import LinearWithout
-from semantoks.evaluate.analyses.importance import network_scores
+from semantoks.evaluate.analyses.importance import Embedding, network_scores
 from semantoks.evaluate.analyses.matching import match_motion
 from semantoks.evaluate.analyses.nulls import null_scores
 from semantoks.evaluate.analyses.reliability import reliability_scores
-from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.methods import methods_from, sets_for
 from semantoks.evaluate.models.predictors import Stacked
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate
-from semantoks.evaluate.study.people import first_repeats
 from semantoks.evaluate.study.splits import Split
-from semantoks.evaluate.study.study import Study
-from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.evaluate.study.study import Sets, Study, first_repeats
+from semantoks.evaluate.study.tasks import Method, Plan
 from semantoks.features.encode import Readout
-from semantoks.statistics.methods import CENTRAL
+from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC, MOTION
 
 CURVE_REPEATS = 2
-Sets = Mapping[str, FeatureSet]
 
 
-def ask(study: Study, sets: Sets, results: Results) -> None:
-    """Ask the questions that the settings name, and add what they bring to the results."""
-    if study.config.protocol != "nested" and study.config.analyses:
+def run_analyses(study: Study, sets: Sets, results: Results) -> None:
+    """Run the analyses that the settings name, and add their rows to the results."""
+    if study.config.analyses and not study.protocol.analyses:
         study.notes.append("Chance, learning curves, confounds, networks and stability are asked by --protocol nested.")
         return
     for name in study.config.analyses:
-        QUESTIONS[name](study, sets, results)
+        _ANALYSES[name](study, sets, results)
         study.stages.next()
 
 
@@ -99,7 +96,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
     predictions = results.tables()[1]
     tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
     for plan in decoded:
-        telling = {name: features for name, features in sets.items() if name != "motion" or plan.target in OF_SITE[:2]}
+        telling = {name: features for name, features in sets.items() if name != MOTION or plan.target in OF_SITE[:2]}
         results.add(cross_validate(plan, methods_from(telling, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
         tick()
     for plan in study.plans:
@@ -115,7 +112,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
             methods: dict[str, Method] = {
                 name: LinearWithout(features, columns) for name, features in _central(sets).items()
             }
-            methods["fc+encoder"] = Stacked(("fc", "encoder"))
+            methods[BOTH] = Stacked((FC, ENCODER))
             plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
             results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
         tick()
@@ -138,16 +135,18 @@ def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.D
 
 def _networks(study: Study, sets: Sets, results: Results) -> None:
     """Show the encoder one network at a time."""
-    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
-    found, notes = network_scores(
-        encoders,
-        study.cohort,
-        study.people,
-        [first_repeats(plan, study.config) for plan in study.plans],
-        sets["fc"].matrix(np.arange(0), np.arange(len(study.people))),
+    embedding = Embedding(
+        encoders=study.encoders,
+        cohort=study.cohort,
+        people=study.people,
         readout=_frozen_readout(study),
         crops=study.config.crops,
         device=study.device,
+    )
+    found, notes = network_scores(
+        embedding,
+        [first_repeats(plan, study.config) for plan in study.plans],
+        sets[FC].matrix(np.arange(0), np.arange(len(study.people))),
         seed=study.config.seed,
         n_jobs=study.n_jobs,
         progress=study.stages.step,
@@ -157,11 +156,10 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
-    """Find people again in another part of their data; it is said when the encoder knows them."""
-    encoders = {"encoder": study.encoder, "random_weights": random_encoder(study.card)}
+    """Find people again in another part of their data; a note says how many of them the encoder has seen."""
     eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
     rows, notes = reliability_scores(
-        encoders,
+        study.encoders,
         study.cohort,
         readout=_frozen_readout(study),
         device=study.device,
@@ -178,11 +176,11 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
 
 
 def _frozen_readout(study: Study) -> Readout:
-    """Return the first readout that is a vector of its own: an attention probe's is learnt with a target."""
+    """Return the first readout that needs no target: an attention probe's is learnt with one."""
     return next((name for name in study.config.readouts if name != "attention"), "cls_avg")
 
 
-QUESTIONS: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
+_ANALYSES: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
     "permutation": _null,
     "learning_curve": _learning_curve,
     "confounds": _confounds,

@@ -8,9 +8,7 @@ from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 from scipy.linalg import eigh
 
-from semantoks.evaluate.baselines.shown import Spans, shown_parts, standardised
-from semantoks.evaluate.study.people import People
-from semantoks.signals.cohort import Cohort
+from semantoks.evaluate.study.shown import Shown
 from semantoks.types import Features
 
 COMPONENTS = 50
@@ -50,20 +48,20 @@ class Components:
         return np.hstack([np.log(variance), product / variance])
 
 
-def principal_components(cohort: Cohort, people: People, spans: Spans | None = None) -> Components:
+def principal_components(shown: Shown) -> Components:
     """Return the component features of everybody, from matrices averaged over each person's recordings.
 
-    Series are z-scored over their frames within ``spans`` (None = all); a missing ROI is 0 and takes no part. Memory:
-    8 bytes x people x ROIs².
+    Series are z-scored over the shown frames; a missing ROI is 0 and takes no part. Memory: 8 bytes x people x ROIs².
     """
-    size = (len(people), cohort.atlas.n_rois, cohort.atlas.n_rois)
+    people, n_rois = shown.people, shown.cohort.atlas.n_rois
+    size = (len(people), n_rois, n_rois)
     instant, lagged = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
     share = 1 / np.bincount(people.owner, minlength=len(people))
     for index, person in enumerate(people.owner):
-        parts = standardised(shown_parts(cohort, index, spans))
-        frames = sum(map(len, parts))
-        for part in parts:
-            product = part[:-1].T @ part[1:]
-            instant[person] += share[person] / frames * (part.T @ part)
+        runs = shown.runs(index)
+        frames = sum(map(len, runs))
+        for run in runs:
+            product = run[:-1].T @ run[1:]
+            instant[person] += share[person] / frames * (run.T @ run)
             lagged[person] += share[person] / frames * (product + rearrange(product, "a b -> b a")) / 2
     return Components(instant, lagged)

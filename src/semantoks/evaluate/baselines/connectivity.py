@@ -11,9 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.covariance import LedoitWolf
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from semantoks.evaluate.baselines.shown import Spans, shown_parts, standardised
-from semantoks.evaluate.study.people import People
-from semantoks.signals.cohort import Cohort
+from semantoks.evaluate.study.shown import Run, Shown
 from semantoks.types import Features
 
 REFERENCE_PEOPLE = 30
@@ -25,29 +23,29 @@ Edges = Float32[ndarray, "recording edge"]
 Covariances = Float32[ndarray, "everybody roi roi"]
 
 
-def functional_connectivity(cohort: Cohort, spans: Spans | None = None) -> Edges:
-    """Return Fisher-z Pearson correlations of all pairs of ROIs over the frames within ``spans`` (None = all).
+def functional_connectivity(shown: Shown) -> Edges:
+    """Return Fisher-z Pearson correlations of all pairs of ROIs over the shown frames.
 
     A pair with a missing ROI is 0. Edges in the order of ``numpy.triu_indices(n_rois, 1)``; correlations beyond
     0.9999 count as that.
     """
-    upper = np.triu_indices(cohort.atlas.n_rois, 1)
-    rows = np.empty((len(cohort), len(upper[0])), dtype=np.float32)
+    upper = np.triu_indices(shown.cohort.atlas.n_rois, 1)
+    rows = np.empty((len(shown), len(upper[0])), dtype=np.float32)
     for index, row in enumerate(rows):
-        unit = _series(cohort, index, spans)
+        unit = shown.series(index)
         row[:] = fisher_z((unit.T @ unit / len(unit))[upper])
     return rows
 
 
-def partial_correlation(cohort: Cohort, spans: Spans | None = None, *, n_jobs: int = 1) -> Edges:
+def partial_correlation(shown: Shown) -> Edges:
     """Return Fisher-z partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances.
 
     nilearn's ``ConnectivityMeasure(kind="partial correlation")`` on the ROIs that a recording has: a missing ROI has
-    edges of 0 and does not change the others. Edges and frames as in ``functional_connectivity``.
+    edges of 0 and does not change the others. Edges as in ``functional_connectivity``.
     """
     call = delayed(_partial_edges)
     with threadpool_limits(1):
-        rows = Parallel(n_jobs=n_jobs, prefer="threads")(call(cohort, i, spans) for i in range(len(cohort)))
+        rows = Parallel(n_jobs=shown.n_jobs, prefer="threads")(call(shown.series(i)) for i in range(len(shown)))
     return np.stack(rows)
 
 
@@ -58,7 +56,7 @@ class Tangent:
     Attributes
     ----------
     covariances
-        One a person, positive definite: see ``tangent_space``.
+        One per person, positive definite: see ``tangent_space``.
     seed
         Decides which training people, at most ``REFERENCE_PEOPLE``, give the reference. The mean of more hardly
         differs, and is most of the time: it takes several rounds of eigenvalues of all of its matrices.
@@ -83,23 +81,21 @@ class Tangent:
         return np.concatenate([measure.transform(list(self.covariances[part])).astype(np.float32) for part in some])
 
 
-def tangent_space(
-    cohort: Cohort, people: People, spans: Spans | None = None, *, seed: int = 0, n_jobs: int = 1
-) -> Tangent:
+def tangent_space(shown: Shown) -> Tangent:
     """Return the tangent-space features of everybody, from Ledoit-Wolf covariances averaged over their recordings.
 
-    A missing ROI counts as one of variance 1 (as all of them have) that goes with no other. Frames as in
-    ``functional_connectivity``. Memory: 4 bytes x people x ROIs².
+    A missing ROI counts as one of variance 1 (as all of them have) that goes with no other. Memory: 4 bytes x people x
+    ROIs².
     """
-    n_rois = cohort.atlas.n_rois
-    total = np.zeros((len(people), n_rois, n_rois), dtype=np.float32)
-    share = 1 / np.bincount(people.owner, minlength=len(people))
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    n_rois, owner = shown.cohort.atlas.n_rois, shown.people.owner
+    total = np.zeros((len(shown.people), n_rois, n_rois), dtype=np.float32)
+    share = 1 / np.bincount(owner, minlength=len(total))
+    parallel = Parallel(n_jobs=shown.n_jobs, prefer="threads", return_as="generator")
     with threadpool_limits(1):
-        found = parallel(delayed(_shrunk_covariance)(cohort, i, spans) for i in range(len(cohort)))
-        for person, covariance in zip(people.owner, found, strict=True):
+        found = parallel(delayed(_shrunk_covariance)(shown.series(i)) for i in range(len(shown)))
+        for person, covariance in zip(owner, found, strict=True):
             total[person] += share[person] * covariance
-    return Tangent(total, seed)
+    return Tangent(total, shown.seed)
 
 
 class Precomputed(BaseEstimator):  # type: ignore[misc]
@@ -117,12 +113,7 @@ def fisher_z(correlation: Float[ndarray, " edge"]) -> Float[ndarray, " edge"]:
     return z
 
 
-def _series(cohort: Cohort, index: int, spans: Spans | None) -> Float32[ndarray, "frame roi"]:
-    return np.concatenate(standardised(shown_parts(cohort, index, spans)))
-
-
-def _partial_edges(cohort: Cohort, index: int, spans: Spans | None) -> Float32[ndarray, " edge"]:
-    series = _series(cohort, index, spans)
+def _partial_edges(series: Run) -> Float32[ndarray, " edge"]:
     present = np.flatnonzero(series.any(axis=0))
     edges = np.zeros((series.shape[1], series.shape[1]), dtype=np.float32)
     if len(present):
@@ -131,8 +122,7 @@ def _partial_edges(cohort: Cohort, index: int, spans: Spans | None) -> Float32[n
     return fisher_z(edges[np.triu_indices(len(edges), 1)])
 
 
-def _shrunk_covariance(cohort: Cohort, index: int, spans: Spans | None) -> Float[ndarray, "roi roi"]:
-    series = _series(cohort, index, spans)
+def _shrunk_covariance(series: Run) -> Float[ndarray, "roi roi"]:
     present = np.flatnonzero(series.any(axis=0))
     covariance = np.eye(series.shape[1])
     if len(present):

@@ -1,4 +1,4 @@
-"""What every encoder is held against beside connectivity: motion, demographics, amplitudes, and random weights."""
+"""Baselines from what is recorded beside the series: head motion, demographics, amplitudes before z-scoring."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,7 @@ from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from semantoks.evaluate.study.people import People
-from semantoks.model.card import EncoderCard
-from semantoks.model.encoder import Encoder
-from semantoks.model.encoder import random_encoder as drawn_encoder
+from semantoks.evaluate.study.shown import Shown
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import find_column
 
@@ -16,9 +14,9 @@ DEMOGRAPHICS = (("age",), ("sex", "gender"))
 """Columns of participants.tsv, in any case; the names in a bracket mean the same."""
 
 
-def motion(cohort: Cohort) -> Float[ndarray, "recording feature"] | None:
+def motion(shown: Shown) -> Float[ndarray, "recording feature"] | None:
     """Return mean framewise displacement (mm), its logarithm and the good frames; None where nobody's FD is known."""
-    table = cohort.recordings
+    table = shown.cohort.recordings
     fd = table["mean_fd"].to_numpy(float)
     if np.isnan(fd).all():
         return None
@@ -43,16 +41,11 @@ def demographics(cohort: Cohort, people: People, *, without: str = "") -> Float[
     return np.hstack(columns) if columns else None
 
 
-def roi_moments(cohort: Cohort) -> Float32[ndarray, "recording feature"] | None:
+def roi_moments(shown: Shown) -> Float32[ndarray, "recording feature"] | None:
     """Return the mean, then the standard deviation, of each ROI before z-scoring; NaN for a missing ROI.
 
     They are of whole recordings and in the units that these came in: recordings that came z-scored or without their
     mean carry nothing here but rounding. None for a cohort that was prepared before moments were kept.
     """
-    moments = cohort.moments
-    return None if moments is None else moments.reshape(len(cohort), -1)
-
-
-def random_encoder(card: EncoderCard) -> Encoder:
-    """Return the encoder as it was before its pretraining: the same size, the weights of its seed."""
-    return drawn_encoder(card.encoder, card.atlas.network_index, card.seed).eval()
+    moments = shown.cohort.moments
+    return None if moments is None else moments.reshape(len(shown), -1)

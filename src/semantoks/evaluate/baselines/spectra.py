@@ -8,7 +8,7 @@ from joblib import Parallel, delayed
 from numpy import ndarray
 from scipy.signal import welch
 
-from semantoks.evaluate.baselines.shown import Part, Spans, shown_parts, standardised
+from semantoks.evaluate.study.shown import Run, Shown
 from semantoks.signals.cohort import Cohort
 
 BANDS = 8
@@ -24,17 +24,15 @@ def band_edges(cohort: Cohort) -> Float[ndarray, " edge"]:
     return np.linspace(low, high, BANDS + 1)
 
 
-def network_spectra(
-    cohort: Cohort, spans: Spans | None = None, *, n_jobs: int = 1
-) -> Float32[ndarray, "recording feature"]:
+def network_spectra(shown: Shown) -> Float32[ndarray, "recording feature"]:
     """Return the log power of each network in each band of ``band_edges``: network by network, low bands first.
 
-    The power spectral density (Welch 1967, Hann windows that overlap by half) of each ROI's z-scored series within
-    ``spans`` (None = all), averaged over the ROIs that a network has and over the frequencies of a band; NaN for a
+    The power spectral density (Welch 1967, Hann windows that overlap by half) of each ROI's z-scored series over
+    the shown frames, averaged over the ROIs that a network has and over the frequencies of a band; NaN for a
     network without any. Windows last two periods of a band's width (178 s for the published band): shorter
     recordings, and gaps between spans, give shorter windows, padded with zeros to the same frequencies.
     """
-    edges = band_edges(cohort)
+    cohort, edges = shown.cohort, band_edges(shown.cohort)
     segment = math.ceil(_BINS_A_BAND / ((edges[1] - edges[0]) * cohort.tr))
     frequency = np.fft.rfftfreq(segment, cohort.tr)
     which = np.searchsorted(edges[1:-1], frequency, side="right")
@@ -44,18 +42,18 @@ def network_spectra(
     network = cohort.atlas.network_index == np.arange(cohort.atlas.n_networks)[:, None]
 
     def features(index: int) -> Float[ndarray, " feature"]:
-        density = _density(standardised(shown_parts(cohort, index, spans)), 1 / cohort.tr, segment)
+        density = _density(shown.runs(index), 1 / cohort.tr, segment)
         return _log_power(band @ density, network & (density > 0).any(axis=0))
 
-    rows = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(features)(index) for index in range(len(cohort)))
+    rows = Parallel(n_jobs=shown.n_jobs, prefer="threads")(delayed(features)(index) for index in range(len(shown)))
     return np.stack(rows).astype(np.float32)
 
 
-def _density(parts: list[Part], rate: float, segment: int) -> Float[ndarray, "frequency roi"]:
-    """Average the spectra of the parts, each weighted by its length; a single frame has none."""
-    long = [part for part in parts if len(part) > 1] or parts
-    spectra = [welch(p, rate, nperseg=min(segment, len(p)), nfft=segment, axis=0)[1] for p in long]
-    density: ndarray = np.average(spectra, axis=0, weights=[len(part) for part in long])
+def _density(runs: list[Run], rate: float, segment: int) -> Float[ndarray, "frequency roi"]:
+    """Average the spectra of the runs, each weighted by its length; a single frame has none."""
+    long = [run for run in runs if len(run) > 1] or runs
+    spectra = [welch(run, rate, nperseg=min(segment, len(run)), nfft=segment, axis=0)[1] for run in long]
+    density: ndarray = np.average(spectra, axis=0, weights=[len(run) for run in long])
     return density
 
 

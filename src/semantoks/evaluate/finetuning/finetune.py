@@ -11,15 +11,15 @@ import pandas as pd
 
 from semantoks.config import from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
-from semantoks.evaluate.baselines.recorded import random_encoder
 from semantoks.evaluate.finetuning.tuned import Finetune
 from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig
 from semantoks.evaluate.methods import feature_sets, methods_for
+from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import Results, cross_validate
-from semantoks.evaluate.study.study import Progress, Stages, Study, open_study
+from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.signals.cohort import Cohort
-from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, METHODS
+from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
 from semantoks.views.pool import open_pool
@@ -79,7 +79,7 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
     study.stages.next()
     starts = {FINETUNED: study.encoder}
     if from_scratch:
-        starts[FINETUNED_RANDOM] = random_encoder(study.card)
+        starts[FINETUNED_RANDOM] = study.encoders[RANDOM]
     pool = open_pool([study.cohort], study.device)
     results = Results()
     diary = Diary(config, len(starts) * sum(len(plan.splits) for plan in study.plans), study.stages.step)
@@ -96,7 +96,7 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
             for name, encoder in starts.items()
         }
         results.add(cross_validate(plan, methods_for(study, sets, plan) | tuned, seed=study.config.seed))
-    study.words |= {name: METHODS[name].words for name in starts}
+    study.words |= {name: study.words_of(name) for name in starts}
     return results, pd.DataFrame(diary.rows)
 
 

@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from semantoks.errors import DataError
 from semantoks.evaluate.finetuning.target_model import TargetModel, predict_people
-from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, tune
+from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, Lesson, tune
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.tasks import Predicted, Task
 from semantoks.model.encoder import Encoder
@@ -110,20 +110,12 @@ class Finetune:
         scale, config = Scale.of(kind, labels), self.config
         truth = scale.encode(labels)
         kept, held = hold_out(labels, self.groups[people], kind=kind, share=config.validation, seed=seed)
-        sides = [Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held)]
+        train, validation = (Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held))
+        classes = None if scale.classes is None else len(scale.classes)
+        lessons = [Lesson(train=train, validation=validation, classes=classes, lr=lr, seed=seed) for lr in config.lr]
         found = [
-            tune(
-                self.encoder,
-                self.pool,
-                *sides,
-                classes=None if scale.classes is None else len(scale.classes),
-                lr=lr,
-                config=config,
-                seed=seed,
-                device=self.device,
-                on_epoch=self.on_epoch,
-            )
-            for lr in config.lr
+            tune(self.encoder, self.pool, lesson, config=config, device=self.device, on_epoch=self.on_epoch)
+            for lesson in lessons
         ]
         best = max(range(len(found)), key=lambda i: found[i].quality)
         return Fits(scale, tuple(one.model for one in found), best, held, found[best].validation)

@@ -1,5 +1,6 @@
 """Fine-tuning: a copy of an encoder learns one target from random crops; its best epoch is what stays (METHOD 9)."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,7 +23,6 @@ from semantoks.evaluate.finetuning.target_model import (
     random_windows,
 )
 from semantoks.model.encoder import Encoder
-from semantoks.train.schedule import learning_rate
 from semantoks.views.corrupt import CorruptionConfig, corrupt
 from semantoks.views.crops import send
 from semantoks.views.pool import Pool
@@ -92,6 +92,27 @@ class Examples:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What one training learns, and from what.
+
+    Attributes
+    ----------
+    validation
+        The people who choose the epoch.
+    classes
+        Number of classes (the loss is the cross-entropy); None for a value (the loss is L1; standardise it before).
+    lr, seed
+        Its learning rate, and what decides head, crops and batches.
+    """
+
+    train: Examples
+    validation: Examples
+    classes: int | None
+    lr: float
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Epoch:
     """One epoch as it ended."""
 
@@ -150,32 +171,32 @@ def loss_function(
 class Tuning:
     """One training under way; ``run_epoch`` takes it one epoch further and never waits for the device."""
 
-    def __init__(
-        self, model: TargetModel, pool: Pool, train: Examples, classes: int | None, lr: float, config: FinetuneConfig
-    ) -> None:
+    def __init__(self, model: TargetModel, pool: Pool, lesson: Lesson, config: FinetuneConfig) -> None:
+        train = lesson.train
         if len(train.people) < 2:
             raise DataError(f"fine-tuning needs at least 2 people to train on, but there are {len(train.people)}.")
-        self.model, self.pool, self.train, self.lr, self.config = model, pool, train, lr, config
+        self.model, self.pool, self.lesson, self.config = model, pool, lesson, config
         self.device = model.head.weight.device
         self.learners = [p for p in model.encoder.parameters() if p.requires_grad]
         groups = parameter_groups(model, layer_decay=config.layer_decay, weight_decay=config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
         self.truth = torch.as_tensor(train.truth, device=self.device)
-        self.loss = loss_function(train.truth, classes, config.class_weight, self.device)
+        self.loss = loss_function(train.truth, lesson.classes, config.class_weight, self.device)
 
-    def run_epoch(self, epoch: int, seed: int) -> None:
-        """Show every training person once; ``epoch`` counts from 1, and with ``seed`` it decides every draw."""
-        config, rng = self.config, np.random.default_rng([seed, epoch])
+    def run_epoch(self, epoch: int) -> None:
+        """Show every training person once; ``epoch`` counts from 1, and with the seed it decides every draw."""
+        config, train, rng = self.config, self.lesson.train, np.random.default_rng([self.lesson.seed, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         for parameter in self.learners:
             parameter.requires_grad_(epoch > config.frozen_epochs)
         self.model.train()
-        batches = draw_batches(len(self.train.people), config.batch_size, rng)
+        batches = draw_batches(len(train.people), config.batch_size, rng)
         for number, rows in enumerate(batches):
-            rate = learning_rate((epoch - 1) * len(batches) + number, config.epochs * len(batches), self.lr, warmup=0)
+            share = ((epoch - 1) * len(batches) + number) / (config.epochs * len(batches))
+            rate = self.lesson.lr * (1 + math.cos(math.pi * share)) / 2
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
-            people, size = self.train.people[rows], self.model.encoder.config
+            people, size = train.people[rows], self.model.encoder.config
             series, mask = random_windows(self.pool, people, size, rng, self.device)
             outputs = self.model(corrupt(series, config.corruption, generator), mask)
             torch.autograd.backward(self.loss(outputs, self.truth[send(rows, self.device)]))
@@ -187,13 +208,9 @@ class Tuning:
 def tune(
     encoder: Encoder,
     pool: Pool,
-    train: Examples,
-    validation: Examples,
+    lesson: Lesson,
     *,
-    classes: int | None,
-    lr: float,
     config: FinetuneConfig,
-    seed: int,
     device: torch.device,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Tuned:
@@ -203,8 +220,6 @@ def tune(
     ----------
     pool
         The recordings; ``Examples.people`` counts its people.
-    classes
-        Number of classes (the loss is the cross-entropy); None for a value (the loss is L1; standardise it before).
     on_epoch
         Called after every epoch.
 
@@ -215,17 +230,16 @@ def tune(
     FloatingPointError
         When the outputs stop being finite.
     """
-    model = fresh_model(encoder, classes or 1, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=seed).to(
-        device
-    )
-    tuning = Tuning(model, pool, train, classes, lr, config)
+    rank, alpha = config.lora_rank, config.lora_alpha
+    model = fresh_model(encoder, lesson.classes or 1, lora_rank=rank, lora_alpha=alpha, seed=lesson.seed).to(device)
+    tuning, validation = Tuning(model, pool, lesson, config), lesson.validation
     best: Tuned | None = None
     state: dict[str, Tensor] = {}
     for epoch in range(1, config.epochs + 1):
-        tuning.run_epoch(epoch, seed)
+        tuning.run_epoch(epoch)
         outputs = predict_people(model, pool, validation.people, config.validation_crops)
         if not np.isfinite(outputs).all():
-            raise FloatingPointError(f"the outputs are not finite after epoch {epoch} at lr {lr:g}: lower --lr.")
+            raise FloatingPointError(f"the outputs are not finite after epoch {epoch} at lr {lesson.lr:g}: lower --lr.")
         found = quality(outputs, validation.truth)
         if best is None or found > best.quality:
             best = Tuned(model=model, epoch=epoch, quality=found, validation=outputs)
@@ -233,7 +247,7 @@ def tune(
             state = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
         last = epoch == config.epochs or (config.patience is not None and epoch - best.epoch >= config.patience)
         if on_epoch:
-            on_epoch(Epoch(lr=lr, epoch=epoch, quality=found[0], last=last))
+            on_epoch(Epoch(lr=lesson.lr, epoch=epoch, quality=found[0], last=last))
         if last:
             break
     assert best is not None

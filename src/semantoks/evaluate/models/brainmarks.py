@@ -11,7 +11,6 @@ accuracy of the test side, mean and standard deviation over 100 resampled trials
   beforehand, but never who has which.
 """
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,20 +21,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from semantoks.errors import ConfigError
-from semantoks.evaluate.models.linear import Outputs, fit_path, row_space, standardise
+from semantoks.evaluate.models.linear import Fold, Outputs, fit_path, row_space, standardise
 from semantoks.evaluate.study.crossval import INNER_FOLDS
-from semantoks.evaluate.study.splits import shuffle_people
+from semantoks.evaluate.study.splits import Split, shuffle_people
 from semantoks.evaluate.study.tasks import FeatureSet, Plan, Predicted, Task
 from semantoks.types import Features
 
-TRIALS, TEST, BINS = 100, 0.2, 3
+TEST, BINS = 0.2, 3
 PENALTIES = np.logspace(-4, 4, 10)
 """C of the logistic regression, as ``LogisticRegressionCV(Cs=10)`` has them."""
 _ITERATIONS = 1000
 
 
-def brainmarks_plan(plan: Plan, *, trials: int = TRIALS, seed: int) -> Plan:
-    """Give a plan of a class its trials.
+def brainmarks_splits(plan: Plan, trials: int, seed: int) -> list[Split]:
+    """Return the trials of a plan, whose target is a class.
 
     Raises
     ------
@@ -46,12 +45,11 @@ def brainmarks_plan(plan: Plan, *, trials: int = TRIALS, seed: int) -> Plan:
     """
     if plan.kind == "value":
         raise ConfigError(
-            f"the Brainmarks protocol knows classes alone: cut {plan.target} into classes (--bins {BINS})."
+            f"the Brainmarks protocol takes classes alone: cut {plan.target} into classes (--bins {BINS})."
         )
-    splits = shuffle_people(
+    return shuffle_people(
         plan.labels, plan.groups, kind=plan.kind, share=TEST, least=INNER_FOLDS, repeats=trials, seed=seed
     )
-    return dataclasses.replace(plan, splits=tuple(splits))
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class LogisticCV:
         rows, held = row_space(*standardise(everybody[: len(task.train)], everybody[len(task.train) :]))
         # ``standardise`` divides by the root of the number of features, StandardScaler does not.
         rows, held = rows * np.sqrt(everybody.shape[1]), held * np.sqrt(everybody.shape[1])
-        return fit_path(_path, _error_rate, rows, task.labels, held, task.inner, "class", PENALTIES)[0]
+        return fit_path(_path, _error_rate, Fold(rows, task.labels, held, task.inner, task.kind), PENALTIES)[0]
 
 
 def _path(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.svm import LinearSVC, LinearSVR
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from semantoks.evaluate.study.splits import Split
-from semantoks.evaluate.study.tasks import Predicted
+from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
 from semantoks.types import Features, Held
 
@@ -75,24 +76,45 @@ def row_space(
         return vectors * length, (test @ train.T).astype(np.float64) @ vectors / length
 
 
+@dataclass(frozen=True)
+class Fold:
+    """What a model of standardised features is fitted on, and whom it predicts.
+
+    Attributes
+    ----------
+    rows, labels
+        Of the training people.
+    held
+        Features of the test people.
+    inner
+        Splits of ``rows``, which choose the penalty.
+    """
+
+    rows: Features
+    labels: ndarray
+    held: Held
+    inner: Sequence[Split]
+    kind: TargetKind
+
+
+def fold_of(features: FeatureSet, task: Task) -> Fold:
+    """Standardise the features of a task by its training people, and turn them into the span of their rows."""
+    matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
+    rows, held = row_space(*standardise(matrix[: len(task.train)], matrix[len(task.train) :]))
+    return Fold(rows, task.labels, held, task.inner, task.kind)
+
+
 Outputs = Float[ndarray, "_ output"]
-Path = Callable[[Features, ndarray, ndarray], Iterator[Callable[[Features], Outputs]]]
+PenaltyPath = Callable[[Features, ndarray, ndarray], Iterator[Callable[[Features], Outputs]]]
 """(rows, labels, inverse penalties) -> the fitted model of each penalty, from the strongest to the weakest."""
 Loss = Callable[[ndarray, Outputs, ndarray | None], float]
 """(labels, outputs, classes) -> what the inner splits minimise."""
 
 
 def fit_path(
-    path: Path,
-    loss: Loss,
-    rows: Features,
-    labels: ndarray,
-    held: Held,
-    inner: Sequence[Split],
-    kind: TargetKind,
-    penalties: Float[ndarray, " penalty"] = INVERSE_PENALTIES,
+    path: PenaltyPath, loss: Loss, fold: Fold, penalties: Float[ndarray, " penalty"] = INVERSE_PENALTIES
 ) -> tuple[Predicted, int]:
-    """Fit a model at every penalty; the penalty with the least mean loss over ``inner`` predicts ``held``.
+    """Fit a model at every penalty; the one with the least mean loss over the inner splits predicts the test people.
 
     Returns
     -------
@@ -101,7 +123,8 @@ def fit_path(
     int
         Which of ``penalties`` was chosen.
     """
-    classes = np.unique(labels) if kind == "class" else None
+    rows, labels, inner = fold.rows, fold.labels, fold.inner
+    classes = np.unique(labels) if fold.kind == "class" else None
     losses = np.empty((len(inner), len(penalties)))
     unseen = np.zeros((len(penalties), len(rows), 1 if classes is None else len(classes)))
     with _few_threads(rows):
@@ -113,11 +136,16 @@ def fit_path(
                 losses[part, place] = loss(labels[test], found, classes)
                 unseen[place, test] = found
         best = int(losses.mean(axis=0).argmin())
-        outputs = np.stack([model(held) for model in path(rows, labels, penalties)])
+        outputs = np.stack([model(fold.held) for model in path(rows, labels, penalties)])
     return Predicted(classes=classes, test=outputs[best], inner=unseen[best], candidates=outputs), best
 
 
-def logistic(rows: Features, labels: ndarray, held: Held, inner: Sequence[Split]) -> Predicted:
+def linear_model(fold: Fold) -> Predicted:
+    """L2 logistic regression (classes, balanced weights) or ridge regression (values)."""
+    return logistic(fold) if fold.kind == "class" else ridge(fold)
+
+
+def logistic(fold: Fold) -> Predicted:
     """Logistic regression with balanced class weights on standardised rows; outputs are probabilities.
 
     Its penalty has the largest mean log probability of the true class over the ``inner`` splits, each class counting
@@ -125,8 +153,8 @@ def logistic(rows: Features, labels: ndarray, held: Held, inner: Sequence[Split]
     those of the inner splits (``calibrated``): with many more features than people, and classes of unequal size, the
     intercept alone would put nearly everybody into one class, however well they are ranked.
     """
-    found, _ = fit_path(logistic_path, surprise, rows, labels, held, inner, "class")
-    return calibrated(found, labels, log_odds)
+    found, _ = fit_path(logistic_path, surprise, fold)
+    return calibrated(found, fold.labels, log_odds)
 
 
 def logistic_path(
@@ -145,9 +173,9 @@ def surprise(labels: ndarray, chances: Outputs, classes: ndarray | None) -> floa
     return -float(np.mean([logs[truth == name].mean() for name in np.unique(truth)]))
 
 
-def ridge(rows: Features, labels: Float[ndarray, " row"], held: Held, inner: Sequence[Split]) -> Predicted:
-    """Ridge regression on standardised rows; its penalty has the least mean squared error over ``inner``."""
-    return fit_path(ridge_path, squared_error, rows, labels, held, inner, "value")[0]
+def ridge(fold: Fold) -> Predicted:
+    """Ridge regression on standardised rows; its penalty has the least mean squared error over the inner splits."""
+    return fit_path(ridge_path, squared_error, fold)[0]
 
 
 def ridge_path(rows: Features, labels: ndarray, inverse_penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:
@@ -161,16 +189,16 @@ def squared_error(labels: ndarray, outputs: Outputs, _: ndarray | None) -> float
     return float(np.mean((labels - outputs[:, 0]) ** 2))
 
 
-def support_vectors(rows: Features, labels: ndarray, held: Held, inner: Sequence[Split], kind: TargetKind) -> Predicted:
+def support_vectors(fold: Fold) -> Predicted:
     """Linear support vector machine (classes, balanced weights) or regression (values) on standardised rows.
 
-    The penalty has the best balanced accuracy (least squared error) over ``inner``, the strongest among equals. Margins
-    become probabilities by ``calibrated``.
+    The penalty has the best balanced accuracy (least squared error) over the inner splits, the strongest among equals.
+    Margins become probabilities by ``calibrated``.
     """
-    if kind == "value":
-        return fit_path(_margin_value_path, squared_error, rows, labels, held, inner, kind, MARGIN_PENALTIES)[0]
-    found, _ = fit_path(_margin_path, _error_rate, rows, labels, held, inner, kind, MARGIN_PENALTIES)
-    return calibrated(found, labels, lambda margins: margins)
+    if fold.kind == "value":
+        return fit_path(_margin_value_path, squared_error, fold, MARGIN_PENALTIES)[0]
+    found, _ = fit_path(_margin_path, _error_rate, fold, MARGIN_PENALTIES)
+    return calibrated(found, fold.labels, lambda margins: margins)
 
 
 def calibrated(

@@ -1,6 +1,5 @@
 """The paper's protocol (METHOD 9): random splits, probes by SGD, the learning rate chosen by validation people."""
 
-import dataclasses
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-from semantoks.evaluate.models.sgd_probe import EPOCHS, RATES, ProbeJob, train_probes
+from semantoks.evaluate.models.sgd_probe import ProbeJob, SgdRecipe, train_probes
 from semantoks.evaluate.study.crossval import INNER_FOLDS, task_of
 from semantoks.evaluate.study.splits import Split, shuffle_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
+from semantoks.statistics.methods import ENCODER
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import TargetKind
 
@@ -23,8 +23,8 @@ TRAIN, VALIDATION, TEST = 0.31, 0.08, 0.62
 """Shares of the people, as the paper has them; their sum is 1.01."""
 
 
-def paper_plan(plan: Plan, *, repetitions: int, seed: int) -> Plan:
-    """Give a plan the splits of the paper; a training side has the people of its training and its validation.
+def paper_splits(plan: Plan, repetitions: int, seed: int) -> list[Split]:
+    """Return the splits of the paper; a training side has the people of its training and its validation.
 
     The paper's probe parts the two (``validation_split``). Any other method may use both, and has to choose its penalty
     among them.
@@ -37,10 +37,9 @@ def paper_plan(plan: Plan, *, repetitions: int, seed: int) -> Plan:
         When a class (or, of a value, everybody) has too few groups for inner folds of the training sides.
     """
     share = TEST / (TRAIN + VALIDATION + TEST)
-    splits = shuffle_people(
+    return shuffle_people(
         plan.labels, plan.groups, kind=plan.kind, share=share, least=INNER_FOLDS, repeats=repetitions, seed=seed
     )
-    return dataclasses.replace(plan, splits=tuple(splits))
 
 
 def validation_split(labels: ndarray, groups: Int[ndarray, " train"], *, kind: TargetKind, seed: int) -> Split:
@@ -70,12 +69,9 @@ def paper_probes(
     features: Mapping[str, Float[ndarray, "recording crop feature"]],
     owner: Int[ndarray, " recording"],
     plans: Sequence[Plan],
+    recipe: SgdRecipe,
     *,
-    seed: int,
-    device: torch.device,
-    stacked: Collection[str] = ("encoder",),
-    rates: Sequence[float] = RATES,
-    epochs: int = EPOCHS,
+    stacked: Collection[str] = (ENCODER,),
 ) -> dict[str, dict[str, Method]]:
     """Train the paper's probe on every feature set, for all targets, repetitions and rates at once.
 
@@ -87,7 +83,7 @@ def paper_probes(
     features
         By name of the method; ``owner`` is the person of each recording.
     plans
-        One a target; the splits are ``paper_plan``'s, or any others.
+        One per target; the splits are ``paper_splits``, or any others.
     stacked
         Methods that a stack is built on: their probes are trained on the inner splits, too (four times the work), by
         the recipe and the rate of the whole. The ``inner`` predictions of the others are NaN.
@@ -101,11 +97,9 @@ def paper_probes(
     for name, crops in features.items():
         rows = torch.from_numpy(rearrange(crops, "r c f -> (r c) f"))
         people = int(owner.max()) + 1
-        asked = {plan.target: _questions(plan, people, seed, inner=name in stacked) for plan in plans}
+        asked = {plan.target: _questions(plan, people, recipe.seed, inner=name in stacked) for plan in plans}
         jobs = [job for questions in asked.values() for question in questions for job in question.jobs]
-        outputs = iter(
-            train_probes(rows, owner.repeat(crops.shape[1]), jobs, seed=seed, rates=rates, epochs=epochs, device=device)
-        )
+        outputs = iter(train_probes(rows, owner.repeat(crops.shape[1]), jobs, recipe))
         for target, questions in asked.items():
             said = {one.task.test.tobytes(): one.answer([next(outputs) for _ in one.jobs]) for one in questions}
             methods[target][name] = Trained(said)

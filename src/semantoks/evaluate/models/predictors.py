@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.neighbors import NearestNeighbors
 
-from semantoks.evaluate.models.linear import log_odds, logistic, ridge, row_space, standardise, support_vectors
+from semantoks.evaluate.models.linear import Fold, fold_of, linear_model, log_odds, standardise, support_vectors
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.types import Features, Held
 
@@ -27,12 +27,6 @@ class Fixed:
         return rows
 
 
-def both_sides(features: FeatureSet, task: Task) -> tuple[Features, Held]:
-    """Return the standardised features of the training and of the test people, in the span of the training rows."""
-    rows = features.matrix(task.train, np.concatenate([task.train, task.test]))
-    return row_space(*standardise(rows[: len(task.train)], rows[len(task.train) :]))
-
-
 @dataclass(frozen=True)
 class Linear:
     """L2 logistic regression (classes, balanced weights) or ridge regression (values)."""
@@ -41,8 +35,7 @@ class Linear:
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
-        rows, held = both_sides(self.features, task)
-        return (logistic if task.kind == "class" else ridge)(rows, task.labels, held, task.inner)
+        return linear_model(fold_of(self.features, task))
 
 
 @dataclass(frozen=True)
@@ -53,8 +46,7 @@ class Svm:
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
-        rows, held = both_sides(self.features, task)
-        return support_vectors(rows, task.labels, held, task.inner, task.kind)
+        return support_vectors(fold_of(self.features, task))
 
 
 @dataclass(frozen=True)
@@ -69,18 +61,18 @@ class Neighbours:
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Choose k on the training people and predict the test people."""
-        rows, held = both_sides(self.features, task)
+        fold = fold_of(self.features, task)
         classes = np.unique(task.labels) if task.kind == "class" else None
         votes = _votes(task.labels, classes)
         counts = [k for k in NEIGHBOURS if k <= min(len(train) for train, _ in task.inner)] or [1]
         inner = np.zeros((len(counts), *votes.shape))
         for train, test in task.inner:
-            inner[:, test] = _by_neighbours(rows[train], votes[train], rows[test], counts)
+            inner[:, test] = _by_neighbours(fold.rows[train], votes[train], fold.rows[test], counts)
         # Squared error of the shares (the Brier score) or of the value, each class counting alike.
         weight = votes.sum(axis=1) if classes is not None else np.ones(len(votes))
         truth = votes / weight[:, None] if classes is not None else votes
         best = int((((inner - truth) ** 2).sum(axis=2) @ weight).argmin())
-        found = _by_neighbours(rows, votes, held, counts)
+        found = _by_neighbours(fold.rows, votes, fold.held, counts)
         return Predicted(classes=classes, test=found[best], inner=inner[best], candidates=found)
 
 
@@ -116,7 +108,7 @@ class Stacked:
         rows = np.hstack([_level(before[name].inner) for name in self.parts])
         held = np.hstack([_level(before[name].test) for name in self.parts])
         rows, held = standardise(rows, held)
-        return (logistic if task.kind == "class" else ridge)(rows, task.labels, held, task.inner)
+        return linear_model(Fold(rows, task.labels, held, task.inner, task.kind))
 
 
 def _level(said: Float[ndarray, "row output"]) -> Features:

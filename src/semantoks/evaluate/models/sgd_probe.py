@@ -22,6 +22,16 @@ _AT_ONCE = {"cpu": 4 * 2**20, "cuda": 2**30}
 
 
 @dataclass(frozen=True, kw_only=True)
+class SgdRecipe:
+    """How all probes are trained: at which rates, for how many epochs, from which seed, and where (None: the rows')."""
+
+    seed: int
+    rates: Sequence[float] = RATES
+    epochs: int = EPOCHS
+    device: torch.device | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbeJob:
     """One probe, to be trained at every rate.
 
@@ -83,11 +93,7 @@ def train_probes(
     rows: Float[Tensor, "row feature"],
     owner: Int[ndarray, " row"],
     jobs: Sequence[ProbeJob],
-    *,
-    seed: int,
-    rates: Sequence[float] = RATES,
-    epochs: int = EPOCHS,
-    device: torch.device | None = None,
+    recipe: SgdRecipe,
 ) -> list[Float[ndarray, "rate person output"]]:
     """Train every job at every rate, and return what each probe says of everybody.
 
@@ -115,10 +121,10 @@ def train_probes(
     DataError
         When a job has fewer than two training rows.
     """
-    crops = _Crops.of(rows, owner, people=max(len(job.labels) for job in jobs), device=device or rows.device)
+    crops = _Crops.of(rows, owner, people=max(len(job.labels) for job in jobs), device=recipe.device or rows.device)
     found: dict[int, ndarray] = {}
     for places in _groups(jobs, crops):
-        probes = _train([jobs[place] for place in places], crops, rates, epochs, seed)
+        probes = _train([jobs[place] for place in places], crops, recipe)
         found |= dict(zip(places, probes.predict(crops.everybody), strict=True))
     return [found[place] for place in range(len(jobs))]
 
@@ -168,14 +174,14 @@ def _groups(jobs: Sequence[ProbeJob], crops: _Crops) -> Iterator[list[int]]:
         yield from (ordered[begin : begin + most] for begin in range(0, len(ordered), most))
 
 
-def _train(jobs: list[ProbeJob], crops: _Crops, rates: Sequence[float], epochs: int, seed: int) -> "_Probes":
+def _train(jobs: list[ProbeJob], crops: _Crops, recipe: SgdRecipe) -> "_Probes":
     """Train jobs side by side, as ``_groups`` sorted them: at any time, those with a batch left are the first ones."""
-    draws = [job.generator(seed) for job in jobs]
+    draws = [job.generator(recipe.seed) for job in jobs]
     starts = [initial_weights(job, len(crops.centre), rng) for job, rng in zip(jobs, draws, strict=True)]
-    probes = _Probes(jobs, starts, rates, crops)
+    probes = _Probes(jobs, starts, recipe.rates, crops)
     members = [crops.of_people(job.train) for job in jobs]
     labels = [(job.labels[crops.owner] - job.scale()[0]) / job.scale()[1] for job in jobs]
-    for _ in range(epochs):
+    for _ in range(recipe.epochs):
         order = [epoch_batches(len(rows), rng) for rows, rng in zip(members, draws, strict=True)]
         batches = [[rows[part] for part in parts] for rows, parts in zip(members, order, strict=True)]
         for index, truth, weight in _side_by_side(batches, labels, crops.rows):

@@ -14,7 +14,15 @@ from numpy import ndarray
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
 from semantoks.statistics.scores import class_scores, value_scores
-from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
+from semantoks.statistics.tables import (
+    MAIN,
+    PREDICTION_KEYS,
+    PREDICTION_VALUES,
+    PREDICTIONS,
+    SCORE_KEYS,
+    SCORES,
+    row_key,
+)
 
 INNER_FOLDS = 3
 """Folds of each training side, among which penalties are chosen."""
@@ -95,8 +103,7 @@ def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: in
     found, said = Results(), dict[str, Predicted]()
     for name, method in methods.items():
         said[name] = method.predict(task, said)
-        key: dict[str, Any] = {"analysis": plan.analysis, "condition": plan.condition, "target": plan.target}
-        key |= {"kind": plan.kind, "method": name, "split": number}
+        key = row_key(plan.analysis, plan.condition, plan.target, plan.kind, name, number)
         found.scores.append(
             {**key, "n_train": len(split[0]), "n_test": len(split[1]), **split_scores(plan, split, said[name])}
         )

@@ -1,25 +1,20 @@
-"""The people of a cohort: who they are, which recordings are theirs, and who counts as one with whom."""
+"""Who is evaluated: the people of a cohort, which recordings are theirs, and who counts as one with whom."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from numpy import ndarray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from semantoks.errors import DataError
-from semantoks.evaluate.models.brainmarks import BINS, brainmarks_plan
-from semantoks.evaluate.models.paper import paper_plan
-from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.crossval import INNER_FOLDS
-from semantoks.evaluate.study.splits import Split, check_disjoint, groups_of, leave_site_out, read_splits, split_people
-from semantoks.evaluate.study.tasks import Plan
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.phenotypes import Target, binned, target, without_codes
+
+FAMILY_COLUMNS = ("family_id", "rel_family_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,85 +66,47 @@ def people_of(cohort: Cohort, families: pd.Series | None = None) -> People:
     return People(ids=tuple(map(str, ids)), owner=owner, groups=groups.loc[list(ids)].to_numpy())
 
 
-Excluded = list[tuple[str, int]]
+def people_with_families(cohort: Cohort, family: str) -> tuple[People, str]:
+    """Group people by copies of recordings and by family, and say by which column.
 
-
-def read_targets(participants: pd.DataFrame, names: Sequence[str], config: ProbeConfig) -> list[Target]:
-    """Take the targets, with what the settings say of codes, classes and bins."""
-    table = without_codes(participants, config.missing)
-    bins = config.bins or (BINS if config.protocol == "brainmarks" else None)
-    found = []
-    for name in dict.fromkeys(names):
-        aim = target(table, name, "class" if name in config.as_class else "auto")
-        found.append(binned(aim, bins) if bins and aim.kind == "value" else aim)
-    return found
-
-
-def plan_target(
-    aim: Target,
-    people: People,
-    sites: ndarray,
-    config: ProbeConfig,
-    eligible: Bool[ndarray, " person"],
-) -> tuple[Plan, Excluded]:
-    """Choose the people and the splits of a target, and say who is left out and why.
+    Parameters
+    ----------
+    family
+        A column of participants.tsv; "auto" = the first of ``FAMILY_COLUMNS`` that is there, in any case.
 
     Raises
     ------
     DataError
-        Where the target cannot be predicted or split; the message names it.
+        If there is no such column.
     """
-    values = aim.values.reindex(list(people.ids))
-    known = values.notna().to_numpy()
-    excluded: Excluded = [(f"no value of {aim.name}", int((~known & eligible).sum()))]
-    known = known & eligible
-    if aim.kind == "class" and config.drop_rare:
-        least = max(config.folds, INNER_FOLDS + 1)
-        for name, count in values[known].value_counts().items():
-            if count < least:
-                known = known & (values != name).to_numpy()
-                excluded.append((f"{aim.name}: class {name!r} is rare (under {least} people)", int(count)))
-    if values[known].nunique() < 2:
-        raise DataError(
-            f"target {aim.name!r} cannot be predicted: of the {len(people)} people with recordings, {known.sum()} have "
-            f"a value, and these take {values[known].nunique()} different ones."
-        )
-    where = np.flatnonzero(known)
-    labels = values[known].to_numpy(float if aim.kind == "value" else str)
-    plan = Plan(target=aim.name, kind=aim.kind, people=where, labels=labels, groups=people.groups[where], splits=())
-    try:
-        splits = tuple(_splits(plan, people, sites[where], config))
-        check_disjoint(splits, plan.groups)
-    except DataError as error:
-        raise DataError(f"target {aim.name!r}: {error}") from error
-    if config.split == "site":
-        plan = dataclasses.replace(plan, groups=pd.factorize(sites[where])[0])
-    plan = dataclasses.replace(plan, splits=splits)
-    return plan, [row for row in excluded if row[1]]
+    table = cohort.participants
+    lower = {str(name).lower(): str(name) for name in table.columns}
+    column = next((lower[name] for name in FAMILY_COLUMNS if name in lower), None) if family == "auto" else family
+    if column is None:
+        return people_of(cohort), "No families are known (no column family_id): relatives count as strangers."
+    if column not in table:
+        raise DataError(f"participants.tsv has no column {column!r} (--family); it has {', '.join(table.columns)}.")
+    families = table.dropna(subset=[column]).drop_duplicates("participant_id").set_index("participant_id")[column]
+    return people_of(cohort, families), f"Families by the column {column}: {families.nunique()} of them."
 
 
-def _splits(plan: Plan, people: People, sites: ndarray, config: ProbeConfig) -> list[Split]:
-    if config.protocol == "paper":
-        return list(paper_plan(plan, repetitions=config.times, seed=config.seed).splits)
-    if config.protocol == "brainmarks":
-        return list(brainmarks_plan(plan, trials=config.times, seed=config.seed).splits)
-    if config.split == "leave-site-out":
-        return leave_site_out(plan.labels, sites, plan.groups, kind=plan.kind)
-    if config.split not in ("person", "site"):
-        return read_splits(Path(config.split), [people.ids[i] for i in plan.people])
-    groups = plan.groups if config.split == "person" else pd.factorize(sites)[0]
-    return split_people(
-        plan.labels,
-        groups,
-        kind=plan.kind,
-        folds=config.folds,
-        repeats=config.times,
-        seed=config.seed,
-        inner=INNER_FOLDS,
-    )
+def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd.Series:
+    """Return a group for every participant: people who share a byte-identical recording, or a family, are one group.
 
-
-def first_repeats(plan: Plan, config: ProbeConfig, repeats: int = 1) -> Plan:
-    """Return a plan with the splits of the first repeats alone (all of them where they are not repeated folds)."""
-    repeated = config.split in ("person", "site")
-    return dataclasses.replace(plan, splits=plan.splits[: repeats * config.folds] if repeated else plan.splits)
+    ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (a missing one is a
+    family of its own); the result is indexed by participant_id.
+    """
+    people, who = np.unique(recordings["participant_id"].to_numpy(str), return_inverse=True)
+    ties = [(who, recordings["sha256"].to_numpy(str))]
+    if families is not None:
+        known = families.reindex(people).dropna()
+        ties.append((np.searchsorted(people, known.index.to_numpy(str)), known.astype(str).to_numpy(str)))
+    rows, columns, size = [], [], len(people)
+    for members, names in ties:
+        number = pd.factorize(names)[0]
+        rows.append(members)
+        columns.append(size + number)
+        size += int(number.max(initial=-1)) + 1
+    links = (np.concatenate(rows), np.concatenate(columns))
+    _, component = connected_components(coo_array((np.ones(len(links[0])), links), shape=(size, size)), directed=False)
+    return pd.Series(component[: len(people)], index=pd.Index(people, name="participant_id"))

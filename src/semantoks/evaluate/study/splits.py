@@ -9,8 +9,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 
 from semantoks.errors import ConfigError, DataError
@@ -23,28 +21,6 @@ _BINS = 5
 """Most bins of equal size by which a value is stratified."""
 SITE_PEOPLE = 10
 """A site with fewer people is not tested on its own."""
-
-
-def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd.Series:
-    """Return a group for every participant: people who share a byte-identical recording, or a family, are one group.
-
-    ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (a missing one is a
-    family of its own); the result is indexed by participant_id.
-    """
-    people, who = np.unique(recordings["participant_id"].to_numpy(str), return_inverse=True)
-    ties = [(who, recordings["sha256"].to_numpy(str))]
-    if families is not None:
-        known = families.reindex(people).dropna()
-        ties.append((np.searchsorted(people, known.index.to_numpy(str)), known.astype(str).to_numpy(str)))
-    rows, columns, size = [], [], len(people)
-    for members, names in ties:
-        number = pd.factorize(names)[0]
-        rows.append(members)
-        columns.append(size + number)
-        size += int(number.max(initial=-1)) + 1
-    links = (np.concatenate(rows), np.concatenate(columns))
-    _, component = connected_components(coo_array((np.ones(len(links[0])), links), shape=(size, size)), directed=False)
-    return pd.Series(component[: len(people)], index=pd.Index(people, name="participant_id"))
 
 
 def split_people(

@@ -1,31 +1,33 @@
-"""All that one evaluation works on: the people, the plans, the features, and what a reader has to be told of them."""
+"""What one evaluation works on: people, plans, encoder and protocol, and all that probe.json says of them."""
 
+import dataclasses
 import itertools
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool
 from numpy import ndarray
 
 from semantoks.config import to_plain
-from semantoks.errors import DataError
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.people import Excluded, People, people_of, plan_target, read_targets
-from semantoks.evaluate.study.tasks import Plan
-from semantoks.features.encode import find_device, open_encoder
-from semantoks.model.card import EncoderCard, check_fit, hash_participant
-from semantoks.model.encoder import Encoder
+from semantoks.evaluate.study.people import People
+from semantoks.evaluate.study.shown import Baseline
+from semantoks.evaluate.study.splits import Split
+from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.model.card import EncoderCard
+from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import Target
+from semantoks.statistics.methods import ENCODER, METHODS, RANDOM
 
-FAMILY_COLUMNS = ("family_id", "rel_family_id")
 Progress = Callable[[int, int], None]
+Sets = Mapping[str, FeatureSet]
 
 
 class Stages:
@@ -36,12 +38,12 @@ class Stages:
         self.furthest = 0
 
     def step(self, done: int, total: int) -> None:
-        """Tell how far the present stage is."""
+        """Show how far the present stage is."""
         self.furthest = max(self.furthest, 1000 * self.done + 1000 * done // max(total, 1))
         self.progress(self.furthest, 1000 * self.stages)
 
     def ticks(self, total: int) -> Callable[[], None]:
-        """Return what one calls after each of ``total`` pieces of the present stage."""
+        """Return a function to call after each of ``total`` pieces of the present stage."""
         count = itertools.count(1)
         return lambda: self.step(next(count), total)
 
@@ -51,6 +53,35 @@ class Stages:
         self.step(0, 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How methods are scored: on which splits, how often, and by which models.
+
+    Attributes
+    ----------
+    repeats
+        Unless the settings give a number.
+    splits
+        (plan, repeats, seed) -> its splits; None = those that the settings describe (``--split``, ``--folds``).
+    methods
+        Per target, the methods that take the place of the linear models of the same names; None = none do.
+    costly
+        Whether methods that take most of the time run on the first repeat alone, only where asked for by name, or
+        always; what is asked for by name runs on every split.
+    bins
+        Classes into which every value is cut unless the settings give a number; None = values stay values.
+    analyses
+        Whether the analyses of the settings follow the scores.
+    """
+
+    repeats: int
+    splits: Callable[[Plan, int, int], list[Split]] | None = None
+    methods: "Callable[[Study, Sets], Mapping[str, Mapping[str, Method]]] | None" = None
+    costly: Literal["first repeat", "if named", "always"] = "first repeat"
+    bins: int | None = None
+    analyses: bool = False
+
+
 @dataclass(kw_only=True)
 class Study:
     """One evaluation of one encoder on one cohort.
@@ -58,14 +89,16 @@ class Study:
     Attributes
     ----------
     plans
-        One a target.
+        One per target.
     seen
         Whether the encoder saw a person, without labels, in pretraining.
     cache
         Folder of embeddings.
+    extra
+        Baselines from outside, by method.
     excluded, checks, notes, words, confounds, decoded
-        What probe.json has to say: (reason, count); sentences; words for each method; what was regressed out; the
-        kind and classes of each confound that was decoded.
+        What probe.json reports: (reason, count); sentences; words for each method; what was regressed out; the kind
+        and classes of each confound that was decoded.
     """
 
     cohort: Cohort
@@ -73,22 +106,34 @@ class Study:
     encoder: Encoder
     card: EncoderCard
     config: ProbeConfig
+    protocol: Protocol
     aims: Sequence[Target]
     plans: Sequence[Plan]
     seen: Bool[ndarray, " person"]
     cache: Path
     device: torch.device
     n_jobs: int
-    excluded: Excluded
+    excluded: list[tuple[str, int]]
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
     confounds: list[str] = field(default_factory=list)
     decoded: dict[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Baseline] = field(default_factory=dict)
     stages: Stages = field(default_factory=lambda: Stages(None, 1))
 
+    def words_of(self, method: str) -> str:
+        """Say what a method is, in words for readers."""
+        return self.extra[method].words if method in self.extra else METHODS[method].words
+
+    @cached_property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """The encoder, and the same one with the weights that its pretraining started from."""
+        start = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed)
+        return {ENCODER: self.encoder, RANDOM: start.eval()}
+
     def about(self) -> dict[str, Any]:
-        """Say what probe.json says, but for the command."""
+        """Return what probe.json holds, but for the command."""
         return {
             "protocol": self.config.protocol,
             "targets": {
@@ -96,6 +141,7 @@ class Study:
                 for aim, plan in zip(self.aims, self.plans, strict=True)
             },
             "methods": self.words,
+            "extra": sorted(self.extra),
             "settings": to_plain(self.config),
             "notes": self.notes,
             "checks": self.checks,
@@ -113,101 +159,7 @@ class Study:
         }
 
 
-def open_study(
-    model: str | Path,
-    cohort: Cohort | str | Path,
-    targets: Sequence[str],
-    config: ProbeConfig,
-    *,
-    device: str,
-    n_jobs: int,
-    out: Path,
-) -> Study:
-    """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of any.
-
-    Raises
-    ------
-    DataError
-        For an unknown target, too few people in a class, a label that varies within a person, a person on both sides
-        of given splits, or pretrained people to leave out whom the encoder does not know.
-    WeightsError
-        When there is no encoder, or its atlas is not the cohort's.
-    """
-    cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
-    aims = read_targets(cohort.participants, targets, config)
-    encoder, card = open_encoder(model)
-    check_fit(card, cohort)
-    people, family_note = _people(cohort, config)
-    known = set(card.participants)
-    if config.exclude_pretrained and not known:
-        raise DataError(
-            "--exclude-pretrained: the encoder does not say whom it was pretrained on, so that nobody can be left out."
-        )
-    seen = np.array([hash_participant(card.salt, name) in known for name in people.ids])
-    eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
-    sites = people.first(cohort.recordings["site"].fillna("").astype(str).tolist())
-    planned = [plan_target(aim, people, sites, config, eligible) for aim in aims]
-    run = Path(model)
-    study = Study(
-        cohort=cohort,
-        people=people,
-        encoder=encoder,
-        card=card,
-        config=config,
-        aims=aims,
-        plans=[plan for plan, _ in planned],
-        seen=seen,
-        cache=(run if (run / "run.json").exists() else out) / "cache",
-        device=find_device(device),
-        n_jobs=n_jobs,
-        excluded=[row for _, rows in planned for row in rows],
-    )
-    _tell_of_people(study, family_note)
-    return study
-
-
-def _people(cohort: Cohort, config: ProbeConfig) -> tuple[People, str]:
-    """Group people by copies of recordings and by family, and say by which column."""
-    table = cohort.participants
-    lower = {str(name).lower(): str(name) for name in table.columns}
-    column = next((lower[name] for name in FAMILY_COLUMNS if name in lower), None)
-    if config.family != "auto":
-        column = config.family
-        if column not in table:
-            raise DataError(f"participants.tsv has no column {column!r} (--family); it has {', '.join(table.columns)}.")
-    if column is None:
-        return people_of(cohort), "No families are known (no column family_id): relatives count as strangers."
-    families = table.dropna(subset=[column]).drop_duplicates("participant_id").set_index("participant_id")[column]
-    return people_of(cohort, families), f"Families by the column {column}: {families.nunique()} of them."
-
-
-def _tell_of_people(study: Study, family_note: str) -> None:
-    """Write down the checks and notes that concern who is compared with whom."""
-    people, config = study.people, study.config
-    for plan in study.plans:
-        study.checks.append(
-            f"{plan.target}: 0 people, families or copies of a recording are on both sides of any of "
-            f"{len(plan.splits)} splits ({len(plan.people)} people in {len(np.unique(plan.groups))} groups)."
-        )
-    if config.split == "leave-site-out":
-        for plan in study.plans:
-            tested = len(np.unique(np.concatenate([test for _, test in plan.splits])))
-            study.notes.append(
-                f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people of "
-                "sites that are too small, or of one class, are only trained on."
-            )
-    study.checks.append(family_note)
-    seen = int(study.seen.sum())
-    if not study.card.participants:
-        study.notes.append(
-            "Whom the encoder was pretrained on is not known: whether these people are among them cannot be checked."
-        )
-    elif config.exclude_pretrained:
-        study.excluded.append(("seen in pretraining (--exclude-pretrained)", seen))
-    else:
-        study.notes.append(
-            f"{seen} of {len(people)} people were seen, without labels, in pretraining"
-            + ("; --exclude-pretrained leaves them out." if seen else ".")
-        )
-    if refused := len(study.cohort.excluded):
-        study.excluded.append(("recordings refused by prepare: the cohort's excluded.tsv says why", refused))
+def first_repeats(plan: Plan, config: ProbeConfig, repeats: int = 1) -> Plan:
+    """Return a plan with the splits of the first repeats alone (all of them where they are not repeated folds)."""
+    repeated = config.split in ("person", "site")
+    return dataclasses.replace(plan, splits=plan.splits[: repeats * config.folds] if repeated else plan.splits)

@@ -6,8 +6,11 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.analyses.run import learning_plans
+from semantoks.evaluate.plans import plan_target, read_targets
+from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.people import People, first_repeats, plan_target, read_targets
+from semantoks.evaluate.study.people import People
+from semantoks.evaluate.study.study import first_repeats
 from semantoks.signals.phenotypes import Target
 
 PEOPLE = People(ids=tuple(f"{i:02d}" for i in range(60)), owner=np.arange(60), groups=np.arange(60))
@@ -109,7 +112,7 @@ def test_settings_out_of_range_are_refused():
     ):
         with pytest.raises(ConfigError, match=said):
             ProbeConfig(**bad)
-    assert [ProbeConfig(protocol=name).times for name in ("nested", "paper", "brainmarks")] == [5, 10, 100]
+    assert [PROTOCOLS[name].repeats for name in ("nested", "paper", "brainmarks")] == [5, 10, 100]
 
 
 def test_learning_curves_draw_stratified_from_the_training_sides_alone():

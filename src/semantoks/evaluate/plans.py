@@ -1,0 +1,187 @@
+"""From settings to a study: who has a label, who is left out and why, which splits, and what to tell the reader."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from numpy import ndarray
+
+from semantoks.errors import DataError
+from semantoks.evaluate.protocols import PROTOCOLS
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.crossval import INNER_FOLDS
+from semantoks.evaluate.study.people import People, people_with_families
+from semantoks.evaluate.study.splits import Split, check_disjoint, leave_site_out, read_splits, split_people
+from semantoks.evaluate.study.study import Study
+from semantoks.evaluate.study.tasks import Plan
+from semantoks.features.encode import find_device, open_encoder
+from semantoks.model.card import check_fit, hash_participant
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.phenotypes import Target, binned, target, without_codes
+
+Excluded = list[tuple[str, int]]
+"""(reason, how many people)"""
+
+
+def open_study(
+    model: str | Path,
+    cohort: Cohort | str | Path,
+    targets: Sequence[str],
+    config: ProbeConfig,
+    *,
+    device: str,
+    n_jobs: int,
+    out: Path,
+) -> Study:
+    """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of any.
+
+    Raises
+    ------
+    DataError
+        For an unknown target, too few people in a class, a label that varies within a person, a person on both sides
+        of given splits, or pretrained people to leave out whom the encoder does not know.
+    WeightsError
+        When there is no encoder, or its atlas is not the cohort's.
+    """
+    cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
+    aims = read_targets(cohort.participants, targets, config)
+    encoder, card = open_encoder(model)
+    check_fit(card, cohort)
+    people, family_note = people_with_families(cohort, config.family)
+    known = set(card.participants)
+    if config.exclude_pretrained and not known:
+        raise DataError(
+            "--exclude-pretrained: the encoder does not say whom it was pretrained on, so that nobody can be left out."
+        )
+    seen = np.array([hash_participant(card.salt, name) in known for name in people.ids])
+    eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
+    sites = people.first(cohort.recordings["site"].fillna("").astype(str).tolist())
+    planned = [plan_target(aim, people, sites, config, eligible) for aim in aims]
+    run = Path(model)
+    study = Study(
+        cohort=cohort,
+        people=people,
+        encoder=encoder,
+        card=card,
+        config=config,
+        protocol=PROTOCOLS[config.protocol],
+        aims=aims,
+        plans=[plan for plan, _ in planned],
+        seen=seen,
+        cache=(run if (run / "run.json").exists() else out) / "cache",
+        device=find_device(device),
+        n_jobs=n_jobs,
+        excluded=[row for _, rows in planned for row in rows],
+    )
+    _describe_people(study, family_note)
+    return study
+
+
+def read_targets(participants: pd.DataFrame, names: Sequence[str], config: ProbeConfig) -> list[Target]:
+    """Take the targets, with what the settings say of codes, classes and bins."""
+    table = without_codes(participants, config.missing)
+    bins = config.bins or PROTOCOLS[config.protocol].bins
+    found = []
+    for name in dict.fromkeys(names):
+        aim = target(table, name, "class" if name in config.as_class else "auto")
+        found.append(binned(aim, bins) if bins and aim.kind == "value" else aim)
+    return found
+
+
+def plan_target(
+    aim: Target,
+    people: People,
+    sites: ndarray,
+    config: ProbeConfig,
+    eligible: Bool[ndarray, " person"],
+) -> tuple[Plan, Excluded]:
+    """Choose the people and the splits of a target, and say who is left out and why.
+
+    Raises
+    ------
+    DataError
+        Where the target cannot be predicted or split; the message names it.
+    """
+    values = aim.values.reindex(list(people.ids))
+    known = values.notna().to_numpy()
+    excluded: Excluded = [(f"no value of {aim.name}", int((~known & eligible).sum()))]
+    known = known & eligible
+    if aim.kind == "class" and config.drop_rare:
+        least = max(config.folds, INNER_FOLDS + 1)
+        for name, count in values[known].value_counts().items():
+            if count < least:
+                known = known & (values != name).to_numpy()
+                excluded.append((f"{aim.name}: class {name!r} is rare (under {least} people)", int(count)))
+    if values[known].nunique() < 2:
+        raise DataError(
+            f"target {aim.name!r} cannot be predicted: of the {len(people)} people with recordings, {known.sum()} have "
+            f"a value, and these take {values[known].nunique()} different ones."
+        )
+    where = np.flatnonzero(known)
+    labels = values[known].to_numpy(float if aim.kind == "value" else str)
+    plan = Plan(target=aim.name, kind=aim.kind, people=where, labels=labels, groups=people.groups[where], splits=())
+    try:
+        splits = tuple(_splits(plan, people, sites[where], config))
+        check_disjoint(splits, plan.groups)
+    except DataError as error:
+        raise DataError(f"target {aim.name!r}: {error}") from error
+    if config.split == "site":
+        plan = dataclasses.replace(plan, groups=pd.factorize(sites[where])[0])
+    plan = dataclasses.replace(plan, splits=splits)
+    return plan, [row for row in excluded if row[1]]
+
+
+def _splits(plan: Plan, people: People, sites: ndarray, config: ProbeConfig) -> list[Split]:
+    protocol = PROTOCOLS[config.protocol]
+    repeats = config.repeats or protocol.repeats
+    if protocol.splits is not None:
+        return protocol.splits(plan, repeats, config.seed)
+    if config.split == "leave-site-out":
+        return leave_site_out(plan.labels, sites, plan.groups, kind=plan.kind)
+    if config.split not in ("person", "site"):
+        return read_splits(Path(config.split), [people.ids[i] for i in plan.people])
+    groups = plan.groups if config.split == "person" else pd.factorize(sites)[0]
+    return split_people(
+        plan.labels,
+        groups,
+        kind=plan.kind,
+        folds=config.folds,
+        repeats=repeats,
+        seed=config.seed,
+        inner=INNER_FOLDS,
+    )
+
+
+def _describe_people(study: Study, family_note: str) -> None:
+    """Write down the checks and notes about who is compared with whom."""
+    people, config = study.people, study.config
+    for plan in study.plans:
+        study.checks.append(
+            f"{plan.target}: 0 people, families or copies of a recording are on both sides of any of "
+            f"{len(plan.splits)} splits ({len(plan.people)} people in {len(np.unique(plan.groups))} groups)."
+        )
+    if config.split == "leave-site-out":
+        for plan in study.plans:
+            tested = len(np.unique(np.concatenate([test for _, test in plan.splits])))
+            study.notes.append(
+                f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people of "
+                "sites that are too small, or of one class, are only trained on."
+            )
+    study.checks.append(family_note)
+    seen = int(study.seen.sum())
+    if not study.card.participants:
+        study.notes.append(
+            "Whom the encoder was pretrained on is not known: whether these people are among them cannot be checked."
+        )
+    elif config.exclude_pretrained:
+        study.excluded.append(("seen in pretraining (--exclude-pretrained)", seen))
+    else:
+        study.notes.append(
+            f"{seen} of {len(people)} people were seen, without labels, in pretraining"
+            + ("; --exclude-pretrained leaves them out." if seen else ".")
+        )
+    if refused := len(study.cohort.excluded):
+        study.excluded.append(("recordings refused by prepare: the cohort's excluded.tsv says why", refused))

@@ -1,0 +1,105 @@
+"""A baseline from outside the package: ten lines of Python, scored beside the packaged ones with its own words."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from semantoks import Baseline, ProbeConfig, probe, write_report
+from semantoks.errors import ConfigError, DataError
+from tiny_people import cohort, model
+
+__all__ = ["cohort", "model"]
+
+
+def autocorrelations(shown):
+    rows = []
+    for index in range(len(shown)):
+        series = shown.series(index)
+        rows.append((series[1:] * series[:-1]).mean(axis=0))
+    return np.array(rows)
+
+
+class FirstComponent:
+    """Where people are along the direction in which the training people differ most; fitted in every fold."""
+
+    def __init__(self, shown):
+        rows = [np.corrcoef(shown.series(index).T)[np.triu_indices(8, 1)] for index in range(len(shown))]
+        self.edges, self.fitted_on = shown.people.average(np.array(rows)), []
+
+    def matrix(self, train, people):
+        self.fitted_on.append(set(train.tolist()))
+        mean = self.edges[train].mean(axis=0)
+        direction = np.linalg.svd(self.edges[train] - mean)[2][0]
+        return (self.edges[people] - mean) @ direction[:, None]
+
+
+AR1 = Baseline(words="lag-1 autocorrelation of each ROI", features=autocorrelations)
+QUICK = {"crops": 1, "folds": 2, "repeats": 1, "methods": ("motion",)}
+
+
+def quick(model, cohort, out, extra, **changes):
+    return probe(model, cohort, targets=["sex"], out=out, config=ProbeConfig(**QUICK | changes), extra=extra)
+
+
+@pytest.fixture(scope="module")
+def run(cohort, model, tmp_path_factory):
+    out, sets = tmp_path_factory.mktemp("outside") / "probe", []
+    first = Baseline(
+        words="the first component of the training people's FC",
+        features=lambda shown: sets.append(FirstComponent(shown)) or sets[0],
+    )
+    nothing = Baseline(words="heart rate", features=lambda _: None)
+    extra = {"ar1": AR1, "first component": first, "heart": nothing}
+    summary = quick(model, cohort, out, extra, analyses=("permutation",), permutations=19)
+    return summary, out, sets[0]
+
+
+def test_it_has_its_rows_in_every_table_and_changes_nobody_elses(run, cohort, model, tmp_path):
+    summary, out, _ = run
+    scores, said = pd.read_csv(out / "scores.csv"), pd.read_parquet(out / "predictions.parquet")
+    for name in ("ar1", "first component"):
+        assert (scores["method"] == name).sum() == 3  # two splits and the permutation null
+        assert sorted(said.loc[said["method"] == name, "person"]) == list(range(40))
+        row = summary.set_index("method").loc[name]
+        assert row["verdict"] in ("yes", "no", "not distinguishable")
+        assert 0 < row["p_null"] <= 1
+    alone = quick(model, cohort, tmp_path / "alone", {}, analyses=("permutation",), permutations=19)
+    shared = summary[~summary["method"].isin(["ar1", "first component"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(shared, alone)
+
+
+def test_what_is_fitted_is_fitted_on_training_people_alone(run):
+    _, out, features = run
+    said = pd.read_parquet(out / "predictions.parquet")
+    tested = said[said["method"] == "fc"].groupby("split")["person"].agg(set)
+    trained = [set(range(40)) - people for people in tested]
+    assert all(people in trained for people in features.fitted_on)
+
+
+def test_the_report_shows_it_with_its_own_words(run, tmp_path):
+    _, out, _ = run
+    page = write_report(out, tmp_path / "report.html").read_text()
+    assert "first component" in page
+    assert AR1.words in page
+    about = json.loads((out / "probe.json").read_text())
+    assert about["methods"]["ar1"] == AR1.words
+    assert about["extra"] == ["ar1", "first component", "heart"]
+    assert "No heart row: the cohort holds nothing for it (heart rate)." in about["notes"]
+
+
+def test_scores_with_other_baselines_of_ones_own_are_not_replaced(run, cohort, model):
+    _, out, _ = run
+    with pytest.raises(ConfigError, match="with other settings: choose another --out"):
+        quick(model, cohort, out, {"ar1": AR1}, analyses=("permutation",), permutations=19)
+
+
+def test_the_name_of_a_packaged_method_and_a_table_of_another_length_are_refused(cohort, model, tmp_path):
+    for name in ("fc", "encoder_cls", "finetuned"):
+        with pytest.raises(ConfigError, match="a packaged method has this name, choose another one"):
+            quick(model, cohort, tmp_path / "p", {name: AR1})
+    short = Baseline(words="too short", features=lambda _: np.zeros((3, 2)))
+    with pytest.raises(DataError, match=r"'short' has to return one row per recording, \[80, features\], .* \[3, 2\]"):
+        quick(model, cohort, tmp_path / "p", {"short": short}, analyses=())
+    assert not (tmp_path / "p" / "scores.csv").exists()
