@@ -9,7 +9,8 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.cifti import CiftiSource
+from semantoks.signals.sources.cifti import open_cifti
+from semantoks.signals.sources.source import Request
 
 MESH, CORTEX = 12, 10
 GRID = (3, 3, 3)
@@ -56,7 +57,7 @@ def made(participant="01", frames=100, tr=0.72, seed=0, n_rois=5, **facts):
 
 
 def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return CiftiSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_cifti(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):

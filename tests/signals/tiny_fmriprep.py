@@ -13,7 +13,8 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.fmriprep import FmriprepSource
+from semantoks.signals.sources.fmriprep import open_fmriprep
+from semantoks.signals.sources.source import Request
 from semantoks.simulation.derivatives import described, write_json
 
 SPACE = "MNI152NLin2009cAsym"
@@ -114,7 +115,7 @@ def write_fmriprep(
 
 def opened(path, labels, atlas=ATLAS, tr=None, table=None, **reading):
     config = ReadingConfig(parcellation=labels, **reading)
-    return FmriprepSource(path, atlas=atlas, tr=tr, participants=table, reading=config)
+    return open_fmriprep(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=config))
 
 
 def read(path, labels, atlas=ATLAS, **options):

@@ -48,7 +48,7 @@ def test_one_variable_is_read_by_name_and_of_several_arrays_a_dozen_is_listed(tm
     scipy.io.savemat(tmp_path / "a.mat", {"bold": A + 1, "ROISignals": A})
     assert np.array_equal(read_variable(tmp_path / "a.mat", "ROISignals"), A)
     np.savez(tmp_path / "a.npz", **{f"x{i}": A for i in range(15)})
-    with pytest.raises(DataError, match=r"2-D array of real numbers ROISignals; it holds x0 .* x11 .* and 3 more\."):
+    with pytest.raises(DataError, match=r"2-D array of real numbers ROISignals; it contains x0 .* x11 .* and 3 more\."):
         read_variable(tmp_path / "a.npz", "ROISignals")
 
 
@@ -77,7 +77,9 @@ def test_cells_are_no_arrays_for_who_does_not_ask_for_them(tmp_path: Path) -> No
 
 def test_a_file_without_the_cells_and_one_of_version_7_3_are_refused(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"data": cell(A, A), "names": A})
-    with pytest.raises(DataError, match=r"has to hold a cell array names; it holds data \[2, 1\] \|V1, names \[3, 4\]"):
+    with pytest.raises(
+        DataError, match=r"has to contain a cell array names; it contains data \[2, 1\] \|V1, names \[3, 4\]"
+    ):
         read_cells(tmp_path / "a.mat", "data", "names")
     with h5py.File(tmp_path / "b.mat", "w", userblock_size=512) as file:
         file["data"] = A
@@ -89,14 +91,14 @@ def test_a_file_without_the_cells_and_one_of_version_7_3_are_refused(tmp_path: P
 
 def test_several_arrays_are_listed_with_their_shapes(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"one": A, "two": A})
-    with pytest.raises(DataError, match=r"it holds one \[3, 4\] float64, two \[3, 4\] float64"):
+    with pytest.raises(DataError, match=r"it contains one \[3, 4\] float64, two \[3, 4\] float64"):
         read_array_file(tmp_path / "a.mat")
 
 
 @pytest.mark.parametrize("array", [np.zeros(4), np.zeros((2, 3, 4)), A + 1j, A > 1])
 def test_what_is_no_table_of_real_numbers_is_refused(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(DataError, match="has to hold one 2-D array of real numbers"):
+    with pytest.raises(DataError, match="has to contain one 2-D array of real numbers"):
         read_array_file(tmp_path / "a.npy")
 
 

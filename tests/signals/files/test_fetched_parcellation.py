@@ -11,7 +11,8 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.label_image import fetch_parcellation
 from semantoks.signals.reading_config import ReadingConfig
-from semantoks.signals.sources.fmriprep import FmriprepSource
+from semantoks.signals.sources.fmriprep import open_fmriprep
+from semantoks.signals.sources.source import Request
 
 ATLAS = get_atlas("schaefer100")
 LABELS = [f"7Networks_{label}" for label in ATLAS.labels]
@@ -71,9 +72,7 @@ def test_fmriprep_reads_with_what_was_fetched_and_says_in_which_space_it_is(nile
     write_labels(tmp_path / "labels.nii.gz", labels_of(5))
     write_fmriprep(tmp_path / "d", [made("01")])
     nowhere = Atlas(name=ATLAS.name, labels=ATLAS.labels, networks=ATLAS.networks)
-    source = FmriprepSource(
-        tmp_path / "d", atlas=nowhere, tr=None, participants=None, reading=ReadingConfig(fetch_parcellation=True)
-    )
+    source = open_fmriprep(Request(path=tmp_path / "d", atlas=nowhere, reading=ReadingConfig(fetch_parcellation=True)))
     assert "ROIs are off by some mm" in source.notes()[-1]
     recording = source.read(source.items()[0])
     np.testing.assert_array_equal(np.isnan(recording.series).all(axis=0), np.arange(100) >= 5)

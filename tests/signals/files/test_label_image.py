@@ -59,7 +59,7 @@ def test_values_in_another_order_than_the_atlas_are_refused_by_place(tmp_path):
     numbers = np.array([0, 5, 4, 3, 2, 1], np.int16)[labels_of(5)]
     path = write_labels(tmp_path / "reversed.nii.gz", numbers)
     with pytest.raises(
-        DataError, match=r"not in the order of the atlas five.*of 5 values, 2 lie over 15 mm.*Value 5 would be Default"
+        DataError, match=r"not in the order of the atlas five.*of 5 values, 2 are over 15 mm.*Value 5 would be Default"
     ):
         opened(tmp_path / "d", path)
     nowhere = Atlas(name="nowhere", labels=LABELS, networks=ATLAS.networks)

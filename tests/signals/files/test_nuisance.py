@@ -88,7 +88,7 @@ def test_confounds_that_are_missing_damaged_or_of_another_run_are_a_reason(tmp_p
     whole = path.read_text()
     table = pd.read_csv(path, sep="\t")
     table.iloc[:-1].to_csv(path, sep="\t", index=False, na_rep="n/a")
-    assert "has 120 frames, but its table of confounds 119 rows" in reasons(tmp_path / "d", labels)
+    assert "has 120 frames, but its table of confounds has 119 rows" in reasons(tmp_path / "d", labels)
     table.drop(columns="trans_x").to_csv(path, sep="\t", index=False, na_rep="n/a")
     assert "does not give those of 'simple'" in reasons(tmp_path / "d", labels)
     table.loc[50, "csf"] = np.nan

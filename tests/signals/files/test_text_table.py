@@ -86,15 +86,15 @@ def test_one_column_with_a_name_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no numbers"),
-        ("# only a comment\n", "holds no numbers"),
-        ("a\tb\n", "holds a header and no numbers"),
+        ("", "has no numbers"),
+        ("# only a comment\n", "has no numbers"),
+        ("a\tb\n", "has a header and no numbers"),
         ("1.5\t2\n3\n", "line 2 of its numbers has 1 cells, the first has 2"),
         ("a\tb\n1\tx\n", "a cell is not a number .*'?x'?"),
-        ("a\tb\tc\n1\t2\n", "its header has 3 names and its lines 2 numbers"),
+        ("a\tb\tc\n1\t2\n", "its header has 3 names, its lines have 2 numbers"),
         ("a\tb\n1,5\t2,5\n", "a cell is not a number"),
         ("1.5\t2\n3\t4.2", "does not end with a line break"),
-        ("1.5\t2\n\r\t4.2\n", "mixes ends of lines"),
+        ("1.5\t2\n\r\t4.2\n", "mixes carriage returns and line feeds"),
         ("1.5\t2\n# 3\t4\n5\t6\n", "the line '# 3.*is a comment between its numbers"),
     ],
 )

@@ -15,19 +15,19 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import brainmarks_spaces, get_atlas
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.arrow import ArrowRowsSource
-from semantoks.signals.sources.cifti import CiftiSource
-from semantoks.signals.sources.conn import ConnSource
-from semantoks.signals.sources.dpabi import DpabiSource
-from semantoks.signals.sources.fmriprep import FmriprepSource
-from semantoks.signals.sources.folder import FolderSource
-from semantoks.signals.sources.giga import GigaSource
-from semantoks.signals.sources.halfpipe import HalfpipeSource
-from semantoks.signals.sources.hdf5 import ArrayHdf5Source, ReferenceHdf5Source
-from semantoks.signals.sources.listed import ListedSource
-from semantoks.signals.sources.pcp import PcpSource
-from semantoks.signals.sources.ukb import UkbSource
-from semantoks.signals.sources.xcpd import XcpdSource
+from semantoks.signals.sources.arrow import open_arrow
+from semantoks.signals.sources.cifti import open_cifti
+from semantoks.signals.sources.conn import open_conn
+from semantoks.signals.sources.dpabi import open_dpabi
+from semantoks.signals.sources.fmriprep import open_fmriprep
+from semantoks.signals.sources.folder import open_folder
+from semantoks.signals.sources.hdf5 import open_array_hdf5, open_reference_hdf5
+from semantoks.signals.sources.listed import open_listed
+from semantoks.signals.sources.pcp import open_pcp
+from semantoks.signals.sources.source import OpenedSource, Request
+from semantoks.signals.sources.ukb import open_ukb
+from semantoks.signals.sources.unlabelled import open_giga, open_halfpipe
+from semantoks.signals.sources.xcpd import open_xcpd
 from semantoks.simulation.derivatives import write_json, write_ptseries, write_table
 from semantoks.simulation.ukb import write_ukb
 
@@ -36,10 +36,10 @@ CORTEX = get_atlas("schaefer100")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of source: its class, how a small one is written into a folder, and how it is opened."""
+class Family:
+    """A family of sources: what opens one, how a small one is written into a folder, and with what it is opened."""
 
-    source: type
+    source: Callable[[Request], OpenedSource]
     write: Callable[[Path], None]
     atlas: Atlas = FIVE
     tr: float | None = None
@@ -52,7 +52,7 @@ class Kind:
 
     def opened(self, folder: Path):
         chosen = {"reading": ReadingConfig(parcellation=folder / self.parcellation)} if self.parcellation else {}
-        return self.source(folder / self.file, atlas=self.atlas, tr=self.tr, participants=None, **chosen)
+        return self.source(Request(path=folder / self.file, atlas=self.atlas, tr=self.tr, **chosen))
 
 
 def series(seed=0, frames=9, rois=5):
@@ -167,30 +167,30 @@ def write_dense(folder):
     tiny_cifti.write_dlabel(folder / "five.dlabel.nii", tiny_cifti.KEYS, tiny_cifti.NAMES, tiny_cifti.places())
 
 
-KINDS = {
-    "xcpd": Kind(source=XcpdSource, write=write_xcpd),
-    "folder": Kind(source=FolderSource, write=write_folder, tr=2.0, text=(".tsv", ".csv", ".1D", ".txt")),
-    "listed": Kind(source=ListedSource, write=write_list, file="files.tsv", text=(".csv",)),
-    "array HDF5": Kind(source=ArrayHdf5Source, write=write_array_hdf5, tr=2.0, file="data.h5"),
-    "reference HDF5": Kind(source=ReferenceHdf5Source, write=write_reference_hdf5, tr=2.0, file="data.h5"),
-    "arrow": Kind(source=ArrowRowsSource, write=write_arrow, atlas=get_atlas("schaefer400")),
-    "giga": Kind(source=GigaSource, write=write_giga, atlas=CORTEX, text=(".tsv",), slow=2),
-    "halfpipe": Kind(source=HalfpipeSource, write=write_halfpipe, text=(".tsv",)),
-    "pcp": Kind(source=PcpSource, write=write_pcp, text=(".1D",)),
-    "dpabi": Kind(source=DpabiSource, write=write_dpabi, tr=2.0, text=(".txt",)),
-    "dpabi mat": Kind(source=DpabiSource, write=write_dpabi_mat, tr=2.0, slow=6),
-    "conn": Kind(source=ConnSource, write=write_conn, tr=2.0, slow=6),
-    "fmriprep": Kind(
-        source=FmriprepSource,
+FAMILIES = {
+    "xcpd": Family(source=open_xcpd, write=write_xcpd),
+    "folder": Family(source=open_folder, write=write_folder, tr=2.0, text=(".tsv", ".csv", ".1D", ".txt")),
+    "listed": Family(source=open_listed, write=write_list, file="files.tsv", text=(".csv",)),
+    "array HDF5": Family(source=open_array_hdf5, write=write_array_hdf5, tr=2.0, file="data.h5"),
+    "reference HDF5": Family(source=open_reference_hdf5, write=write_reference_hdf5, tr=2.0, file="data.h5"),
+    "arrow": Family(source=open_arrow, write=write_arrow, atlas=get_atlas("schaefer400")),
+    "giga": Family(source=open_giga, write=write_giga, atlas=CORTEX, text=(".tsv",), slow=2),
+    "halfpipe": Family(source=open_halfpipe, write=write_halfpipe, text=(".tsv",)),
+    "pcp": Family(source=open_pcp, write=write_pcp, text=(".1D",)),
+    "dpabi": Family(source=open_dpabi, write=write_dpabi, tr=2.0, text=(".txt",)),
+    "dpabi mat": Family(source=open_dpabi, write=write_dpabi_mat, tr=2.0, slow=6),
+    "conn": Family(source=open_conn, write=write_conn, tr=2.0, slow=6),
+    "fmriprep": Family(
+        source=open_fmriprep,
         write=write_fmriprep,
         atlas=tiny_fmriprep.ATLAS,
         parcellation="labels.nii.gz",
         slow=4,
     ),
-    "dense": Kind(source=CiftiSource, write=write_dense, atlas=tiny_cifti.ATLAS, parcellation="five.dlabel.nii"),
-    "ptseries": Kind(source=CiftiSource, write=lambda folder: write_ptseries([recording(FIVE)], folder, FIVE)),
-    "ukb": Kind(
-        source=UkbSource,
+    "dense": Family(source=open_cifti, write=write_dense, atlas=tiny_cifti.ATLAS, parcellation="five.dlabel.nii"),
+    "ptseries": Family(source=open_cifti, write=lambda folder: write_ptseries([recording(FIVE)], folder, FIVE)),
+    "ukb": Family(
+        source=open_ukb,
         write=lambda folder: write_ukb([recording(CORTEX, tr=0.735, participant="1000012")], folder, CORTEX),
         atlas=CORTEX,
         slow=6,

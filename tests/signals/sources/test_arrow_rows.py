@@ -12,7 +12,7 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.arrow import is_arrow_rows
+from semantoks.signals.sources.arrow import is_arrow
 from semantoks.signals.sources.memory import MemorySource
 
 
@@ -167,9 +167,9 @@ def test_folders_of_arrow_rows_are_told_by_their_columns(tmp_path):
     (tmp_path / "broken" / "data.arrow").write_bytes(b"x")
     (tmp_path / "arrays" / "sub-01").mkdir(parents=True)
     write(tmp_path / "arrays" / "sub-01" / "data.arrow", [row()])
-    told = {name: is_arrow_rows(tmp_path / name) for name in ("rows", "text", "broken", "arrays")}
+    told = {name: is_arrow(tmp_path / name) for name in ("rows", "text", "broken", "arrays")}
     assert told == {"rows": True, "text": False, "broken": True, "arrays": False}
-    assert not is_arrow_rows(tmp_path / "rows" / "train" / "data.arrow")
+    assert not is_arrow(tmp_path / "rows" / "train" / "data.arrow")
 
 
 def test_a_source_can_be_pickled_and_reads_the_same(tmp_path):

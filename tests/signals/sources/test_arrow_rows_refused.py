@@ -26,7 +26,7 @@ def test_a_repetition_time_that_is_none_is_refused(tmp_path, tr, text):
 
 # Rows that are wrong
 def test_rows_of_no_space_or_of_other_shapes_are_refused_and_say_what_they_hold(tmp_path):
-    assert "bold has 300 columns, and no space of Brainmarks has: 400 (schaefer400), 450" in reason(
+    assert "bold has 300 columns, and no space of Brainmarks has that many: 400 (schaefer400), 450" in reason(
         tmp_path, [row(series=raw()[:, :300])]
     )
     short = row()
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_arrow_or_is_not_there_is_listed_and_the_others_are_re
     lost = [*(f"data-0000{i}-of-00004.arrow" for i in (0, 2, 3)), "more.arrow"]
     assert [item.key for item in source.items()] == ["sub-01", *lost]
     source.read(source.items()[0])
-    reasons = ("1 of 4 Arrow files are not there", "damaged", "damaged", "No such file")
+    reasons = ("1 of 4 Arrow files are missing", "damaged", "damaged", "No such file")
     for item, text in zip(source.items()[1:], reasons, strict=True):
         with pytest.raises(DataError, match=text):
             source.read(item)
@@ -110,7 +110,7 @@ def test_files_without_the_columns_say_which(tmp_path):
     bare = row()
     del bare["mean"], bare["sub"]
     assert "has no column mean and no column id of the participant (participant_id, subject_id" in lost(bare)
-    assert "participant_id has to hold text or whole numbers, not double" in lost(
+    assert "participant_id has to be text or whole numbers, not double" in lost(
         row() | {"participant_id": 1.0}, participant_id=pa.float64()
     )
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["bold", "bold"])

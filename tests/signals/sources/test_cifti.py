@@ -108,7 +108,7 @@ def test_files_of_several_atlases_complement_each_other(tmp_path):
     np.testing.assert_array_equal(found.series[:, :3], given.series[:, :3])
     np.testing.assert_array_equal(found.series[:, 3:], given.series[:, 3:] + 7)
     write_ptseries([made(frames=90, n_rois=3)], tmp_path, Atlas(name="B", labels=LABELS[2:], networks=("x",) * 3))
-    assert "has 90 frames, but another file of this run 100" in reason(tmp_path)
+    assert "has 90 frames, but another file of this run has 100" in reason(tmp_path)
 
 
 def test_parcel_series_without_any_label_of_the_atlas_are_refused(tmp_path):
@@ -126,12 +126,14 @@ def test_versions_of_a_run_are_asked_about_and_concatenations_left_out(tmp_path)
     assert source.notes()[1] == "1 concatenated files left out: their runs are there one by one"
     shutil.copy(path, path.with_name(path.name.replace("_timeseries", "_desc-smooth_timeseries")))
     with pytest.raises(
-        ConfigError, match="several versions, for example sub-01_task-rest_run-1: no desc or desc-smooth"
+        ConfigError, match="several versions of a run, for example sub-01_task-rest_run-1: no desc or desc-smooth"
     ):
         opened(tmp_path)
     twice = only(tmp_path, "*desc-smooth*")
     twice.rename(tmp_path / path.name)
-    with pytest.raises(ConfigError, match=rf"several versions, for example .*: {path.name}, sub-01/func/{path.name}\."):
+    with pytest.raises(
+        ConfigError, match=rf"several versions of a run, for example .*: {path.name}, sub-01/func/{path.name}\."
+    ):
         opened(tmp_path)
 
 
@@ -163,7 +165,7 @@ def test_files_that_are_cut_off_or_something_else_are_a_reason(tmp_path, dlabel)
     nib.save(nib.Nifti1Image(np.ones((2, 2, 2, 5), np.float32), np.eye(4)), path)
     assert "has to be CIFTI-2" in reason(tmp_path / "d", parcellation=dlabel)
     nib.save(nib.Cifti2Image(np.ones((5, len(KEYS)), np.float32), (ScalarAxis(list("abcde")), places())), path)
-    assert "has to hold SeriesAxis x BrainModelAxis" in reason(tmp_path / "d", parcellation=dlabel)
+    assert "has to be frames x places, SeriesAxis x BrainModelAxis" in reason(tmp_path / "d", parcellation=dlabel)
     nib.save(nib.Cifti2Image(np.ones((len(KEYS), 5), np.float32), (places(), SeriesAxis(0, 1, 5))), path)
     assert "but holds BrainModelAxis x SeriesAxis" in reason(tmp_path / "d", parcellation=dlabel)
     path.unlink()

@@ -15,8 +15,9 @@ from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.conn import ConnSource, is_conn
+from semantoks.signals.sources.conn import is_conn, open_conn
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.source import Request
 
 LABELS = ("FP r (Frontal Pole Right)", "FP l (Frontal Pole Left)", "Default.MPFC", "Vis (V1)")
 ATLAS = Atlas(name="four", labels=LABELS, networks=("A", "A", "B", "B"))
@@ -47,7 +48,7 @@ def save(project, series, *, subject="001", condition="000", names=None, data=No
 
 
 def opened(path, atlas=ATLAS, tr=2.0, table=None, **reading):
-    return ConnSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_conn(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):
@@ -80,7 +81,7 @@ def test_of_several_repetition_times_a_subject_has_its_own_and_one_too_many_has_
     source = opened(project, tr=None)
     first, second, third = source.items()
     assert (source.read(first).tr, source.read(second).tr) == (0.8, 2.0)
-    with pytest.raises(DataError, match=r"Setup\.RT of conn_a\.mat has none of subject 003"):
+    with pytest.raises(DataError, match=r"Setup\.RT of conn_a\.mat has none for subject 003"):
         source.read(third)
 
 
@@ -156,7 +157,7 @@ def test_a_subject_without_the_condition_that_is_read_is_listed_as_excluded(tmp_
     save(tmp_path / "conn", made(1), subject="002", condition="001")
     cohort = prepare(opened(tmp_path / "conn"), out=tmp_path / "c", atlas=ATLAS)
     assert cohort.recordings["participant_id"].tolist() == ["001"]
-    assert "Subject002_Condition000.mat is not there, although other conditions" in cohort.excluded["reason"].item()
+    assert "Subject002_Condition000.mat does not exist, although other conditions" in cohort.excluded["reason"].item()
 
 
 def test_two_projects_are_not_mixed(tmp_path):
@@ -243,7 +244,7 @@ def test_a_file_without_cells_or_with_too_few_names_is_refused(tmp_path):
     with pytest.raises(DataError, match="has 7 series, but 5 names"):
         read(tmp_path)
     scipy.io.savemat(path, {"data": made(), "names": cell(["a"])})
-    with pytest.raises(DataError, match=r"has to hold a cell array data; it holds data \[140, 4\] float32"):
+    with pytest.raises(DataError, match=r"has to contain a cell array data; it contains data \[140, 4\] float32"):
         read(tmp_path)
     with h5py.File(path, "w", userblock_size=512) as file:
         file["data"] = made()

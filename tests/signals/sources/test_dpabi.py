@@ -15,8 +15,9 @@ from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.dpabi import DpabiSource, is_dpabi
+from semantoks.signals.sources.dpabi import is_dpabi, open_dpabi
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.source import Request
 
 ATLAS = get_atlas("aal")
 
@@ -36,7 +37,7 @@ def save(path, series, **beside):
 
 
 def opened(path, atlas=ATLAS, tr=2.0, table=None, **reading):
-    return DpabiSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_dpabi(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):
@@ -108,7 +109,7 @@ def test_folders_of_further_sessions_are_sessions(tmp_path):
 def test_the_same_recording_twice_is_refused(tmp_path):
     save(tmp_path / "a" / "ROISignals_1.mat", made())
     shutil.copytree(tmp_path / "a", tmp_path / "b")
-    with pytest.raises(ConfigError, match="several versions, for example sub-1"):
+    with pytest.raises(ConfigError, match="several versions of a run, for example sub-1"):
         opened(tmp_path)
 
 
@@ -155,7 +156,9 @@ def test_other_variables_do_not_matter_and_a_file_without_rois_says_what_it_has(
     source = opened(tmp_path)
     good, bad = source.items()
     np.testing.assert_array_equal(source.read(good).series, made())
-    with pytest.raises(DataError, match=r"2-D array of real numbers ROISignals; it holds Signals \[140, 116\] float32"):
+    with pytest.raises(
+        DataError, match=r"2-D array of real numbers ROISignals; it contains Signals \[140, 116\] float32"
+    ):
         source.read(bad)
 
 

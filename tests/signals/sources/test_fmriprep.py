@@ -29,7 +29,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
+from semantoks.signals.sources.fmriprep import is_fmriprep
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
@@ -44,10 +44,10 @@ def test_a_run_is_its_roi_means_less_nilearns_confounds(tmp_path, labels):
     given = [made("01", session="a", run="1"), made("01", session="a", run="2", seed=1), made("0042", seed=2)]
     write_fmriprep(tmp_path / "d", given)
     source = opened(tmp_path / "d", labels)
-    assert isinstance(source, FmriprepSource)
+    assert source.kind.startswith("fMRIPrep")
     assert source.kind == "fMRIPrep 25.2.0"
     assert source.notes() == [
-        "images in space-MNI152NLin2009cAsym, averaged over labels.nii.gz, brought onto their grid, within the brain "
+        "images in space-MNI152NLin2009cAsym, averaged over labels.nii.gz, resampled onto their grid, within the brain "
         "mask: 5 of 5 ROIs",
         "nuisance: simple of nilearn, fitted on the good frames",
         "high-pass: 3 cosines of fMRIPrep (128 s) among the confounds; the band-pass of prepare on top",
@@ -119,7 +119,7 @@ def test_several_spaces_or_versions_are_asked_about(tmp_path, labels):
     assert len(read(tmp_path / "d", labels, space="T1w")) == 1
     image = only(tmp_path / "d", "*T1w_desc-preproc_bold.nii.gz")
     shutil.copy(image, image.with_name(image.name.replace("T1w", "T1w_res-2")))
-    with pytest.raises(ConfigError, match="several versions, for example sub-01_task-rest: no res or res-2"):
+    with pytest.raises(ConfigError, match="several versions of a run, for example sub-01_task-rest: no res or res-2"):
         opened(tmp_path / "d", labels, space="T1w")
 
 

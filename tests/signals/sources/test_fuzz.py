@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from damages import KINDS
+from damages import FAMILIES
 from damaging import cut, damaged, written_otherwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,9 +19,9 @@ MORE = int(os.environ.get("SEMANTOKS_FUZZ", "0"))
 EXAMPLES = 8
 
 
-def fuzz(kind):
+def fuzz(family):
     return settings(
-        max_examples=max(4, EXAMPLES * max(1, MORE) // kind.slow),
+        max_examples=max(4, EXAMPLES * max(1, MORE) // family.slow),
         derandomize=not MORE,
         deadline=None,
         database=None,
@@ -29,10 +29,10 @@ def fuzz(kind):
     )
 
 
-def read_all(kind, folder):
+def read_all(family, folder):
     """Recordings by key, each with its item; and what was refused: what is said, and the names that it may give."""
     try:
-        source = kind.opened(folder)
+        source = family.opened(folder)
         items = source.items()
         source.participants()
         notes_of(source)
@@ -47,10 +47,10 @@ def read_all(kind, folder):
     return found, refused
 
 
-def written(kind, folder):
-    """Write a folder of a kind; its files with their contents, and its recordings."""
-    kind.write(folder)
-    found, refused = read_all(kind, folder)
+def written(family, folder):
+    """Write a folder of a family; its files with their contents, and its recordings."""
+    family.write(folder)
+    found, refused = read_all(family, folder)
     assert found
     assert not refused
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}, found
@@ -66,11 +66,11 @@ def same(one, other, frames=None):
     return equal
 
 
-def replaced(path, contents, whole, kind, folder):
+def replaced(path, contents, whole, family, folder):
     """What is read with other contents in one file; every refusal names it, its recording or its folder."""
     path.write_bytes(contents)
     try:
-        found, refused = read_all(kind, folder)
+        found, refused = read_all(family, folder)
     finally:
         path.write_bytes(whole[path])
     for said, names in refused:
@@ -78,46 +78,46 @@ def replaced(path, contents, whole, kind, folder):
     return found
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_damaged_file_is_read_or_refused_by_name_and_leaves_the_others_alone(tmp_path, name):
-    kind = KINDS[name]
-    whole, truth = written(kind, tmp_path)
+    family = FAMILIES[name]
+    whole, truth = written(family, tmp_path)
 
-    @fuzz(kind)
+    @fuzz(family)
     @given(st.data())
     def check(data):
         path = data.draw(st.sampled_from(sorted(whole)), label="file")
-        found = replaced(path, data.draw(damaged(whole[path])), whole, kind, tmp_path)
+        found = replaced(path, data.draw(damaged(whole[path])), whole, family, tmp_path)
         for key, (item, recording) in found.items():
-            assert recording.series.shape[1] == kind.atlas.n_rois
+            assert recording.series.shape[1] == family.atlas.n_rois
             apart = key in truth and item.path != path and path in {one.path for one, _ in truth.values()}
             assert not apart or same(recording, truth[key][1])
 
     check()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_file_that_was_cut_off_is_refused_unless_whole_frames_of_text_are_gone(tmp_path, name):
-    kind = KINDS[name]
-    whole, truth = written(kind, tmp_path)
+    family = FAMILIES[name]
+    whole, truth = written(family, tmp_path)
 
-    @fuzz(kind)
+    @fuzz(family)
     @given(st.data())
     def check(data):
         path = data.draw(st.sampled_from(sorted(whole)), label="file")
         contents = data.draw(cut(whole[path]))
-        for key, (_, recording) in replaced(path, contents, whole, kind, tmp_path).items():
-            by_line = path.name.endswith(kind.text) and contents.endswith(b"\n") if kind.text else False
+        for key, (_, recording) in replaced(path, contents, whole, family, tmp_path).items():
+            by_line = path.name.endswith(family.text) and contents.endswith(b"\n") if family.text else False
             assert same(recording, truth[key][1], len(recording.series) if by_line else None)
 
     check()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_text_in_another_encoding_or_with_other_ends_of_lines_is_the_same_or_refused(tmp_path, name):
-    kind = KINDS[name]
-    whole, truth = written(kind, tmp_path)
+    family = FAMILIES[name]
+    whole, truth = written(family, tmp_path)
     for path in [path for path in whole if path.suffix in (".tsv", ".csv", ".txt", ".1D", ".json")]:
         for contents in written_otherwise(whole[path]):
-            for key, (_, recording) in replaced(path, contents, whole, kind, tmp_path).items():
+            for key, (_, recording) in replaced(path, contents, whole, family, tmp_path).items():
                 assert same(recording, truth[key][1]), (path, contents[:80])

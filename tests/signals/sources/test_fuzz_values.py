@@ -6,16 +6,17 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from damages import FIVE, KINDS, series, write_xcpd
+from damages import FAMILIES, FIVE, series, write_xcpd
 from damaging import ODD_CELLS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.phenotypes import MISSING
-from semantoks.signals.sources.folder import FolderSource
-from semantoks.signals.sources.listed import ListedSource
-from semantoks.signals.sources.xcpd import XcpdSource
+from semantoks.signals.sources.folder import open_folder
+from semantoks.signals.sources.listed import open_listed
+from semantoks.signals.sources.source import Request
+from semantoks.signals.sources.xcpd import open_xcpd
 
 MORE = int(os.environ.get("SEMANTOKS_FUZZ", "0"))
 few = settings(
@@ -46,10 +47,10 @@ PARTS = st.sampled_from(
 )
 
 
-def only(kind, folder, path):
+def only(family, folder, path):
     """The series of the one file; None where it is refused by its name."""
     try:
-        source = kind.opened(folder)
+        source = family.opened(folder)
         (item,) = [item for item in source.items() if item.path == path]
         return source.read(item).series
     except (DataError, ConfigError) as error:
@@ -75,10 +76,10 @@ def meant(cell, whole):
     + [("folder", f"*.{end}") for end in ("tsv", "csv", "1D", "txt")],
 )
 def test_a_cell_is_the_number_that_it_says_or_missing_or_the_file_is_refused(tmp_path, name, pattern, column):
-    kind = KINDS[name]
-    kind.write(tmp_path)
+    family = FAMILIES[name]
+    family.write(tmp_path)
     (path,) = tmp_path.rglob(pattern)
-    truth = only(kind, tmp_path, path)
+    truth = only(family, tmp_path, path)
     lines = path.read_text().split("\n")
     line = len(lines) - 4  # of 9 frames the seventh, or sixth below a header
     mark = next((mark for mark in "\t," if mark in lines[line]), " ")
@@ -87,7 +88,7 @@ def test_a_cell_is_the_number_that_it_says_or_missing_or_the_file_is_refused(tmp
         cells = lines[line].split(mark)
         cells[column] = cell
         path.write_bytes("\n".join([*lines[:line], mark.join(cells), *lines[line + 1 :]]).encode())
-        if (found := only(kind, tmp_path, path)) is None:
+        if (found := only(family, tmp_path, path)) is None:
             continue
         wanted = truth.copy()
         wanted[frame, column] = meant(cell, truth[frame, column])
@@ -107,7 +108,7 @@ def test_whatever_sidecars_hold_the_repetition_time_is_the_one_they_state(
     sidecar.write_text(held.replace("null", nested) if deep else held)
     (folder / "dataset_description.json").write_text(json.dumps({"GeneratedBy": tools}))
     try:
-        source = XcpdSource(folder, atlas=FIVE, tr=None, participants=None)
+        source = open_xcpd(Request(path=folder, atlas=FIVE))
         found = source.read(source.items()[0])
     except DataError as error:
         assert "sub-01_task-rest" in str(error)  # noqa: PT017
@@ -144,7 +145,7 @@ def test_a_table_that_lies_in_a_folder_leads_nowhere_out_of_it(around, parts, ab
     name = (f"{around}/" if absolute else "") + "/".join(parts)
     table = pd.DataFrame({"participant_id": ["01"], "filename": [name]})
     try:
-        source = FolderSource(around / "inside", atlas=FIVE, tr=2.0, participants=table)
+        source = open_folder(Request(path=around / "inside", atlas=FIVE, tr=2.0, participants=table))
     except (DataError, ConfigError) as error:
         assert str(around) in str(error) or "repetition time" in str(error)  # noqa: PT017
         return
@@ -162,7 +163,7 @@ def test_a_path_in_a_list_is_that_file_or_refused(around, parts, absolute):
     path = around / "inside" / "list.tsv"
     path.write_text(f'path\tparticipant_id\n"{name}"\t01\n', newline="")
     try:
-        (found,) = outcome(ListedSource(path, atlas=FIVE, tr=2.0, participants=None))
+        (found,) = outcome(open_listed(Request(path=path, atlas=FIVE, tr=2.0)))
     except DataError as error:
         assert "list.tsv" in str(error)  # noqa: PT017
         return

@@ -12,8 +12,9 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.giga import GigaSource, is_giga
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.source import Request
+from semantoks.signals.sources.unlabelled import is_giga, open_giga
 from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
 SEVEN, SEVENTEEN = get_atlas("schaefer100"), get_atlas("schaefer100-17")
@@ -46,7 +47,7 @@ def write_giga(out, recordings, *, seg=SEG, strategy="Simple", tool=True, scrubb
 
 
 def opened(path, atlas=SEVEN, tr=None, table=None, **reading):
-    return GigaSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_giga(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=SEVEN, **options):
@@ -117,7 +118,7 @@ def test_another_number_of_parcels_is_refused_although_labels_are_spelled_the_sa
 
 def test_columns_that_are_not_all_parcels_are_refused(tmp_path):
     write_giga(tmp_path, [made(n_rois=99)])
-    assert "has 100 parcels, and a header 0 to 99 was expected, but it is '0' to '98' (99 columns)" in reason(tmp_path)
+    assert "has 100 parcels, so a header 0 to 99 was expected, but it is '0' to '98' (99 columns)" in reason(tmp_path)
     path = only(tmp_path, "*timeseries.tsv")
     write_table(path, [str(column) for column in (*range(50), *range(51, 101))], made().series)
     assert "'0' to '100' (100 columns)" in reason(tmp_path)

@@ -12,8 +12,9 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.source import Request
+from semantoks.signals.sources.unlabelled import is_halfpipe, open_halfpipe
 from semantoks.simulation.derivatives import described, write_json, write_xcpd
 
 LABELS = ("Vis_L", "Vis_R", "Mot_L", "Mot_R", "Default")
@@ -41,7 +42,7 @@ def write_halfpipe(out, recordings, *, feature="corrMatrix", atlas="mine", tool=
 
 
 def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return HalfpipeSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_halfpipe(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):
@@ -134,7 +135,7 @@ def test_an_atlas_whose_name_tells_its_order_is_taken_by_that(tmp_path):
     (found,) = read(tmp_path, seven, reorder=True)
     np.testing.assert_allclose(found.series, made(n_rois=100).series[:, place], rtol=1e-7)
     write_halfpipe(tmp_path, [made()], atlas="Schaefer2018100Parcels17Networks")
-    assert "has 5 columns, but Schaefer2018100Parcels17Networks 100 parcels" in reason(tmp_path)
+    assert "has 5 columns, but Schaefer2018100Parcels17Networks has 100 parcels" in reason(tmp_path)
 
 
 @pytest.mark.parametrize("what", ["feature", "atlas"])

@@ -11,8 +11,9 @@ from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.listed import ListedSource, is_listed
+from semantoks.signals.sources.listed import is_listed, open_listed
 from semantoks.signals.sources.memory import MemorySource
+from semantoks.signals.sources.source import Request
 
 HEADER = "path\tparticipant_id\ttr\n"
 
@@ -24,7 +25,7 @@ def listed(tmp_path, atlas):
     def open_list(text, *, tr=None, table=None, name="files.tsv", **reading):
         (tmp_path / name).write_text(text, encoding="utf-8")
         path = tmp_path / name
-        return ListedSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+        return open_listed(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
     return open_list
 
@@ -96,7 +97,7 @@ def test_a_path_may_be_absolute_or_lead_out_of_the_folder(listed, save, series, 
     folder.mkdir()
     (folder / "files.tsv").write_text(HEADER + f"../out.npy\t1\t2\n{tmp_path}/lists/b.npy\t2\t2\n")
     save("lists/b.npy")
-    source = ListedSource(folder / "files.tsv", atlas=atlas, tr=None, participants=None)
+    source = open_listed(Request(path=folder / "files.tsv", atlas=atlas))
     assert len(read(source)) == 2
 
 
@@ -131,7 +132,7 @@ def test_a_missing_file_a_link_and_a_wrong_one_are_reasons_and_the_others_are_re
     reasons = cohort.excluded.set_index("participant_id")["reason"]
     assert "wrong number of ROIs" in reasons["small.npy"]
     assert "datalad get" in reasons["linked.npy"]
-    assert "is no file of an array: those are called .tsv .csv .npy" in reasons["a.pkl"]
+    assert "is no file of an array: expected one of .tsv .csv .npy" in reasons["a.pkl"]
     assert f"there is no file {tmp_path}/gone.npy (files.tsv line 6)" in reasons["gone.npy"]
 
 
@@ -216,7 +217,7 @@ def test_an_id_keeps_its_text(listed, save):
         (HEADER, "lists no file"),
         ("file\tsubject\na.npy\t1\n", "has no column path and no column participant_id. .*found file, subject"),
         ("path\ta.npy\n", "has no column participant_id"),
-        (HEADER + "a.npy\t1\n", "line 2 has 2 cells and the header 3"),
+        (HEADER + "a.npy\t1\n", "line 2 has 2 cells, the header has 3"),
         (HEADER + "a.npy\t1\t2\t3\n", "line 2 has 4 cells"),
         (HEADER + "a.npy\t\t2\n", "line 2 has no participant_id"),
         (HEADER + "n/a\t1\t2\n", "line 2 has no path"),
@@ -236,7 +237,7 @@ def test_what_is_no_list_is_refused_with_its_line(listed, save, text, reason):
 def test_text_in_another_encoding_is_refused(tmp_path, atlas):
     (tmp_path / "files.tsv").write_bytes(HEADER.encode() + b"a\xfc.npy\t1\t2\n")
     with pytest.raises(DataError, match="in UTF-8"):
-        ListedSource(tmp_path / "files.tsv", atlas=atlas, tr=2.0, participants=None)
+        open_listed(Request(path=tmp_path / "files.tsv", atlas=atlas, tr=2.0))
 
 
 def test_a_list_is_told_by_its_header(tmp_path, series):

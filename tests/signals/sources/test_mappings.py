@@ -102,7 +102,7 @@ def test_columns_of_a_data_frame_are_labels_unless_they_only_count(series, atlas
     (third,) = recordings_from_arrays([counted], tr=2.0, labels=LABELS, atlas=atlas)
     np.testing.assert_array_equal(third.series, expected)
     recordings_from_arrays([named], tr=2.0, labels=LABELS, atlas=atlas)
-    with pytest.raises(DataError, match="called otherwise than the labels that were given"):
+    with pytest.raises(DataError, match="other names than the labels that were given"):
         recordings_from_arrays([named], tr=2.0, labels=LABELS[::-1], atlas=atlas)
 
 

@@ -80,7 +80,7 @@ def test_forks_of_c_pac_are_asked_about(tmp_path):
 def test_the_same_recording_twice_is_refused(tmp_path):
     write_abide([made()], tmp_path, ATLAS)
     shutil.copytree(tmp_path / "cpac" / "nofilt_noglobal", tmp_path / "copy" / "cpac" / "nofilt_noglobal")
-    with pytest.raises(ConfigError, match="runs in several versions, for example sub-CMU_a_0050642"):
+    with pytest.raises(ConfigError, match="several versions of a run, for example sub-CMU_a_0050642"):
         opened(tmp_path)
 
 

@@ -32,7 +32,7 @@ def test_what_is_not_recognised_is_answered_with_what_was_looked_for(
     (tmp_path / "note.pdf").write_text("x")
     with pytest.raises(DataError, match="is no source of recordings. " + looked):
         kind(tmp_path / "note.pdf", atlas)
-    with pytest.raises(DataError, match=r"holds data \[2\], group/\. " + looked):
+    with pytest.raises(DataError, match=r"contains data \[2\], group/\. " + looked):
         kind(write_h5({"data": [1, 2], "group/x": [1]}), atlas)
 
 

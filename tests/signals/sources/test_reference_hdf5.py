@@ -106,7 +106,7 @@ def test_the_only_dataset_is_taken_if_its_rois_are_as_many(
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"timeseries/a": np.zeros((3, 5, 8)), "timeseries/b": np.zeros((3, 5, 8))}, r"holds a \[3, 5, 8\], b"),
+        ({"timeseries/a": np.zeros((3, 5, 8)), "timeseries/b": np.zeros((3, 5, 8))}, r"contains a \[3, 5, 8\], b"),
         ({"timeseries/mine": np.zeros((3, 4, 8))}, r"no part of the atlas five \(5 ROIs\)"),
         ({"timeseries/five": np.zeros((3, 4, 8))}, r"= \[3, 5, 8\], and is \[3, 4, 8\]"),
         ({"timeseries/five": np.zeros((2, 5, 8))}, r"= \[3, 5, 8\], and is \[2, 5, 8\]"),
@@ -114,7 +114,7 @@ def test_the_only_dataset_is_taken_if_its_rois_are_as_many(
         ({"timeseries/mine": {}}, "mine has to be a 3-D array, and is a group or a broken link"),
         ({"timeseries/five": h5py.SoftLink("/gone")}, "five has to be a 3-D array, and is a group or a broken link"),
         ({"timeseries/five": np.zeros(8)}, r"five has to be a 3-D array, and is of shape \(8,\)"),
-        ({"timeseries/five": np.zeros((3, 5, 8)), "x": np.zeros(3, dtype="f4,i4")}, "x has to hold text or whole"),
+        ({"timeseries/five": np.zeros((3, 5, 8)), "x": np.zeros(3, dtype="f4,i4")}, "x has to be text or whole"),
         ({"timeseries/five": np.zeros((3, 5, 8)), "ts_len": [[8], [8], [8]]}, r"ts_len .* is of shape \(3, 1\)"),
     ],
 )
@@ -173,7 +173,7 @@ def test_the_source_can_be_pickled_and_reads_the_same(
 def test_lengths_that_are_no_whole_numbers_and_ids_that_are_no_text_are_refused(
     write_h5: WriteH5, rows: np.ndarray, read_all: ReadAll
 ) -> None:
-    with pytest.raises(DataError, match="ts_len has to hold whole numbers of frames"):
+    with pytest.raises(DataError, match="ts_len has to be whole numbers of frames"):
         read_all(write_h5({"timeseries/five": rows, "long_subject_id": IDS, "ts_len": [8.0, np.nan, 8.0]}))
     with pytest.raises(DataError, match="long_subject_id is not text in UTF-8"):
         read_all(write_h5({"timeseries/five": rows, "long_subject_id": np.array([b"\xff", b"b", b"c"])}))

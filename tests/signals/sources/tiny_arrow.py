@@ -3,11 +3,13 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 
-from semantoks.atlas.catalog import brainmarks_spaces, get_atlas
+from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.reading_config import ReadingConfig
-from semantoks.signals.sources.arrow import ArrowRowsSource
+from semantoks.signals.sources.arrow import open_arrow
+from semantoks.signals.sources.source import Request
 
 ATLAS = get_atlas("schaefer400+tian-s3+buckner7")
 SPACES = brainmarks_spaces()
@@ -39,7 +41,7 @@ def write(path, rows, *, batch=1000, file_format=False, **types):
 
 
 def opened(path, atlas=ATLAS, *, tr=None, table=None, **reading):
-    return ArrowRowsSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_arrow(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(source):

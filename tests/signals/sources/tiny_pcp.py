@@ -5,7 +5,8 @@ import numpy as np
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.pcp import PcpSource
+from semantoks.signals.sources.pcp import open_pcp
+from semantoks.signals.sources.source import Request
 
 ATLAS = get_atlas("cc200")
 
@@ -16,7 +17,7 @@ def made(participant="CMU_a_0050642", seed=0, frames=140, rois=200, tr=2.0, **fa
 
 
 def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return PcpSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_pcp(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):

@@ -7,7 +7,8 @@ import numpy as np
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.ukb import UkbSource
+from semantoks.signals.sources.source import Request
+from semantoks.signals.sources.ukb import open_ukb
 
 ATLAS = get_atlas("schaefer100+tian-s3+buckner7")
 CORTEX, TIAN = get_atlas("schaefer100"), get_atlas("tian-s3")
@@ -23,7 +24,7 @@ def made(participant="1000012", session="2", seed=0, frames=340, atlas=ATLAS, **
 
 
 def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return UkbSource(path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading))
+    return open_ukb(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
 
 
 def read(path, atlas=ATLAS, **options):

@@ -1,4 +1,4 @@
-"""A CIFTI-2 file: what its axes are, and its numbers, read in pieces."""
+"""CIFTI-2 files: their axes and repetition time, ROIs out of parcel series, ROI means of dense series."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,14 +16,27 @@ from scipy.sparse import csr_array
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.columns import Columns, fill, match_labels
-from semantoks.signals.files.intact import refuse_unfetched
+from semantoks.signals.files.columns import FileColumns, fill, find_fitting, match_labels, no_label
+from semantoks.signals.files.intact import readable, refuse_unfetched
 from semantoks.signals.files.names import BidsFile
-from semantoks.signals.files.stated import SECONDS, StatedTR
+from semantoks.signals.files.stated import StatedTR
 from semantoks.types import RoiIndex, Series
 
+SECONDS = {"SECOND": 1.0, "SEC": 1.0, "MSEC": 1e-3, "MILLISECOND": 1e-3, "USEC": 1e-6, "MICROSECOND": 1e-6}
 PIECE = 100
 """Frames at a time: 100 of HCP's dense series are 37 MB."""
+NO_ROI = -1
+
+
+def cifti_tr(path: Path) -> float | None:
+    """Read the step of the time axis of a CIFTI file in seconds; None where it has no time axis or another unit."""
+    with readable(f"{path} cannot be read as CIFTI"):
+        image = nib.load(path)
+        axes = [image.header.get_axis(i) for i in range(image.ndim)]  # type: ignore[attr-defined]
+    series = next((axis for axis in axes if isinstance(axis, SeriesAxis)), None)
+    if series is None or series.unit not in SECONDS:
+        return None
+    return float(series.step) * SECONDS[series.unit]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,10 +51,8 @@ class CiftiFile:
     def pieces(self) -> Iterator[Float32[ndarray, "row column"]]:
         """Read the numbers, some rows at a time; DataError when the file ends before them."""
         for start in range(0, len(self.rows), PIECE):
-            try:
+            with readable(f"{self.path} cannot be read as CIFTI, is it cut off?"):
                 piece = np.asarray(self.numbers[start : start + PIECE], dtype=np.float32)
-            except Exception as error:  # whatever nibabel stumbles over, the file is at fault
-                raise _unreadable(self.path, error) from error
             yield piece
 
     def stated_tr(self) -> StatedTR:
@@ -61,12 +72,10 @@ def open_cifti(path: Path) -> CiftiFile:
         When it is none, or a link to a file that is not here.
     """
     refuse_unfetched(path)
-    try:
+    with readable(f"{path} cannot be read as CIFTI, is it cut off?"):
         image: Any = nib.load(path, mmap=False)
         header = image.header if isinstance(image, nib.Cifti2Image) else None
         axes = [] if header is None else [header.get_axis(i) for i in range(2)]  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise _unreadable(path, error) from error
     if not axes:
         raise DataError(f"{path} has to be CIFTI-2, but is {type(image).__name__}: its header has no axes.")
     if tuple(len(axis) for axis in axes) != image.shape:
@@ -85,20 +94,15 @@ def open_series(path: Path, columns: type) -> CiftiFile:
     file = open_cifti(path)
     if not isinstance(file.rows, SeriesAxis) or not isinstance(file.columns, columns):
         raise DataError(
-            f"{path} has to hold {SeriesAxis.__name__} x {columns.__name__}, frames x places, but holds "
+            f"{path} has to be frames x places, {SeriesAxis.__name__} x {columns.__name__}, but is "
             f"{type(file.rows).__name__} x {type(file.columns).__name__}."
         )
     return file
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())
-    return DataError(f"{path} cannot be read as CIFTI, is it cut off? ({type(error).__name__}: {reason})")
-
-
 @dataclass(frozen=True, kw_only=True)
 class ParcelSeries:
-    """Reads the ROIs of ``atlas`` out of the files of a run.
+    """Reads the ROIs of ``atlas`` out of the parcel series of a run.
 
     Parameters
     ----------
@@ -114,7 +118,7 @@ class ParcelSeries:
     def read(self, files: Sequence[BidsFile]) -> tuple[Series, list[StatedTR]]:
         """Fill the columns of the atlas from the files of one run, and give the repetition time that each states.
 
-        What an earlier file has is not taken from a later one.
+        Earlier files go before later ones.
 
         Raises
         ------
@@ -122,16 +126,16 @@ class ParcelSeries:
             When one cannot be read, has no label of the atlas, or another number of frames than the others.
         """
         ordered = sorted(files, key=lambda one: self.names.index(parcellation_name(one)))
-        said: list[StatedTR] = []
+        stated: list[StatedTR] = []
 
-        def opened() -> Iterator[Columns]:
+        def opened() -> Iterator[FileColumns]:
             for one in ordered:
                 file = open_series(one.path, ParcelsAxis)
-                positions = _positions(file, self.atlas, self.reorder)
-                said.append(file.stated_tr())
+                positions = _parcel_positions(file, self.atlas, self.reorder)
+                stated.append(file.stated_tr())
                 yield one.path, np.concatenate(list(file.pieces())), positions
 
-        return fill(opened(), self.atlas.n_rois), said
+        return fill(opened(), self.atlas.n_rois), stated
 
 
 def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, reorder: bool) -> ParcelSeries:
@@ -145,60 +149,54 @@ def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, r
     paths: dict[str, list[Path]] = defaultdict(list)
     for one in files:
         paths[parcellation_name(one)].append(one.path)
-    counts, refusals = dict.fromkeys(paths, 0), []
-    for name, alike in paths.items():
-        try:
-            file = _first_readable(alike)
-            positions = _positions(file, atlas, reorder)
-        except DataError as error:
-            refusals.append(str(error))
-            continue
-        counts[name] = 0 if positions is None else int((positions >= 0).sum())
+
+    def positions_of(name: str) -> RoiIndex:
+        file = _first_readable(paths[name])
+        positions = _parcel_positions(file, atlas, reorder)
         if positions is None:
-            refusals.append(
-                f"{file.path}: its first label is {str(file.columns.name[0])!r}, the atlas's {atlas.labels[0]!r}."
-            )
-    useful = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])
-    if not useful:
-        raise DataError(f"{root}: no parcel series has labels of {atlas.name}: choose another atlas. {refusals[0]}")
+            first, own = str(file.columns.name[0]), atlas.labels[0]
+            raise DataError(f"{file.path}: its first label is {first!r}, the atlas's {own!r}.")
+        return positions
+
+    fitting = find_fitting(paths, positions_of)
+    if not fitting.positions:
+        reason = next(iter(fitting.refusals.values()))
+        raise DataError(f"{root}: no parcel series has labels of {atlas.name}: choose another atlas. {reason}")
     return ParcelSeries(
-        atlas=atlas, reorder=reorder, names=tuple(useful), unused=tuple(sorted(set(counts) - set(useful)))
+        atlas=atlas, reorder=reorder, names=tuple(fitting.positions), unused=tuple(sorted(fitting.refusals))
     )
 
 
 def parcellation_name(one: BidsFile) -> str:
-    """Tell what a parcel series was made with, by its name: its atlas, else its version."""
+    """Tell by its name what a parcel series was made with: its atlas, else its version."""
     return next((one.entities[name] for name in ("atlas", "seg", "desc") if name in one.entities), "")
 
 
 def _first_readable(paths: Sequence[Path]) -> CiftiFile:
-    """Open the first parcel series that is one, so that a damaged one stops no others; DataError when none is."""
+    """Open the first parcel series that can be read, so that a damaged one stops no others; DataError when none can."""
     for path in paths[:-1]:
         with suppress(DataError):
             return open_series(path, ParcelsAxis)
     return open_series(paths[-1], ParcelsAxis)
 
 
-def _positions(file: CiftiFile, atlas: Atlas, reorder: bool) -> RoiIndex | None:
+def _parcel_positions(file: CiftiFile, atlas: Atlas, reorder: bool) -> RoiIndex | None:
     labels = [str(label) for label in file.columns.name]
     return match_labels(labels, atlas, where=str(file.path), reorder=reorder)
 
 
-NOWHERE = -1
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grayordinates:
-    """The ROI, counted from 0, of each place; -1 where there is none (medial wall, other labels).
+    """The ROI, counted from 0, of each vertex and voxel; -1 where there is none (medial wall, other labels).
 
     Parameters
     ----------
     surfaces
-        By CIFTI structure (both cortices), a number for each vertex of its mesh.
+        By CIFTI structure (both cortices), the ROI of each vertex of its mesh.
     volume, affine
-        Numbers of the voxels and the affine of their grid; None where the parcellation has none.
+        The ROI of each voxel and the affine of their grid; None where the parcellation has no voxels.
     n_rois, labelled
-        ROIs of the atlas, and how many of them the parcellation has a label of.
+        ROIs of the atlas, and how many of them the parcellation has a label for.
     """
 
     path: Path
@@ -209,18 +207,18 @@ class Grayordinates:
     affine: Float[ndarray, "4 4"] | None = field(repr=False)
 
     def means(self, path: Path) -> tuple[Series, StatedTR]:
-        """Average a ``.dtseries.nii`` over the places of each ROI; values that are not finite do not count.
+        """Average a ``.dtseries.nii`` over the grayordinates of each ROI; values that are not finite do not count.
 
-        An ROI without any place in the file, or without a label, is NaN.
+        An ROI without any grayordinate in the file, or without a label, is NaN.
 
         Raises
         ------
         DataError
-            When it cannot be read, lies on another mesh or grid, or shares no place with the parcellation.
+            When it cannot be read, is on another mesh or grid, or shares no grayordinate with the parcellation.
         """
         file = open_series(path, BrainModelAxis)
         roi = self.roi_of(file.columns, path)
-        there = np.flatnonzero(roi != NOWHERE)
+        there = np.flatnonzero(roi != NO_ROI)
         if not len(there):
             raise DataError(f"{path} has none of the vertices and voxels that {self.path} has labels for.")
         members = csr_array((np.ones(len(there)), (roi[there], there)), shape=(self.n_rois, len(roi)))
@@ -235,22 +233,22 @@ class Grayordinates:
         series: Series = np.concatenate(pieces).astype(np.float32)
         return series, file.stated_tr()
 
-    def roi_of(self, places: Any, where: Path) -> Int[ndarray, " grayordinate"]:
+    def roi_of(self, axis: Any, where: Path) -> Int[ndarray, " grayordinate"]:
         """Give the ROI of each grayordinate of nibabel's axis of them, by structure and vertex, or by voxel."""
-        found = np.full(len(places), NOWHERE, dtype=np.int16)
-        for structure, span, part in places.iter_structures():
-            if structure in places.nvertices:
+        found = np.full(len(axis), NO_ROI, dtype=np.int16)
+        for structure, span, members in axis.iter_structures():
+            if structure in axis.nvertices:
                 mesh = self.surfaces.get(structure)
-                if mesh is not None and len(mesh) != places.nvertices[structure]:
+                if mesh is not None and len(mesh) != axis.nvertices[structure]:
                     raise DataError(
-                        f"{where} has {places.nvertices[structure]} vertices in {structure}, the parcellation "
-                        f"{self.path} {len(mesh)}: take the one on the mesh of the series."
+                        f"{where} has {axis.nvertices[structure]} vertices in {structure}, the parcellation "
+                        f"{self.path} has {len(mesh)}: take the one on the mesh of the series."
                     )
-                found[span] = NOWHERE if mesh is None else mesh[part.vertex]
+                found[span] = NO_ROI if mesh is None else mesh[members.vertex]
             elif self.volume is not None and self.affine is not None:
-                if places.volume_shape != self.volume.shape or not np.allclose(places.affine, self.affine, atol=1e-3):
+                if axis.volume_shape != self.volume.shape or not np.allclose(axis.affine, self.affine, atol=1e-3):
                     raise DataError(f"{where} has its voxels on another grid than the parcellation {self.path}.")
-                found[span] = self.volume[tuple(part.voxel.T)]
+                found[span] = self.volume[tuple(members.voxel.T)]
         return found
 
 
@@ -275,16 +273,13 @@ def read_dlabel(path: Path, atlas: Atlas, *, reorder: bool = False) -> Grayordin
     table = {int(key): name for key, (name, _) in sorted(file.rows.label[0].items())}
     positions = match_labels(list(table.values()), atlas, where=str(path), reorder=reorder)
     if positions is None:
-        raise DataError(
-            f"{path}: none of its {len(table)} labels is a label of the atlas {atlas.name}: it has "
-            f"{list(table.values())[-1]!r}, the atlas {atlas.labels[0]!r}. Choose the atlas that it is of."
-        )
+        raise no_label(list(table.values())[::-1], atlas, str(path))  # the first is the background
     there = np.flatnonzero(positions >= 0)
     roi_of_key = dict(zip(np.array(list(table))[positions[there]].tolist(), there.tolist(), strict=True))
     values = np.concatenate(list(file.pieces()))[0]
-    keys, place = np.unique(values, return_inverse=True)
-    rois = np.array([roi_of_key.get(key, NOWHERE) for key in keys.tolist()])[place]
-    surfaces, volume = _spread(file.columns, rois)
+    keys, which = np.unique(values, return_inverse=True)
+    rois = np.array([roi_of_key.get(key, NO_ROI) for key in keys.tolist()])[which]
+    surfaces, volume = _onto_meshes(file.columns, rois)
     return Grayordinates(
         path=path,
         n_rois=atlas.n_rois,
@@ -295,14 +290,14 @@ def read_dlabel(path: Path, atlas: Atlas, *, reorder: bool = False) -> Grayordin
     )
 
 
-def _spread(places: Any, rois: Int[ndarray, " grayordinate"]) -> tuple[dict[str, Any], ndarray | None]:
+def _onto_meshes(axis: Any, rois: Int[ndarray, " grayordinate"]) -> tuple[dict[str, Any], ndarray | None]:
     """Put the ROI of each grayordinate onto its mesh, or into its volume."""
     surfaces: dict[str, Any] = {}
-    volume = None if places.volume_shape is None else np.full(places.volume_shape, NOWHERE, dtype=np.int16)
-    for structure, span, part in places.iter_structures():
-        if structure in places.nvertices:
-            surfaces[structure] = np.full(places.nvertices[structure], NOWHERE, dtype=np.int16)
-            surfaces[structure][part.vertex] = rois[span]
+    volume = None if axis.volume_shape is None else np.full(axis.volume_shape, NO_ROI, dtype=np.int16)
+    for structure, span, members in axis.iter_structures():
+        if structure in axis.nvertices:
+            surfaces[structure] = np.full(axis.nvertices[structure], NO_ROI, dtype=np.int16)
+            surfaces[structure][members.vertex] = rois[span]
         elif volume is not None:
-            volume[tuple(part.voxel.T)] = rois[span]
+            volume[tuple(members.voxel.T)] = rois[span]
     return surfaces, volume

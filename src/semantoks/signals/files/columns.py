@@ -1,7 +1,8 @@
 """Which axis of a 2-D array is the ROIs, and which ROI of the atlas each entry is: labels decide, then counts."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from semantoks.errors import DataError
 from semantoks.types import RoiIndex, Series
 
 NUMBERED = re.compile(r"(.*?)(\d+)")
-Columns = tuple[Path, Num[ndarray, "frame column"], RoiIndex | None]
+FileColumns = tuple[Path, Num[ndarray, "frame column"], RoiIndex | None]
 """A file, its numbers, and the position among its columns of each ROI of the atlas; None where it has none of them."""
+CHOOSE = "Choose the atlas that it was made with"
 
 
 def in_atlas_order(
@@ -49,12 +51,45 @@ def in_atlas_order(
             return pick(oriented, positions)
         foreign = foreign if only_counts(names) else names
     if foreign is not None:
-        raise DataError(
-            f"{where}: none of its {len(foreign)} labels is a label of the atlas {atlas.name}: it has {foreign[0]!r}, "
-            f"the atlas {atlas.labels[0]!r}. Choose the atlas that it was made with, or remove the labels if the order "
-            "is the atlas's."
-        )
+        raise no_label(foreign, atlas, where, f"{CHOOSE}, or remove the labels if the order is the atlas's.")
     return _oriented(values, atlas, where).astype(np.float32)
+
+
+def from_time_by_roi(
+    values: Num[ndarray, "frame column"],
+    atlas: Atlas,
+    *,
+    names: Sequence[str] | None = None,
+    where: str,
+    reorder: bool = False,
+    hint: str = "",
+) -> Series:
+    """Bring [frame, column] of a tool that never transposes to the atlas's order, float32; lacking ROIs become NaN.
+
+    Where the rows are as many as the ROIs of the atlas, they are still frames: that happens by chance. ``names`` that
+    only count say nothing, unless they skip some and the atlas's labels are numbers, too: then they are labels. An
+    empty last column, as a delimiter at the end of each line leaves it, is no ROI. ``hint`` ends the refusal of another
+    number of columns; ``reorder``: see ``match_labels``.
+
+    Raises
+    ------
+    DataError
+        If names match no label of the atlas, or there are none and the columns are not as many as its ROIs.
+    """
+    if names is not None and (not only_counts(names, bare=True) or _skips_numbers(names, atlas)):
+        positions = match_labels(names, atlas, where=where, reorder=reorder)
+        if positions is not None:
+            return pick(values, positions)
+        if not only_counts(names):
+            raise no_label(names, atlas, where)
+    if values.shape[1] == atlas.n_rois + 1 and np.isnan(values[:, -1]).all():
+        values = values[:, :-1]
+    if values.shape[1] != atlas.n_rois:
+        raise DataError(
+            f"{where}: wrong number of ROIs. It is time x ROI, {values.shape[0]} x {values.shape[1]}, and the atlas "
+            f"{atlas.name} has {atlas.n_rois}. {hint or f'{CHOOSE}.'}"
+        )
+    return values.astype(np.float32)
 
 
 def only_counts(names: Sequence[str], *, bare: bool = False) -> bool:
@@ -97,14 +132,44 @@ def match_labels(names: Sequence[str], atlas: Atlas, *, where: str, reorder: boo
     return None
 
 
-def _in_other_order(names: Sequence[str], atlas: Atlas) -> RoiIndex | None:
-    """Match names as those of the same parcels in Schaefer's other order of networks; None where they are not."""
-    twins = schaefer_twins(names)
-    try:
-        positions = None if twins is None else atlas.match(twins)
-    except DataError:
-        return None
-    return positions if positions is not None and np.any(positions >= 0) else None
+def no_label(names: Sequence[str], atlas: Atlas, where: str, remedy: str = f"{CHOOSE}.") -> DataError:
+    """Make the error of names none of which is a label of the atlas."""
+    return DataError(
+        f"{where}: none of its {len(names)} labels is a label of the atlas {atlas.name}: it has {names[0]!r}, the "
+        f"atlas {atlas.labels[0]!r}. {remedy}"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """``positions`` of the names that have ROIs of the atlas, those with more first; why the others have none."""
+
+    positions: dict[str, RoiIndex]
+    refusals: dict[str, str]
+
+
+def find_fitting(names: Iterable[str], positions_of: Callable[[str], RoiIndex | None]) -> Fitting:
+    """Find out which of several parcellations have ROIs of the atlas.
+
+    Parameters
+    ----------
+    positions_of
+        The position of each ROI of the atlas in the parcellation of a name; None (or a DataError, whose text is kept as
+        the refusal) where it has none.
+    """
+    found, refusals = {}, {}
+    for name in names:
+        try:
+            positions = positions_of(name)
+        except DataError as error:
+            refusals[name] = str(error)
+            continue
+        if positions is None or not (positions >= 0).any():
+            refusals[name] = ""
+        else:
+            found[name] = positions
+    ranked = sorted(found, key=lambda name: -int((found[name] >= 0).sum()))
+    return Fitting(positions={name: found[name] for name in ranked}, refusals=refusals)
 
 
 def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:
@@ -115,13 +180,8 @@ def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:
     return picked
 
 
-def fill(parts: Iterable[Columns], n_rois: int) -> Series:
-    """Fill the columns of an atlas from the files of one run; what an earlier one has is not taken from a later one.
-
-    Parameters
-    ----------
-    parts
-        What stands in each file; at least one.
+def fill(files: Iterable[FileColumns], n_rois: int) -> Series:
+    """Fill the columns of an atlas from the files of one run (at least one); earlier files go before later ones.
 
     Raises
     ------
@@ -130,7 +190,7 @@ def fill(parts: Iterable[Columns], n_rois: int) -> Series:
     """
     whole: Series | None = None
     filled = np.zeros(n_rois, dtype=bool)
-    for path, values, positions in parts:
+    for path, values, positions in files:
         if positions is None:
             raise DataError(
                 f"{path} has none of the labels that other runs have: it was made with another atlas. Remove it, or "
@@ -140,14 +200,24 @@ def fill(parts: Iterable[Columns], n_rois: int) -> Series:
             whole = np.full((len(values), n_rois), np.nan, dtype=np.float32)
         if len(values) != len(whole):
             raise DataError(
-                f"{path} has {len(values)} frames, but another file of this run {len(whole)}. Make both again from the "
-                "same images."
+                f"{path} has {len(values)} frames, but another file of this run has {len(whole)}. Make both again from "
+                "the same images."
             )
         fresh = (positions >= 0) & ~filled
         whole[:, fresh] = pick(values, positions)[:, fresh]
         filled |= fresh
-    assert whole is not None  # a run is one because a file of it is there
+    assert whole is not None  # a run is one because it has a file
     return whole
+
+
+def _in_other_order(names: Sequence[str], atlas: Atlas) -> RoiIndex | None:
+    """Match names as those of the same parcels in Schaefer's other order of networks; None where they are not."""
+    twins = schaefer_twins(names)
+    try:
+        positions = None if twins is None else atlas.match(twins)
+    except DataError:
+        return None
+    return positions if positions is not None and np.any(positions >= 0) else None
 
 
 def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> Num[ndarray, "frame roi"]:
@@ -155,62 +225,26 @@ def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> N
     if columns == atlas.n_rois + 1 and rows != atlas.n_rois and np.isnan(values[:, -1]).all():
         return values[:, :-1]  # each line ends with a delimiter, as MATLAB's fprintf leaves it
     if rows == columns == atlas.n_rois:
-        raise DataError(
-            f"{where}: it is {rows} x {columns} and the atlas {atlas.name} has {atlas.n_rois} ROIs, so that either "
-            "axis could be time. Save it with the atlas's labels as a header."
-        )
+        raise either_axis(rows, atlas, where, "Save it with the atlas's labels as a header.")
     if columns == atlas.n_rois:
         return values
     if rows == atlas.n_rois:
         return values.T
     raise DataError(
         f"{where}: wrong number of ROIs. The atlas {atlas.name} has {atlas.n_rois}, so one axis has to be that long; "
-        f"the array is {rows} x {columns}. Choose the atlas that it was made with."
+        f"the array is {rows} x {columns}. {CHOOSE}."
     )
 
 
-def from_time_by_roi(
-    values: Num[ndarray, "frame column"],
-    atlas: Atlas,
-    *,
-    names: Sequence[str] | None = None,
-    where: str,
-    reorder: bool = False,
-    hint: str = "",
-) -> Series:
-    """Bring [frame, column] to the atlas's order, float32; ROIs that it lacks by label become NaN.
-
-    Where rows are as many as the ROIs of the atlas, they are still frames: that happens by chance. ``names`` that only
-    count name nothing, unless they skip some and the atlas's labels are numbers, too: then they are labels. A last
-    column of nothing, as a delimiter at the end of each line leaves it, is no ROI. ``hint`` is added to the refusal of
-    another number of columns; ``reorder``: see ``match_labels``.
-
-    Raises
-    ------
-    DataError
-        If names match no label of the atlas, or there are none and the columns are not as many as its ROIs.
-    """
-    if names is not None and (not only_counts(names, bare=True) or _skips_numbers(names, atlas)):
-        positions = match_labels(names, atlas, where=where, reorder=reorder)
-        if positions is not None:
-            return pick(values, positions)
-        if not only_counts(names):
-            raise DataError(
-                f"{where}: none of its {len(names)} labels is a label of the atlas {atlas.name}: it has {names[0]!r}, "
-                f"the atlas {atlas.labels[0]!r}. Choose the atlas that it was made with."
-            )
-    if values.shape[1] == atlas.n_rois + 1 and np.isnan(values[:, -1]).all():
-        values = values[:, :-1]
-    if values.shape[1] != atlas.n_rois:
-        raise DataError(
-            f"{where}: wrong number of ROIs. It is time x ROI, {values.shape[0]} x {values.shape[1]}, and the atlas "
-            f"{atlas.name} has {atlas.n_rois}. {hint or 'Choose the atlas that it was made with.'}"
-        )
-    return values.astype(np.float32)
+def either_axis(n: int, atlas: Atlas, where: str, remedy: str) -> DataError:
+    """Make the error of a square array without labels."""
+    return DataError(
+        f"{where}: it is {n} x {n} and the atlas {atlas.name} has {n} ROIs, so either axis could be time. {remedy}"
+    )
 
 
 def _skips_numbers(names: Sequence[str], atlas: Atlas) -> bool:
-    """Tell numbers that are values of a label image, of which one is lacking, from those that count columns."""
+    """Tell numbers that are values of a label image, one of which is lacking, from those that count columns."""
     if not all(label.isdecimal() for label in atlas.labels):
         return False
     numbers = [int(name) for name in names]

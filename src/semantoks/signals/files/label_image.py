@@ -14,20 +14,20 @@ from scipy import ndimage
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.intact import refuse_unfetched
+from semantoks.signals.files.intact import readable, refuse_unfetched
 from semantoks.types import Series
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 MIN_COVERAGE = 0.5
-"""Share of an ROI's voxels that have to lie in the brain mask, as XCP-D has it."""
+"""Share of an ROI's voxels that has to be in the brain mask, as in XCP-D."""
 FAR, MOST_FAR = 15.0, 0.05
-"""Millimetres from the atlas's centroid at which an ROI is another one, and the share of such ROIs that is let pass:
+"""Millimetres from the atlas's centroid beyond which an ROI is another one, and the share of such ROIs that is allowed:
 versions of MNI space differ by 2, and the right image of any packaged atlas has all ROIs within 4."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelImage:
-    """``values[i]`` is the value of ROI i in the image; ``labelled`` ROIs of the atlas occur in it."""
+    """``values[i]`` is the value of ROI i in the image, in which ``labelled`` ROIs of the atlas occur."""
 
     path: Path
     values: tuple[int, ...]
@@ -36,13 +36,13 @@ class LabelImage:
     def means(self, image: Path, *, mask: Path | None) -> Series:
         """Average a 4-D image over each ROI, within the brain mask if there is one [frame, roi].
 
-        The labels are brought onto the image's grid, nearest neighbour; nilearn does it, and the means. An ROI of which
-        nothing is left there, or less than half of it lies in the mask, is NaN.
+        nilearn resamples the labels onto the image's grid (nearest neighbour) and takes the means. An ROI that vanishes
+        there, or has less than half of its voxels in the mask, is NaN.
 
         Raises
         ------
         DataError
-            When an image cannot be read, is not 4-D, or no label lies in it.
+            When an image cannot be read, is not 4-D, or has no label in it.
         """
         from nilearn.maskers import NiftiLabelsMasker
 
@@ -55,13 +55,9 @@ class LabelImage:
             resampling_target="data",
             reports=False,
         )
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of labels that vanish: those are told as missing ROIs
-                means = masker.fit_transform(str(image))
-        except Exception as error:  # nibabel and nilearn raise whatever the file makes them stumble over
-            reason = " ".join(str(error).split())
-            raise DataError(f"{image} cannot be averaged over {self.path}: {type(error).__name__}: {reason}") from error
+        with readable(f"{image} cannot be averaged over {self.path}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of labels that vanish: those become missing ROIs
+            means = masker.fit_transform(str(image))
         series = np.full((len(means), len(self.values)), np.nan, dtype=np.float32)
         columns = {column: roi for column, roi in masker.region_ids_.items() if column != "background"}
         for column, number in columns.items():
@@ -74,13 +70,13 @@ class LabelImage:
 def read_label_image(path: Path, atlas: Atlas) -> LabelImage:
     """Find out which value is which ROI.
 
-    Value k is the k-th ROI of the atlas, from 1. Where there are values beyond their number, the values that occur are
-    the ROIs in rising order, and have to be as many. 0 is the background.
+    Value k is the k-th ROI of the atlas, from 1. Where there are higher values, the values that occur are the ROIs in
+    rising order, and have to be as many. 0 is the background.
 
     Raises
     ------
     DataError
-        When it is no 3-D image of whole numbers, they are not as many as the ROIs, or they lie elsewhere than the
+        When it is no 3-D image of whole numbers, they are not as many as the ROIs, or they are elsewhere than the
         atlas's ROIs: another order, or another atlas.
     """
     image = read_image(path, 3)
@@ -92,7 +88,7 @@ def read_label_image(path: Path, atlas: Atlas) -> LabelImage:
         span = f"{len(found)} values, {found.min()} to {found.max()}" if len(found) else "no value but 0"
         raise DataError(
             f"the parcellation {path} has {span}, and the atlas {atlas.name} has {atlas.n_rois} ROIs: value k has to "
-            "be ROI k, or the values as many as the ROIs, in their order. Choose the atlas that it is of."
+            "be ROI k, or there have to be as many values as ROIs, in their order. Choose the atlas that it is of."
         )
     values = counted if direct else found
     _refuse_elsewhere(numbers, values, image.affine, path, atlas)
@@ -108,16 +104,11 @@ def read_image(path: Path, axes: int) -> Any:
         When it cannot be read, has another number of axes, or is a link to a file that is not here.
     """
     refuse_unfetched(path)
-    try:
+    with readable(f"{path} cannot be read as an image, is it cut off?"):
         image: Any = nib.load(path)
         shape = tuple(image.shape)
         if axes == 3 and len(shape) == 4 and shape[3] == 1:
             image, shape = image.slicer[..., 0], shape[:3]
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{path} cannot be read as an image, is it cut off? ({type(error).__name__}: {reason})"
-        ) from error
     if len(shape) != axes or not hasattr(image, "affine"):
         raise DataError(f"{path} has to be a {axes}-D image, but is {' x '.join(map(str, shape))}.")
     return image
@@ -131,12 +122,10 @@ def image_tr(path: Path) -> float | None:
 
 
 def _integers(image: Any, path: Path) -> Int[ndarray, "x y z"]:
-    try:
+    with readable(f"{path} cannot be read: is it cut off?"):
         values = np.asanyarray(image.dataobj)
-    except Exception as error:
-        raise DataError(f"{path} cannot be read: is it cut off? ({type(error).__name__}: {error})") from error
     if values.dtype.kind not in "fiu" or not (np.abs(values) < 2**31).all() or (values != np.rint(values)).any():
-        raise DataError(f"the parcellation {path} has to hold whole numbers, one for each ROI, and 0 for none.")
+        raise DataError(f"the parcellation {path} has to consist of whole numbers, one for each ROI, and 0 elsewhere.")
     whole: Int[ndarray, "x y z"] = values.astype(np.int64)
     return whole
 
@@ -150,7 +139,7 @@ def _numbered(numbers: Int[ndarray, "x y z"], values: tuple[int, ...]) -> Int[nd
 
 
 def _coverage(masker: Any, n_rois: int) -> Float[ndarray, " roi"]:
-    """Share of the voxels of each ROI, on the image's grid, that lie in the mask; 0 where it has none."""
+    """Share of the voxels of each ROI, on the image's grid, that are in the mask; 0 where it has none."""
     labels = np.asarray(masker.labels_img_.dataobj).astype(np.int64)
     every = np.bincount(labels.ravel(), minlength=n_rois + 1)[1:]
     if masker.mask_img_ is None:
@@ -167,7 +156,7 @@ def _refuse_elsewhere(
     path: Path,
     atlas: Atlas,
 ) -> None:
-    """Refuse values that lie where the atlas has other ROIs, as far as it says where they are."""
+    """Refuse values that are where the atlas has other ROIs, as far as it says where they are."""
     known = np.flatnonzero(np.isin(values, numbers) & np.isfinite(atlas.centroids).all(axis=1))
     if not len(known):
         return
@@ -179,7 +168,7 @@ def _refuse_elsewhere(
         roi = known[worst]
         raise DataError(
             f"the parcellation {path} is not in the order of the atlas {atlas.name}, or is of another: of {len(known)} "
-            f"values, {int((away > FAR).sum())} lie over {FAR:g} mm from their ROI. Value {values[roi]} would be "
+            f"values, {int((away > FAR).sum())} are over {FAR:g} mm from their ROI. Value {values[roi]} would be "
             f"{atlas.labels[roi]}, which is at {np.round(atlas.centroids[roi]).astype(int).tolist()} mm, and is at "
             f"{np.round(found[worst]).astype(int).tolist()}. Name the atlas in the order of the values, or renumber "
             "them."
@@ -188,13 +177,13 @@ def _refuse_elsewhere(
 
 SCHAEFER = re.compile(r"schaefer(?P<parcels>\d+)(?P<order>-17)?")
 RESOLUTION = 2
-"""Millimetres of a voxel."""
+"""Voxel size, millimetres."""
 SPACE = "MNI152NLin6Asym"
-"""The space that the images are in."""
+"""The space of the images that nilearn fetches."""
 
 
 def fetch_parcellation(atlas: Atlas) -> Path:
-    """Give the image whose value k is ROI k of the atlas; nilearn keeps it (``NILEARN_DATA``, ``~/nilearn_data``).
+    """Let nilearn fetch the image whose value k is ROI k of the atlas (into ``NILEARN_DATA`` or ``~/nilearn_data``).
 
     Raises
     ------
@@ -216,7 +205,7 @@ def fetch_parcellation(atlas: Atlas) -> Path:
         fetched = fetch_atlas_schaefer_2018(
             int(found["parcels"]), yeo_networks=order, resolution_mm=RESOLUTION, verbose=0
         )
-    except OSError as error:  # whatever a network has to say; nilearn's and requests' errors are of this kind
+    except OSError as error:  # nilearn's and requests' errors are all of this type
         raise ConfigError(
             f"the parcellation of {atlas.name} cannot be fetched ({type(error).__name__}): download it elsewhere and "
             "pass --parcellation IMAGE."

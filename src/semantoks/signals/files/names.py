@@ -1,22 +1,34 @@
-"""Files named as BIDS derivatives: their entities, the run that they belong to, and the runs that are asked for."""
+"""What the name of a file says: BIDS entities, HCP's names, a participant in any name, Schaefer's order of parcels."""
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
-from semantoks.errors import ConfigError
-from semantoks.signals.reading_config import ReadingConfig
 
 RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
-"""What tells one run from another; the others tell what was made of it."""
-TELLING = ("task", "acq", "ce", "rec", "dir", "echo")
+"""What distinguishes runs; the other entities say what was made of one."""
 ENTITY = re.compile(r"([a-zA-Z]+)-((?:[^\W_]|[+.])+)")
-"""Letters and digits of any script, although BIDS has those of English alone: no recording is lost for its name."""
+"""Letters and digits of any script, although BIDS allows English ones alone: no recording is lost for its name."""
 SKIPPED = frozenset({"figures", "log", "logs", "sourcedata", "work", "anat", "fmap", "dwi"})
+"""Folders without time series."""
+
+HCP_NAME = re.compile(
+    r"(?:(?P<before>[A-Za-z0-9]+(?:_V\d+_MR)?)[._])?[rt]fMRI_(?P<task>[A-Z]+)(?P<number>\d*)(?:_(?P<field>\dT))?"
+    r"(?:_(?P<phase>LR|RL|AP|PA))?(?:_(?P<version>.+?))?(?P<extension>\.[pd]tseries\.nii)"
+)
+VISIT = re.compile(r"(.+)_(V\d+)_MR")
+RESULTS = "MNINonLinear"
+
+SUFFIXES = (".tsv", ".csv", ".npy", ".npz", ".1d", ".txt", ".mat")
+"""What files of arrays end with."""
+ANY_ENTITY = re.compile(r"(?:^|(?<=_))([a-z]+)-([^_]+)")
+ATLAS_TAIL = re.compile(r"_rois_[A-Za-z0-9]+$")
+SUFFIX_WORDS = re.compile(r"(_timeseries|_bold)+$")
+
+SCHAEFER = re.compile(r"Schaefer(?:2018)?(?P<parcels>\d{3,4})Parcels(?P<networks>7|17)Networks", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +37,38 @@ class BidsFile:
 
     path: Path
     entities: Mapping[str, str]
-    suffix: str
-    extension: str
+    suffix: str = ""
+    extension: str = ""
 
     @property
     def run(self) -> tuple[str, ...]:
         """The run that it belongs to: its values of ``RUN_ENTITIES``, empty where it has none."""
         return tuple(self.entities.get(name, "") for name in RUN_ENTITIES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Participant, session and run as a name gives them; ``entities`` has all of its other BIDS entities."""
+
+    participant: str
+    session: str
+    run: str
+    entities: dict[str, str] = field(default_factory=dict)
+
+
+def walk(
+    root: Path, *, skipped: Callable[[str], bool] | None = None, depth: int | None = None
+) -> Iterator[tuple[str, str]]:
+    """Yield folder and name of every file below ``root`` in the order of their paths; nothing is opened.
+
+    Hidden folders, and those whose name is ``skipped``, are not entered, nor are more than ``depth`` levels.
+    """
+    for folder, folders, names in os.walk(root, followlinks=False):
+        folders[:] = sorted(name for name in folders if not (name.startswith(".") or (skipped and skipped(name))))
+        if depth is not None and len(Path(folder).relative_to(root).parts) >= depth - 1:
+            folders.clear()
+        for name in sorted(names):
+            yield folder, name
 
 
 def parse(path: Path) -> BidsFile | None:
@@ -48,90 +85,26 @@ def parse(path: Path) -> BidsFile | None:
     return BidsFile(path=path, entities=entities, suffix=parts[-1], extension=f".{extension}")
 
 
-def scan(root: Path, *, also: Iterable[str] = ()) -> Iterator[BidsFile]:
-    """Yield the files below ``root`` that are named so, in the order of their paths; nothing is opened.
+def scan(root: Path, *, also: Collection[str] = ()) -> Iterator[BidsFile]:
+    """Yield the files below ``root`` that BIDS names, in the order of their paths.
 
-    Folders that hold no time series (figures, logs, anatomy, source data, hidden ones) are not entered, but for those
-    named in ``also``.
+    Folders without time series (figures, logs, anatomy, source data, hidden ones) are not entered, except ``also``.
     """
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (f not in SKIPPED or f in also))
-        for name in sorted(names):
-            if (found := parse(Path(folder, name))) is not None:
-                yield found
-
-
-def chosen_runs(files: Iterable[BidsFile], reading: ReadingConfig, root: Path) -> list[BidsFile]:
-    """Keep the files of the participants, sessions, tasks and space that are asked for.
-
-    Raises
-    ------
-    ConfigError
-        When nothing is left of what there is, or runs lie in several spaces and none was chosen.
-    """
-    found = list(files)
-    for entity, wanted in (
-        ("sub", reading.participant_label),
-        ("ses", reading.session_label),
-        ("task", reading.task_label),
-    ):
-        bare = {label.removeprefix(f"{entity}-") for label in wanted}
-        there = {one.entities.get(entity, "") for one in found}
-        if bare and not bare & there:
-            raise ConfigError(
-                f"{root} has no {entity}-{' or '.join(sorted(bare))}; it has {', '.join(sorted(there)) or 'none'}."
-            )
-        found = [one for one in found if not bare or one.entities.get(entity, "") in bare]
-    if not reading.task_label:
-        rest = [one for one in found if "rest" in one.entities.get("task", "").lower()]
-        found = rest or found
-    spaces = sorted({one.entities.get("space", "") for one in found})
-    space = reading.space.removeprefix("space-")
-    if space and space not in spaces:
-        raise ConfigError(f"{root} has no space-{space}; it has {', '.join(filter(None, spaces)) or 'none'}.")
-    if not space and len(spaces) > 1:
-        raise ConfigError(f"{root} has runs in several spaces ({', '.join(spaces)}): choose one with --space.")
-    return [one for one in found if not space or one.entities.get("space", "") == space]
-
-
-def run_labels(files: list[BidsFile]) -> list[str]:
-    """Give each file its run label: its ``run``, after those other entities in which the files differ."""
-    telling = [name for name in TELLING if len({one.entities.get(name, "") for one in files}) > 1]
-    return ["".join(one.entities.get(name, "") for name in (*telling, "run")) for one in files]
-
-
-def without_concatenated(files: list[BidsFile]) -> tuple[list[BidsFile], int]:
-    """Leave out files without ``run`` beside which the same with ``run`` lie: the same frames again, concatenated.
-
-    Returns the files that stay, and how many were left out.
-    """
-
-    def but_run(one: BidsFile) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted((name, value) for name, value in one.entities.items() if name != "run"))
-
-    parts = {but_run(one) for one in files if "run" in one.entities}
-    kept = [one for one in files if "run" in one.entities or but_run(one) not in parts]
-    return kept, len(files) - len(kept)
-
-
-HCP_NAME = re.compile(
-    r"(?:(?P<before>[A-Za-z0-9]+(?:_V\d+_MR)?)[._])?[rt]fMRI_(?P<task>[A-Z]+)(?P<number>\d*)(?:_(?P<field>\dT))?"
-    r"(?:_(?P<phase>LR|RL|AP|PA))?(?:_(?P<version>.+?))?(?P<extension>\.[pd]tseries\.nii)"
-)
-VISIT = re.compile(r"(.+)_(V\d+)_MR")
-RESULTS = "MNINonLinear"
+    for folder, name in walk(root, skipped=lambda name: name in SKIPPED and name not in also):
+        if (found := parse(Path(folder, name))) is not None:
+            yield found
 
 
 def parse_hcp(path: Path, root: Path) -> BidsFile | None:
-    """Take HCP's name of a series below ``root`` apart; None when it is another's, or nothing says whose it is.
+    """Take HCP's name of a series below ``root`` apart; None for other names, or when nothing says whose it is.
 
     ``100307/MNINonLinear/Results/.../rfMRI_REST1_LR_Atlas_MSMAll_hp2000_clean.dtseries.nii`` is of participant 100307,
     task REST, run 1LR, and version (``desc``) Atlas_MSMAll_hp2000_clean. The participant is the folder above
-    ``MNINonLinear``, else what stands before ``rfMRI`` in the name, else the first folder below ``root``; of
+    ``MNINonLinear``, else what comes before ``rfMRI`` in the name, else the first folder below ``root``; in
     ``HCA6002236_V1_MR``, V1 is the session.
     """
     name = HCP_NAME.fullmatch(path.name)
-    who = None if name is None else _owner(path, root, name["before"])
+    who = None if name is None else _hcp_participant(path, root, name["before"])
     if name is None or who is None:
         return None
     visit = VISIT.fullmatch(who)
@@ -143,35 +116,11 @@ def parse_hcp(path: Path, root: Path) -> BidsFile | None:
         "run": name["number"] + (name["phase"] or ""),
         "desc": name["version"] or "",
     }
-    told = {entity: label for entity, label in entities.items() if label}
-    return BidsFile(path=path, entities=told, suffix="bold", extension=name["extension"])
+    known = {entity: label for entity, label in entities.items() if label}
+    return BidsFile(path=path, entities=known, suffix="bold", extension=name["extension"])
 
 
-def preferred_version(files: Sequence[BidsFile]) -> str:
-    """Choose one of HCP's versions for all runs: a cleaned one, else any; the one of most runs; MSMAll; the longest."""
-
-    def worth(version: str) -> tuple[bool, int, bool, int, str]:
-        words = re.split(r"[_.]", version)
-        return "clean" in words, counts[version], "MSMAll" in words, len(words), version
-
-    counts = Counter(one.entities.get("desc", "") for one in files)
-    return max(counts, key=worth)
-
-
-def one_version(files: Sequence[BidsFile]) -> tuple[list[BidsFile], str | None]:
-    """Keep one file of each run: of the preferred version, or of another where a run lacks that, so that it is told.
-
-    Returns the files, and the preferred version (``desc``); None where there are no files.
-    """
-    best = preferred_version(files) if files else None
-    kept: dict[tuple[str, ...], BidsFile] = {}
-    for one in files:
-        if one.run not in kept or one.entities.get("desc", "") == best:
-            kept[one.run] = one
-    return list(kept.values()), best
-
-
-def _owner(path: Path, root: Path, before: str | None) -> str | None:
+def _hcp_participant(path: Path, root: Path, before: str | None) -> str | None:
     parts = path.absolute().parts
     if RESULTS in parts[1:]:
         return parts[parts.index(RESULTS) - 1]
@@ -181,40 +130,15 @@ def _owner(path: Path, root: Path, before: str | None) -> str | None:
     return below[0] if below and "fMRI_" not in below[0] else None
 
 
-SCHAEFER = re.compile(r"Schaefer(?:2018)?(?P<parcels>\d{3,4})Parcels(?P<networks>7|17)Networks", re.IGNORECASE)
-
-
-def schaefer_labels(name: str) -> tuple[str, ...] | None:
-    """Give the labels of the parcels that a name tells, in its order of networks; None when it tells none."""
-    found = SCHAEFER.fullmatch(name)
-    atlas = "" if found is None else f"schaefer{found['parcels']}" + ("-17" if found["networks"] == "17" else "")
-    return get_atlas(atlas).labels if atlas in list_atlases() else None
-
-
-LOOSE_ENTITY = re.compile(r"(?:^|(?<=_))([a-z]+)-([^_]+)")
-ATLAS_TAIL = re.compile(r"_rois_[A-Za-z0-9]+$")
-SUFFIX_WORDS = re.compile(r"(_timeseries|_bold)+$")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Participant, session and run as a name gives them; ``entities`` has all of its other BIDS entities."""
-
-    participant: str
-    session: str
-    run: str
-    entities: dict[str, str] = field(default_factory=dict)
-
-
 def identify(name: str, folders: tuple[str, ...] = ()) -> Identity:
-    """Read the identity out of a file name (extension allowed) and, where it lacks ``sub-`` or ``ses-``, its folders.
+    """Read whose recording a file is from any name, extension allowed, and ``sub-`` and ``ses-`` also from its folders.
 
     Without a ``sub-`` entity the participant is the stem, less a last ``_rois_<atlas>``, ``_timeseries`` or ``_bold``.
     """
     stem = PurePath(name).stem if PurePath(name).suffix.lower() in SUFFIXES else name
-    entities = dict(LOOSE_ENTITY.findall(stem))
+    entities = dict(ANY_ENTITY.findall(stem))
     for folder in reversed(folders):
-        for key, value in LOOSE_ENTITY.findall(folder):
+        for key, value in ANY_ENTITY.findall(folder):
             if key in ("sub", "ses"):
                 entities.setdefault(key, value)
     if "sub" not in entities:
@@ -224,4 +148,8 @@ def identify(name: str, folders: tuple[str, ...] = ()) -> Identity:
     return Identity(participant=participant, session=session, run=run, entities=entities)
 
 
-SUFFIXES = (".tsv", ".csv", ".npy", ".npz", ".1d", ".txt", ".mat")
+def schaefer_labels(name: str) -> tuple[str, ...] | None:
+    """Give the labels of ``Schaefer2018400Parcels7Networks`` in that order of networks; None for other names."""
+    found = SCHAEFER.fullmatch(name)
+    atlas = "" if found is None else f"schaefer{found['parcels']}" + ("-17" if found["networks"] == "17" else "")
+    return get_atlas(atlas).labels if atlas in list_atlases() else None

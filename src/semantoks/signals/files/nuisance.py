@@ -1,4 +1,4 @@
-"""Nuisance regression: fMRIPrep's confounds by nilearn's presets, fitted on the good frames, taken out of all."""
+"""Nuisance regression: fMRIPrep's confounds by nilearn's presets, fitted on the good frames, removed from all."""
 
 import warnings
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.signals.files.intact import readable
 from semantoks.signals.reading_config import Strategy
 from semantoks.types import Series
 
@@ -18,19 +19,20 @@ SCRUBBING = {"fd_threshold": 0.5, "std_dvars_threshold": 1.5}
 changed with 0.13."""
 
 ROUNDING = 1e-12
-"""Spread, as a share of its largest value, at which a regressor is constant."""
+"""Standard deviation, as a share of its largest value, at which a regressor is constant."""
+KEEP = "Keep fMRIPrep's *_desc-confounds_timeseries.tsv and .json beside the image, or choose another --confounds."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nuisance:
-    """What to regress, and the frames that are good: no non-steady state, not scrubbed; None = all."""
+    """What to regress out, and which frames are good (steady state, not scrubbed); None = all."""
 
     regressors: Float[ndarray, "frame regressor"]
     good: Bool[ndarray, " frame"] | None
 
 
 def load_nuisance(image: Path, strategy: Strategy, *, global_signal: bool) -> Nuisance:
-    """Let nilearn choose the confounds of a preset from the table beside an image, cosines of the high-pass included.
+    """Let nilearn choose the confounds of a preset from the table beside an image, with the cosines of the high-pass.
 
     Raises
     ------
@@ -42,18 +44,11 @@ def load_nuisance(image: Path, strategy: Strategy, *, global_signal: bool) -> Nu
     options: dict[str, Any] = SCRUBBING if strategy == "scrubbing" else {}
     if global_signal:
         options = options | {"global_signal": "basic"}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of empty masks: that is refused below
-            table, kept = load_confounds_strategy(str(image), denoise_strategy=strategy, **options)
-            regressors = np.asarray(table, dtype=np.float64)
-    except Exception as error:  # a damaged table makes nilearn and pandas raise anything
-        reason = " ".join(str(error).split())
-        raise DataError(
-            f"{image.name}: the table of confounds beside it does not give those of {strategy!r} "
-            f"({type(error).__name__}: {reason}). Keep fMRIPrep's *_desc-confounds_timeseries.tsv and .json beside the "
-            "image, or choose another --confounds."
-        ) from error
+    complaint = f"{image.name}: the table of confounds beside it does not have those of {strategy!r}"
+    with readable(complaint, remedy=KEEP), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of empty masks: that is refused below
+        table, kept = load_confounds_strategy(str(image), denoise_strategy=strategy, **options)
+        regressors = np.asarray(table, dtype=np.float64)
     good = None
     if kept is not None:
         good = np.isin(np.arange(len(regressors)), kept)
@@ -69,23 +64,23 @@ def load_nuisance(image: Path, strategy: Strategy, *, global_signal: bool) -> Nu
 def regress_out(series: Series, nuisance: Nuisance, where: str) -> Series:
     """Subtract what the regressors, fitted by least squares with a constant on the good frames, explain of each ROI.
 
-    All frames stay, the bad ones less what the same fit says of them; means over good frames stay. On the good frames
-    this is what ``nilearn.signal.clean`` leaves with its ``sample_mask`` and neither detrending nor filter: as
-    regression is linear, it may come after the average over voxels. ROIs that are not finite stay as they are.
+    All frames stay, the bad ones less what the same fit predicts for them; means over good frames stay. On the good
+    frames this equals ``nilearn.signal.clean`` with its ``sample_mask`` and neither detrending nor filter: regression
+    is linear, so it may come after the average over voxels. ROIs that are not finite stay as they are.
 
     Raises
     ------
     DataError
-        When regressors and frames are not as many, or there are no more good frames than regressors.
+        When the numbers of regressors' rows and of frames differ, or good frames are not more than regressors.
     """
     regressors, good = nuisance.regressors, nuisance.good
     if len(regressors) != len(series):
-        raise DataError(f"{where} has {len(series)} frames, but its table of confounds {len(regressors)} rows.")
+        raise DataError(f"{where} has {len(series)} frames, but its table of confounds has {len(regressors)} rows.")
     good = np.ones(len(series), dtype=bool) if good is None else good
     design = regressors - regressors[good].mean(axis=0)
-    spread = design[good].std(axis=0)
-    telling = spread > ROUNDING * np.abs(regressors[good]).max(axis=0)
-    design = design[:, telling] / spread[telling]
+    deviation = design[good].std(axis=0)
+    telling = deviation > ROUNDING * np.abs(regressors[good]).max(axis=0)
+    design = design[:, telling] / deviation[telling]
     if good.sum() <= design.shape[1] + 1:
         raise DataError(
             f"{where} has {int(good.sum())} good frames for {design.shape[1]} regressors and a constant: nothing would "

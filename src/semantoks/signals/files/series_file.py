@@ -1,4 +1,4 @@
-"""The time series of one recording out of one file, whatever its format, in the order of the atlas."""
+"""The time series of one recording out of one file: text, .npy, .npz or .mat, the latter never by unpickling."""
 
 import io
 import subprocess
@@ -15,12 +15,19 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order
+from semantoks.signals.files.intact import readable
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.storage.tables import plain
 from semantoks.types import Series
 
 TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
+NAMED = ("bold", "timeseries")
+"""Variables that go before others."""
+MOST_NAMED = 12
+"""Arrays that a message names."""
+MAT_CHILD = Path(__file__).with_name("mat_child.py")
+Arrays = Mapping[str, Shaped[ndarray, "..."]]
 
 
 def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
@@ -35,7 +42,7 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     """
     where, suffix = plain(str(path)), path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise DataError(f"{where} is no file of an array: those are called {' '.join(SUFFIXES)}. Save it as one.")
+        raise DataError(f"{where} is no file of an array: expected one of {' '.join(SUFFIXES)}. Save it as one.")
     if suffix not in TEXT_SUFFIXES:
         return in_atlas_order(read_array_file(path), atlas, where=where)
     table = read_text_table(path)
@@ -49,13 +56,6 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     )
 
 
-KEYS = ("bold", "timeseries")
-MOST = 12
-"""Arrays that a message names."""
-MAT_CHILD = Path(__file__).with_name("mat_child.py")
-Arrays = Mapping[str, Shaped[ndarray, "..."]]
-
-
 def read_array_file(path: Path) -> Num[ndarray, "row column"]:
     """Read the 2-D array of numbers in a file of arrays.
 
@@ -65,24 +65,32 @@ def read_array_file(path: Path) -> Num[ndarray, "row column"]:
     Raises
     ------
     DataError
-        If the file is damaged, encrypted or larger than memory, holds Python objects, or no or more than one array
+        If the file is damaged, encrypted or larger than memory, contains Python objects, or no or more than one array
         that could be meant.
     """
-    return _the_array(read_arrays(path), path)
+    arrays = read_arrays(path)
+    fitting = [name for name, array in arrays.items() if _is_table(array)]
+    chosen = [name for name in NAMED if name in fitting] or fitting
+    if len(chosen) == 1 or (chosen and chosen[0] in NAMED):
+        return arrays[chosen[0]]
+    raise DataError(
+        f"{path} has to contain one 2-D array of real numbers, or one called bold or timeseries; it contains "
+        f"{_listed(arrays)}."
+    )
 
 
 def read_variable(path: Path, name: str) -> Num[ndarray, "row column"]:
     """Read the 2-D array of numbers that a file of several calls ``name``; see ``read_array_file``."""
     arrays = read_arrays(path)
     if name not in arrays or not _is_table(arrays[name]):
-        raise DataError(f"{path} has to hold a 2-D array of real numbers {name}; it holds {_listed(arrays)}.")
+        raise DataError(f"{path} has to contain a 2-D array of real numbers {name}; it contains {_listed(arrays)}.")
     return arrays[name]
 
 
 def read_cells(path: Path, *names: str) -> list[list[Shaped[ndarray, "..."]]]:
     """Read cell arrays of a .mat file of version 5 (MATLAB's -v6 and -v7): their elements, column after column.
 
-    Numbers and text come through; of an element that is neither (a structure, a cell) only the shape does, type void.
+    Numbers and text are read; of an element that is neither (a structure, a cell) only the shape is, with type void.
 
     Raises
     ------
@@ -93,7 +101,7 @@ def read_cells(path: Path, *names: str) -> list[list[Shaped[ndarray, "..."]]]:
         raise DataError(f"{path} is of version 7.3, whose cells are not read: load it and save it with -v7 in MATLAB.")
     arrays = read_arrays(path, cells=names)
     if lacking := [name for name in names if f"{name}{{1}}" not in arrays]:
-        raise DataError(f"{path} has to hold a cell array {' and '.join(lacking)}; it holds {_listed(arrays)}.")
+        raise DataError(f"{path} has to contain a cell array {' and '.join(lacking)}; it contains {_listed(arrays)}.")
     return [[array for key, array in arrays.items() if key.startswith(f"{name}{{")] for name in names]
 
 
@@ -114,23 +122,17 @@ def read_field(path: Path, name: str) -> Num[ndarray, "..."] | None:
 def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
     """Read all arrays of a file by name; the elements of its ``cells`` are ``data{1}``, ``data{2}``, ...
 
-    Whatever the reader of the format stumbles over is the file's fault: DataError.
+    Whatever the reader of the format raises is the file's fault: DataError.
     """
-    read = {".npy": _read_npy, ".npz": _read_npz}.get(path.suffix.lower())
-    try:
-        return _read_mat(path, cells) if read is None else read(path)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path} cannot be read as {path.suffix.lower()}, is it damaged? ({reason})") from error
-
-
-def _read_npy(path: Path) -> Arrays:
-    return {path.name: np.load(path, allow_pickle=False)}
-
-
-def _read_npz(path: Path) -> Arrays:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaves a damaged one open
-        return {name: archive[name] for name in archive.files}
+    suffix = path.suffix.lower()
+    with readable(f"{path} cannot be read as {suffix}, is it damaged?"):
+        if suffix == ".npy":
+            return {path.name: np.load(path, allow_pickle=False)}
+        if suffix == ".npz":
+            # numpy leaves a damaged one open
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        return _read_mat(path, cells)
 
 
 def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
@@ -143,7 +145,7 @@ def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
 
 
 def _as_in_matlab(item: h5py.Dataset) -> Shaped[ndarray, "..."]:
-    """MATLAB writes its arrays into HDF5 with the axes in reverse, and says that they are its."""
+    """MATLAB writes its arrays into HDF5 with the axes reversed, and marks them as its own."""
     values = np.asarray(item[()])
     return values.T if "MATLAB_class" in item.attrs else values
 
@@ -154,25 +156,14 @@ def _read_mat5(path: Path, cells: Sequence[str]) -> Arrays:
     if child.returncode != 0:
         last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise OSError(last or f"its reader died with status {child.returncode}")
-    held = io.BytesIO(child.stdout)
-    return {str(name): np.load(held, allow_pickle=False) for name in np.load(held, allow_pickle=False)}
-
-
-def _the_array(arrays: Arrays, path: Path) -> Num[ndarray, "row column"]:
-    fitting = [name for name, array in arrays.items() if _is_table(array)]
-    chosen = [name for name in KEYS if name in fitting] or fitting
-    if len(chosen) == 1 or (chosen and chosen[0] in KEYS):
-        return arrays[chosen[0]]
-    raise DataError(
-        f"{path} has to hold one 2-D array of real numbers, or one called bold or timeseries; it holds "
-        f"{_listed(arrays)}."
-    )
+    output = io.BytesIO(child.stdout)
+    return {str(name): np.load(output, allow_pickle=False) for name in np.load(output, allow_pickle=False)}
 
 
 def _listed(arrays: Arrays) -> str:
-    told = [f"{name} {list(array.shape)} {array.dtype}" for name, array in arrays.items()]
-    more = f" and {len(told) - MOST} more" if len(told) > MOST else ""
-    return ", ".join(told[:MOST]) + more or "nothing"
+    described = [f"{name} {list(array.shape)} {array.dtype}" for name, array in arrays.items()]
+    more = f" and {len(described) - MOST_NAMED} more" if len(described) > MOST_NAMED else ""
+    return ", ".join(described[:MOST_NAMED]) + more or "nothing"
 
 
 def _is_table(array: Shaped[ndarray, "..."]) -> bool:

@@ -1,9 +1,10 @@
-"""A table of numbers in a text file, whatever its delimiter and header, with the names of its rows and columns."""
+"""Tables of numbers in text files: of any delimiter and header, and those of derivative pipelines, read fast."""
 
 import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,90 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import only_counts
+from semantoks.signals.files.intact import check_line_ends
 from semantoks.signals.phenotypes import MISSING
 
 ABSENT = (*MISSING, "-nan")
+EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
+"""What derivative pipelines write for a number that is missing."""
+HASH = re.compile(r"_hash-[^_]+$")
+LONGEST_HEADER = 2**22
+
+
+def read_header(path: Path) -> list[str]:
+    """Read the labels in the first line of a tab-separated table, without XCP-D's ``_hash-...``."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            line = file.readline(LONGEST_HEADER)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
+    if not line.strip():
+        raise DataError(f"{path} is empty.")
+    return [HASH.sub("", cell.strip()) for cell in line.rstrip("\r\n").split("\t")]
+
+
+def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]]:
+    """Read labels and numbers [frame, column] of a tab-separated table; ``n/a`` and empty cells are NaN.
+
+    Raises
+    ------
+    DataError
+        When it is no such table: no text, lines of different lengths, a cell that is no number.
+    """
+    labels = read_header(path)
+    frame = parse_rectangle(path.read_bytes(), str(path), "\t", len(labels), dtype=np.float64)
+    values: Float[ndarray, "frame column"] = frame.to_numpy()
+    return labels, values
+
+
+def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, dtype: Any) -> pd.DataFrame:
+    """Parse a table of numbers below a header of ``width`` cells; DataError where a line has another number of cells.
+
+    ``dtype`` is the type of the cells, or of those of each column.
+    """
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep=separator,
+            na_values=EMPTY_CELLS,
+            keep_default_na=False,
+            dtype=dtype,
+            index_col=False,
+        )
+    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{where} is not a table of numbers below a header of labels: {reason}.") from error
+    check_line_ends(content, where)
+    # pandas fills short lines with NaN: the delimiters count the cells.
+    if content.count(separator.encode()) != (width - 1) * (len(frame) + 1) or not len(frame):
+        raise DataError(f"{where}: not all of its {len(frame)} lines have {width} cells. Is it cut off?")
+    return frame
+
+
+def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
+    """Read one column of a tab-separated table; DataError when it has none, or not of numbers."""
+    labels, content = read_header(path), path.read_bytes()
+    if name not in labels:
+        raise DataError(f"{path} has to have a column {name}.")
+    check_line_ends(content, path)
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep="\t",
+            usecols=[labels.index(name)],
+            na_values=EMPTY_CELLS,
+            keep_default_na=False,
+            dtype=np.float64,
+        )
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
+        raise DataError(f"{path}: the column {name} is not of numbers: {' '.join(str(error).split())}.") from error
+    column: Float[ndarray, " frame"] = frame.iloc[:, 0].to_numpy()
+    return column
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """Numbers as they stand in the file, NaN where ``n/a`` or empty, and the names beside them, if any."""
+    """The numbers of a file, NaN where ``n/a`` or empty, and the names beside them, if any."""
 
     values: Float[ndarray, "row column"]
     column_names: tuple[str, ...] | None
@@ -41,20 +118,20 @@ def read_text_table(path: Path) -> TextTable:
         has comments between its numbers, or does not end with a line break, as when it is cut off.
     """
     try:
-        held = path.read_bytes()
-        lines = held.decode("utf-8-sig").splitlines()
+        content = path.read_bytes()
+        lines = content.decode("utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
     data = [line for line in lines if line.strip() and not _is_comment(line)]
     if not data:
-        raise DataError(f"{path} holds no numbers.")
-    check_line_ends(held, path)
+        raise DataError(f"{path} has no numbers in it.")
+    check_line_ends(content, path)
     separator = next((mark for mark in ("\t", ",") if mark in data[-1]), None)
     names: list[str] | None = None
     if _is_header(first := _cells(data[0], separator)):
         names, data = first, data[1:]
     if not data:
-        raise DataError(f"{path} holds a header and no numbers.")
+        raise DataError(f"{path} has a header and no numbers.")
     _refuse_comments_between(data, lines, path)
     width = _same_width(data, separator, path)
     if names is None:
@@ -79,7 +156,7 @@ def _named(
     if names and names[-1] == "" and len(names) == values.shape[1]:
         names, values = names[:-1], values[:, :-1]
     if len(names) != values.shape[1]:
-        raise DataError(f"{path}: its header has {len(names)} names and its lines {values.shape[1]} numbers.")
+        raise DataError(f"{path}: its header has {len(names)} names, its lines have {values.shape[1]} numbers.")
     return TextTable(values=values, column_names=tuple(names), row_names=row_names)
 
 
@@ -116,7 +193,7 @@ def _is_comment(line: str) -> bool:
 
 
 def _refuse_comments_between(data: list[str], lines: list[str], path: Path) -> None:
-    """Refuse a ``#`` within the numbers: a frame that is taken out so would move all frames after it."""
+    """Refuse a ``#`` among the numbers: a frame that is taken out this way would move all frames after it."""
     after = lines[lines.index(data[0]) :]
     within = [line for line in after if line.strip()][: len(data)]
     if comment := next(filter(_is_comment, within), None):
@@ -136,91 +213,16 @@ def _same_width(data: list[str], separator: str | None, path: Path) -> int:
 
 
 def _parse(data: list[str], separator: str | None, width: int, named_rows: bool, path: Path) -> pd.DataFrame:
-    kinds = {column: np.float64 if column or not named_rows else str for column in range(width)}
+    types = {column: np.float64 if column or not named_rows else str for column in range(width)}
     try:
         return pd.read_csv(
             io.StringIO("\n".join(data)),
             sep=r"\s+" if separator is None else separator,
             header=None,
-            dtype=kinds,
+            dtype=types,
             keep_default_na=False,
             na_values=list(ABSENT),
             skipinitialspace=True,
         )
     except (ValueError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: a cell is not a number ({error}). Missing cells are n/a or empty.") from error
-
-
-EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
-HASH = re.compile(r"_hash-[^_]+$")
-LONGEST_HEADER = 2**22
-
-
-def read_header(path: Path) -> list[str]:
-    """Read the labels in the first line of a tab-separated table, without XCP-D's ``_hash-...``."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            line = file.readline(LONGEST_HEADER)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
-    if not line.strip():
-        raise DataError(f"{path} is empty.")
-    return [HASH.sub("", cell.strip()) for cell in line.rstrip("\r\n").split("\t")]
-
-
-def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]]:
-    """Read labels and numbers [frame, column] of a tab-separated table; ``n/a`` and empty cells are NaN.
-
-    Raises
-    ------
-    DataError
-        When it is no such table: no text, lines of other lengths, a cell that is no number.
-    """
-    labels, held = read_header(path), path.read_bytes()
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(held), sep="\t", na_values=EMPTY_CELLS, keep_default_na=False, dtype=np.float64, index_col=False
-        )
-    except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} is not a table of numbers below a header of labels: {reason}.") from error
-    check_line_ends(held, path)
-    # pandas fills short lines up with NaN: the delimiters tell.
-    if held.count(b"\t") != (len(labels) - 1) * (len(frame) + 1) or not len(frame):
-        raise DataError(f"{path}: its {len(frame)} lines have not all {len(labels)} cells. Is it cut off?")
-    values: Float[ndarray, "frame column"] = frame.to_numpy()
-    return labels, values
-
-
-def check_line_ends(held: bytes, path: Path | str) -> None:
-    """Raise DataError for a table without a line break at its end, whose last number may have lost digits, or with
-    carriage returns among its line feeds, over which pandas moves cells.
-    """
-    if not held.endswith((b"\n", b"\r")):
-        raise DataError(
-            f"{path} does not end with a line break, so that its last line may be cut off. Copy it again; or, if it is "
-            "whole, add one."
-        )
-    if held.count(b"\n") > 0 and held.count(b"\r") > held.count(b"\r\n"):
-        raise DataError(f"{path} mixes ends of lines, carriage returns and line feeds: save it with one of them.")
-
-
-def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
-    """Read one column of a tab-separated table; DataError when it has none, or not of numbers."""
-    labels, held = read_header(path), path.read_bytes()
-    if name not in labels:
-        raise DataError(f"{path} has to have a column {name}.")
-    check_line_ends(held, path)
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(held),
-            sep="\t",
-            usecols=[labels.index(name)],
-            na_values=EMPTY_CELLS,
-            keep_default_na=False,
-            dtype=np.float64,
-        )
-    except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: the column {name} is not of numbers: {' '.join(str(error).split())}.") from error
-    column: Float[ndarray, " frame"] = frame.iloc[:, 0].to_numpy()
-    return column

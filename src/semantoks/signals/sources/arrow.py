@@ -1,9 +1,9 @@
-"""Rows of Hugging Face datasets as the Brainmarks suite has them: z-scored series, what undoes it, and the TR."""
+"""Rows of Hugging Face datasets as in the Brainmarks suite: z-scored series, what undoes the z-score, and the TR."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ from jaxtyping import Num
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.catalog import brainmarks_spaces
+from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
-from semantoks.signals.files.names import BidsFile, chosen_runs, run_labels
+from semantoks.signals.files.intact import readable
+from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.phenotypes import find_column, tidy_participants, without_prefix
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.source import FactTable, Item, row_item
+from semantoks.signals.sources.runs import chosen_runs, numbered, run_labels
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request, row_item
 from semantoks.types import RoiIndex, Series
 
 SERIES, MEAN, STD, TR = "bold", "mean", "std", "tr"
@@ -35,28 +36,34 @@ ENTITIES = {
     "dir": ("dir",),
     "run": ("run_id", "run"),
 }
-"""What a row says of whose it is, and what its column may be called, in any case."""
+"""What a row says about whose it is, and what its column may be called, in any case."""
 UNWANTED = frozenset({SERIES, MEAN, STD, TR, "path", "start", "end", "n_frames"})
 ID, SPLIT = "participant_id", "split"
 CACHED = "cache-"
 SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.arrow")
 
+MAGIC, END_MARK = b"ARROW1", 8
+"""First bytes of the file format; number of bytes that end a stream to say that nothing is missing."""
+FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
+"""Whatever Arrow raises over a file is the file's fault."""
+AGAIN = "Copy or download it again."
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A row: whose it is (``sub`` is empty where missing), and what else it says but for its series."""
+    """A row: whose it is (``sub`` is empty where missing), and what else it says except its series."""
 
     one: BidsFile
     facts: Mapping[str, Any]
 
 
-class ArrowRowsSource:
-    """A folder of Arrow files, or of a folder of them a split; one recording a row.
+def open_arrow(request: Request) -> OpenedSource:
+    """Open a folder of Arrow files, or one folder of them per split; one recording per row.
 
     A row has ``bold`` [frame, D], z-scored, ``mean`` and ``std`` [1, D] that undo this, ``tr`` in seconds, and the
     participant's id (``sub``, ``subject`` or ``participant_id``). D tells the space: 400 columns are ``schaefer400`` in
     17-network order, 450 have the Tian S3 ROIs before them, 457 are the published atlas. A participant, session and
-    run that comes again is numbered. Other columns, and the split, make a participants table if none is given.
+    run that is repeated is numbered. Other columns, and the split, make a participants table if none is given.
 
     A file that is damaged, cut off or missing is an item of its own, whose reading says what is lost.
 
@@ -65,79 +72,70 @@ class ArrowRowsSource:
     DataError
         When there is no Arrow file.
     ConfigError
-        When what is asked for is not there.
+        When what was asked for does not exist.
     """
+    path = request.path
+    files, caches = _arrow_files(path)
+    if not files:
+        raise DataError(f"{path} has no .arrow files: looked in it and in the folders in it.")
+    lost = _missing_shards(files)
+    rows: list[_Row] = []
+    for file in files:
+        found, reason = _scan(file, file.parent.name if file.parent != path else "")
+        rows += found
+        if reason:
+            lost[file] = reason
+    splits = Counter(row.one.path.parent.parent.name for row in rows)
+    own, varying = _people(rows, path)
+    table = own if request.participants is None else request.participants
+    facts = FactTable(table, request.tr, files_say=True)
+    notes = []
+    if len(splits) > 1:
+        notes.append(f"all splits are read: {', '.join(f'{split} ({count} rows)' for split, count in splits.items())}")
+    if varying:
+        notes.append(f"not in the participants table, varying within a participant: {', '.join(varying)}")
+    if caches:
+        notes.append(f"{caches} files {CACHED}*.arrow left out: intermediate results of the datasets library")
+    return OpenedSource(
+        request,
+        kind="Arrow rows of Brainmarks",
+        items=[*_list_items(rows, request), *(_lost_item(file, path) for file in lost)],
+        facts=facts,
+        read=_Reader(atlas=request.atlas, facts=facts, lost=lost).read,
+        notes=notes,
+        table=table,
+    )
 
-    kind = "Arrow rows of Brainmarks"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        self.path = path
-        self._atlas = atlas
-        self._positions: dict[int, RoiIndex] = {}
-        files, self._caches = _arrow_files(path)
-        if not files:
-            raise DataError(f"{path} has no .arrow files: looked in it and in the folders in it.")
-        self._lost = _missing_shards(files)
-        rows: list[_Row] = []
-        for file in files:
-            found, reason = _scan(file, file.parent.name if file.parent != path else "")
-            rows += found
-            if reason:
-                self._lost[file] = reason
-        self._splits = Counter(row.one.path.parent.parent.name for row in rows)
-        own, self._varying = _people(rows, path)
-        self._table = own if participants is None else participants
-        self._items = [*_list_items(rows, reading, path), *(_lost_item(file, path) for file in self._lost)]
-        self._facts = FactTable(self._table, tr, files_say=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reader:
+    """Reads rows in the order of the atlas; ``lost`` has a reason for each file of which rows are lost."""
 
-    def items(self) -> list[Item]:
-        """One item a row, then one a file of which rows are lost."""
-        return list(self._items)
-
-    def participants(self) -> pd.DataFrame | None:
-        """The table that was given, else the rows' other columns, else None."""
-        return self._table
-
-    def notes(self) -> list[str]:
-        """Say which splits there are, and what is not used."""
-        found = []
-        if len(self._splits) > 1:
-            counts = ", ".join(f"{split} ({count} rows)" for split, count in self._splits.items())
-            found.append(f"all splits are read: {counts}")
-        if self._varying:
-            found.append(f"not in the participants table, varying within a participant: {', '.join(self._varying)}")
-        if self._caches:
-            found.append(f"{self._caches} files {CACHED}*.arrow left out: intermediate results of the datasets library")
-        return found
+    atlas: Atlas
+    facts: FactTable
+    lost: Mapping[Path, str]
+    positions: dict[int, RoiIndex] = field(default_factory=dict)
 
     def read(self, item: Item) -> Recording:
         """Read one row; DataError if it is damaged, of another space than the atlas, or of unknown repetition time."""
         if item.row is None:
-            raise DataError(self._lost[item.path])
+            raise DataError(self.lost[item.path])
         where = f"{item.path} row {item.row}"
-        row = read_row(item.path, item.row)
-        facts = self._facts.of(item, _stated_tr(row, where))
-        return facts.recording(item, self._series(row, where), source=where)
+        row = _read_row(item.path, item.row)
+        known = self.facts.of(item, _stated_tr(row, where))
+        return known.recording(item, self._series(row, where), source=where)
 
     def _series(self, row: Any, where: str) -> Series:
         """Undo the z-score of a row and bring it into the atlas's order."""
-        bold, mean, std = (numbers(row, name, where) for name in (SERIES, MEAN, STD))
+        bold, mean, std = (_numbers(row, name, where) for name in (SERIES, MEAN, STD))
         if bold.ndim != 2 or {mean.size, std.size} != {bold.shape[1]}:
             shapes = ", ".join(f"{n} {list(a.shape)}" for n, a in ((SERIES, bold), (MEAN, mean), (STD, std)))
-            raise DataError(f"{where} has to hold bold [frame, D], mean [1, D] and std [1, D]; it holds {shapes}.")
-        if bold.shape[1] not in self._positions:
-            self._positions[bold.shape[1]] = self._match(bold.shape[1], where)
+            raise DataError(f"{where} has to have bold [frame, D], mean [1, D] and std [1, D]; it has {shapes}.")
+        if bold.shape[1] not in self.positions:
+            self.positions[bold.shape[1]] = self._match(bold.shape[1], where)
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes infinite, which cleaning refuses
             whole = bold.astype(np.float64) * std.ravel() + mean.ravel()
-            return pick(whole, self._positions[bold.shape[1]])
+            return pick(whole, self.positions[bold.shape[1]])
 
     def _match(self, width: int, where: str) -> RoiIndex:
         """Find the column of each ROI of the atlas among ``width``, which tells the space."""
@@ -145,21 +143,21 @@ class ArrowRowsSource:
         labels = next((labels for labels in spaces.values() if len(labels) == width), None)
         if labels is None:
             known = ", ".join(f"{len(labels)} ({space})" for space, labels in spaces.items())
-            raise DataError(f"{where}: bold has {width} columns, and no space of Brainmarks has: {known}.")
-        positions = match_labels(labels, self._atlas, where=where, reorder=True)
+            raise DataError(f"{where}: bold has {width} columns, and no space of Brainmarks has that many: {known}.")
+        positions = match_labels(labels, self.atlas, where=where, reorder=True)
         if positions is None:
             raise DataError(
-                f"{where}: its {width} columns are none of the ROIs of the atlas {self._atlas.name}. Choose an atlas "
+                f"{where}: its {width} columns are none of the ROIs of the atlas {self.atlas.name}. Choose an atlas "
                 "with those of Schaefer 400."
             )
         return positions
 
 
-def is_arrow_rows(path: Path) -> bool:
-    """Tell a folder whose first Arrow file has ``bold``, ``mean`` and ``std``, or cannot be read."""
+def is_arrow(path: Path) -> bool:
+    """Recognise a folder whose first Arrow file has ``bold``, ``mean`` and ``std``, or cannot be read."""
     files = _arrow_files(path)[0] if path.is_dir() else []
     try:
-        return bool(files) and {SERIES, MEAN, STD} <= {name for name, _ in read_columns(files[0])}
+        return bool(files) and {SERIES, MEAN, STD} <= {name for name, _ in _read_columns(files[0])}
     except DataError:
         return True
 
@@ -176,43 +174,43 @@ def _arrow_files(path: Path) -> tuple[list[Path], int]:
 
 
 def _missing_shards(files: list[Path]) -> dict[Path, str]:
-    """Find the files that are not there although the names of others count them: ``data-00000-of-00002.arrow``."""
+    """Find the files that are missing although the names of others count them: ``data-00000-of-00002.arrow``."""
     there: dict[tuple[Path, str, str], set[int]] = defaultdict(set)
     for file in files:
         if (found := SHARD.fullmatch(file.name)) is not None:
             there[file.parent, found[1], found[3]].add(int(found[2]))
     lost = {}
-    for (folder, stem, total), numbers_there in there.items():
-        if (absent := int(total) - len(numbers_there)) > 0:
-            first = next(number for number in range(int(total)) if number not in numbers_there)
+    for (folder, stem, total), shards in there.items():
+        if (absent := int(total) - len(shards)) > 0:
+            first = next(number for number in range(int(total)) if number not in shards)
             path = folder / f"{stem}-{first:05d}-of-{total}.arrow"
-            lost[path] = f"{absent} of {int(total)} Arrow files are not there, the first is {path}. Download them."
+            lost[path] = f"{absent} of {int(total)} Arrow files are missing, the first is {path}. Download them."
     return lost
 
 
 def _scan(file: Path, split: str) -> tuple[list[_Row], str]:
-    """Read what the rows of a file say but for their series; and what is lost of the file, empty if nothing is."""
+    """Read what the rows of a file say except their series; and what is lost of the file, empty if nothing is."""
     rows: list[_Row] = []
     where = str(file)
     try:
         names, rest = _columns(file)
-        for batch in read_batches(file):
-            who = [texts(batch, name, where) for name in names.values()]
-            facts = [plain_values(batch, name, where) for name in rest]
+        for batch in _read_batches(file):
+            who = [_texts(batch, name, where) for name in names.values()]
+            others = [_plain_values(batch, name, where) for name in rest]
             for index in range(batch.num_rows):
-                labels = {entity: without_prefix(entity, told[index]) for entity, told in zip(names, who, strict=True)}
-                said = {name: values[index] for name, values in zip(rest, facts, strict=True)}
-                # A row is called like a file in its file.
-                one = BidsFile(path=file / str(len(rows)), entities=labels, suffix="", extension="")
-                rows.append(_Row(one=one, facts={SPLIT: split, **said}))
+                labels = {entity: without_prefix(entity, ids[index]) for entity, ids in zip(names, who, strict=True)}
+                cells = {name: values[index] for name, values in zip(rest, others, strict=True)}
+                # A row is named like a file in its file.
+                one = BidsFile(path=file / str(len(rows)), entities=labels)
+                rows.append(_Row(one=one, facts={SPLIT: split, **cells}))
     except DataError as error:
         return rows, f"{error} {len(rows)} rows before that can be read." if rows else str(error)
     return rows, ""
 
 
 def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
-    """Name the column of each entity, and the other columns that a table of people can hold."""
-    columns = read_columns(file)
+    """Name the column of each entity, and the other columns that fit into a table of people."""
+    columns = _read_columns(file)
     names = [name for name, _ in columns]
     if len(set(names)) < len(names):
         raise DataError(f"{file} has columns of the same name: {', '.join(names)}.")
@@ -223,23 +221,19 @@ def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
         raise DataError(f"{file} has no column {' and no column '.join(lacking)}. It has {', '.join(names)}.")
     used = {entity: name for entity, name in found.items() if name is not None}
     rest = {*names} - {*used.values()} - UNWANTED
-    return used, [name for name, kind in columns if name in rest and is_plain(kind)]
+    return used, [name for name, column_type in columns if name in rest and _is_plain(column_type)]
 
 
-def _list_items(rows: list[_Row], reading: ReadingConfig, path: Path) -> list[Item]:
-    """Make an item of each row that is asked for; a participant, session and run that comes again is numbered."""
-    kept = chosen_runs([row.one for row in rows], reading, path) if rows else []
+def _list_items(rows: Sequence[_Row], request: Request) -> list[Item]:
+    """Make an item of each row that was asked for."""
+    kept = chosen_runs([row.one for row in rows], request.reading, request.path) if rows else []
     names = [
         (one.entities["sub"], one.entities.get("ses", ""), run) for one, run in zip(kept, run_labels(kept), strict=True)
     ]
-    total, seen = Counter(names), Counter[tuple[str, str, str]]()
-    items = []
-    for one, name in zip(kept, names, strict=True):
-        seen[name] += 1
-        run = name[2] if total[name] == 1 else ".".join(filter(None, (name[2], str(seen[name]))))
-        row = int(one.path.name)
-        items.append(row_item(one.path.parent, row, participant=name[0], session=name[1], run=run))
-    return items
+    return [
+        row_item(one.path.parent, int(one.path.name), participant=name[0], session=name[1], run=run)
+        for one, name, run in zip(kept, names, numbered(names, joint="."), strict=True)
+    ]
 
 
 def _lost_item(file: Path, path: Path) -> Item:
@@ -260,31 +254,26 @@ def _people(rows: list[_Row], path: Path) -> tuple[pd.DataFrame | None, list[str
 
 
 def _stated_tr(row: Any, where: str) -> StatedTR:
-    (seconds,) = plain_values(row, TR, where)
+    (seconds,) = _plain_values(row, TR, where)
     if seconds is None:
         return StatedTR(seconds=None, where=f"{where} has no tr")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise DataError(f"{where}: tr has to be a number of seconds, not {seconds!r}.")
-    return StatedTR(seconds=round(float(seconds), 6), where=where)  # float32 knows no more than the microsecond
+    return StatedTR(seconds=round(float(seconds), 6), where=where)  # float32 is not exact beyond the microsecond
 
 
-MAGIC, END_MARK = b"ARROW1", 8
-"""First bytes of the file format; number of bytes that a stream ends with to say that nothing is missing."""
-FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
-"""Whatever Arrow raises over a file is the file's fault."""
-AGAIN = "Copy or download it again."
+def _damage(path: Path) -> Any:
+    """Blame the file for whatever Arrow raises."""
+    return readable(f"{path} cannot be read as Arrow, is it damaged?", remedy=AGAIN, faults=FAULTS)
 
 
-def read_columns(path: Path) -> list[tuple[str, Any]]:
+def _read_columns(path: Path) -> list[tuple[str, Any]]:
     """Read name and type of each column of an Arrow file; DataError if it is none."""
-    try:
-        with pa.memory_map(str(path)) as held:
-            return [(str(column.name), column.type) for column in _reader(held).schema]
-    except FAULTS as error:
-        raise _damaged(path, error) from error
+    with _damage(path), pa.memory_map(str(path)) as mapped:
+        return [(str(column.name), column.type) for column in _reader(mapped).schema]
 
 
-def read_batches(path: Path) -> Iterator[Any]:
+def _read_batches(path: Path) -> Iterator[Any]:
     """Yield the record batches of an Arrow file.
 
     Raises
@@ -292,103 +281,94 @@ def read_batches(path: Path) -> Iterator[Any]:
     DataError
         Before the first batch that is damaged, or after the last one if the file was cut off there.
     """
-    try:
-        with pa.memory_map(str(path)) as held:
-            reader = _reader(held)
-            if isinstance(reader, pa.ipc.RecordBatchFileReader):
-                yield from map(reader.get_batch, range(reader.num_record_batches))
-                return
-            whole = held.tell()
-            for batch in reader:
-                whole = held.tell()
-                yield batch
-            cut_off = held.tell() - whole != END_MARK
-    except FAULTS as error:
-        raise _damaged(path, error) from error
+    with _damage(path), pa.memory_map(str(path)) as mapped:
+        reader = _reader(mapped)
+        if isinstance(reader, pa.ipc.RecordBatchFileReader):
+            yield from map(reader.get_batch, range(reader.num_record_batches))
+            return
+        whole = mapped.tell()
+        for batch in reader:
+            whole = mapped.tell()
+            yield batch
+        cut_off = mapped.tell() - whole != END_MARK
     if cut_off:
-        raise DataError(f"{path} ends without the mark of an Arrow stream's end, so that rows may be missing. {AGAIN}")
+        raise DataError(f"{path} ends without the mark of an Arrow stream's end, so rows may be missing. {AGAIN}")
 
 
-def read_row(path: Path, row: int) -> Any:
+def _read_row(path: Path, row: int) -> Any:
     """Read row ``row`` (from 0) as a record batch of one row."""
     left = row
-    for batch in read_batches(path):
+    for batch in _read_batches(path):
         if left < batch.num_rows:
             return batch.slice(left, 1)
         left -= batch.num_rows
     raise DataError(f"{path} has no row {row}. Has it changed since it was opened?")
 
 
-def numbers(batch: Any, name: str, where: str) -> Num[ndarray, "..."]:
+def _reader(mapped: Any) -> Any:
+    magic = mapped.read(len(MAGIC))
+    mapped.seek(0)
+    return pa.ipc.open_file(mapped) if magic == MAGIC else pa.ipc.open_stream(mapped)
+
+
+def _numbers(batch: Any, name: str, where: str) -> Num[ndarray, "..."]:
     """Read the lists of numbers in a column of one row, nested to any depth, as an array; missing ones are NaN.
 
     Raises
     ------
     DataError
-        If lists of one depth differ in length, one is missing or empty, or what is in them is no number.
+        If lists of one depth differ in length, one is missing or empty, or a value is no number.
     """
     array, shape = _checked(batch, name, where), []
-    while _is_list(array.type):
+    while pa.types.is_list(array.type) or pa.types.is_large_list(array.type) or pa.types.is_fixed_size_list(array.type):
         lengths = pc.unique(pc.list_value_length(array)).to_pylist()
         if len(lengths) != 1 or not lengths[0]:
-            said = " and ".join("missing ones" if n is None else f"some of {n} values" for n in lengths[:4]) or "none"
-            raise DataError(f"{where}: {name} has to hold lists of one length, and holds {said}.")
+            found = " and ".join("missing ones" if n is None else f"some of {n} values" for n in lengths[:4]) or "none"
+            raise DataError(f"{where}: {name} has to consist of lists of one length, but has {found}.")
         shape.append(lengths[0])
         array = array.flatten()
     if not _is_number(array.type):
-        raise DataError(f"{where}: {name} has to hold real numbers, not {array.type}.")
+        raise DataError(f"{where}: {name} has to consist of real numbers, not {array.type}.")
     return np.asarray(array.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
-def plain_values(batch: Any, name: str, where: str) -> list[Any]:
+def _plain_values(batch: Any, name: str, where: str) -> list[Any]:
     """Read a column of text, numbers or truth values; None where missing."""
     values: list[Any] = _checked(batch, name, where).to_pylist()
     return values
 
 
-def texts(batch: Any, name: str, where: str) -> list[str]:
+def _texts(batch: Any, name: str, where: str) -> list[str]:
     """Read a column of text or whole numbers as text without the blanks around it; empty where missing."""
     array = _checked(batch, name, where)
-    held = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
-    if not (pa.types.is_integer(held) or _is_text(held)):
-        raise DataError(f"{where}: {name} has to hold text or whole numbers, not {array.type}.")
+    column_type = _value_type(array.type)
+    if not (pa.types.is_integer(column_type) or _is_text(column_type)):
+        raise DataError(f"{where}: {name} has to be text or whole numbers, not {array.type}.")
     return ["" if value is None else str(value).strip() for value in array.to_pylist()]
-
-
-def is_plain(kind: Any) -> bool:
-    """Tell a type of column that a table of people can hold: text, numbers, truth values."""
-    held = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(_is_text(held) or _is_number(held) or pa.types.is_boolean(held))
-
-
-def _reader(held: Any) -> Any:
-    magic = held.read(len(MAGIC))
-    held.seek(0)
-    return pa.ipc.open_file(held) if magic == MAGIC else pa.ipc.open_stream(held)
 
 
 def _checked(batch: Any, name: str, where: str) -> Any:
     """Take a column whose offsets stay within the file: Arrow itself does not look until it is asked to."""
     array = batch.column(name)
     array = array.storage if isinstance(array, pa.ExtensionArray) else array
-    try:
+    with readable(f"{where}: {name} is damaged", remedy=AGAIN, faults=FAULTS):
         array.validate(full=True)
-    except FAULTS as error:
-        raise DataError(f"{where}: {name} is damaged ({error}). {AGAIN}") from error
     return array
 
 
-def _is_list(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+def _value_type(column_type: Any) -> Any:
+    return column_type.value_type if pa.types.is_dictionary(column_type) else column_type
 
 
-def _is_number(kind: Any) -> bool:
-    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+def _is_plain(column_type: Any) -> bool:
+    """Tell a type of column that fits into a table of people: text, numbers, truth values."""
+    column_type = _value_type(column_type)
+    return bool(_is_text(column_type) or _is_number(column_type) or pa.types.is_boolean(column_type))
 
 
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _is_number(column_type: Any) -> bool:
+    return bool(pa.types.is_floating(column_type) or pa.types.is_integer(column_type))
 
 
-def _damaged(path: Path, error: BaseException) -> DataError:
-    return DataError(f"{path} cannot be read as Arrow, is it damaged? ({' '.join(str(error).split())}) {AGAIN}")
+def _is_text(column_type: Any) -> bool:
+    return bool(pa.types.is_string(column_type) or pa.types.is_large_string(column_type))

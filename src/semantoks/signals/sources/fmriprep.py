@@ -1,43 +1,40 @@
-"""fMRIPrep 1.4 to 25.x: images averaged over the ROIs of a parcellation, nuisance regressed, motion kept beside."""
+"""fMRIPrep 1.4 to 25.x: images averaged over the ROIs of a parcellation, nuisance regressed out, motion kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
-from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.cifti import Grayordinates, read_dlabel
+from semantoks.signals.files.cifti import Grayordinates, cifti_tr, read_dlabel
 from semantoks.signals.files.label_image import SPACE, LabelImage, fetch_parcellation, image_tr, read_label_image
-from semantoks.signals.files.names import BidsFile, chosen_runs, scan
+from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.nuisance import load_nuisance, regress_out
-from semantoks.signals.files.stated import StatedTR, agreed, generated_by, ptseries_tr, stated_number
+from semantoks.signals.files.stated import StatedTR, agreed, generated_by, stated_number
 from semantoks.signals.files.text_table import read_column, read_header
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn
 from semantoks.signals.sources.dpabi import is_dpabi
 from semantoks.signals.sources.pcp import is_pcp
-from semantoks.signals.sources.runs import by_run, run_items, run_key
-from semantoks.signals.sources.source import FactTable, Item
+from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, run_key
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.types import Series
 
 FD = "framewise_displacement"
 SERIES = (".tsv", ".txt")
-"""What time series of ROIs end with: a folder that has them was made by another tool, out of fMRIPrep's."""
+"""What time series of ROIs end with: a folder with them was made by another tool from fMRIPrep's output."""
 VOLUMES, AROMA, DENSE = "preproc", "smoothAROMAnonaggr", ".dtseries.nii"
 
 
-class FmriprepSource:
-    """One recording a run: means over the ROIs of a parcellation, less the confounds of one of nilearn's presets.
+def open_fmriprep(request: Request) -> OpenedSource:
+    """Open fMRIPrep's output, one recording per run: means over ROIs, less the confounds of one of nilearn's presets.
 
-    A label image is averaged over volumes (``space-MNI..._desc-preproc_bold``; of ica_aroma,
-    ``desc-smoothAROMAnonaggr_bold``), onto whose grid it is brought; a ``.dlabel.nii`` over ``_bold.dtseries.nii``.
+    A label image is averaged over volumes (``space-MNI..._desc-preproc_bold``; for ica_aroma,
+    ``desc-smoothAROMAnonaggr_bold``), onto whose grid it is resampled; a ``.dlabel.nii`` over ``_bold.dtseries.nii``.
 
     Non-steady-state frames, and with ``scrubbing`` those of motion, stay in the series and are marked as not good: the
-    regression is fitted without them, and ``prepare`` bridges them. Slow drift is regressed by fMRIPrep's cosines
+    regression is fitted without them, and ``prepare`` bridges them. Slow drift is regressed out by fMRIPrep's cosines
     (``high_pass`` in all of nilearn's presets: periods over 128 s); there is no other filter here, and the band-pass of
     ``prepare`` comes on top, at its own corners. The repetition time is ``RepetitionTime`` of the image's sidecar,
     which the image's header may not contradict.
@@ -45,72 +42,74 @@ class FmriprepSource:
     Raises
     ------
     ConfigError
-        Without a parcellation, when runs lie in several spaces or versions, or when what is asked for is not there.
+        Without a parcellation, when runs are in several spaces or versions, or when what was asked for does not exist.
     DataError
-        When the parcellation is not of the atlas, or there are no images of its kind.
+        When the parcellation is not of the atlas, or there are no images for it.
     """
+    reading, path, atlas = request.reading, request.path, request.atlas
+    if reading.parcellation is None and reading.fetch_parcellation:
+        reading = replace(reading, parcellation=fetch_parcellation(atlas))
+    facts = request.facts(files_say=True)
+    files = list(scan(path))
+    dense = _is_dense(reading, request)
+    assert reading.parcellation is not None
+    images = [one for one in files if _is_image(one, dense=dense, aroma=reading.confounds == "ica_aroma")]
+    if not images:
+        raise DataError(_no_images(path, files, dense, reading))
+    rois: Grayordinates | LabelImage
+    if dense:
+        rois = read_dlabel(reading.parcellation, atlas, reorder=reading.reorder)
+    else:
+        rois = read_label_image(reading.parcellation, atlas)
+    runs = _Runs(
+        reading=reading,
+        facts=facts,
+        rois=rois,
+        images=one_per_run(chosen_runs(images, reading, path), path),
+        confounds={run_key(one): one.path for one in files if _is_confounds(one)},
+    )
+    version = dict(generated_by(path)).get("fMRIPrep", "")
+    return OpenedSource(
+        request,
+        kind=f"fMRIPrep {version}".strip(),
+        items=run_items(runs.images.values()),
+        facts=facts,
+        read=runs.read,
+        notes=runs.notes(atlas.n_rois),
+    )
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        if reading.parcellation is None and reading.fetch_parcellation:
-            reading = replace(reading, parcellation=fetch_parcellation(atlas))
-        self.path = path
-        self._table, self._reading = participants, reading
-        self._facts = FactTable(participants, tr, files_say=True)
-        version = dict(generated_by(path)).get("fMRIPrep", "")
-        self.kind = f"fMRIPrep {version}".strip()
-        files = list(scan(path))
-        dense = _is_dense(reading, path, atlas)
-        assert reading.parcellation is not None
-        images = [one for one in files if _is_image(one, dense=dense, aroma=reading.confounds == "ica_aroma")]
-        if not images:
-            raise DataError(_no_images(path, files, dense, reading))
-        self._rois: Grayordinates | LabelImage
-        if dense:
-            self._rois = read_dlabel(reading.parcellation, atlas, reorder=reading.reorder)
-        else:
-            self._rois = read_label_image(reading.parcellation, atlas)
-        self._atlas = atlas
-        self._images = {key: one for key, (one,) in by_run(chosen_runs(images, reading, path), path).items()}
-        self._confounds = _confounds(files)
 
-    def items(self) -> list[Item]:
-        """One item a run."""
-        return run_items(list(self._images.values()))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Runs:
+    """Image and table of confounds of each run by its key, and how they are read."""
 
-    def participants(self) -> pd.DataFrame | None:
-        """The participants table that was given."""
-        return self._table
+    reading: ReadingConfig
+    facts: FactTable
+    rois: Grayordinates | LabelImage
+    images: Mapping[str, BidsFile]
+    confounds: Mapping[str, Path]
 
-    def notes(self) -> list[str]:
-        """Say where the ROIs come from, and what is regressed."""
-        first = next(iter(self._images.values()))
-        space = first.entities.get("space", "")
+    def notes(self, n_rois: int) -> list[str]:
+        """Say where the ROIs come from, and what is regressed out."""
+        space = next(iter(self.images.values())).entities.get("space", "")
         where = f"images in space-{space}" if space else "images in the space of each run"
-        onto = "" if isinstance(self._rois, Grayordinates) else ", brought onto their grid, within the brain mask"
-        added = " and the global signal" if self._reading.global_signal else ""
+        onto = "" if isinstance(self.rois, Grayordinates) else ", resampled onto their grid, within the brain mask"
+        added = " and the global signal" if self.reading.global_signal else ""
         found = [
-            f"{where}, averaged over {self._rois.path.name}{onto}: {self._rois.labelled} of {self._atlas.n_rois} ROIs",
-            f"nuisance: {self._reading.confounds} of nilearn{added}, fitted on the good frames",
+            f"{where}, averaged over {self.rois.path.name}{onto}: {self.rois.labelled} of {n_rois} ROIs",
+            f"nuisance: {self.reading.confounds} of nilearn{added}, fitted on the good frames",
             self._high_pass(),
         ]
-        if self._reading.fetch_parcellation and space != SPACE:
-            found.append(f"the parcellation was fetched and is in {SPACE}, the images are not: ROIs are off by some mm")
+        if self.reading.fetch_parcellation and space != SPACE:
+            found.append(f"the parcellation was fetched in {SPACE}, the images are not in it: ROIs are off by some mm")
         return found
 
     def _high_pass(self) -> str:
         """Say how slow drift is removed, by the first run whose table of confounds can be read."""
         cosines = 0
-        for key in self._images:
-            with suppress(KeyError, DataError):  # a run without a table, or with a damaged one, is told when it is read
-                cosines = sum(name.startswith("cosine") for name in read_header(self._confounds[key]))
+        for key in self.images:
+            with suppress(KeyError, DataError):  # reading a run without a table, or with a damaged one, says so
+                cosines = sum(name.startswith("cosine") for name in read_header(self.confounds[key]))
                 break
         if not cosines:
             return "high-pass: no cosines among the confounds; only the band-pass of prepare"
@@ -118,14 +117,14 @@ class FmriprepSource:
 
     def read(self, item: Item) -> Recording:
         """Average, clean and describe one run; DataError when it cannot be read or its repetition time is unknown."""
-        if item.key not in self._confounds:
+        if item.key not in self.confounds:
             raise DataError(
                 f"{item.key} has no table of confounds (..._desc-confounds_timeseries.tsv; _regressors before 20.2), "
                 "and fMRIPrep's images are not denoised: put it beside the image."
             )
-        image, confounds = self._images[item.key], self._confounds[item.key]
-        facts = self._facts.of(item, _stated_tr(image))
-        nuisance = load_nuisance(image.path, self._reading.confounds, global_signal=self._reading.global_signal)
+        image, confounds = self.images[item.key], self.confounds[item.key]
+        facts = self.facts.of(item, _stated_tr(image))
+        nuisance = load_nuisance(image.path, self.reading.confounds, global_signal=self.reading.global_signal)
         return facts.recording(
             item,
             regress_out(self._means(image), nuisance, item.path.name),
@@ -135,14 +134,14 @@ class FmriprepSource:
         )
 
     def _means(self, image: BidsFile) -> Series:
-        if isinstance(self._rois, Grayordinates):
-            return self._rois.means(image.path)[0]
+        if isinstance(self.rois, Grayordinates):
+            return self.rois.means(image.path)[0]
         mask = image.path.with_name(f"{_stem(image).rpartition('_desc-')[0]}_desc-brain_mask{image.extension}")
-        return self._rois.means(image.path, mask=mask if mask.is_file() else None)
+        return self.rois.means(image.path, mask=mask if mask.is_file() else None)
 
 
 def is_fmriprep(path: Path) -> bool:
-    """Tell a folder that fMRIPrep wrote: it says so, or it has images, confounds and nobody else's name or series."""
+    """Recognise fMRIPrep's output: it says so, or it has images, confounds and no other tool's name or series."""
     tools = generated_by(path)
     if tools:
         return tools[0][0].lower() == "fmriprep"
@@ -167,13 +166,14 @@ def _is_confounds(one: BidsFile) -> bool:
     return named and one.entities.get("desc") == "confounds"
 
 
-def _is_dense(reading: ReadingConfig, path: Path, atlas: Atlas) -> bool:
+def _is_dense(reading: ReadingConfig, request: Request) -> bool:
     """Tell by the parcellation whether dense series are to be read; ConfigError where it is missing or does not fit."""
     if reading.parcellation is None:
         raise ConfigError(
-            f"{path} holds images of fMRIPrep, which have to be averaged over ROIs: pass --parcellation IMAGE, a label "
-            f"image (.nii.gz) in the space of the images whose value k is ROI k of {atlas.name}, or, for its dense "
-            "series, a .dlabel.nii with the atlas's labels; or let nilearn fetch Schaefer's: --fetch-parcellation."
+            f"{request.path} has images of fMRIPrep, which have to be averaged over ROIs: pass --parcellation IMAGE, a "
+            f"label image (.nii.gz) in the space of the images whose value k is ROI k of {request.atlas.name}, or, for "
+            "its dense series, a .dlabel.nii with the atlas's labels; or let nilearn fetch Schaefer's: "
+            "--fetch-parcellation."
         )
     dense = reading.parcellation.name.endswith(".dlabel.nii")
     if dense and reading.confounds == "ica_aroma":
@@ -184,22 +184,16 @@ def _is_dense(reading: ReadingConfig, path: Path, atlas: Atlas) -> bool:
 
 
 def _no_images(path: Path, files: Sequence[BidsFile], dense: bool, reading: ReadingConfig) -> str:
-    wanted = (
-        "_bold.dtseries.nii" if dense else f"_desc-{AROMA if reading.confounds == 'ica_aroma' else VOLUMES}_bold.nii.gz"
-    )
+    desc = AROMA if reading.confounds == "ica_aroma" else VOLUMES
+    wanted = "_bold.dtseries.nii" if dense else f"_desc-{desc}_bold.nii.gz"
     there = sorted(
         {f"_desc-{one.entities['desc']}" if "desc" in one.entities else "" for one in files if one.suffix == "bold"}
     )
-    hint = " fMRIPrep left AROMA out with 23.1: choose other --confounds." if reading.confounds == "ica_aroma" else ""
+    hint = " fMRIPrep dropped AROMA in 23.1: choose other --confounds." if reading.confounds == "ica_aroma" else ""
     return (
         f"{path} has no {wanted}, which {reading.parcellation} is for; its images are called "
         f"{' '.join(f'{desc}_bold' for desc in there) or 'nothing of the kind'}.{hint}"
     )
-
-
-def _confounds(files: Sequence[BidsFile]) -> dict[str, Path]:
-    """Table of confounds of each run, by its key."""
-    return {run_key(one): one.path for one in files if _is_confounds(one)}
 
 
 def _stem(image: BidsFile) -> str:
@@ -212,7 +206,7 @@ def _stated_tr(image: BidsFile) -> StatedTR:
     seconds = stated_number(sidecar, "RepetitionTime")
     dense = image.extension == DENSE
     header = StatedTR(
-        seconds=ptseries_tr(image.path) if dense else image_tr(image.path), where=f"the header of {image.path.name}"
+        seconds=cifti_tr(image.path) if dense else image_tr(image.path), where=f"the header of {image.path.name}"
     )
     if seconds is not None:
         return agreed([StatedTR(seconds=seconds, where=sidecar.name), header])

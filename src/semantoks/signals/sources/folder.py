@@ -1,22 +1,21 @@
-"""A folder of arrays, one file a recording: .tsv .csv .txt .1D .npy .npz .mat."""
+"""A folder of arrays, one recording per file: .tsv .csv .txt .1D .npy .npz .mat."""
 
 import fnmatch
 import os
 from collections import defaultdict
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import SUFFIXES, Identity, identify
 from semantoks.signals.files.series_file import read_series
-from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.source import FactTable, Item
 from semantoks.storage.tables import plain
+from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 
 NOT_RECORDINGS = (
     *("participants.*", "recordings.*", "phenotypic*", "*[_-]confounds*", "*_motion*", "*_outliers*", "*_events.*"),
@@ -25,11 +24,12 @@ NOT_RECORDINGS = (
 TELLING_ENTITIES = ("task", "acq", "dir")
 
 
-class FolderSource:
-    """Recordings in the files of a folder and all folders in it, in the order of their paths.
+def open_folder(request: Request) -> OpenedSource:
+    """Open the files of a folder and all folders in it as recordings, in the order of their paths.
 
     Participants come from a ``filename`` or ``file`` column of the table, else from the file names. Files that are
     known to be no recordings (participants.*, confounds, events, ...) are left out, as is a prepared cohort inside.
+    Files that the table names and the folder lacks are listed, too: reading one says so.
 
     Raises
     ------
@@ -38,42 +38,24 @@ class FolderSource:
     ConfigError
         If no repetition time can be known.
     """
+    facts = request.facts()
+    return OpenedSource(
+        request,
+        kind="folder of arrays",
+        items=_list_items(request.path, request.participants),
+        facts=facts,
+        read=partial(_read, request=request, facts=facts),
+    )
 
-    kind = "folder of arrays"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        self.path = path
-        self._atlas, self._reorder = atlas, reading.reorder
-        self._table = participants
-        self._facts = FactTable(participants, tr)
-        self._items = _list_items(path, participants)
-        self._facts.require_any_tr(self._items)
-
-    def items(self) -> list[Item]:
-        """All recordings, those that the table names and the folder lacks included: reading such a one says so."""
-        return list(self._items)
-
-    def participants(self) -> pd.DataFrame | None:
-        """The participants table that was given."""
-        return self._table
-
-    def read(self, item: Item) -> Recording:
-        """Read one file; DataError if it is not a recording in this atlas or its repetition time is unknown."""
-        refuse_unfetched(item.path)
-        if item.key.startswith("../") or not item.path.is_file():
-            raise DataError(f"the participants table names the file {item.key}, which is not in {self.path}.")
-        facts = self._facts.of(item)
-        return facts.recording(
-            item, read_series(item.path, self._atlas, reorder=self._reorder), source=plain(str(item.path))
-        )
+def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
+    """Read one file; DataError if it is not a recording in this atlas or its repetition time is unknown."""
+    refuse_unfetched(item.path)
+    if item.key.startswith("../") or not item.path.is_file():
+        raise DataError(f"the participants table names the file {item.key}, which is not in {request.path}.")
+    known = facts.of(item)
+    series = read_series(item.path, request.atlas, reorder=request.reading.reorder)
+    return known.recording(item, series, source=plain(str(item.path)))
 
 
 def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
@@ -83,10 +65,10 @@ def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
         raise DataError(f"{path} has no recordings: looked in all its folders for {', '.join(SUFFIXES)}.")
     listed = _listed(participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
-    told = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
-    told |= {key: identity for key, identity in listed.items() if key not in files}
-    _refuse_lookalikes({key: told[key] for key in files if key not in listed})
-    telling = [e for e in TELLING_ENTITIES if len({told[key].entities.get(e, "") for key in told}) > 1]
+    whose = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
+    whose |= {key: identity for key, identity in listed.items() if key not in files}
+    _refuse_lookalikes({key: whose[key] for key in files if key not in listed})
+    telling = [e for e in TELLING_ENTITIES if len({whose[key].entities.get(e, "") for key in whose}) > 1]
     return [
         Item(
             key=key,
@@ -96,7 +78,7 @@ def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
             session=identity.session,
             run="".join(identity.entities.get(entity, "") for entity in telling) + identity.run,
         )
-        for key, identity in told.items()
+        for key, identity in whose.items()
     ]
 
 
@@ -111,9 +93,9 @@ def _may_be_recording(file: Path, root: Path) -> bool:
 
 
 def _listed(participants: pd.DataFrame | None, files: dict[str, Path], root: Path) -> dict[str, Identity]:
-    """Identity by file, from the table; a bare file name stands for the one file of that name.
+    """Identity by file, from the table; a bare file name means the one file of that name.
 
-    A name that leads out of the folder begins with ``../`` here, however the table has it, and is never read.
+    A name that leads out of the folder begins with ``../`` here, however the table spells it, and is never read.
     """
     column = None if participants is None else find_column(participants, FILE_COLUMNS)
     if participants is None or column is None:
@@ -137,10 +119,10 @@ def _listed(participants: pd.DataFrame | None, files: dict[str, Path], root: Pat
     return listed
 
 
-def _refuse_lookalikes(told: dict[str, Identity]) -> None:
-    """Refuse a recording kept in two formats, and files of different people that are called the same."""
+def _refuse_lookalikes(whose: dict[str, Identity]) -> None:
+    """Refuse a recording kept in two formats, and files of different people with the same name."""
     seen: dict[str, str] = {}
-    for key, identity in told.items():
+    for key, identity in whose.items():
         name = PurePosixPath(key)
         same = name.stem if not identity.entities and not identity.session else name.with_suffix("").as_posix()
         if same in seen:

@@ -1,9 +1,11 @@
-"""One HDF5 array ``bold`` [n, roi, frame] with ``length`` and the ids of its rows beside it."""
+"""HDF5 files with one recording per row: an array ``bold`` with ids, or the reference implementation's layout."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +19,43 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, only_counts, pick
+from semantoks.signals.files.intact import readable
 from semantoks.signals.files.names import identify
 from semantoks.signals.phenotypes import without_prefix
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.source import FactTable, Item, row_item
+from semantoks.signals.sources.runs import row_items
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.types import RoiIndex, Series
 
 SERIES, LENGTH, PARTICIPANT, SCAN, SESSION, NAMES = (
     *("bold", "length", "participant_id", "scan_id", "session_id", "roi_name"),
 )
+"""Arrays of a file with one array ``bold``."""
+GROUP, GROUP_IDS, GROUP_LENGTH, LABELS = "timeseries", "long_subject_id", "ts_len", "labels"
+"""Arrays of the reference implementation's layout."""
+FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""What h5py raises over damaged parts of a file."""
 
 
-class ArrayHdf5Source:
-    """One recording a row, known by ``participant_id`` or ``scan_id``.
+def open_hdf5_source(request: Request, *, looked_for: str) -> OpenedSource:
+    """Open an HDF5 file in whichever of the two layouts it is; DataError, with what was looked for, in neither."""
+    with open_hdf5(request.path) as file:
+        reference = isinstance(file.get(GROUP), h5py.Group)
+        array = isinstance(file.get(SERIES), h5py.Dataset)
+        found = contents(file)
+    if reference:
+        return open_reference_hdf5(request)
+    if array:
+        return open_array_hdf5(request)
+    raise DataError(f"{request.path} is HDF5 of an unknown layout: it contains {found}. Looked for: {looked_for}.")
+
+
+def open_array_hdf5(request: Request) -> OpenedSource:
+    """Open an array ``bold`` [n, roi, frame], one recording per row, known by ``participant_id`` or ``scan_id``.
 
     A ``scan_id`` is looked up in the participants table's own ``scan_id`` column, else read like a file name
     (``sub-001_ses-1``). ``roi_name`` labels decide on the ROIs: what the array lacks is NaN; without them the number
-    of ROIs has to be the atlas's. A participant and session that comes again has run 1, 2, ...
+    of ROIs has to be the atlas's. A participant and session that is repeated has run 1, 2, ...
 
     Raises
     ------
@@ -43,54 +64,30 @@ class ArrayHdf5Source:
     ConfigError
         If no repetition time can be known.
     """
+    path = request.path
+    with open_hdf5(path) as file:
+        rows = dataset(file, SERIES, 3).shape[0]
+        whose = _identities(file, request.participants, path)
+        lengths = read_lengths(file, LENGTH) if LENGTH in file else None
+        for name, listed in ((LENGTH, lengths), ("ids", whose)):
+            if listed is not None and len(listed) != rows:
+                raise DataError(f"{path}: {SERIES} has {rows} rows, but there are {len(listed)} {name}.")
+        positions = _positions(file, request.atlas, path, request.reading.reorder)
+    items = row_items(path, [(participant, session, "") for participant, session in whose])
+    facts = request.facts()
+    read = partial(_read_array, lengths=lengths, facts=facts, positions=positions)
+    return OpenedSource(request, kind="HDF5 array", items=items, facts=facts, read=read)
 
-    kind = "HDF5 array"
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        self.path = path
-        self._table = participants
-        with open_hdf5(path) as file:
-            shape = dataset(file, SERIES, 3).shape
-            self._who = _identities(file, participants, path)
-            self._lengths = read_lengths(file, LENGTH) if LENGTH in file else None
-            for name, count in ((LENGTH, self._lengths), ("ids", self._who)):
-                if count is not None and len(count) != shape[0]:
-                    raise DataError(f"{path}: {SERIES} has {shape[0]} rows, but there are {len(count)} {name}.")
-            self._positions = _positions(file, atlas, path, reading.reorder)
-        self._facts = FactTable(participants, tr)
-        self._facts.require_any_tr(self.items())
-
-    def items(self) -> list[Item]:
-        """One recording a row of the array."""
-        total, seen = Counter(self._who), Counter[tuple[str, str]]()
-        items = []
-        for row, (participant, session) in enumerate(self._who):
-            seen[participant, session] += 1
-            run = str(seen[participant, session]) if total[participant, session] > 1 else ""
-            items.append(row_item(self.path, row, participant=participant, session=session, run=run))
-        return items
-
-    def participants(self) -> pd.DataFrame | None:
-        """The participants table that was given."""
-        return self._table
-
-    def read(self, item: Item) -> Recording:
-        """Read one row; DataError if it has no data or its repetition time is unknown."""
-        assert item.row is not None
-        where = f"{self.path} row {item.row}"
-        facts = self._facts.of(item)
-        with open_hdf5(self.path) as file:
-            series = pick(read_row(file[SERIES], item.row, where).T, self._positions)
-        length = None if self._lengths is None else self._lengths[item.row]
-        return facts.recording(item, without_padding(series, length, where), source=where)
+def _read_array(item: Item, *, lengths: Sequence[int] | None, facts: FactTable, positions: RoiIndex) -> Recording:
+    """Read one row; DataError if it has no data or its repetition time is unknown."""
+    assert item.row is not None
+    where = f"{item.path} row {item.row}"
+    known = facts.of(item)
+    with open_hdf5(item.path) as file:
+        series = pick(read_row(file[SERIES], item.row, where).T, positions)
+    length = None if lengths is None else lengths[item.row]
+    return known.recording(item, without_padding(series, length, where), source=where)
 
 
 def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[tuple[str, str]]:
@@ -101,16 +98,16 @@ def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> lis
         return [(who, without_prefix("ses", session)) for who, session in zip(people, sessions, strict=True)]
     if SCAN not in file:
         raise DataError(
-            f"{path} has no {PARTICIPANT} and no {SCAN} (n,): whose are its rows? It holds {contents(file)}."
+            f"{path} has no {PARTICIPANT} and no {SCAN} (n,): whose are its rows? It contains {contents(file)}."
         )
-    known: dict[str, tuple[str, str]] = {}
+    listed: dict[str, tuple[str, str]] = {}
     if participants is not None and SCAN in participants:
         visits = participants["session_id"] if "session_id" in participants else [""] * len(participants)
         pairs = zip(participants["participant_id"], visits, strict=True)
-        known = dict(zip(participants[SCAN].astype(str), pairs, strict=True))
+        listed = dict(zip(participants[SCAN].astype(str), pairs, strict=True))
     scans = read_texts(file, SCAN)
     names = {scan: identify(scan) for scan in scans}
-    return [known.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
+    return [listed.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
 
 
 def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
@@ -138,9 +135,6 @@ def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
     return np.arange(n)
 
 
-GROUP_IDS, GROUP_LENGTH, GROUP, LABELS = "long_subject_id", "ts_len", "timeseries", "labels"
-
-
 @dataclass(frozen=True, kw_only=True)
 class _AtlasPart:
     """A dataset and, for each of its ROIs, its column in the joined atlas (-1: not in it)."""
@@ -149,11 +143,12 @@ class _AtlasPart:
     columns: RoiIndex
 
 
-class ReferenceHdf5Source:
-    """One recording a row; a participant that comes again has run 1, 2, ... The file says nothing about the TR.
+def open_reference_hdf5(request: Request) -> OpenedSource:
+    """Open ``timeseries/<atlas part>`` [n, roi, frame], one recording per row, of the people in ``long_subject_id``.
 
-    The parts of a joined atlas are found by name (``tian-s3`` is ``tian3``); the ROIs of a part that the file lacks
-    are NaN. Labels of length n, at the root or under ``labels/``, make a participants table if none is given.
+    A participant that is repeated has run 1, 2, ... The file does not state the repetition time. The parts of a joined
+    atlas are found by name (``tian-s3`` is ``tian3``); the ROIs of a part that the file lacks are NaN. Labels of length
+    n, at the root or under ``labels/``, make a participants table if none is given.
 
     Raises
     ------
@@ -162,76 +157,61 @@ class ReferenceHdf5Source:
     ConfigError
         If no repetition time can be known.
     """
-
-    kind = "reference HDF5"
-
-    def __init__(self, path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None) -> None:
-        self.path = path
-        self._n_rois = atlas.n_rois
-        with open_hdf5(path) as file:
-            if GROUP_IDS not in file:
-                raise DataError(f"{path} has {GROUP}/ but no {GROUP_IDS} (n,). It holds {contents(file)}.")
-            self._ids = [without_prefix("sub", name) for name in read_texts(file, GROUP_IDS)]
-            self._runs = _count_runs(self._ids)
-            self._parts = _find_parts(file[GROUP], atlas, len(self._ids), path)
-            self._lengths = read_lengths(file, GROUP_LENGTH) if GROUP_LENGTH in file else None
-            self._table = participants if participants is not None else _labels(file, self._ids, self._runs)
-        self._facts = FactTable(self._table, tr)
-        self._facts.require_any_tr(self.items())
-
-    def items(self) -> list[Item]:
-        """One recording a row of the file."""
-        return [
-            row_item(self.path, row, participant=participant, session="", run=run)
-            for row, (participant, run) in enumerate(zip(self._ids, self._runs, strict=True))
-        ]
-
-    def participants(self) -> pd.DataFrame | None:
-        """The table that was given, else the labels in the file, else None."""
-        return self._table
-
-    def read(self, item: Item) -> Recording:
-        """Read one row; DataError if it has no data or its repetition time is unknown."""
-        assert item.row is not None
-        where = f"{self.path} row {item.row}"
-        facts = self._facts.of(item)
-        with open_hdf5(self.path) as file:
-            group = file[GROUP]
-            series = np.full((group[self._parts[0].dataset].shape[2], self._n_rois), np.nan, dtype=np.float32)
-            for part in self._parts:
-                known = part.columns >= 0
-                series[:, part.columns[known]] = read_row(group[part.dataset], item.row, where).T[:, known]
-        length = None if self._lengths is None else self._lengths[item.row]
-        return facts.recording(item, without_padding(series, length, where), source=where)
+    path = request.path
+    with open_hdf5(path) as file:
+        if GROUP_IDS not in file:
+            raise DataError(f"{path} has {GROUP}/ but no {GROUP_IDS} (n,). It contains {contents(file)}.")
+        ids = [without_prefix("sub", name) for name in read_texts(file, GROUP_IDS)]
+        number: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
+        runs = [str(next(number[participant])) for participant in ids]
+        parts = _find_parts(file[GROUP], request.atlas, len(ids), path)
+        lengths = read_lengths(file, GROUP_LENGTH) if GROUP_LENGTH in file else None
+        table = request.participants if request.participants is not None else _labels(file, ids, runs)
+    facts = FactTable(table, request.tr)
+    return OpenedSource(
+        request,
+        kind="reference HDF5",
+        items=row_items(path, [(participant, "", run) for participant, run in zip(ids, runs, strict=True)]),
+        facts=facts,
+        read=partial(_read_reference, parts=parts, lengths=lengths, facts=facts, n_rois=request.atlas.n_rois),
+        table=table,
+    )
 
 
-def _count_runs(ids: list[str]) -> list[str]:
-    """Number the recordings of each participant from 1."""
-    seen: Counter[str] = Counter()
-    runs = []
-    for participant in ids:
-        seen[participant] += 1
-        runs.append(str(seen[participant]))
-    return runs
+def _read_reference(
+    item: Item, *, parts: Sequence[_AtlasPart], lengths: Sequence[int] | None, facts: FactTable, n_rois: int
+) -> Recording:
+    """Read one row; DataError if it has no data or its repetition time is unknown."""
+    assert item.row is not None
+    where = f"{item.path} row {item.row}"
+    known = facts.of(item)
+    with open_hdf5(item.path) as file:
+        group = file[GROUP]
+        series = np.full((group[parts[0].dataset].shape[2], n_rois), np.nan, dtype=np.float32)
+        for part in parts:
+            there = part.columns >= 0
+            series[:, part.columns[there]] = read_row(group[part.dataset], item.row, where).T[:, there]
+    length = None if lengths is None else lengths[item.row]
+    return known.recording(item, without_padding(series, length, where), source=where)
 
 
 def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_AtlasPart]:
     parts = []
-    names = [part.partition(":")[0] for part in atlas.name.split("+")]
+    names = [name.partition(":")[0] for name in atlas.name.split("+")]
     for name in names:
-        held = next((d for d in (name, name.replace("-s", "")) if d in group), None)
-        if held is not None and len(names) == 1:
-            parts.append(_AtlasPart(dataset=held, columns=np.arange(atlas.n_rois)))
-        elif held is not None:
+        found = next((d for d in (name, name.replace("-s", "")) if d in group), None)
+        if found is not None and len(names) == 1:
+            parts.append(_AtlasPart(dataset=found, columns=np.arange(atlas.n_rois)))
+        elif found is not None:
             column = {label: index for index, label in enumerate(atlas.labels)}
             labels = get_atlas(name).labels
-            parts.append(_AtlasPart(dataset=held, columns=np.array([column.get(label, -1) for label in labels])))
+            parts.append(_AtlasPart(dataset=found, columns=np.array([column.get(label, -1) for label in labels])))
     only = next(iter(group)) if len(group) == 1 else None
     if not parts and only is not None and dataset(group, only, 3).shape[1] == atlas.n_rois:
         parts.append(_AtlasPart(dataset=only, columns=np.arange(atlas.n_rois)))
     if not parts:
         raise DataError(
-            f"{path}: no part of the atlas {atlas.name} ({atlas.n_rois} ROIs) is under {GROUP}/, which holds "
+            f"{path}: no part of the atlas {atlas.name} ({atlas.n_rois} ROIs) is under {GROUP}/, which contains "
             f"{contents(group)}. Expected {' or '.join(names)} [n, roi, frame]."
         )
     shapes = [dataset(group, part.dataset, 3).shape for part in parts]
@@ -245,7 +225,7 @@ def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_AtlasPart
 
 
 def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
-    """Labels as a table of one row a participant, or one a run if they vary within a participant."""
+    """Labels as a table of one row per participant, or per run if they vary within a participant."""
     columns: dict[str, Any] = {}
     for group in (file, file.get(LABELS)):
         for name, item in group.items() if isinstance(group, h5py.Group) else ():
@@ -260,21 +240,11 @@ def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
     return pd.DataFrame({"participant_id": ids, "run_id": runs, **columns})
 
 
-FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
-"""What h5py raises over damaged parts of a file."""
-
-
 @contextmanager
 def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file for reading; DataError if it is none, or for whatever HDF5 stumbles over while it is open."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except DataError:
-        raise
-    except FAULTS as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path} cannot be read as HDF5, is it damaged? ({type(error).__name__}: {reason})") from error
+    """Open an HDF5 file for reading; DataError if it is none, or for whatever HDF5 raises while it is open."""
+    with readable(f"{path} cannot be read as HDF5, is it damaged?", faults=FAULTS), h5py.File(path, "r") as file:
+        yield file
 
 
 def dataset(group: Any, name: str, ndim: int) -> Any:
@@ -290,7 +260,7 @@ def read_texts(group: Any, name: str) -> list[str]:
     """Read a column of bytes (UTF-8), text or whole numbers as strings without the blanks around them."""
     column = dataset(group, name, 1)
     if column.dtype.kind not in "SOUiu":
-        raise DataError(f"{group.file.filename}: {name} has to hold text or whole numbers, not {column.dtype}.")
+        raise DataError(f"{group.file.filename}: {name} has to be text or whole numbers, not {column.dtype}.")
     try:
         return [(v.decode("utf-8") if isinstance(v, bytes) else str(v)).strip() for v in column[()].tolist()]
     except UnicodeDecodeError as error:
@@ -301,20 +271,20 @@ def read_lengths(group: Any, name: str) -> list[int]:
     """Read a column of lengths in frames; DataError if one is no whole number."""
     lengths = np.asarray(dataset(group, name, 1)[()])
     if lengths.dtype.kind not in "iuf" or not np.array_equal(lengths, np.round(lengths)):
-        raise DataError(f"{group.file.filename}: {name} has to hold whole numbers of frames, one a row.")
+        raise DataError(f"{group.file.filename}: {name} has to be whole numbers of frames, one per row.")
     return [int(length) for length in lengths]
 
 
-def read_row(dataset: Any, row: int, where: str) -> Float[ndarray, "roi frame"]:
+def read_row(array: Any, row: int, where: str) -> Float[ndarray, "roi frame"]:
     """Read one recording [roi, frame] as float32; DataError if that part of the file is damaged."""
     try:
-        return np.asarray(dataset[row], dtype=np.float32)
+        return np.asarray(array[row], dtype=np.float32)
     except OSError as error:
-        raise DataError(f"{where}: it cannot be read from {dataset.name}, the file is damaged: {error}.") from error
+        raise DataError(f"{where}: it cannot be read from {array.name}, the file is damaged: {error}.") from error
 
 
 def contents(group: Any) -> str:
-    """List what an HDF5 group holds, for messages: names, and shapes of arrays."""
+    """List what is in an HDF5 group, for messages: names, and shapes of arrays."""
     items = [
         f"{name} {list(item.shape or ())}" if hasattr(item, "shape") else f"{name}/" for name, item in group.items()
     ]

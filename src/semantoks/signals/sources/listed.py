@@ -6,22 +6,29 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
-from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.stated import StatedTR
-from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
-from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import run_items, run_key
-from semantoks.signals.sources.source import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS, FactTable, Item
 from semantoks.storage.tables import plain
+from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.runs import chosen_runs, run_items, run_key
+from semantoks.signals.sources.source import (
+    MOTION_COLUMNS,
+    SITE_COLUMNS,
+    TR_COLUMNS,
+    FactTable,
+    Item,
+    OpenedSource,
+    Request,
+)
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {
@@ -34,7 +41,7 @@ COLUMNS = {
     "site": SITE_COLUMNS,
     "mean_fd": MOTION_COLUMNS,
 }
-"""What a list says of a recording, and what its column may be called, in any case."""
+"""What a list says about a recording, and what its column may be called, in any case."""
 LONGEST_HEADER = 2**16
 
 
@@ -46,96 +53,81 @@ class _Row:
     file: BidsFile
     cells: Mapping[str, str]
 
+    def number(self, what: str, where: str) -> float | None:
+        """Read a cell of a number that is not negative; None if it is missing, DataError if it is something else."""
+        if not self.cells[what]:
+            return None
+        try:
+            number = float(self.cells[what])
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < math.inf:
+            raise DataError(f"{where}: {what} has to be a number, at least 0, not {plain(self.cells[what])!r}; or n/a.")
+        return number
 
-class ListedSource:
-    """The files of a list, a row each; tab or comma separated, with the columns ``path`` and ``participant_id``.
+
+def open_listed(request: Request) -> OpenedSource:
+    """Open the files of a list, one per row; tab or comma separated, with the columns ``path`` and ``participant_id``.
 
     Optional: ``session_id`` (or ``session``), ``task``, ``run``, ``tr`` (seconds), ``site``, ``mean_fd`` (mm); what is
-    missing is taken from the participants table. Files are those of ``read_series``. Other columns are named in
-    ``notes``.
+    missing is taken from the participants table. Files are those of ``read_series``; one that does not exist is listed,
+    too, and reading it says so. Other columns are named in ``notes``.
 
     A path is absolute, or relative to the list's folder, and may lead out of it: the user wrote the list and names it
-    on the command line, so that it reaches no file that could not be given there. A ``participants.tsv`` comes along
-    with a folder from elsewhere and is found without being asked for, so that its paths are not trusted. Here, too, a
-    path is only ever opened for reading as numbers: it is not expanded (no ``~``, ``$HOME``, ``*``), executed, or given
-    to a shell, and only a regular file is opened.
+    on the command line, so it reaches no file that could not be given there. A ``participants.tsv`` comes along with a
+    folder from elsewhere and is found without being asked for, so its paths are not trusted. Here, too, a path is only
+    ever opened for reading as numbers: it is not expanded (no ``~``, ``$HOME``, ``*``), executed, or given to a shell,
+    and only a regular file is opened.
 
     Raises
     ------
     DataError
         If the list is no such table, lacks a column, a path or an id, or names a file or a recording twice.
     ConfigError
-        If what is asked for is not in it, or no repetition time can be known.
+        If what was asked for is not in it, or no repetition time can be known.
     """
-
-    kind = "list of files"
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        self.path = path
-        self._atlas, self._table, self._reorder = atlas, participants, reading.reorder
-        rows, self._unknown = _read_list(path)
-        _refuse_repeats(rows, path)
-        kept = chosen_runs([row.file for row in rows], reading, path)
-        self._left_out = len(rows) - len(kept)
-        row_of = {row.file.path: row for row in rows}
-        self._items = run_items(kept)
-        self._rows = {item.key: row_of[item.path] for item in self._items}
-        listed = any(row.cells["tr"] for row in self._rows.values())
-        self._facts = FactTable(participants, tr, files_say=listed)
-        if not listed:
-            self._facts.require_any_tr(self._items)
-
-    def items(self) -> list[Item]:
-        """One recording a row; a file that is not there is one, too: reading it says so."""
-        return list(self._items)
-
-    def participants(self) -> pd.DataFrame | None:
-        """The participants table that was given."""
-        return self._table
-
-    def notes(self) -> list[str]:
-        """Say which columns and how many rows are not used."""
-        found = []
-        if self._unknown:
-            found.append(f"columns not used: {plain(', '.join(self._unknown))}")
-        if self._left_out:
-            found.append(
-                f"{self._left_out} rows left out: other participants, sessions or tasks than those asked for (tasks: "
-                "rest, where none is named and it is there)"
-            )
-        return found
-
-    def read(self, item: Item) -> Recording:
-        """Read one file; DataError if it is not there, no recording in this atlas, or of unknown repetition time."""
-        row = self._rows[item.key]
-        where = f"{self.path.name} line {row.line}"
-        refuse_unfetched(item.path)
-        if not os.path.isfile(item.path):
-            raise DataError(
-                f"there is no file {plain(str(item.path))} ({where}). Relative paths begin at the list's folder; "
-                "~, $NAME and * are not expanded."
-            )
-        tr, motion = _number(row, "tr", where), _number(row, "mean_fd", where)
-        facts = self._facts.of(item, StatedTR(seconds=tr, where=f"{where} has no `tr`" if tr is None else where))
-        return facts.recording(
-            item,
-            read_series(item.path, self._atlas, reorder=self._reorder),
-            site=row.cells["site"] or facts.site,
-            mean_fd=facts.mean_fd if motion is None else motion,
-            source=plain(str(item.path)),
+    rows, unknown = _read_list(request.path)
+    _refuse_repeats(rows, request.path)
+    kept = chosen_runs([row.file for row in rows], request.reading, request.path)
+    row_of = {row.file.path: row for row in rows}
+    items = run_items(kept)
+    listed = {item.key: row_of[item.path] for item in items}
+    facts = request.facts(files_say=any(row.cells["tr"] for row in listed.values()))
+    notes = []
+    if unknown:
+        notes.append(f"columns not used: {plain(', '.join(unknown))}")
+    if len(rows) > len(kept):
+        notes.append(
+            f"{len(rows) - len(kept)} rows left out: other participants, sessions or tasks than those asked for "
+            "(tasks: rest, where none is named and there are any)"
         )
+    read = partial(_read, rows=listed, facts=facts, request=request)
+    return OpenedSource(request, kind="list of files", items=items, facts=facts, read=read, notes=notes)
+
+
+def _read(item: Item, *, rows: Mapping[str, _Row], facts: FactTable, request: Request) -> Recording:
+    """Read one file; DataError if it does not exist, is no recording in this atlas, or of unknown repetition time."""
+    row = rows[item.key]
+    where = f"{request.path.name} line {row.line}"
+    refuse_unfetched(item.path)
+    if not os.path.isfile(item.path):
+        raise DataError(
+            f"there is no file {plain(str(item.path))} ({where}). Relative paths begin at the list's folder; "
+            "~, $NAME and * are not expanded."
+        )
+    tr, motion = row.number("tr", where), row.number("mean_fd", where)
+    known = facts.of(item, StatedTR(seconds=tr, where=f"{where} has no `tr`" if tr is None else where))
+    return known.recording(
+        item,
+        read_series(item.path, request.atlas, reorder=request.reading.reorder),
+        site=row.cells["site"] or known.site,
+        mean_fd=known.mean_fd if motion is None else motion,
+        source=plain(str(item.path)),
+    )
 
 
 def is_listed(path: Path) -> bool:
-    """Tell a list of files: text whose first line has the columns ``path`` and ``participant_id``."""
+    """Recognise a list of files: text whose first line has the columns ``path`` and ``participant_id``."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline(LONGEST_HEADER)
@@ -150,7 +142,7 @@ def _separator(header: str) -> str:
 
 
 def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
-    """Read the rows of a list, and the names of the columns that it has and nobody knows."""
+    """Read the rows of a list, and the names of its columns that have no meaning here."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]), strict=True)
@@ -170,15 +162,15 @@ def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
         )
     rows = [_row(line, cells, header, columns, path) for line, cells in table[1:]]
     if not rows:
-        raise DataError(f"{path} lists no file: it holds a header and nothing below.")
+        raise DataError(f"{path} lists no file: it has a header and nothing below.")
     return rows, [name for name in header if name and name not in columns.values()]
 
 
 def _row(line: int, cells: list[str], header: list[str], columns: Mapping[str, str | None], path: Path) -> _Row:
     if len(cells) != len(header) and (len(cells) != len(header) + 1 or cells[-1]):
         raise DataError(
-            f"{path} line {line} has {len(cells)} cells and the header {len(header)}. Correct that line, or put quotes "
-            "around text with a delimiter."
+            f"{path} line {line} has {len(cells)} cells, the header has {len(header)}. Correct that line, or put "
+            "quotes around text with a delimiter."
         )
     given = dict(zip(header, cells, strict=False))
     known = {what: "" if column is None else given[column] for what, column in columns.items()}
@@ -190,7 +182,7 @@ def _row(line: int, cells: list[str], header: list[str], columns: Mapping[str, s
             raise DataError(f"{path} line {line} has no {what}: fill it in, or remove the line.")
     file = path.parent / known["path"].replace("\\", "/")
     named = {entity: label for entity, label in entities.items() if label}
-    return _Row(line=line, file=BidsFile(path=file, entities=named, suffix="", extension=""), cells=known)
+    return _Row(line=line, file=BidsFile(path=file, entities=named), cells=known)
 
 
 def _refuse_repeats(rows: list[_Row], path: Path) -> None:
@@ -209,16 +201,3 @@ def _refuse_repeats(rows: list[_Row], path: Path) -> None:
                 f"{path}: lines {first.line} and {row.line} are both called {plain(run_key(row.file))}. Tell them "
                 "apart by the columns session_id, task or run, or remove one."
             )
-
-
-def _number(row: _Row, what: str, where: str) -> float | None:
-    """Read a cell of a number that is not negative; None if it is missing, DataError if it is something else."""
-    if not row.cells[what]:
-        return None
-    try:
-        number = float(row.cells[what])
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise DataError(f"{where}: {what} has to be a number, at least 0, not {plain(row.cells[what])!r}; or n/a.")
-    return number

@@ -1,8 +1,7 @@
-"""Recordings that are in memory already, as a source."""
+"""Recordings that are in memory already: as a source, and out of arrays of neurocaps and nilearn's maskers."""
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,19 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.columns import in_atlas_order, only_counts
+from semantoks.signals.files.columns import either_axis, in_atlas_order, only_counts
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.source import Item, row_item
+from semantoks.signals.sources.runs import row_items
+from semantoks.signals.sources.source import Item
 from semantoks.types import Series
+
+RUN = re.compile(r"^run[-_]")
 
 
 class MemorySource:
     """Recordings of your own, in the order given; their series are in the order of the atlas.
 
-    A participant, session and run that comes again gets the runs 1, 2, ...
+    A participant, session and run that is repeated gets the runs 1, 2, ...
 
     Raises
     ------
@@ -42,22 +44,15 @@ class MemorySource:
         self._recordings, self._n_rois = list(recordings), get_atlas(atlas).n_rois
 
     def items(self) -> list[Item]:
-        """One item a recording."""
-        names = [(one.participant, one.session, one.run) for one in self._recordings]
-        total, seen = Counter(names), Counter[tuple[str, str, str]]()
-        items = []
-        for row, name in enumerate(names):
-            seen[name] += 1
-            run = name[2] if total[name] == 1 else f"{name[2]}{seen[name]}"
-            items.append(row_item(self.path, row, participant=name[0], session=name[1], run=run))
-        return items
+        """One item per recording."""
+        return row_items(self.path, [(one.participant, one.session, one.run) for one in self._recordings])
 
     def participants(self) -> pd.DataFrame | None:
         """None: recordings say nothing else about people."""
         return None
 
     def read(self, item: Item) -> Recording:
-        """Hand one over; DataError when it has not the atlas's number of ROIs."""
+        """Hand one over; DataError when it does not have the atlas's number of ROIs."""
         assert item.row is not None
         recording = self._recordings[item.row]
         frames, rois = np.shape(recording.series)
@@ -67,9 +62,6 @@ class MemorySource:
                 f"[{frames}, {rois}]."
             )
         return dataclasses.replace(recording, run=item.run)
-
-
-RUN = re.compile(r"^run[-_]")
 
 
 def recordings_from_mapping(
@@ -99,14 +91,14 @@ def recordings_from_mapping(
     Raises
     ------
     DataError
-        If it is no such mapping, two runs of a participant are called the same, or an array does not fit the atlas.
+        If it is no such mapping, two runs of a participant have the same name, or an array does not fit the atlas.
     """
     if not isinstance(timeseries, Mapping) or not timeseries:
         raise DataError(
             f"time series have to be participant -> run -> array, not {_shown(timeseries)}. For a list of arrays, use "
             "recordings_from_arrays."
         )
-    columns = _Columns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
+    columns = _ArrayColumns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
     recordings: dict[tuple[str, str], Recording] = {}
     for participant, runs in timeseries.items():
         if not isinstance(runs, Mapping) or not runs:
@@ -118,7 +110,7 @@ def recordings_from_mapping(
                 series=series, tr=tr, participant=str(participant), run=RUN.sub("", str(run)), source=where
             )
             if (made.participant, made.run) in recordings:
-                raise DataError(f"{where}: this participant has another run {made.run!r}. Call it something else.")
+                raise DataError(f"{where}: this participant has another run {made.run!r}. Give it another name.")
             recordings[made.participant, made.run] = made
     return list(recordings.values())
 
@@ -141,9 +133,9 @@ def recordings_from_arrays(
     arrays
         An element may be a DataFrame whose columns are labels, as ``set_output(transform="pandas")`` makes it.
     tr
-        Repetition time of all of them in seconds, or one each.
+        Repetition time of all of them in seconds, or one for each.
     participants, sessions, runs
-        One each; without ``participants`` every array is somebody else, called 1, 2, ...
+        One for each array; without ``participants`` every array is somebody else, called 1, 2, ...
     labels
         What the columns are, for all arrays; without them, and without columns of a DataFrame, their number has to be
         the atlas's. Maskers leave out ROIs that are not in the image unless ``keep_masked_labels``: give labels then.
@@ -156,7 +148,7 @@ def recordings_from_arrays(
         If it is no such list, lengths differ, or an array does not fit the atlas.
     """
     listed = _listed(arrays)
-    columns = _Columns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
+    columns = _ArrayColumns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
     one_each = {
         "tr": list(np.full(len(listed), tr) if np.ndim(tr) == 0 else np.asarray(tr)),
         "participants": list(range(1, len(listed) + 1) if participants is None else participants),
@@ -165,7 +157,7 @@ def recordings_from_arrays(
     }
     for name, given in one_each.items():
         if len(given) != len(listed):
-            raise DataError(f"there are {len(listed)} arrays, but {len(given)} {name}: give one each.")
+            raise DataError(f"there are {len(listed)} arrays, but {len(given)} {name}: give one for each.")
     recordings = []
     for index, (values, seconds, *who) in enumerate(zip(listed, *one_each.values(), strict=True)):
         participant, session, run = map(str, who)
@@ -178,7 +170,7 @@ def recordings_from_arrays(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Columns:
+class _ArrayColumns:
     """What the columns of arrays are: labels for all of them, if any, and the atlas whose order they get."""
 
     atlas: Atlas
@@ -195,10 +187,7 @@ class _Columns:
                 "nilearn's maskers leave out ROIs that are not in the image; their region_names_ say which are left."
             )
         if names is None and rows == columns == self.atlas.n_rois:
-            raise DataError(
-                f"{where}: it is {rows} x {columns} and the atlas {self.atlas.name} has {columns} ROIs, so that either "
-                "axis could be time. Say what the columns are with labels=."
-            )
+            raise either_axis(rows, self.atlas, where, "Say what the columns are with labels=.")
         in_columns = names is None or len(names) == columns
         return in_atlas_order(
             array,
@@ -211,14 +200,12 @@ class _Columns:
 
     def _names(self, values: Any, where: str) -> list[str] | None:
         """Take the labels that were given, else a DataFrame's columns unless they only count."""
-        held = getattr(values, "columns", None)
-        own = None if held is None else [str(name) for name in held]
+        columns = getattr(values, "columns", None)
+        own = None if columns is None else [str(name) for name in columns]
         own = None if own is None or only_counts(own, bare=True) else own
         given = None if self.labels is None else [str(label) for label in self.labels]
         if own is not None and given is not None and own != given:
-            raise DataError(
-                f"{where}: its columns are called otherwise than the labels that were given. Leave those out."
-            )
+            raise DataError(f"{where}: its columns have other names than the labels that were given. Leave those out.")
         return given if given is not None else own
 
 
@@ -252,7 +239,7 @@ def _array(values: Any, where: str) -> Num[ndarray, "frame column"]:
 
 
 def _shown(values: Any) -> str:
-    kind = type(values).__name__
+    name = type(values).__name__
     if (shape := getattr(values, "shape", None)) is not None:
-        return f"{kind} {list(shape)} of {getattr(values, 'dtype', 'columns')}"
-    return f"an empty {kind}" if isinstance(values, Sized) and not len(values) else kind
+        return f"{name} {list(shape)} of {getattr(values, 'dtype', 'columns')}"
+    return f"an empty {name}" if isinstance(values, Sized) and not len(values) else name

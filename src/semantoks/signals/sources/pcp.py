@@ -1,9 +1,9 @@
 """C-PAC's series of ROIs: ``<FILE_ID>_rois_<atlas>.1D`` of the Preprocessed Connectomes Project, and C-PAC 1.8's."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +11,13 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
-from semantoks.signals.files.names import BidsFile, chosen_runs
+from semantoks.signals.files.names import BidsFile, walk
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.phenotypes import read_participants
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import by_run, of_one_variant, run_items, the_only
-from semantoks.signals.sources.source import FactTable, Item
+from semantoks.signals.sources.runs import chosen_runs, of_one_variant, one_per_run, run_items, the_only
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 
 PCP_NAME = re.compile(r"(?P<sub>.+)_rois_(?P<atlas>[A-Za-z0-9]+)\.(?:1D|txt)", re.IGNORECASE)
 CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1D|txt)", re.IGNORECASE)
@@ -41,93 +40,70 @@ ABIDE_TR = {
 """Repetition time in seconds of the published protocols of ABIDE I, by SITE_ID (Di Martino et al. 2014)."""
 
 
-class PcpSource:
-    """One recording a file of one atlas and one way of processing; several of these in a folder are asked about.
+def open_pcp(request: Request) -> OpenedSource:
+    """Open series of ROIs, one recording per file, of one atlas and one way of processing; several must be chosen from.
 
-    The atlas that is called as ours is read, else the only one; its columns are found by label where the header has
-    labels, else by their number. The files do not say their repetition time: for recordings of ABIDE I, known by
-    their FILE_ID, the protocol of the site does. ABIDE's table of phenotypes is found in the folder or two above it.
+    The atlas with the name of ours is read, else the only one; its columns are found by label where the header has
+    labels, else by their number. The files do not state their repetition time: for recordings of ABIDE I, known by
+    their FILE_ID, the protocol of the site does. ABIDE's table of phenotypes is found in the folder or two above it;
+    its -9999 are missing, its other codes stay.
 
     Raises
     ------
     ConfigError
-        When a folder holds several ways of processing, atlases or spaces, or a recording twice, or what is asked for
-        is not there.
+        When a folder has several ways of processing, atlases or spaces, or a recording twice, or what was asked for
+        does not exist.
     DataError
         When there is no such file, or the table of phenotypes cannot be read.
     """
+    path, reading = request.path, request.reading
+    files = chosen_runs(_scan(path), reading, path)
+    if not files:
+        raise DataError(f"{path} has no series of C-PAC: looked for ..._rois_<atlas>.1D and ..._timeseries.1D.")
+    abide = any(_abide_site(one) for one in files)
+    phenotypes = find_phenotypes(path) if request.participants is None else None
+    table = request.participants if phenotypes is None else _read_phenotypes(phenotypes)
+    facts = FactTable(table, request.tr, files_say=abide)
+    chosen = _of_one_atlas(files, request.atlas, path)
+    name = chosen[0].entities["atlas"]
+    others = Counter(one.entities["atlas"] for one in files if one.entities["atlas"] != name)
+    fork, chosen = of_one_variant(
+        chosen, _fork, variant=reading.variant, what=f"ways of processing of the atlas {name}", root=path
+    )
+    notes = [f"atlas {name}" + (f", processing {fork}" if fork else "")]
+    if phenotypes is not None:
+        notes.append(f"participants from {phenotypes}")
+    if others:
+        listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(others.items()))
+        notes.append(f"other atlases left out: {listed}")
+    return OpenedSource(
+        request,
+        kind="ABIDE, Preprocessed Connectomes Project" if abide else "C-PAC",
+        items=run_items(one_per_run(chosen, path).values()),
+        facts=facts,
+        read=partial(_read, facts=facts, atlas=request.atlas, reorder=reading.reorder),
+        notes=notes,
+        table=table,
+    )
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        atlas: Atlas,
-        tr: float | None,
-        participants: pd.DataFrame | None,
-        reading: ReadingConfig = EVERYTHING,
-    ) -> None:
-        self.path = path
-        self._atlas, self._reading = atlas, reading
-        files = chosen_runs(_scan(path), reading, path)
-        if not files:
-            raise DataError(f"{path} has no series of C-PAC: looked for ..._rois_<atlas>.1D and ..._timeseries.1D.")
-        abide = any(_abide_site(one) for one in files)
-        self.kind = "ABIDE, Preprocessed Connectomes Project" if abide else "C-PAC"
-        self._phenotypes = find_phenotypes(path) if participants is None else None
-        self._table = participants if self._phenotypes is None else _read_phenotypes(self._phenotypes)
-        self._facts = FactTable(self._table, tr, files_say=abide)
-        chosen = _of_one_atlas(files, atlas, path)
-        self._source_atlas = chosen[0].entities["atlas"]
-        self._ignored = Counter(one.entities["atlas"] for one in files if one.entities["atlas"] != self._source_atlas)
-        self._fork, chosen = of_one_variant(
-            chosen,
-            _fork,
-            variant=reading.variant,
-            what=f"ways of processing of the atlas {self._source_atlas}",
-            root=path,
-        )
-        self._items = run_items([found[0] for found in by_run(chosen, path).values()])
-        if not abide:
-            self._facts.require_any_tr(self._items)
 
-    def items(self) -> list[Item]:
-        """One item a recording."""
-        return list(self._items)
-
-    def participants(self) -> pd.DataFrame | None:
-        """The participants table that was given, else ABIDE's, -9999 as missing, other codes as they stand."""
-        return self._table
-
-    def notes(self) -> list[str]:
-        """Say which atlas, processing and table are read, and what is left out."""
-        found = [f"atlas {self._source_atlas}" + (f", processing {self._fork}" if self._fork else "")]
-        if self._phenotypes is not None:
-            found.append(f"participants from {self._phenotypes}")
-        if self._ignored:
-            listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(self._ignored.items()))
-            found.append(f"other atlases left out: {listed}")
-        return found
-
-    def read(self, item: Item) -> Recording:
-        """Read one file; DataError when it is not of this atlas or its repetition time is unknown."""
-        one = _parse(item.path)
-        assert one is not None  # it became an item because it could be parsed
-        facts = self._facts.of(item, _stated_tr(one))
-        table = read_text_table(item.path)
-        series = from_time_by_roi(
-            table.values, self._atlas, names=table.column_names, where=str(item.path), reorder=self._reading.reorder
-        )
-        return facts.recording(
-            item,
-            series,
-            site=facts.site or _abide_site(one),
-            band=FILTERED if any(part.startswith("filt_") for part in _fork(one).split()) else None,
-            source=str(item.path),
-        )
+def _read(item: Item, *, facts: FactTable, atlas: Atlas, reorder: bool) -> Recording:
+    """Read one file; DataError when it is not of this atlas or its repetition time is unknown."""
+    one = _parse(item.path)
+    assert one is not None  # it became an item because it could be parsed
+    known = facts.of(item, _stated_tr(one))
+    table = read_text_table(item.path)
+    return known.recording(
+        item,
+        from_time_by_roi(table.values, atlas, names=table.column_names, where=str(item.path), reorder=reorder),
+        site=known.site or _abide_site(one),
+        band=FILTERED if any(word.startswith("filt_") for word in _fork(one).split()) else None,
+        source=str(item.path),
+    )
 
 
 def is_pcp(path: Path) -> bool:
-    """Tell a folder with series of ROIs that are called as C-PAC or the Preprocessed Connectomes Project call them."""
+    """Recognise a folder with series of ROIs named as C-PAC or the Preprocessed Connectomes Project name them."""
     return next(_scan(path), None) is not None
 
 
@@ -145,11 +121,9 @@ def _read_phenotypes(path: Path) -> pd.DataFrame:
 
 
 def _scan(root: Path) -> Iterator[BidsFile]:
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if (found := _parse(Path(folder, name))) is not None:
-                yield found
+    for folder, name in walk(root):
+        if (found := _parse(Path(folder, name))) is not None:
+            yield found
 
 
 def _parse(path: Path) -> BidsFile | None:
@@ -157,21 +131,21 @@ def _parse(path: Path) -> BidsFile | None:
     if found := PCP_NAME.fullmatch(path.name):
         entities = {"sub": found["sub"].removeprefix("sub-"), "atlas": found["atlas"]}
     elif found := CPAC_NAME.fullmatch(path.name):
-        entities = dict(part.split("-", 1) for part in found[1].split("_") if "-" in part)
+        entities = dict(word.split("-", 1) for word in found[1].split("_") if "-" in word)
     else:
         return None
     return BidsFile(path=path, entities=entities, suffix="timeseries", extension=path.suffix)
 
 
 def _of_one_atlas(files: list[BidsFile], atlas: Atlas, root: Path) -> list[BidsFile]:
-    """Keep the files of the atlas that is called as ours, else of the only one there is."""
+    """Keep the files of the atlas with the name of ours, else of the only one there is."""
     plain_name = re.sub(r":.*| \(.*", "", atlas.name).lower()
     named = [one for one in files if one.entities["atlas"].lower() == plain_name] or files
     name = the_only(
         (one.entities["atlas"] for one in named),
         what=f"atlases, none of them called {plain_name}",
         root=root,
-        remedy="Choose the atlas, or call the table of your own, as one of them is called.",
+        remedy="Choose the atlas that is called as one of them, or give your own table such a name.",
     )
     order, other = ("17", "7") if "schaefer" in plain_name and "-17" in plain_name else ("7", "17")
     if "schaefer" in plain_name and re.search(rf"schaefer.*(n{other}$|{other}n)", name.lower()):
@@ -183,7 +157,7 @@ def _of_one_atlas(files: list[BidsFile], atlas: Atlas, root: Path) -> list[BidsF
 
 
 def _fork(one: BidsFile) -> str:
-    """Say how a file was processed: the folders that tell pipeline and strategy, and C-PAC's fork (``desc-Mean-1``)."""
+    """Say how a file was processed: the folders of pipeline and strategy, and C-PAC's fork (``desc-Mean-1``)."""
     folders = [part for part in one.path.absolute().parts[:-1] if FORK_FOLDER.fullmatch(part)]
     return " ".join([*folders, *(f"{name}-{one.entities[name]}" for name in FORK_ENTITIES if name in one.entities)])
 
@@ -199,5 +173,5 @@ def _stated_tr(one: BidsFile) -> StatedTR:
     site = _abide_site(one)
     if site in ABIDE_TR:
         return StatedTR(seconds=ABIDE_TR[site], where=f"the ABIDE I protocol of site {site}")
-    known = f"the table of ABIDE I protocols has no site {site}" if site else "files of ROIs of C-PAC do not say it"
-    return StatedTR(seconds=None, where=known)
+    reason = f"the table of ABIDE I protocols has no site {site}" if site else "C-PAC's files of ROIs do not state it"
+    return StatedTR(seconds=None, where=reason)

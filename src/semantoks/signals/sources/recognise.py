@@ -1,4 +1,4 @@
-"""Recognise what lies at a path and open it as a source of recordings."""
+"""Recognise what is at a path and open it as a source of recordings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,36 +11,35 @@ from semantoks.errors import DataError
 from semantoks.signals.files.names import SUFFIXES
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
-from semantoks.signals.sources.arrow import ArrowRowsSource, is_arrow_rows
-from semantoks.signals.sources.cifti import CiftiSource, is_cifti
-from semantoks.signals.sources.conn import ConnSource, is_conn
-from semantoks.signals.sources.dpabi import DpabiSource, is_dpabi
-from semantoks.signals.sources.fmriprep import FmriprepSource, is_fmriprep
-from semantoks.signals.sources.folder import FolderSource
-from semantoks.signals.sources.giga import GigaSource, is_giga
-from semantoks.signals.sources.halfpipe import HalfpipeSource, is_halfpipe
-from semantoks.signals.sources.hdf5 import ArrayHdf5Source, ReferenceHdf5Source, contents, open_hdf5
-from semantoks.signals.sources.listed import ListedSource, is_listed
-from semantoks.signals.sources.pcp import PcpSource, is_pcp
-from semantoks.signals.sources.source import Source
-from semantoks.signals.sources.ukb import UkbSource, is_ukb
-from semantoks.signals.sources.xcpd import XcpdSource, is_xcpd
+from semantoks.signals.sources.arrow import is_arrow, open_arrow
+from semantoks.signals.sources.cifti import is_cifti, open_cifti
+from semantoks.signals.sources.conn import is_conn, open_conn
+from semantoks.signals.sources.dpabi import is_dpabi, open_dpabi
+from semantoks.signals.sources.fmriprep import is_fmriprep, open_fmriprep
+from semantoks.signals.sources.folder import open_folder
+from semantoks.signals.sources.hdf5 import open_hdf5_source
+from semantoks.signals.sources.listed import is_listed, open_listed
+from semantoks.signals.sources.pcp import is_pcp, open_pcp
+from semantoks.signals.sources.source import OpenedSource, Request, Source
+from semantoks.signals.sources.ukb import is_ukb, open_ukb
+from semantoks.signals.sources.unlabelled import is_giga, is_halfpipe, open_giga, open_halfpipe
+from semantoks.signals.sources.xcpd import is_xcpd, open_xcpd
 
 PUBLISHED = "schaefer400+tian-s3+buckner7"
-FOLDERS: tuple[tuple[Callable[[Path], bool], type, str], ...] = (
-    (is_ukb, UkbSource, PUBLISHED),
-    (is_arrow_rows, ArrowRowsSource, PUBLISHED),
-    (is_conn, ConnSource, ""),
-    (is_dpabi, DpabiSource, ""),
-    (is_xcpd, XcpdSource, PUBLISHED),
-    (is_fmriprep, FmriprepSource, ""),
-    (is_giga, GigaSource, ""),
-    (is_halfpipe, HalfpipeSource, ""),
-    (is_pcp, PcpSource, ""),
-    (is_cifti, CiftiSource, ""),
+FOLDERS: tuple[tuple[Callable[[Path], bool], Callable[[Request], OpenedSource], str], ...] = (
+    (is_ukb, open_ukb, PUBLISHED),
+    (is_arrow, open_arrow, PUBLISHED),
+    (is_conn, open_conn, ""),
+    (is_dpabi, open_dpabi, ""),
+    (is_xcpd, open_xcpd, PUBLISHED),
+    (is_fmriprep, open_fmriprep, ""),
+    (is_giga, open_giga, ""),
+    (is_halfpipe, open_halfpipe, ""),
+    (is_pcp, open_pcp, ""),
+    (is_cifti, open_cifti, ""),
 )
-"""Folders that a tool wrote: how they are told, what reads them, and the atlas to read them with where none is named
-(empty: it has to be named). The first that fits counts, the quick ones first; else it holds arrays, one a file."""
+"""Folders that a tool wrote: how each is recognised, what opens it, and the atlas to read it with where none is named
+(empty: it has to be named). The first that fits counts, the quick ones first; any other folder is one of arrays."""
 LOOKED_FOR = (
     "(a) a folder that XCP-D, fMRIPrep, giga_connectome, HALFpipe, CONN or DPABI wrote, of ABIDE's C-PAC .1D files, of "
     f"UK Biobank's bulk files, of CIFTI or of Arrow files; (b) a folder with files {' '.join(SUFFIXES)}; (c) a list of "
@@ -57,7 +56,7 @@ def open_source(
     participants: pd.DataFrame | None,
     reading: ReadingConfig = EVERYTHING,
 ) -> Source:
-    """Recognise what lies at ``path`` by looking, and open it.
+    """Recognise what is at ``path`` by looking, and open it.
 
     Parameters
     ----------
@@ -78,15 +77,23 @@ def open_source(
     if not path.exists():
         raise DataError(f"there is no {path}.")
     table = None if participants is None else tidy_participants(participants, where="the participants table")
+    request = Request(path=path, atlas=atlas, tr=tr, participants=table, reading=reading)
     if not path.is_dir():
-        return _open_file(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+        return _open_file(request)
     if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
         raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
-    for is_of, kind, _ in FOLDERS:
-        if is_of(path):
-            source: Source = kind(path, atlas=atlas, tr=tr, participants=table, reading=reading)
-            return source
-    return FolderSource(path, atlas=atlas, tr=tr, participants=table, reading=reading)
+    open_family = next((opens for is_of, opens, _ in FOLDERS if is_of(path)), open_folder)
+    return open_family(request)
+
+
+def _open_file(request: Request) -> Source:
+    path = request.path
+    if is_listed(path):
+        return open_listed(request)
+    if not h5py.is_hdf5(path):
+        hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
+        raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
+    return open_hdf5_source(request, looked_for=LOOKED_FOR)
 
 
 def usual_atlas(path: Path) -> str:
@@ -104,36 +111,11 @@ def usual_atlas(path: Path) -> str:
     return next((usual for is_of, _, usual in FOLDERS if is_of(path)), "")
 
 
-def _open_file(
-    path: Path, *, atlas: Atlas, tr: float | None, participants: pd.DataFrame | None, reading: ReadingConfig
-) -> Source:
-    if is_listed(path):
-        return ListedSource(path, atlas=atlas, tr=tr, participants=participants, reading=reading)
-    if not h5py.is_hdf5(path):
-        hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
-        raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
-    with open_hdf5(path) as file:
-        reference = isinstance(file.get("timeseries"), h5py.Group)
-        array = isinstance(file.get("bold"), h5py.Dataset)
-        held = contents(file)
-    if reference:
-        return ReferenceHdf5Source(path, atlas=atlas, tr=tr, participants=participants)
-    if array:
-        return ArrayHdf5Source(path, atlas=atlas, tr=tr, participants=participants, reading=reading)
-    raise DataError(f"{path} is HDF5 of an unknown layout: it holds {held}. Looked for: {LOOKED_FOR}.")
-
-
 def find_participants(path: Path) -> Path | None:
     """The participants.tsv or participants.csv in a folder, or beside a file; None if there is none.
 
     A link to a table that is not here counts, so that reading it says so.
     """
     folder = path if path.is_dir() else path.parent
-    return next(
-        (
-            found
-            for name in ("participants.tsv", "participants.csv")
-            if (found := folder / name).is_file() or found.is_symlink()
-        ),
-        None,
-    )
+    tables = [folder / name for name in ("participants.tsv", "participants.csv")]
+    return next((table for table in tables if table.is_file() or table.is_symlink()), None)

@@ -1,27 +1,34 @@
-"""What a source is: a list of recordings to come, and a way to read each of them."""
+"""What a source is: a list of recordings and a way to read each one; and what the participants table says of them."""
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import pandas as pd
 
+from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.phenotypes import find_column
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import MAX_TR, MIN_TR, PREFIXES, Recording, bare_label
 from semantoks.types import Series
+
+TR_COLUMNS = ("tr", "repetition_time", "repetitiontime")
+SITE_COLUMNS = ("site", "site_id")
+MOTION_COLUMNS = ("mean_fd", "func_mean_fd", "framewise_displacement_mean")
+REMEDY = "pass --tr SECONDS or add a `tr` column (seconds) to the participants table"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One recording that can be read: where it lies and whose it is.
+    """One recording that can be read: where it is and whose it is.
 
-    ``key`` is unique within the source and the same in every run. ``row`` is the recording's 0-based row in a file
-    that holds many, else None. ``participant`` and ``session`` come without ``sub-`` and ``ses-``; ``session`` and
+    ``key`` is unique within the source and the same every time it is opened. ``row`` is the recording's 0-based row in
+    a file of many, else None. ``participant`` and ``session`` come without ``sub-`` and ``ses-``; ``session`` and
     ``run`` are empty where unknown.
     """
 
@@ -47,11 +54,11 @@ def row_item(path: Path, row: int, *, participant: str, session: str, run: str) 
 
 @runtime_checkable
 class Source(Protocol):
-    """Recordings in files, read one at a time; instances can be pickled and hold no open file.
+    """Recordings in files, read one at a time; instances can be pickled and keep no file open.
 
-    ``items`` is quick and reads no signals. ``read`` raises DataError for a recording that cannot be used, which is
-    a reason to leave that one out. ``participants`` is the table given, else the one inside the files, else None.
-    A source may have ``notes() -> list[str]``: what it recognised and left out, a line each.
+    ``items`` is quick and reads no signals. ``read`` raises DataError for a recording that cannot be used, which
+    leaves that one out. ``participants`` is the table that was given, else the one inside the files, else None.
+    A source may have ``notes() -> list[str]``: what it recognised and left out, one line each.
     """
 
     @property
@@ -68,20 +75,14 @@ class Source(Protocol):
 
 
 def notes_of(source: Source) -> list[str]:
-    """Give what a source has to say of what it recognised, if it has."""
-    tell = getattr(source, "notes", None)
-    return [] if tell is None else list(tell())
-
-
-TR_COLUMNS = ("tr", "repetition_time", "repetitiontime")
-SITE_COLUMNS = ("site", "site_id")
-MOTION_COLUMNS = ("mean_fd", "func_mean_fd", "framewise_displacement_mean")
-REMEDY = "pass --tr SECONDS or add a `tr` column (seconds) to the participants table"
+    """List the notes of a source; empty where it has none."""
+    notes = getattr(source, "notes", None)
+    return [] if notes is None else list(notes())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Repetition time ``tr`` in seconds and who says it, ``site`` (empty if unknown), ``mean_fd`` in mm (NaN)."""
+    """Repetition time ``tr`` in seconds and where it is from, ``site`` (empty if unknown), ``mean_fd`` in mm (NaN)."""
 
     tr: float
     tr_from: str
@@ -89,14 +90,20 @@ class Facts:
     mean_fd: float
 
     def recording(self, item: Item, series: Series, **more: Any) -> Recording:
-        """Make the recording of an item; ``more`` is what its files say besides, or better (``good``, ``band`` ...)."""
+        """Make the recording of an item; ``more`` is what its files add or know better (``good``, ``band`` ...)."""
         facts = dataclasses.asdict(self)
         ids = {"participant": item.participant, "session": item.session, "run": item.run}
         return Recording(series=series, **(facts | ids | more))
 
+    def mean_fd_or(self, stated: float | None) -> float:
+        """Give the mean displacement of the table, else the stated one, else NaN."""
+        return self.mean_fd if stated is None or not math.isnan(self.mean_fd) else stated
+
 
 @dataclass(frozen=True, kw_only=True)
-class _Row:
+class _Entry:
+    """One row of the participants table; None where a cell is missing."""
+
     session: str
     tr: float | None
     site: str | None
@@ -111,25 +118,21 @@ class FactTable:
     participants, tr
         The table, if any, and the option ``--tr`` in seconds.
     files_say
-        The recordings' own files may say their repetition time, so that neither has to.
+        The recordings' own files may state their repetition time, so neither of the two is required.
 
     Raises
     ------
     ConfigError
-        If the option ``tr`` is not between 0.3 and 6 seconds, or there is no repetition time for any recording.
+        If ``tr`` is not between 0.3 and 6 seconds, or no recording can have a repetition time.
     """
 
     def __init__(self, participants: pd.DataFrame | None, tr: float | None, *, files_say: bool = False) -> None:
         if tr is not None and not MIN_TR <= tr <= MAX_TR:
             raise ConfigError(f"--tr has to be between {MIN_TR:g} and {MAX_TR:g} seconds, not {tr}.")
-        self._option = tr
-        self._rows: dict[str, list[_Row]] = {}
+        self._option, self._required = tr, not files_say and tr is None
+        self._entries: dict[str, list[_Entry]] = {}
         tr_column = None if participants is None else find_column(participants, TR_COLUMNS)
-        if (
-            not files_say
-            and tr is None
-            and (participants is None or tr_column is None or not participants[tr_column].notna().any())
-        ):
+        if self._required and (participants is None or tr_column is None or not participants[tr_column].notna().any()):
             table = "there is no participants table" if participants is None else "the participants table has none"
             raise UnknownTRError(f"no repetition time: {REMEDY} ({table}). It is never guessed.")
         if participants is not None:
@@ -143,23 +146,23 @@ class FactTable:
         sites = [None if pd.isna(site) else _text(site) for site in table[site_column]] if site_column else empty
         motion = _numbers(table, motion_column) if motion_column else empty
         for participant, *row in zip(table["participant_id"], session, trs, sites, motion, strict=True):
-            entry = _Row(session=row[0], tr=row[1], site=row[2], mean_fd=row[3])
-            self._rows.setdefault(participant, []).append(entry)
+            entry = _Entry(session=row[0], tr=row[1], site=row[2], mean_fd=row[3])
+            self._entries.setdefault(participant, []).append(entry)
 
     def of(self, item: Item, stated: StatedTR | None = None) -> Facts:
-        """Facts about one recording; ``stated`` is what its own files say of its repetition time.
+        """Give the facts of one recording; ``stated`` is what its own files say about its repetition time.
 
         Raises
         ------
         DataError
             If its repetition time is unknown, or files, option and table, or two rows of the table, disagree on it.
         """
-        rows = self._rows.get(item.participant, [])
-        if item.session and any(row.session for row in rows):
-            rows = [row for row in rows if row.session in (item.session, "")]
-        sites = {row.site for row in rows if row.site is not None}
-        motion = {row.mean_fd for row in rows if row.mean_fd is not None}
-        tr, tr_from = self._tr(item, sorted({row.tr for row in rows if row.tr is not None}), stated)
+        entries = self._entries.get(item.participant, [])
+        if item.session and any(entry.session for entry in entries):
+            entries = [entry for entry in entries if entry.session in (item.session, "")]
+        sites = {entry.site for entry in entries if entry.site is not None}
+        motion = {entry.mean_fd for entry in entries if entry.mean_fd is not None}
+        tr, tr_from = self._tr(item, sorted({entry.tr for entry in entries if entry.tr is not None}), stated)
         return Facts(
             tr=tr,
             tr_from=tr_from,
@@ -168,34 +171,108 @@ class FactTable:
         )
 
     def _tr(self, item: Item, listed: list[float], stated: StatedTR | None) -> tuple[float, str]:
-        """Give the repetition time that all who know it agree on, and who that is: files, table, option."""
+        """Give the repetition time on which files, table and option agree, and the first of them that states it."""
         who = f"participant {item.participant}" + (f", session {item.session}" if item.session else "")
         if len(listed) > 1:
             raise DataError(f"the participants table gives {who} several repetition times: {listed} s. Keep one.")
-        said = [(stated.seconds, stated.where)] if stated is not None and stated.seconds is not None else []
-        said += [(seconds, "the participants table") for seconds in listed]
-        said += [(self._option, "--tr")] if self._option is not None else []
-        if not said:
-            table = "has no `tr` in the participants table" if item.participant in self._rows else "is in no table"
+        known = [(stated.seconds, stated.where)] if stated is not None and stated.seconds is not None else []
+        known += [(seconds, "the participants table") for seconds in listed]
+        known += [(self._option, "--tr")] if self._option is not None else []
+        if not known:
+            table = "has no `tr` in the participants table" if item.participant in self._entries else "is in no table"
             looked = f" {stated.where};" if stated is not None else ""
             raise DataError(f"no repetition time for {item.key}:{looked} {who} {table}; {REMEDY}.")
-        for seconds, where in said[1:]:
-            if not math.isclose(seconds, said[0][0], rel_tol=1e-3):
+        for seconds, where in known[1:]:
+            if not math.isclose(seconds, known[0][0], rel_tol=1e-3):
                 raise DataError(
-                    f"{where} says {seconds:g} s, but {said[0][1]} says {said[0][0]:g} s for {who}: correct what is "
-                    "wrong, or leave it out."
+                    f"{where} says {seconds:g} s, but {known[0][1]} says {known[0][0]:g} s for {who}: correct the "
+                    "wrong one, or leave it out."
                 )
-        return said[0]
+        return known[0]
 
     def require_any_tr(self, items: Iterable[Item]) -> None:
-        """Raise ConfigError if no participant of ``items`` is in the table that alone knows the repetition times."""
+        """Raise ConfigError if the table alone can know the repetition times and has no participant of ``items``."""
         names = list(dict.fromkeys(item.participant for item in items))
-        if self._option is None and names and not any(name in self._rows for name in names):
+        if self._required and names and not any(name in self._entries for name in names):
             raise UnknownTRError(
                 f"no repetition time: none of the {len(names)} participants (for example {names[0]}) is among the "
-                f"{len(self._rows)} of the participants table (for example {next(iter(self._rows))}). Correct the ids, "
-                f"or {REMEDY}."
+                f"{len(self._entries)} of the participants table (for example {next(iter(self._entries))}). Correct "
+                f"the ids, or {REMEDY}."
             )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What a source is opened with: a path, the atlas, ``--tr`` (s) and the participants table if given, choices."""
+
+    path: Path
+    atlas: Atlas
+    tr: float | None = None
+    participants: pd.DataFrame | None = None
+    reading: ReadingConfig = EVERYTHING
+
+    def facts(self, *, files_say: bool = False) -> FactTable:
+        """Make the table of facts of what was given."""
+        return FactTable(self.participants, self.tr, files_say=files_say)
+
+
+class OpenedSource:
+    """The source that every family of files makes: its items, and a function that reads one of them.
+
+    Parameters
+    ----------
+    request
+        What it was opened with.
+    kind
+        What was recognised, with its version where known.
+    items
+        The recordings, in order.
+    facts
+        Where their repetition times are looked up: it is checked that any of them can be known.
+    read
+        Reads one recording; can be pickled (a ``functools.partial`` of a module's function can).
+    notes
+        What was recognised and left out, one line each.
+    table
+        The participants table inside the files, where there is one and none was given.
+
+    Raises
+    ------
+    ConfigError
+        When no repetition time can be known.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        kind: str,
+        items: Sequence[Item],
+        facts: FactTable,
+        read: Callable[[Item], Recording],
+        notes: Iterable[str] = (),
+        table: pd.DataFrame | None = None,
+    ) -> None:
+        facts.require_any_tr(items)
+        self.path, self.kind = request.path, kind
+        self._items, self._notes, self._read = list(items), list(notes), read
+        self._table = request.participants if table is None else table
+
+    def items(self) -> list[Item]:
+        """List the recordings; a lost or damaged one is listed too, and reading it says what is wrong."""
+        return list(self._items)
+
+    def participants(self) -> pd.DataFrame | None:
+        """Give the participants table: the one that was given, else the one inside the files, else None."""
+        return self._table
+
+    def notes(self) -> list[str]:
+        """List what was recognised and left out, one line each."""
+        return list(self._notes)
+
+    def read(self, item: Item) -> Recording:
+        """Read one recording; DataError when it cannot be used."""
+        return self._read(item)
 
 
 def _numbers(table: pd.DataFrame, column: str) -> list[float | None]:
@@ -203,8 +280,8 @@ def _numbers(table: pd.DataFrame, column: str) -> list[float | None]:
     wrong = numbers.isna() & table[column].notna()
     if wrong.any():
         raise DataError(
-            f"the column {column} of the participants table has to hold numbers; "
-            f"{int(wrong.sum())} cells do not, for example {table.loc[wrong, column].iloc[0]!r}."
+            f"the column {column} of the participants table has to contain numbers; {int(wrong.sum())} cells do not, "
+            f"for example {table.loc[wrong, column].iloc[0]!r}."
         )
     return [None if pd.isna(number) else float(number) for number in numbers]
 
