@@ -21,13 +21,13 @@ def write_abide(
 ) -> None:
     """Write recordings into ``out/cpac/<strategy>``, and the table of phenotypes into ``out``, as its download does.
 
-    The strategy is ``filt_noglobal`` or ``nofilt_noglobal``, as each recording's band is. The files do not say the
-    repetition time: only for a FILE_ID of ABIDE it is known when they are read.
+    The strategy is ``filt_noglobal`` or ``nofilt_noglobal``, as each recording's band is. The files do not
+    state the repetition time: it is known for a FILE_ID of ABIDE alone when they are read.
 
     Parameters
     ----------
     recordings
-        Series in the order of ``atlas``, one a participant, whose id becomes the FILE_ID.
+        Series in the order of ``atlas``, one per participant, whose id becomes the FILE_ID.
     participants
         Further columns of the table, by ``participant_id``; SITE_ID and func_mean_fd come from the recordings.
 
@@ -42,10 +42,10 @@ def write_abide(
     rows: dict[str, dict[str, str | float]] = {}
     for one in recordings:
         if one.participant in rows or one.session or one.run:
-            raise ConfigError(f"{one.source}: ABIDE has one recording a participant, without session and run.")
+            raise ConfigError(f"{one.source}: ABIDE has one recording per participant, without session and run.")
         if one.band not in (None, FILTERED) or (one.good is not None and not one.good.all()):
             raise ConfigError(
-                f"{one.source}: ABIDE has no place for another band than 0.01 to 0.1 Hz or for censoring."
+                f"{one.source}: ABIDE's files cannot have a band other than 0.01 to 0.1 Hz, or censored frames."
             )
         folder = out / "cpac" / ("nofilt_noglobal" if one.band is None else "filt_noglobal")
         folder.mkdir(parents=True, exist_ok=True)

@@ -18,14 +18,14 @@ from semantoks.simulation.derivatives import FD_THRESHOLD, write_participants, w
 from semantoks.simulation.hdf5 import write_hdf5
 from semantoks.simulation.ukb import write_ukb
 
-Layout = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+Format = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"
 FIRST_INSTANCE = 2
 """UK Biobank's first visit with images."""
 
 
 def simulate_as(
-    layout: Layout,
+    tool_format: Format,
     config: SimulationConfig,
     *,
     out: Path,
@@ -35,9 +35,9 @@ def simulate_as(
 
     Parameters
     ----------
-    layout
+    tool_format
         ``xcpd`` (frames over 0.3 mm are outliers), ``ukb`` (one scanner of 0.735 s; sessions are the instances 2, 3,
-        ...), ``abide`` (one session a participant), ``hdf5`` (one file) or ``ptseries``.
+        ...), ``abide`` (one session per participant), ``hdf5`` (one file) or ``ptseries``.
     out
         A new or empty folder. It appears whole or not at all; a killed run leaves ``.NAME.partial`` beside it.
     progress
@@ -46,73 +46,73 @@ def simulate_as(
     Raises
     ------
     ConfigError
-        When ``out`` is something else, or the layout has no place for the atlas or for the sessions.
+        When ``out`` is something else, or the format cannot have the atlas or the sessions.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"{out} is there already: give a new or an empty folder.")
-    config = fitted(layout, config)
+        raise ConfigError(f"{out} exists already: give a new or an empty folder.")
+    config = fitted(tool_format, config)
     simulation = Simulation(config, get_atlas(config.atlas))
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    recordings = _counted(layout, simulation, progress)
-    table = participants_table(layout, simulation)
-    if layout == "xcpd":
+    recordings = _counted(tool_format, simulation, progress)
+    table = participants_table(tool_format, simulation)
+    if tool_format == "xcpd":
         write_xcpd(recordings, partial, simulation.atlas)
-    elif layout == "ukb":
+    elif tool_format == "ukb":
         write_ukb(recordings, partial, simulation.atlas)
-    elif layout == "abide":
+    elif tool_format == "abide":
         write_abide(recordings, partial, simulation.atlas, participants=table)
-    elif layout == "hdf5":
+    elif tool_format == "hdf5":
         write_hdf5(recordings, partial / HDF5, simulation.atlas)
     else:
         write_ptseries(recordings, partial, simulation.atlas)
-    if layout != "abide":  # which has a table of its own
+    if tool_format != "abide":  # which has a table of its own
         write_participants(partial / "participants.tsv", table)
     if out.exists():
         out.rmdir()
     partial.rename(out)
-    return out / HDF5 if layout == "hdf5" else out
+    return out / HDF5 if tool_format == "hdf5" else out
 
 
-def fitted(layout: Layout, config: SimulationConfig) -> SimulationConfig:
-    """Give the simulation the scanner of a layout that knows only one; ConfigError for sessions without a place."""
-    if layout == "abide" and config.sessions > 1:
-        raise ConfigError(f"ABIDE has one session a participant, not {config.sessions}: pass --sessions 1.")
-    if layout != "ukb":
+def fitted(tool_format: Format, config: SimulationConfig) -> SimulationConfig:
+    """Give the simulation the scanner of a format that has only one; ConfigError for sessions that it cannot have."""
+    if tool_format == "abide" and config.sessions > 1:
+        raise ConfigError(f"ABIDE has one session per participant, not {config.sessions}: pass --sessions 1.")
+    if tool_format != "ukb":
         return config
     assert PROTOCOL.seconds is not None
     return dataclasses.replace(config, sites=(Site(name="UKB", tr=PROTOCOL.seconds),))
 
 
-def recordings_of(layout: Layout, simulation: Simulation) -> Iterator[Recording]:
-    """Make the recordings one by one, with the sessions and the censoring that the layout has a place for."""
+def recordings_of(tool_format: Format, simulation: Simulation) -> Iterator[Recording]:
+    """Make the recordings one by one, with the sessions and the censoring that the format can have."""
     for participant in range(simulation.config.participants):
         for session in range(simulation.config.sessions):
             one = simulation.recording(participant, session)
-            good = one.fd <= FD_THRESHOLD if layout == "xcpd" and one.fd is not None else None
-            yield dataclasses.replace(one, session=_session(layout, one.session), good=good)
+            good = one.fd <= FD_THRESHOLD if tool_format == "xcpd" and one.fd is not None else None
+            yield dataclasses.replace(one, session=_session(tool_format, one.session), good=good)
 
 
-def participants_table(layout: Layout, simulation: Simulation) -> pd.DataFrame:
-    """Give the table of the people with the sessions of the layout."""
+def participants_table(tool_format: Format, simulation: Simulation) -> pd.DataFrame:
+    """Give the table of the people with the sessions of the format."""
     table = simulation.participants_table()
-    if layout == "abide":
+    if tool_format == "abide":
         return table.drop(columns="session_id")
-    return table.assign(session_id=[_session(layout, session) for session in table["session_id"]])
+    return table.assign(session_id=[_session(tool_format, session) for session in table["session_id"]])
 
 
-def _session(layout: Layout, session: str) -> str:
-    if layout == "ukb":
+def _session(tool_format: Format, session: str) -> str:
+    if tool_format == "ukb":
         return str(FIRST_INSTANCE - 1 + int(session))
-    return "" if layout == "abide" else session
+    return "" if tool_format == "abide" else session
 
 
 def _counted(
-    layout: Layout, simulation: Simulation, progress: Callable[[int, int], None] | None
+    tool_format: Format, simulation: Simulation, progress: Callable[[int, int], None] | None
 ) -> Iterator[Recording]:
     total = simulation.config.participants * simulation.config.sessions
-    for done, one in enumerate(recordings_of(layout, simulation), start=1):
+    for done, one in enumerate(recordings_of(tool_format, simulation), start=1):
         yield one
         if progress is not None:
             progress(done, total)

@@ -112,7 +112,7 @@ class SimulationConfig:
         if min(self.seed, self.population) < 0:
             raise ConfigError("simulation: seed and population have to be 0 or more.")
         if not self.sites or len({site.name for site in self.sites}) < len(self.sites):
-            raise ConfigError("simulation: sites has to hold one or more sites with different names.")
+            raise ConfigError("simulation: sites has to be one or more sites with different names.")
         for site in self.sites:
             if self.frames_at(site) < 2:
                 raise ConfigError(f"simulation: {self.minutes} minutes are too few for two frames at site {site.name}.")
@@ -135,7 +135,7 @@ class Simulation:
         return people.draw_population(self._population_stream(), self.atlas)
 
     def participants_table(self) -> pd.DataFrame:
-        """One row a participant and session: ids, site, tr (s), mean_fd (mm), age (years), sex and the traits (sd)."""
+        """One row per participant and session: ids, site, tr (s), mean_fd (mm), age (years), sex and traits (sd)."""
         rows = []
         for participant in range(self.config.participants):
             traits = dataclasses.asdict(self._traits(self._person_stream(participant)))
@@ -223,7 +223,7 @@ def simulate(
     Raises
     ------
     ConfigError
-        If ``out`` holds anything that a simulation did not write; an earlier simulation is replaced.
+        If ``out`` contains anything that a simulation did not write; an earlier simulation is replaced.
     """
     out = Path(out)
     _check_replaceable(out)
@@ -263,4 +263,4 @@ def _check_replaceable(out: Path) -> None:
     foreign = [p.name for p in out.iterdir() if not (p.name in (_SETTINGS, "participants.tsv") or p.match(_SERIES))]
     if foreign or (any(out.iterdir()) and not (out / _SETTINGS).exists()):
         found = sorted(foreign or [p.name for p in out.iterdir()])[0]
-        raise ConfigError(f"{out} holds {found!r}, which no simulation wrote: give a new or empty folder.")
+        raise ConfigError(f"{out} contains {found!r}, which no simulation wrote: give a new or empty folder.")

@@ -1,4 +1,4 @@
-"""Recordings as XCP-D 0.6 to 26.x would have written them: time series, motion, outliers, sidecars."""
+"""Recordings as BIDS derivatives, as XCP-D 0.6 to 26.x or as CIFTI parcel series, with their tables and sidecars."""
 
 import json
 import re
@@ -18,10 +18,12 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 
-PARTS = {"4S456Parcels": "4s456", "Tian": "tian-s3"}
-"""XCP-D's atlases that are written, by our name of what they hold."""
+XCPD_ATLASES = {"4S456Parcels": "4s456", "Tian": "tian-s3"}
+"""XCP-D's atlases that are written, and our names of them."""
 SPACE = "MNI152NLin2009cAsym"
 FD_THRESHOLD = 0.3
+FD = "framewise_displacement"
+STRUCTURE = "CIFTI_STRUCTURE_CORTEX_LEFT"
 
 
 def write_xcpd(
@@ -42,7 +44,7 @@ def write_xcpd(
     ConfigError
         When the atlas has no such ROIs.
     """
-    columns = {name: get_atlas(part).match(atlas.labels) for name, part in PARTS.items()}
+    columns = {name: get_atlas(own).match(atlas.labels) for name, own in XCPD_ATLASES.items()}
     columns = {name: positions for name, positions in columns.items() if (positions >= 0).any()}
     if not columns:
         raise ConfigError(
@@ -50,27 +52,27 @@ def write_xcpd(
         )
     described(out, "XCP-D - Processed", [("xcp_d", version), ("fMRIPrep", "25.2.0")])
     for one in recordings:
-        run = _name(one)
-        folder = out / f"sub-{one.participant}" / (f"ses-{one.session}" if one.session else "") / "func"
+        run = _run_path(one, out)
         good = np.ones(len(one.series), dtype=bool) if one.good is None else one.good
         for name, positions in columns.items():
             whole = np.where(positions >= 0, one.series[:, positions], np.nan)
-            labels = get_atlas(PARTS[name]).labels
-            path = folder / f"{run}_space-{SPACE}_{_tail(name, version)}.tsv"
-            write_table(path, labels, whole[good] if censored else whole)
+            path = Path(f"{run}_space-{SPACE}_{_tail(name, version)}.tsv")
+            write_table(path, get_atlas(XCPD_ATLASES[name]).labels, whole[good] if censored else whole)
             write_json(path.with_suffix(".json"), {"SamplingFrequency": "TR"})
         sidecar = {"RepetitionTime": one.tr} | ({} if one.band is None else {"SoftwareFilters": _filters(one.band)})
-        write_json(folder / f"{run}_space-{SPACE}_desc-denoised_bold.json", sidecar)
-        write_table(folder / f"{run}_outliers.tsv", ["framewise_displacement"], (~good).astype(int)[:, None])
-        write_json(folder / f"{run}_outliers.json", {"framewise_displacement": {"Threshold": FD_THRESHOLD}})
+        write_json(Path(f"{run}_space-{SPACE}_desc-denoised_bold.json"), sidecar)
+        write_table(Path(f"{run}_outliers.tsv"), [FD], (~good).astype(int)[:, None])
+        write_json(Path(f"{run}_outliers.json"), {FD: {"Threshold": FD_THRESHOLD}})
         if one.fd is not None:
             motion = "motion" if _number(version) >= (0, 10) else "desc-filtered_motion"
-            write_table(folder / f"{run}_{motion}.tsv", ["framewise_displacement"], np.asarray(one.fd)[:, None])
+            write_table(Path(f"{run}_{motion}.tsv"), [FD], np.asarray(one.fd)[:, None])
 
 
-def _name(one: Recording) -> str:
+def _run_path(one: Recording, out: Path) -> str:
+    """Give the path that the names of all files of a run begin with."""
     labels = (("sub", one.participant), ("ses", one.session), ("task", "rest"), ("run", one.run))
-    return "_".join(f"{entity}-{label}" for entity, label in labels if label)
+    run = "_".join(f"{entity}-{label}" for entity, label in labels if label)
+    return str(out / f"sub-{one.participant}" / (f"ses-{one.session}" if one.session else "") / "func" / run)
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -95,31 +97,25 @@ def _filters(band: tuple[float | None, float | None]) -> dict[str, dict[str, flo
     return {"High-pass filter": {"cutoff (Hz)": low or 0.0, "Filter order": 2}}
 
 
-STRUCTURE = "CIFTI_STRUCTURE_CORTEX_LEFT"
-
-
 def write_ptseries(recordings: Iterable[Recording], out: Path, atlas: Atlas) -> None:
-    """Write one ``.ptseries.nii`` a recording, and beside it the band that it was filtered to, if it was.
+    """Write one ``.ptseries.nii`` per recording, and beside it the band that it was filtered to, if it was.
 
-    The parcels have the atlas's labels, but no shape: parcel i is vertex i. Good frames and motion have no place there.
+    The parcels have the atlas's labels, but no shape: parcel i is vertex i. Good frames and motion are not written.
     """
     for one in recordings:
-        labels = (("sub", one.participant), ("ses", one.session), ("task", "rest"), ("run", one.run))
-        run = "_".join(f"{entity}-{label}" for entity, label in labels if label)
-        folder = out / f"sub-{one.participant}" / (f"ses-{one.session}" if one.session else "") / "func"
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{run}_space-fsLR_atlas-{re.sub('[^A-Za-z0-9]', '', atlas.name)}_timeseries"
+        stem = f"{_run_path(one, out)}_space-fsLR_atlas-{re.sub('[^A-Za-z0-9]', '', atlas.name)}_timeseries"
+        Path(stem).parent.mkdir(parents=True, exist_ok=True)
         time = SeriesAxis(0, float(one.tr), len(one.series), unit="SECOND")  # type: ignore[no-untyped-call]
         image = nib.Cifti2Image(one.series, (time, _parcels(atlas)))  # type: ignore[no-untyped-call]
-        nib.save(image, folder / f"{stem}.ptseries.nii")
+        nib.save(image, f"{stem}.ptseries.nii")
         if one.band is not None:
             corners = zip(("High-pass", "Low-pass"), one.band, strict=True)
-            said = {f"{name} cutoff (Hz)": corner for name, corner in corners if corner is not None}
-            write_json(folder / f"{stem}.json", {"SoftwareFilters": {"Filter": said}})
+            cutoffs = {f"{name} cutoff (Hz)": corner for name, corner in corners if corner is not None}
+            write_json(Path(f"{stem}.json"), {"SoftwareFilters": {"Filter": cutoffs}})
 
 
 def _parcels(atlas: Atlas) -> ParcelsAxis:
-    """Name the parcels, and give each a vertex of its own: CIFTI knows none without a place."""
+    """Name the parcels, and give each a vertex of its own: CIFTI has no parcels without a place."""
     voxels, vertices = np.empty(atlas.n_rois, dtype=object), np.empty(atlas.n_rois, dtype=object)
     for roi in range(atlas.n_rois):
         voxels[roi], vertices[roi] = np.empty((0, 3), dtype=int), {STRUCTURE: np.array([roi])}
@@ -128,7 +124,7 @@ def _parcels(atlas: Atlas) -> ParcelsAxis:
 
 
 def write_table(path: Path, labels: Sequence[str], values: Real[ndarray, "row column"]) -> None:
-    """Write a header of labels and numbers that read back to the bit as float32; NaN as ``n/a``."""
+    """Write a header of labels and numbers that read back exactly as float32; NaN as ``n/a``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(np.asarray(values), columns=list(labels))
     frame.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.9g", lineterminator="\n")
@@ -140,14 +136,14 @@ def write_json(path: Path, plain: dict[str, Any]) -> None:
     path.write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
 
-def write_participants(path: Path, table: pd.DataFrame, *, prefix: str = "sub-") -> None:
-    """Write participants.tsv with ``prefix`` in front of the ids."""
-    ids = prefix + table["participant_id"].astype(str)
-    table.assign(participant_id=ids).to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")
-
-
 def described(path: Path, name: str, tools: Iterable[tuple[str, str]]) -> None:
     """Write the dataset_description.json of a derivative."""
     made = [{"Name": tool, "Version": version} for tool, version in tools]
     plain = {"Name": name, "BIDSVersion": "1.11.2", "DatasetType": "derivative", "GeneratedBy": made}
     write_json(path / "dataset_description.json", plain)
+
+
+def write_participants(path: Path, table: pd.DataFrame, *, prefix: str = "sub-") -> None:
+    """Write participants.tsv with ``prefix`` in front of the ids."""
+    ids = prefix + table["participant_id"].astype(str)
+    table.assign(participant_id=ids).to_csv(path, sep="\t", index=False, na_rep="n/a", lineterminator="\n")

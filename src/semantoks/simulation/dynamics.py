@@ -1,4 +1,4 @@
-"""How simulated signals move in time: state paths, relaxing noise, haemodynamics, 1/f noise and head motion."""
+"""How simulated signals move in time, from states, noise and haemodynamics to the series of a recording with motion."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,7 +18,7 @@ WARM_UP = 60.0
 _RESPONSE_LENGTH = 32.0  # s
 _DWELL_SHAPE = 3.0
 _FD_FLOOR, _FD_SPIKE = 0.10, 0.6  # mm: what a still head shows, mean size of a jerk
-_SPIKE_RATE = 0.01  # jerks a second
+_SPIKE_RATE = 0.01  # jerks per second
 _ARTEFACT_DECAY = 4.0  # s
 
 
@@ -80,7 +80,7 @@ def observe(
 
 
 def pink_noise(rng: Generator, count: int, frames: int) -> Float[ndarray, "signal frame"]:
-    """Draw noise whose power falls as 1/f from half a cycle a recording to Nyquist; unit variance in the mean."""
+    """Draw noise whose power falls as 1/f from half a cycle per recording to Nyquist; unit variance in the mean."""
     length = next_fast_len(2 * frames, real=True)  # twice as long, so that the end does not join the beginning
     bins = np.arange(1, length // 2 + 1)
     amplitude = bins**-0.5

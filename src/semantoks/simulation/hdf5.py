@@ -1,4 +1,4 @@
-"""Recordings as one HDF5 array, a row each, padded to the longest: ``bold`` [n, roi, frame] and whose the rows are."""
+"""Recordings as one HDF5 array, one per row, padded to the longest: ``bold`` [n, roi, frame] and whose the rows are."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,9 +13,9 @@ from semantoks.signals.sources.hdf5 import LENGTH, NAMES, PARTICIPANT, SERIES, S
 
 
 def write_hdf5(recordings: Iterable[Recording], path: Path, atlas: Atlas) -> None:
-    """Write recordings into the file ``path``, one at a time; frames behind a recording's last are NaN.
+    """Write recordings into the file ``path``, one at a time; frames after a recording's last are NaN.
 
-    The file does not say the repetition time: it belongs into the column ``tr`` of a participants table beside it.
+    The file does not state the repetition time: it belongs in the column ``tr`` of a participants table beside it.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def write_hdf5(recordings: Iterable[Recording], path: Path, atlas: Atlas) -> Non
         )
         for one in recordings:
             if one.run or one.band is not None or (one.good is not None and not one.good.all()):
-                raise ConfigError(f"{one.source}: the HDF5 array has no place for runs, for a band or for censoring.")
+                raise ConfigError(f"{one.source}: the HDF5 array cannot have runs, a band or censored frames.")
             series.resize((len(people) + 1, atlas.n_rois, max(series.shape[2], len(one.series))))
             series[len(people), :, : len(one.series)] = one.series.T
             people.append(one.participant)

@@ -1,4 +1,4 @@
-"""Recordings as UK Biobank hands out bulk fields of parcel time series: a folder or archive a participant and field."""
+"""Recordings as UK Biobank hands out bulk fields of parcel time series: one folder or archive per person and field."""
 
 import gzip
 import io
@@ -58,21 +58,21 @@ def write_ukb(recordings: Iterable[Recording], out: Path, atlas: Atlas, *, zippe
 
 
 def _check(one: Recording) -> None:
-    """Refuse what UK Biobank's files have no place for."""
+    """Refuse what UK Biobank's files cannot have."""
     labels = (one.participant, one.session or "2", one.run or "0")
     if not all(label.isascii() and label.isdigit() for label in labels):
         raise ConfigError(f"{one.source}: UK Biobank's eid, instance and array are numbers, not {' '.join(labels)}.")
     if not np.isclose(one.tr, PROTOCOL.seconds or 0):
         raise ConfigError(f"{one.source}: {PROTOCOL.where} is {PROTOCOL.seconds} s a frame, not {one.tr:g} s.")
     if one.good is not None and not one.good.all():
-        raise ConfigError(f"{one.source}: UK Biobank's files have no place for censored frames.")
+        raise ConfigError(f"{one.source}: UK Biobank's files cannot have censored frames.")
 
 
 def _table(series: Series, labels: list[str]) -> bytes:
-    """Lines of ROIs with a header of timepoints, compressed; numbers read back to the bit as float32."""
+    """Lines of ROIs with a header of timepoints, compressed; numbers read back exactly as float32."""
     frame = pd.DataFrame(series.T, index=labels, columns=[f"timepoint_{i}" for i in range(len(series))])
     text = frame.to_csv(index_label="label_name", float_format="%.9g", lineterminator="\n")
-    held = io.BytesIO()
-    with gzip.GzipFile(fileobj=held, mode="wb", mtime=0) as packed:
+    content = io.BytesIO()
+    with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as packed:
         packed.write(text.encode())
-    return held.getvalue()
+    return content.getvalue()

@@ -125,7 +125,7 @@ def test_rows_of_the_table_without_a_file_are_no_recordings(tmp_path):
 def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, message):
     with pytest.raises(ConfigError, match=message):
         write_abide([made(**facts)], tmp_path, ATLAS)
-    with pytest.raises(ConfigError, match="one recording a participant"):
+    with pytest.raises(ConfigError, match="one recording per participant"):
         write_abide([made(), made()], tmp_path, ATLAS)
 
 

@@ -131,9 +131,7 @@ def test_versions_of_a_run_are_asked_about_and_concatenations_left_out(tmp_path)
         opened(tmp_path)
     twice = only(tmp_path, "*desc-smooth*")
     twice.rename(tmp_path / path.name)
-    with pytest.raises(
-        ConfigError, match=rf"several versions of a run, for example .*: {path.name}, sub-01/func/{path.name}\."
-    ):
+    with pytest.raises(ConfigError, match=rf"several versions of a run, .*: {path.name}, sub-01/func/{path.name}\."):
         opened(tmp_path)
 
 

@@ -166,7 +166,7 @@ def test_the_table_of_participants_is_found_by_eid(tmp_path):
     [
         ({"participant": "A1"}, "are numbers, not A1 2 0"),
         ({"tr": 2.0}, "is 0.735 s a frame, not 2 s"),
-        ({"good": np.arange(340) > 3}, "no place for censored frames"),
+        ({"good": np.arange(340) > 3}, "cannot have censored frames"),
     ],
 )
 def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, message):
