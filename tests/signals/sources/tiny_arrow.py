@@ -3,9 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
 
-from semantoks.atlas.catalog import get_atlas
+from semantoks.atlas.catalog import brainmarks_spaces, get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources.arrow import open_arrow

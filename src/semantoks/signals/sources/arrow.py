@@ -15,7 +15,7 @@ from jaxtyping import Num
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.brainmarks_spaces import brainmarks_spaces
+from semantoks.atlas.catalog import brainmarks_spaces
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.intact import readable

@@ -12,10 +12,10 @@ from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import SUFFIXES, Identity, identify
 from semantoks.signals.files.series_file import read_series
-from semantoks.storage.tables import plain
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.storage.tables import plain
 
 NOT_RECORDINGS = (
     *("participants.*", "recordings.*", "phenotypic*", "*[_-]confounds*", "*_motion*", "*_outliers*", "*_events.*"),

@@ -16,7 +16,6 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.stated import StatedTR
-from semantoks.storage.tables import plain
 from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items, run_key
@@ -29,6 +28,7 @@ from semantoks.signals.sources.source import (
     OpenedSource,
     Request,
 )
+from semantoks.storage.tables import plain
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {
