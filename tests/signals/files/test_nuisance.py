@@ -90,7 +90,7 @@ def test_confounds_that_are_missing_damaged_or_of_another_run_are_a_reason(tmp_p
     table.iloc[:-1].to_csv(path, sep="\t", index=False, na_rep="n/a")
     assert "has 120 frames, but its table of confounds has 119 rows" in reasons(tmp_path / "d", labels)
     table.drop(columns="trans_x").to_csv(path, sep="\t", index=False, na_rep="n/a")
-    assert "does not give those of 'simple'" in reasons(tmp_path / "d", labels)
+    assert "does not have those of 'simple'" in reasons(tmp_path / "d", labels)
     table.loc[50, "csf"] = np.nan
     table.to_csv(path, sep="\t", index=False, na_rep="n/a")
     assert "the confound csf is not finite" in reasons(tmp_path / "d", labels)
@@ -98,6 +98,6 @@ def test_confounds_that_are_missing_damaged_or_of_another_run_are_a_reason(tmp_p
         path.write_text(text)
         assert "sub-01_task-rest" in reasons(tmp_path / "d", labels)
     path.write_bytes(b"\xff\xfe\x00garbage")
-    assert "does not give those of 'simple'" in reasons(tmp_path / "d", labels)
+    assert "does not have those of 'simple'" in reasons(tmp_path / "d", labels)
     path.unlink()
     assert "no table of confounds" in reasons(tmp_path / "d", labels)

@@ -31,19 +31,19 @@ def test_rows_of_no_space_or_of_other_shapes_are_refused_and_say_what_they_hold(
     )
     short = row()
     short["std"] = [short["std"][0][:399]]
-    assert "it holds bold [30, 400], mean [1, 400], std [1, 399]" in reason(tmp_path, [short])
+    assert "it has bold [30, 400], mean [1, 400], std [1, 399]" in reason(tmp_path, [short])
     ragged = row()
     ragged["bold"][3] = ragged["bold"][3][:-1]
-    assert "lists of one length, and holds some of 400 values and some of 399 values" in reason(tmp_path, [ragged])
+    assert "lists of one length, but has some of 400 values and some of 399 values" in reason(tmp_path, [ragged])
     hole = row()
     hole["bold"][3] = None
-    assert "holds some of 400 values and missing ones" in reason(tmp_path, [hole])
-    assert "bold has to hold lists of one length, and holds some of 0 values" in reason(
+    assert "has some of 400 values and missing ones" in reason(tmp_path, [hole])
+    assert "bold has to consist of lists of one length, but has some of 0 values" in reason(
         tmp_path, [row() | {"bold": []}]
     )
-    assert "bold has to hold lists of one length, and holds missing ones" in reason(tmp_path, [row() | {"bold": None}])
+    assert "bold has to consist of lists of one length, but has missing ones" in reason(tmp_path, [row() | {"bold": None}])
     words = row() | {"bold": [["a"] * 400]}
-    assert "bold has to hold real numbers, not string" in reason(
+    assert "bold has to consist of real numbers, not string" in reason(
         tmp_path, [words], bold=pa.list_(pa.list_(pa.string()))
     )
 

@@ -150,7 +150,7 @@ def test_what_is_no_list_of_arrays_is_refused(atlas, given, reason):
 
 def test_lengths_have_to_agree(series, atlas):
     for name, given in (("participants", ["1"]), ("sessions", ["1"]), ("runs", ["1"]), ("tr", [2.0])):
-        with pytest.raises(DataError, match=f"there are 2 arrays, but 1 {name}: give one each"):
+        with pytest.raises(DataError, match=f"there are 2 arrays, but 1 {name}: give one for each"):
             recordings_from_arrays([series, series], **({"tr": 2.0} | {name: given}), atlas=atlas)
     with pytest.raises(DataError, match="there are 4 labels, but the array is 8 x 5: give each column one"):
         recordings_from_arrays([series], tr=2.0, labels=LABELS[:4], atlas=atlas)
