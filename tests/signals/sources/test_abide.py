@@ -118,8 +118,8 @@ def test_rows_of_the_table_without_a_file_are_no_recordings(tmp_path):
     ("facts", "message"),
     [
         ({"session": "a"}, "without session and run"),
-        ({"band": (0.01, 0.08)}, "another band"),
-        ({"good": np.arange(140) > 3}, "censoring"),
+        ({"band": (0.01, 0.08)}, "a band other than"),
+        ({"good": np.arange(140) > 3}, "censored frames"),
     ],
 )
 def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, message):
