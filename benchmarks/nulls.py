@@ -31,7 +31,7 @@ from scipy.stats import kstest
 
 from semantoks.evaluate.analyses.confounds import confound_tests
 from semantoks.evaluate.analyses.deconfounded import LinearWithout
-from semantoks.evaluate.analyses.nulls import null_scores
+from semantoks.evaluate.analyses.run import null_scores
 from semantoks.evaluate.models.predictors import Fixed, Linear
 from semantoks.evaluate.study.crossval import cross_validate
 from semantoks.evaluate.study.splits import split_people

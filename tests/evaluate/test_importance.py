@@ -88,7 +88,7 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
     found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [plan], fc, seed=0)
     rows = {(row["condition"], row["method"]) for row in found.scores}
     assert rows == {("x", "encoder"), ("x", "fc"), ("y", "encoder")}
-    assert notes == ["Single networks: 1 recordings lack one, of which the encoder then sees nothing at all."]
+    assert notes == ["Single networks: 1 recordings lack one; shown that one alone, the encoder sees nothing of them."]
 
 
 def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age, monkeypatch):

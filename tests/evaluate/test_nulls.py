@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pytest
 
-from semantoks.evaluate.analyses.nulls import null_scores
+from semantoks.evaluate.analyses.run import null_scores
 from semantoks.evaluate.models.linear import standardise
 from semantoks.evaluate.models.predictors import Fixed
 from semantoks.evaluate.study.splits import split_people

@@ -8,8 +8,8 @@ from planted_pool import CPU, LABELS, PEOPLE, QUICK, make_encoder, make_pool
 
 from semantoks.errors import DataError
 from semantoks.evaluate.finetuning import tuning
+from semantoks.evaluate.finetuning.finetune import Finetune, hold_out
 from semantoks.evaluate.finetuning.target_model import predict_people
-from semantoks.evaluate.finetuning.tuned import Finetune, hold_out
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Task
 
@@ -78,7 +78,7 @@ def test_test_people_are_shown_to_the_models_after_all_training_and_once_each(en
         return lambda model, pool, people, crops: asked.append((where, people)) or call(model, pool, people, crops)
 
     monkeypatch.setattr("semantoks.evaluate.finetuning.tuning.predict_people", remember("train", predict_people))
-    monkeypatch.setattr("semantoks.evaluate.finetuning.tuned.predict_people", remember("test", predict_people))
+    monkeypatch.setattr("semantoks.evaluate.finetuning.finetune.predict_people", remember("test", predict_people))
     task = task_of(LABELS)
     method(encoder, pool, dataclasses.replace(QUICK, epochs=2, lr=(1e-2, 1e-3))).predict(task, {})
     assert [where for where, _ in asked] == ["train"] * 4 + ["test"] * 2

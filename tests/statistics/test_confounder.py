@@ -8,7 +8,12 @@ import pytest
 from scipy.stats import kstest
 
 from semantoks.statistics import confounder
-from semantoks.statistics.confounder import association, p_of_association, partial_confound_test, redrawn
+from semantoks.statistics.confounder import association, p_of_association, redrawn
+
+
+def partial_confound_test(truth, said, confound, *, kind_truth, kind_confound, permutations, rng):
+    draws = redrawn(confound, truth, kind_confound, kind_truth, permutations=permutations, rng=rng)
+    return p_of_association(association(said, draws, kind_confound))
 
 
 def linked(rng, people=50, *, kind_truth="value", kind_confound="value", follow=0.0):

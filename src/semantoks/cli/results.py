@@ -114,7 +114,7 @@ def probe(
         out: Folder for what it writes.
         config: The settings.
         device: Where to embed: cpu, cuda, cuda:1, mps.
-        n_jobs: Splits at a time, -1 for one a core; the numbers do not depend on it.
+        n_jobs: Splits at a time; -1 uses all cores. The numbers do not depend on it.
     """
     from semantoks.evaluate.probe import probe as run
 

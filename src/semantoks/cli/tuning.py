@@ -26,9 +26,9 @@ class _Finetune:
     out: Path
     """Folder for what it writes."""
     recipe: str = "finetune"
-    """Where the settings start: finetune (the published ones), or a FILE.toml."""
+    """Defaults of the settings: finetune (the published ones), or a FILE.toml."""
     from_scratch: bool = False
-    """Fine-tune from random weights, too: what did the pretraining bring?"""
+    """Fine-tune from random weights, too, to show what the pretraining added."""
     device: str = "cpu"
     """Where to compute: cpu, cuda, cuda:1, mps."""
 
@@ -38,11 +38,11 @@ class _People:
     """The settings of a probe that say who is predicted, and on which splits."""
 
     split: str = "person"
-    """person, site (folds of whole sites), leave-site-out, or a FILE.tsv with participant_id and a column a split."""
+    """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
-    """Parts that the people are split into, at least 2; each is the test side once."""
+    """Number of folds, at least 2; each is the test side once."""
     repeats: int = 1
-    """Times that this is done, with other splits, at least 1."""
+    """Repeats, each with other splits, at least 1."""
     seed: int = 0
     """Seed of splits, heads, crops and batches, at least 0."""
     as_class: tuple[str, ...] = ()
@@ -50,9 +50,9 @@ class _People:
     missing: tuple[str, ...] = ()
     """Codes that mean a missing value, e.g. -9999."""
     drop_rare: bool = False
-    """Leave people of classes that are too small for the splits out, instead of refusing the target."""
+    """Leave out people of classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
-    """Leave people out whom the encoder saw (without labels) in pretraining."""
+    """Leave out people whom the encoder saw (without labels) in pretraining."""
 
 
 def finetune(argv: list[str]) -> int:
@@ -62,7 +62,7 @@ def finetune(argv: list[str]) -> int:
 
     On each split a copy of the encoder learns from the training people, some of whom choose epoch and rate; the test
     people are scored once. Writes scores.csv, predictions.parquet, probe.json and epochs.csv. The recipe sets the
-    defaults below, and what the command line gives goes before it.
+    defaults below; command-line options override it.
     """
     from semantoks.evaluate.finetuning.finetune import finetune as run
     from semantoks.evaluate.finetuning.finetune import load_settings

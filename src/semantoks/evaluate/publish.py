@@ -1,4 +1,4 @@
-"""An encoder for others: its weights on the hub, with what its probes found beside FC in the model card."""
+"""Publish an encoder: its weights on the hub, its probes' scores beside FC in the model card."""
 
 import json
 from dataclasses import replace
@@ -20,14 +20,14 @@ def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str
     Raises
     ------
     WeightsError
-        When there is no encoder, the id is none, or the hub refuses or cannot be reached.
+        When there is no encoder, the id is malformed, or the hub refuses or cannot be reached.
     """
     folder = find_encoder(model)
     return upload(folder, repo_id, with_scores(read_card(folder), Path(model)), private=private, token=token)
 
 
 def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
-    """Add to a card what the probes in a run's folder found; one that has not finished adds nothing."""
+    """Add to a card what the finished probes in a run's folder found."""
     rows = [row for file in sorted(run.glob(f"*/{ABOUT}")) for row in _rows(file.parent)]
     return replace(card, scores=tuple(rows)) if rows else card
 

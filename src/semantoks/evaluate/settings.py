@@ -1,4 +1,4 @@
-"""How a probe is done: every setting of ``semantoks probe`` that is not a path or a device."""
+"""Settings of a probe: everything about ``semantoks probe`` that is not a path or a device."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +14,29 @@ ANALYSES: tuple[Analysis, ...] = ("permutation", "learning_curve", "confounds", 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
-    """What to compare, on which splits, and which questions to ask beside the scores."""
+    """What to compare, on which splits, and which analyses to run beside the scores."""
 
     protocol: ProtocolName = "nested"
     """nested: repeated nested cross-validation, L2 logistic or ridge; paper: batch norm + linear by SGD, six rates;
     brainmarks: StandardScaler + LogisticRegressionCV on resampled trials."""
     readouts: tuple[Probed, ...] = ("cls_avg",)
-    """What of the encoder is read; the first is the row `encoder`, others get rows of their own (encoder_cls ...)."""
+    """Readouts of the encoder; the first is the row `encoder`, others get rows of their own (encoder_cls ...)."""
     methods: tuple[str, ...] = ()
-    """Rows to compute; none named = all. FC and the encoder are always among them."""
+    """Methods to compute, all by default. FC and the encoder are always among them."""
     analyses: tuple[Analysis, ...] = ANALYSES
-    """Questions beside the scores; `--analyses` with nothing after it asks none."""
+    """Analyses beside the scores; `--analyses` with nothing after it runs none."""
     split: str = "person"
-    """person, site (folds of whole sites), leave-site-out, or a FILE.tsv with participant_id and a column a split."""
+    """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
-    """Parts that the people are split into, at least 2; each is the test side once."""
+    """Number of folds, at least 2; each is the test side once."""
     repeats: int | None = None
-    """Times that this is done, with other splits; default 5 (nested), 10 (paper), 100 (brainmarks)."""
+    """Repeats, each with other splits; default 5 (nested), 10 (paper), 100 (brainmarks)."""
     seed: int = 0
     """Seed of splits, permutations and bootstraps, at least 0."""
     crops: int = 8
-    """Evenly spaced windows a recording, at least 1."""
+    """Evenly spaced windows per recording, at least 1."""
     family: str = "auto"
-    """Column of participants.tsv that names families, never parted by a split; auto = family_id or rel_family_id where
+    """Column of participants.tsv that names families, which no split divides; auto = family_id or rel_family_id, if
     there is one."""
     bins: int | None = None
     """Cut every value target into this many classes of equal size."""
@@ -45,13 +45,13 @@ class ProbeConfig:
     missing: tuple[str, ...] = ()
     """Codes that mean a missing value, e.g. -9999."""
     drop_rare: bool = False
-    """Leave people of classes that are too small for the splits out, instead of refusing the target."""
+    """Leave out people of classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
-    """Leave people out whom the encoder saw (without labels) in pretraining."""
+    """Leave out people whom the encoder saw (without labels) in pretraining."""
     confounds: tuple[str, ...] = ("auto",)
-    """Columns to regress out; auto = mean FD, good frames, site, age and sex, whatever of these is known."""
+    """Columns to regress out; auto = those known of mean FD, good frames, site, age and sex."""
     permutations: int = 1000
-    """Of the labels, for each method's permutation null."""
+    """Permutations of the labels for each method's null distribution."""
     identifiers: bool = False
     """Write participant_id into predictions.parquet."""
 

@@ -14,38 +14,14 @@ _STEPS = 50
 _INVERSE_PENALTY = 100.0
 
 
-def partial_confound_test(
-    truth: Shaped[ndarray, " row"],
-    said: Float[ndarray, "row output"],
-    confound: Shaped[ndarray, " row"],
-    *,
-    kind_truth: TargetKind,
-    kind_confound: TargetKind,
-    permutations: int = 1000,
-    rng: np.random.Generator,
-) -> float:
-    """Test whether predictions are independent of a confound given the target (Spisak 2022, GigaScience 11:giac082).
-
-    The confound is redrawn given the target alone (``redrawn``); p is the share of draws, the observed one among them,
-    that go with the predictions at least as much as the observed confound does (``association``, mean over outputs).
-
-    Parameters
-    ----------
-    said
-        Predictions of people who were not trained on: values [row, 1], or probabilities [row, class].
-
-    Returns
-    -------
-    float
-        Between 1 / (permutations + 1) and 1; 1 where the predictions or the confound are constant. A small p says that
-        the predictions carry the confound; a large one is no proof that they do not.
-    """
-    draws = redrawn(confound, truth, kind_confound, kind_truth, permutations=permutations, rng=rng)
-    return p_of_association(association(said, draws, kind_confound))
-
-
 def p_of_association(found: Float[ndarray, "output draw"]) -> float:
-    """Return the share of draws in which the outputs follow the confound at least as much as in draw 0, on average."""
+    """Return p of the partial confounder test (Spisak 2022, GigaScience 11:giac082): do predictions follow a confound?
+
+    The share of draws (``redrawn``: of the confound, given the target alone) that go with the predictions at least as
+    much (``association``, mean over outputs) as draw 0, the observed confound, does: between 1 / draws and 1, and 1
+    where the predictions or the confound are constant. A small p means that the predictions carry the confound; a large
+    one is no proof that they do not.
+    """
     mean = found.mean(axis=0)
     return float(np.mean(mean >= mean[0] - 1e-12))
 
@@ -68,9 +44,9 @@ def redrawn(
     is a value, this is the conditional permutation test of Berrett et al. 2020 (JRSS-B 82:175, algorithm 1): pairs of
     people swap their confounds, or not, with the odds that a model of the confound given the target (linear in a cubic
     of the target's normal score; Gaussian, or multinomial logistic for a class) gives to both ways. All draws swap
-    along the same pairs, with coins of their own: first one chain away from the observed confound, then one a draw back
-    along the same pairs. Given the pairs and the end of the first chain, observed and drawn confounds are independent
-    and distributed alike, which is what makes p valid; and one pass makes them all.
+    along the same pairs, with coins of their own: first one chain away from the observed confound, then one per draw
+    back along the same pairs. Given the pairs and the end of the first chain, observed and drawn confounds are
+    independent and distributed alike, which is what makes p valid; and one pass makes them all.
     """
     if kind_confound == "class":
         values = np.unique(confound, return_inverse=True)[1].astype(np.intp)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-Part = Float[ndarray, "person feature"]
+Profiles = Float[ndarray, "person feature"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Agreement:
     good: float
 
 
-def over_people(part: Part) -> Part:
+def over_people(part: Profiles) -> Profiles:
     """Give every feature mean 0 and population sd 1 over the people of one part; a constant one becomes 0.
 
     All embeddings have a large mean in common, which a correlation between two people would see as likeness. Each part
@@ -28,11 +28,11 @@ def over_people(part: Part) -> Part:
     part = part.astype(np.float64)
     centred, spread = part - part.mean(axis=0), part.std(axis=0)
     constant = spread <= 1e-7 * np.abs(part).max(axis=0)
-    standardised: Part = centred / np.where(constant, np.inf, spread)
+    standardised: Profiles = centred / np.where(constant, np.inf, spread)
     return standardised
 
 
-def similarity(first: Part, second: Part) -> Float[ndarray, "person person"]:
+def similarity(first: Profiles, second: Profiles) -> Float[ndarray, "person person"]:
     """Return Pearson's r, over features, of everybody's first part (rows) with everybody's second part (columns).
 
     The features of someone that are all the same go with nothing: r = 0.
@@ -41,10 +41,10 @@ def similarity(first: Part, second: Part) -> Float[ndarray, "person person"]:
     return alike
 
 
-def _unit(part: Part) -> Part:
+def _unit(part: Profiles) -> Profiles:
     centred = part - part.mean(axis=1, keepdims=True)
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit: Part = centred / np.where(length > 0, length, np.inf)
+    unit: Profiles = centred / np.where(length > 0, length, np.inf)
     return unit
 
 

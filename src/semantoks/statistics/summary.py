@@ -1,4 +1,4 @@
-"""What the two tables of an evaluation say: every method's score with its interval, and how it compares with FC."""
+"""The summary of an evaluation: every method's score with its interval, and how it compares with FC."""
 
 import zlib
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def summarise(
     flips: int = 10_000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Summarise scores.csv and predictions.parquet in one metric: a row an analysis x condition x target x method.
+    """Summarise scores.csv and predictions.parquet in one metric: one row per analysis, condition, target and method.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def summarise(
 
 
 def _scored(rows: pd.DataFrame, metric: str, n_train: float, n_test: float) -> pd.DataFrame:
-    """Return what the scores of one target's splits say, a row a method."""
+    """Summarise the scores of one target's splits, one row per method."""
     each = rows.pivot(index="split", columns="method", values=metric)
     table = pd.DataFrame({"mean": each.mean(), "sd": each.std(ddof=1), "splits": each.count()})
     gained = rows["peeked"] - rows[metric] if metric in MAIN.values() and "peeked" in rows else np.nan
@@ -108,7 +108,7 @@ def _resampled(
     flips: int,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Return what the predictions of one target say, a row a method; ``again`` is the ``tested.overlap``."""
+    """Summarise the predictions of one target, one row per method; ``again`` is the ``tested.overlap``."""
     table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip"], dtype=float)
     sides = held_out(said, methods)
     if not sides:

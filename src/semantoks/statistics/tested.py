@@ -1,4 +1,4 @@
-"""The test side of each split, as arrays: who was held out, and what every method said of them."""
+"""The test side of each split, as arrays: who was tested, and what every method predicted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

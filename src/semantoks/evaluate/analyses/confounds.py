@@ -1,4 +1,4 @@
-"""Confounds of people: their table, which of them count for a target, decoding them, and do predictions follow them?"""
+"""Confounds: their table, which of them count for a target, decoding them, and whether predictions follow them."""
 
 import math
 import zlib
@@ -22,10 +22,11 @@ from semantoks.statistics.confounder import association, p_of_association, redra
 from semantoks.statistics.tables import TargetKind, row_key
 
 DEFAULT = ("mean_fd", "good_frames", "site", "age", "sex")
-"""What is regressed out and tested where nobody says otherwise, as far as it is known."""
+"""What is regressed out and tested by default, as far as it is known."""
 DECODED = ("site", "source_tr", "frames", "mean_fd")
+_NAMES = {"site": "Site", "source_tr": "Repetition time", "frames": "Scan length", "mean_fd": "Mean FD"}
 OF_SITE = ("site", "source_tr", "frames", "good_frames")
-"""Decided by the site: to regress them out of features that are to tell the site would take the answer away."""
+"""Decided by the site: to regress them out of features that shall tell sites apart would remove the answer."""
 _RECORDED = ("source_tr", "frames", "mean_fd", "good_frames")
 _SPELLINGS = {"age": ("age",), "sex": ("sex", "gender")}
 _LEAST_FD = 1e-3
@@ -63,7 +64,7 @@ def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) ->
 
 
 def known(column: Shaped[ndarray, " person"]) -> ndarray:
-    """Say of each cell of a column of the table whether it is known."""
+    """Return whether each cell of a column is known."""
     found: ndarray = ~np.isnan(column) if column.dtype.kind == "f" else column != ""
     return found
 
@@ -107,7 +108,7 @@ def _same(column: Shaped[ndarray, " row"], plan: Plan) -> bool:
 
 
 def design(table: pd.DataFrame, names: Sequence[str]) -> Float[ndarray, "person column"]:
-    """Spell columns of the table as numbers: a number as it is, and whether it is missing; a class one column a level.
+    """Turn columns of the table into numbers: a number and whether it is missing; one column per level of a class.
 
     A level has a column even where the others decide it (an unknown class is a level, too): ``Deconfounded`` does
     without a reference level, which a site without training people would otherwise be mistaken for.
@@ -133,7 +134,7 @@ def decode_plans(
     plans, notes = list[Plan](), list[str]()
     for name in DECODED:
         if name not in table:
-            notes.append(f"{name} is not decoded: it is unknown, or the same for everybody.")
+            notes.append(f"{_NAMES[name]} could not be tested: it is unknown, or the same for everybody.")
             continue
         column = table[name].to_numpy()
         kind, rows = kind_of(column), np.flatnonzero(known(column))
@@ -142,7 +143,7 @@ def decode_plans(
             enough = _big_classes(column[rows], groups[rows], folds)
             if not enough.all():
                 classes = len(np.unique(column[rows][~enough]))
-                notes.append(f"{name}: {(~enough).sum()} people of {classes} classes too small to be decoded.")
+                notes.append(f"{_NAMES[name]}: {(~enough).sum()} people of {classes} classes too small to be tested.")
             rows = rows[enough]
         labels = column[rows]
         try:
@@ -152,7 +153,7 @@ def decode_plans(
                 labels, groups[rows], kind=kind, folds=folds, repeats=repeats, seed=seed, inner=INNER_FOLDS
             )
         except DataError as error:
-            notes.append(f"{name} is not decoded: {error}")
+            notes.append(f"{_NAMES[name]} could not be tested: {error}")
             continue
         plans.append(
             Plan(
@@ -169,7 +170,7 @@ def decode_plans(
 
 
 def _big_classes(labels: Shaped[ndarray, " row"], groups: Int[ndarray, " row"], folds: int) -> ndarray:
-    """Say of each row whether its class has enough groups to be in every fold, and in every inner fold of the rest."""
+    """Return whether each row's class has enough groups for every fold, and for every inner fold of the rest."""
     least = max(folds, math.ceil(INNER_FOLDS * folds / (folds - 1)))
     counts = pd.DataFrame({"label": labels, "group": groups}).groupby("label")["group"].transform("nunique")
     enough: ndarray = counts.to_numpy() >= least
@@ -185,7 +186,7 @@ def confound_tests(
     permutations: int = 1000,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Test every method's predictions of one target against every confound (``partial_confound_test``).
+    """Test every method's predictions of one target against every confound (``statistics.confounder``).
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def confound_tests(
         Rows of predictions.parquet: one target, one analysis. What is said of a person is averaged over splits:
         probabilities of a class, else the value.
     names
-        Columns of ``table``, which has a row a person. People of whom one is unknown are left out of its test.
+        Columns of ``table``, which has one row per person. People without a value are left out of the test.
     groups
         Copies and families (``People.groups``): the first person of each is taken, for the test counts on independent
         people.
@@ -201,7 +202,7 @@ def confound_tests(
     Returns
     -------
     list of dict
-        A row of scores.csv a method x confound, with its p.
+        One row of scores.csv per method and confound, with its p.
     """
     first = predictions.drop_duplicates("person").sort_values("person")
     first = first[~pd.Series(groups[first["person"]]).duplicated().to_numpy()]

@@ -1,4 +1,4 @@
-"""What each network alone says: the encoder with all other networks hidden, beside the FC within the network."""
+"""Single networks: the encoder with all other networks hidden, beside the FC within the network."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -95,7 +95,7 @@ def network_scores(
         if progress:
             progress(number + 1, len(names))
     lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())
-    note = f"Single networks: {lacking} recordings lack one, of which the encoder then sees nothing at all."
+    note = f"Single networks: {lacking} recordings lack one; shown that one alone, the encoder sees nothing of them."
     return found, [note] if lacking else []
 
 

@@ -1,4 +1,4 @@
-"""The motion-matched subset: people among whom head motion does not tell the target."""
+"""The motion-matched subset: people among whom head motion does not predict the target."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BINS = 10
 TERCILES = 3
 LEAST_PEOPLE = 60
 LEAST_SHARE = 0.25
-"""A subset of fewer people, or of a smaller share of them, would tell of sample size and not of motion."""
+"""A subset of fewer people, or of a smaller share of them, would show the effect of sample size and not of motion."""
 MOST_LEFT = {"class": 0.25, "value": 0.125}
 """Imbalance above which people do not count as matched: a quarter of an sd (Stuart 2010), or the r that it makes."""
 _A_CELL = 8
@@ -26,7 +26,7 @@ _A_TEST_SIDE = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Matched:
-    """A subset of a plan's people, and how well motion told the target before and after.
+    """A subset of a plan's people, and how well motion predicted the target before and after.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def match_motion(
 
 
 def imbalance(motion: Float[ndarray, " row"], labels: Shaped[ndarray, " row"]) -> float:
-    """Say how well log FD tells the target.
+    """Return how well log FD predicts the target.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def _keep(
     groups: Int[ndarray, " row"],
     rng: np.random.Generator,
 ) -> ndarray:
-    """Say of each row whether its group is drawn."""
+    """Return whether each row's group is drawn."""
     units = pd.DataFrame({"group": groups, "stratum": stratum, "motion": motion}).drop_duplicates("group")
     shares = units["stratum"].value_counts(normalize=True).sort_index()
     bins = int(np.clip(len(units) * shares.min() // _A_CELL, 2, BINS))

@@ -1,4 +1,4 @@
-"""Is a person's representation the same another time? Identification and ICC between two parts of their data."""
+"""Is a person's representation stable? Identification and ICC between two parts of their data."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ Look = Callable[[Int[ndarray, "recording 2"]], Float[ndarray, "recording feature
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class TwoParts:
     """Two parts of the same people's data: (recording, first frame, frames there are) of each.
 
     Attributes
@@ -101,7 +101,7 @@ def reliability_scores(
             rows.append({**key, "n_test": people, **compare(both)})
         if progress:
             progress(number + 1, len(amounts))
-    return rows, [_told(parts)]
+    return rows, [_description(parts)]
 
 
 def compare(parts: Float[ndarray, "2 person feature"]) -> dict[str, float]:
@@ -115,7 +115,7 @@ def frames_of(minutes: float, tr: float) -> int:
     return int(minutes * 60 / tr + 1e-6)
 
 
-def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> Parts:
+def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> TwoParts:
     """Choose two parts of every person: two recordings where more than half of the people have them, else halves.
 
     The recordings are the first, and the first of another session (where there is none, the next); people without are
@@ -130,10 +130,10 @@ def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> Parts:
     pairs = np.array([(rows.index[0], _second(rows)) for rows in own if len(rows) > 1], dtype=np.int64).reshape(-1, 2)
     frames = cohort.recordings["frames"].to_numpy()
     if len(pairs) > len(own) / 2:
-        return Parts(recording=pairs.T, first=np.zeros_like(pairs.T), frames=frames[pairs.T], sessions=True)
+        return TwoParts(recording=pairs.T, first=np.zeros_like(pairs.T), frames=frames[pairs.T], sessions=True)
     recording = np.tile([rows.index[0] for rows in own], (2, 1))
     half = frames[recording] // 2
-    return Parts(
+    return TwoParts(
         recording=recording, first=np.array([[0], [1]]) * (frames[recording] - half), frames=half, sessions=False
     )
 
@@ -144,7 +144,7 @@ def _second(rows: pd.DataFrame) -> int:
     return int(elsewhere[0] if len(elsewhere) else rows.index[1])
 
 
-def _amounts(parts: Parts, tr: float) -> tuple[list[float], Parts]:
+def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
     """Return the amounts that enough people have in both parts, and the parts of the people who have the longest."""
     shortest = parts.frames.min(axis=0)
     people = len(shortest)
@@ -155,7 +155,7 @@ def _amounts(parts: Parts, tr: float) -> tuple[list[float], Parts]:
     )
 
 
-def _both_parts(look: Look, cohort: Cohort, parts: Parts, frames: int) -> Float[ndarray, "2 person feature"]:
+def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
     """Look at the first frames of each part; other recordings are looked at, too, and left out."""
     lengths = cohort.recordings["frames"].to_numpy()
     both, found = [], None
@@ -177,7 +177,7 @@ def _embedded(
     return mean
 
 
-def _told(parts: Parts) -> str:
+def _description(parts: TwoParts) -> str:
     people = parts.recording.shape[1]
     if parts.sessions:
         return f"Reliability: two recordings of {people} people each."

@@ -1,8 +1,11 @@
 """The analyses beside the scores: chance, labelled people, confounds, single networks, stability over time."""
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
@@ -20,17 +23,19 @@ from semantoks.evaluate.analyses.confounds import (
 from semantoks.evaluate.analyses.deconfounded import LinearWithout
 from semantoks.evaluate.analyses.importance import Embedding, network_scores
 from semantoks.evaluate.analyses.matching import match_motion
-from semantoks.evaluate.analyses.nulls import null_scores
 from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.methods import methods_from, sets_for
+from semantoks.evaluate.models.linear import fold_of
 from semantoks.evaluate.models.predictors import Stacked
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
-from semantoks.evaluate.study.tasks import Method, Plan
+from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan, Task
 from semantoks.features.encode import Readout
 from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC, MOTION
+from semantoks.statistics.null import permutation_null
+from semantoks.statistics.tables import MAIN, row_key
 
 CURVE_REPEATS = 2
 
@@ -38,7 +43,9 @@ CURVE_REPEATS = 2
 def run_analyses(study: Study, sets: Sets, results: Results) -> None:
     """Run the analyses that the settings name, and add their rows to the results."""
     if study.config.analyses and not study.protocol.analyses:
-        study.notes.append("Chance, learning curves, confounds, networks and stability are asked by --protocol nested.")
+        study.notes.append(
+            "Only --protocol nested analyses chance, learning curves, confounds, networks and stability."
+        )
         return
     for name in study.config.analyses:
         _ANALYSES[name](study, sets, results)
@@ -78,7 +85,7 @@ def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _confounds(study: Study, sets: Sets, results: Results) -> None:
-    """Decode confounds from every feature set; score targets without them, and without the people they tell apart."""
+    """Decode confounds from every feature set; score targets without them, and among people matched for motion."""
     config = study.config
     auto = config.confounds == ("auto",)
     table = confound_table(study.cohort, study.people, () if auto else config.confounds)
@@ -121,7 +128,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.DataFrame) -> None:
-    """Score a target among people of whom motion does not tell it."""
+    """Score a target among people whose motion does not predict it."""
     if "mean_fd" not in table:
         study.notes.append(f"{plan.target}: no motion-matched subset, because nobody's mean FD is known.")
         return
@@ -190,7 +197,7 @@ _ANALYSES: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
 
 
 SMALLEST = 50
-"""Labelled people at which a curve begins; they double from there to all of the smallest training side."""
+"""Labelled people at which a curve begins; the number doubles up to all of the smallest training side."""
 Rows = Int[ndarray, " _"]
 FEWEST_OF_A_CLASS = 2 * INNER_FOLDS
 
@@ -227,3 +234,37 @@ def _is_enough(plan: Plan, train: Rows) -> bool:
         return True
     counts = [(plan.labels[train] == name).sum() for name in np.unique(plan.labels)]
     return bool(min(counts) >= FEWEST_OF_A_CLASS)
+
+
+def null_scores(
+    plan: Plan, sets: Mapping[str, FeatureSet], *, permutations: int, seed: int, n_jobs: int = 1
+) -> list[dict[str, Any]]:
+    """Return one row of scores.csv per feature set (analysis ``permutation``): p, and the score of the null's model.
+
+    All sets see the same permutations, which depend on the seed and the target's name alone. ``plan`` has one repeat.
+    """
+    jobs = (joblib.delayed(_null_score)(plan, name, features, permutations, seed) for name, features in sets.items())
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        return list(joblib.Parallel(n_jobs=n_jobs)(jobs))
+
+
+def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> dict[str, Any]:
+    kernels = []
+    for train, test in plan.splits:
+        task = Task(
+            kind=plan.kind,
+            train=plan.people[train],
+            test=plan.people[test],
+            labels=plan.labels[train],
+            inner=(),
+            seed=seed,
+        )
+        fold = fold_of(features, task)
+        kernels.append((fold.rows @ fold.rows.T, fold.held @ fold.rows.T))
+    rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
+    found = permutation_null(
+        kernels, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
+    )
+    key = row_key("permutation", "", plan.target, plan.kind, name, -1)
+    sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
+    return {**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}

@@ -1,28 +1,149 @@
-"""The fine-tuning job: an encoder tuned on each target, beside linear probes and baselines on the same splits."""
+"""Fine-tuning: an encoder tuned on the training people of every split, beside probes and baselines (METHOD 9)."""
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.special import softmax
 
 from semantoks.config import from_plain, read_toml, to_plain
-from semantoks.errors import ConfigError
-from semantoks.evaluate.finetuning.tuned import Finetune
-from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig
+from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.finetuning.target_model import TargetModel, predict_people
+from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, Lesson, tune
 from semantoks.evaluate.methods import feature_sets, methods_for
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
+from semantoks.evaluate.study.tasks import Predicted, Task
+from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import ABOUT
-from semantoks.views.pool import open_pool
+from semantoks.statistics.tables import ABOUT, TargetKind
+from semantoks.views.pool import Pool, open_pool
+
+
+def hold_out(labels: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind, share: float, seed: int) -> Split:
+    """Set one of round(1 / share) parts of the rows apart: whole groups, stratified; a larger part for rare classes.
+
+    Raises
+    ------
+    DataError
+        When a class has a single group, or a value a single person.
+    """
+    for parts in range(round(1 / share), 2, -1):
+        with suppress(DataError):
+            return split_people(labels, groups, kind=kind, folds=parts, repeats=1, seed=seed)[0]
+    return split_people(labels, groups, kind=kind, folds=2, repeats=1, seed=seed)[0]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Labels to what a model learns, and its outputs to what is predicted; made from the training side alone."""
+
+    classes: ndarray | None
+    mean: float = 0.0
+    sd: float = 1.0
+
+    @classmethod
+    def of(cls, kind: TargetKind, labels: ndarray) -> "Scale":
+        """Take the classes, or mean and standard deviation, of the training people."""
+        if kind == "class":
+            return cls(np.unique(labels))
+        return cls(None, float(labels.mean()), float(labels.std()) or 1.0)
+
+    def encode(self, labels: ndarray) -> ndarray:
+        """Return class numbers (int64), or standardised values (float32)."""
+        if self.classes is not None:
+            return np.searchsorted(self.classes, labels)
+        return ((labels - self.mean) / self.sd).astype(np.float32)
+
+    def decode(self, outputs: Float[ndarray, "row output"]) -> Float[ndarray, "row output"]:
+        """Return probabilities of the classes, or values."""
+        found: ndarray = outputs * self.sd + self.mean if self.classes is None else softmax(outputs, axis=1)
+        return found
+
+    def base(self, labels: ndarray) -> Float[ndarray, " output"]:
+        """Return what would be predicted without any recording: the shares of the classes, or the median."""
+        if self.classes is None:
+            return np.array([np.median(labels)])
+        return np.bincount(self.encode(labels)) / len(labels)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The models of all learning rates, which one was chosen, and its outputs for the held-out rows."""
+
+    scale: Scale
+    models: tuple[TargetModel, ...]
+    best: int
+    held: Int[ndarray, " held"]
+    outputs: Float[ndarray, "held output"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune:
+    """A method that fine-tunes an encoder on the training people of each task.
+
+    A share of them, by groups, is held out; by these the epoch and, of several, the learning rate are chosen. What it
+    says of them is their inner prediction; a person who was trained on has the base rate of the training side instead,
+    which tells nothing: out-of-fold predictions would cost one training per fold. Stack it with that in mind.
+
+    Attributes
+    ----------
+    encoder
+        Where every training starts; it is copied, never changed.
+    pool
+        The cohort's recordings; its people are those of ``People``.
+    groups
+        Group of each person of the pool.
+    on_epoch
+        Called after every epoch.
+    """
+
+    encoder: Encoder
+    pool: Pool
+    groups: Int[ndarray, " person"]
+    config: FinetuneConfig
+    device: torch.device
+    on_epoch: Callable[[Epoch], None] | None = None
+
+    def fit(self, people: Int[ndarray, " row"], labels: ndarray, *, kind: TargetKind, seed: int) -> Fits:
+        """Train once per learning rate, each time from fresh weights, with the same held-out people and draws."""
+        scale, config = Scale.of(kind, labels), self.config
+        truth = scale.encode(labels)
+        kept, held = hold_out(labels, self.groups[people], kind=kind, share=config.validation, seed=seed)
+        train, validation = (Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held))
+        classes = None if scale.classes is None else len(scale.classes)
+        lessons = [Lesson(train=train, validation=validation, classes=classes, lr=lr, seed=seed) for lr in config.lr]
+        found = [
+            tune(self.encoder, self.pool, lesson, config=config, device=self.device, on_epoch=self.on_epoch)
+            for lesson in lessons
+        ]
+        best = max(range(len(found)), key=lambda i: found[i].quality)
+        return Fits(scale, tuple(one.model for one in found), best, held, found[best].validation)
+
+    def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
+        """Fine-tune on the training people and predict the test people by the chosen model, and by every candidate."""
+        fits = self.fit(task.train, task.labels, kind=task.kind, seed=task.seed)
+        crops, decode = self.config.crops, fits.scale.decode
+        candidates = np.stack([decode(predict_people(m, self.pool, task.test, crops)) for m in fits.models])
+        inner = np.tile(fits.scale.base(task.labels), (len(task.train), 1))
+        inner[fits.held] = decode(fits.outputs)
+        return Predicted(classes=fits.scale.classes, test=candidates[fits.best], inner=inner, candidates=candidates)
+
 
 EPOCHS = "epochs.csv"
 
@@ -74,7 +195,7 @@ class Diary:
 
 
 def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool) -> tuple[Results, pd.DataFrame]:
-    """Score fine-tuning and what stands beside it on every split of a study; return the scores, and the epochs."""
+    """Score fine-tuning and the methods beside it on every split of a study; return the scores, and the epochs."""
     sets = feature_sets(study)
     study.stages.next()
     starts = {FINETUNED: study.encoder}
@@ -126,15 +247,15 @@ def finetune(
         How to fine-tune; the published settings by default.
     probe
         Who is predicted, and on which splits, as in a probe; what it says of protocol, readouts, methods, crops and
-        analyses does not count here. Repeats are 1 unless given: every split costs a training a learning rate.
+        analyses does not count here. Repeats are 1 unless given: every split costs one training per learning rate.
     from_scratch
         Also fine-tune from random weights: what did the pretraining bring?
 
     Returns
     -------
     DataFrame
-        ``statistics.summary.summarise``: a row a target x method. In ``out`` lie scores.csv, predictions.parquet and
-        probe.json, as after a probe, and epochs.csv with the validation after every epoch.
+        ``statistics.summary.summarise``: one row per target and method. ``out`` then has scores.csv,
+        predictions.parquet and probe.json, as after a probe, and epochs.csv with the validation after every epoch.
 
     Raises
     ------

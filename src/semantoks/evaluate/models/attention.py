@@ -17,7 +17,7 @@ from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 DECAYS = (0.1, 1.0, 10.0)
 """Weight decays of query and linear layer, among which the inner splits choose; they train side by side."""
 RATE, CHECKS, STEPS = 0.03, 10, 5
-"""Of AdamW: the learning rate, how often what the probe says is kept, and the steps in between."""
+"""Of AdamW: the learning rate, how often its outputs are kept, and the steps in between."""
 _EPS, _LEAST = 1e-5, 1e-12
 
 
@@ -86,7 +86,7 @@ def outputs_of(
 def _train(
     train: Tensor, held: Tensor, outputs: int, loss: Callable[[Tensor], Tensor]
 ) -> Float[Tensor, "candidate held output"]:
-    """Return what the probes say of the held people at every check, all weight decays of the first check first."""
+    """Return the probes' outputs for the test people at every check, all weight decays of the first check first."""
     width = train.shape[2]
     query = torch.zeros(len(DECAYS), width, requires_grad=True)
     weights = torch.zeros(len(DECAYS), width, outputs, requires_grad=True)

@@ -35,7 +35,7 @@ _LEAST_CHANCE = 1e-6
 def standardise(
     train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"]
 ) -> tuple[Float[ndarray, "train feature"], Float[ndarray, "test feature"]]:
-    """Fill and scale the columns of both sides by what the training side says; float64, many columns in float32.
+    """Fill and scale the columns of both sides by the training side; float64, many columns in float32.
 
     A missing cell becomes its column's median (0 where a column has no value at all), every column gets mean 0 and
     standard deviation 1 (constant ones become 0), and all is divided by the root of the number of columns: rows then
@@ -204,7 +204,7 @@ def support_vectors(fold: Fold) -> Predicted:
 def calibrated(
     found: Predicted, labels: ndarray, scale: Callable[[Float[ndarray, "row output"]], Float[ndarray, "row score"]]
 ) -> Predicted:
-    """Make probabilities by logistic regression, classes weighing alike, on what is said of unseen people (Platt 1999).
+    """Make probabilities by logistic regression, classes weighing alike, on predictions of unseen people (Platt 1999).
 
     ``scale`` turns outputs into what is linear in the log odds. The training people are the unseen ones of the inner
     splits; nothing of the test side is used.

@@ -61,7 +61,7 @@ class Trained:
     said: Mapping[bytes, Predicted]
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
-        """Repeat what was found for the test people of a task."""
+        """Return what was predicted for the test people of a task."""
         return self.said[task.test.tobytes()]
 
 
@@ -119,7 +119,7 @@ class _Question:
     jobs: Sequence[ProbeJob]
 
     def answer(self, outputs: Sequence[Float[ndarray, "rate person output"]]) -> Predicted:
-        """Choose the rate by the validation people, and keep what is said of the test people."""
+        """Choose the rate by the validation people, and keep its outputs for the test people."""
         said = [logits if self.classes is None else softmax(logits, axis=2) for logits in outputs]
         train, held = self.task.train, self.validation
         best = int(np.argmin([self._loss(self.task.labels[held], one[train[held]]) for one in said[0]]))
@@ -136,7 +136,7 @@ class _Question:
 
 
 def _questions(plan: Plan, people: int, seed: int, *, inner: bool) -> list[_Question]:
-    """Ask one question a repetition of a plan."""
+    """Make one question per repetition of a plan."""
     # The name of a target, not its place: nobody's numbers depend on what other targets there are.
     number = zlib.crc32(plan.target.encode())
     questions = []

@@ -77,7 +77,7 @@ class Neighbours:
 
 
 def _votes(labels: ndarray, classes: ndarray | None) -> Float[ndarray, "row output"]:
-    """What each row says as a neighbour: its value, or one over its class's size in the column of its class."""
+    """What each row votes as a neighbour: its value, or one over its class's size in the column of its class."""
     if classes is None:
         return labels[:, None].astype(float)
     member: ndarray = labels[:, None] == classes
@@ -96,9 +96,9 @@ def _by_neighbours(
 
 @dataclass(frozen=True)
 class Stacked:
-    """A linear model of what other methods say: does the one add anything to the other (Wolpert 1992)?
+    """A linear model of other methods' predictions: does the one add anything to the other (Wolpert 1992)?
 
-    On the training side every method speaks by the models of the inner splits that had not seen the person.
+    On the training side the predictions come from the models of the inner splits that had not seen the person.
     """
 
     parts: tuple[str, ...]

@@ -95,7 +95,7 @@ def train_probes(
     jobs: Sequence[ProbeJob],
     recipe: SgdRecipe,
 ) -> list[Float[ndarray, "rate person output"]]:
-    """Train every job at every rate, and return what each probe says of everybody.
+    """Train every job at every rate, and return each probe's outputs for everybody.
 
     BatchNorm1d (affine; running statistics for evaluation) and Linear, by SGD with momentum, without schedule and
     decay; plain cross-entropy for classes; for values L1 loss, the values standardised by those of the training people
@@ -292,7 +292,7 @@ class _Probes:
         return pad(outputs, (0, 0, 0, 1)).softmax(dim=2)[:, :, :-1] - member.to(outputs)
 
     def predict(self, everybody: Float[Tensor, "person feature"]) -> list[Float[ndarray, "rate person output"]]:
-        """Return what the probes of each job say, normalising by the running statistics."""
+        """Return the outputs of each job's probes, normalising by the running statistics."""
         found = []
         for job, (mean, spread) in enumerate(self.scales):
             weights, gamma, beta = torch.split(self.theta[job], [self.width, 1, 1], dim=1)

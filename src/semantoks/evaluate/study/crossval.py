@@ -1,4 +1,4 @@
-"""Every method on every split of a plan, each test side scored once; and the two tables that come of it."""
+"""Cross-validation: every method on every split of a plan, each test side scored once, and the two tables of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,7 +73,7 @@ def cross_validate(
     n_jobs: int = 1,
     tick: Tick | None = None,
 ) -> Results:
-    """Ask every method, in order, to predict the test people of every split of a plan, and score what it says.
+    """Let every method, in order, predict the test people of every split of a plan, and score its predictions.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def cross_validate(
     first
         Number of the split to begin with.
     n_jobs
-        Splits at a time, in processes of their own; -1 for one a core. The numbers do not depend on it.
+        Splits at a time, in processes of their own; -1 uses all cores. The numbers do not depend on it.
     tick
         Called after every split.
     """
@@ -97,7 +97,7 @@ def cross_validate(
 
 
 def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: int, keep: bool) -> Results:
-    """Ask every method for one split of a plan."""
+    """Score every method on one split of a plan."""
     split = plan.splits[number]
     task = task_of(plan, split, seed)
     found, said = Results(), dict[str, Predicted]()
@@ -128,7 +128,7 @@ def task_of(plan: Plan, split: Split, seed: int) -> Task:
 
 
 def split_scores(plan: Plan, split: Split, said: Predicted) -> dict[str, float]:
-    """Score what a method said of the test side, and the best of its candidates (``peeked``)."""
+    """Score a method's predictions of the test side, and the best of its candidates (``peeked``)."""
     truth, main = plan.labels[split[1]], MAIN[plan.kind]
     each = [_scores(plan, truth, output, said.classes) for output in (said.test, *said.candidates)]
     best = max((found[main] for found in each), default=float("nan"))

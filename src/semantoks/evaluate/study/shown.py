@@ -45,7 +45,7 @@ def shown_runs(cohort: Cohort, index: int, spans: Spans | None) -> list[Run]:
     if not shown.any():
         name = cohort.recordings["recording_id"][index]
         span = "it" if spans is None else spans[index].tolist()
-        raise DataError(f"recording {name} has {len(series)} frames, and no good one lies in {span}.")
+        raise DataError(f"recording {name} has {len(series)} frames, but no good one in {span}.")
     changes = np.flatnonzero(np.diff(shown, prepend=False, append=False))
     return [series[begin:end] for begin, end in changes.reshape(-1, 2)]
 

@@ -100,7 +100,7 @@ def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, rep
 
 
 def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind) -> list[Split]:
-    """Return a split a site: its people are the test side, everybody else (but for their groups) the training side.
+    """Return one split per site: its people are the test set, everybody else (but for their groups) the training set.
 
     A site is tested only where it has at least ten people and, of a class target, at least two of two classes; the
     people of the others are always on the training side.
@@ -129,7 +129,7 @@ def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"]
 
 
 def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
-    """Read splits from a table: participant_id, and a column a split with ``train``, ``test`` or nothing in each cell.
+    """Read splits from a table: participant_id, and one column per split; a cell is ``train``, ``test`` or empty.
 
     Returns
     -------

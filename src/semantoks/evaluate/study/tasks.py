@@ -1,4 +1,4 @@
-"""What is asked of a method, and what it answers: plans, tasks, predictions, and the two protocols of a method."""
+"""What a method gets and returns: plans, tasks, predictions, and the protocols of feature sets and methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What a method says: probabilities [row, class] in the order of ``classes``, or values [row, 1].
+    """A method's predictions: probabilities [row, class] in the order of ``classes``, or values [row, 1].
 
     Attributes
     ----------
@@ -101,4 +101,4 @@ class Method(Protocol):
     """Anything that predicts: a feature set with a linear model, neighbours, a stack of other methods."""
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:
-        """Predict the test people of a task; ``before`` holds what the methods earlier in the list said of it."""
+        """Predict the test people of a task; ``before`` has the predictions of the methods earlier in the list."""
