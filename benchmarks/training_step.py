@@ -28,13 +28,14 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
+from semantoks.objective.branch import build_branch
 from semantoks.train import loop
 from semantoks.train.job import peak_memory
-from semantoks.train.loop import PretrainConfig, Trainer
+from semantoks.train.loop import Trainer
 from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
-from semantoks.train.recipe import load_recipe
-from semantoks.train.run import build_branch, start_fabric
+from semantoks.train.recipe import PretrainConfig, load_recipe
+from semantoks.train.run import start_fabric
 from semantoks.views import batch as batch_module
 from semantoks.views.batch import Slice, step_is_masked
 from semantoks.views.crops import Frames

@@ -20,7 +20,7 @@ from semantoks.features.encode import open_encoder, read_out
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.tables import read_scores
-from semantoks.train.loop import PretrainConfig
+from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 from semantoks.views.crops import Frames
 
@@ -35,9 +35,9 @@ def trial(width: int, depth: int, steps: int, lr: float, momentum: float, policy
             "batch_size": 64,
             "steps": steps,
             "encoder": {"width": width, "depth": depth},
-            "head": {"hidden": 256, "projection": 128},
             "views": {"policy": policy},
-            "optim": {"lr": lr * 4, "teacher_momentum": momentum},
+            "optim": {"lr": lr * 4},
+            "objective": {"head": {"hidden": 256, "projection": 128}, "teacher_momentum": momentum},
         },
     )
 

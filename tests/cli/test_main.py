@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from semantoks.cli.main import COMMANDS, run
-from semantoks.train.loop import PretrainConfig
+from semantoks.train.recipe import PretrainConfig
 
 
 def said(capsys, *words):

@@ -148,7 +148,7 @@ def test_a_recipe_file_and_options_work_together_and_options_win(road, tmp_path)
     assert answer.code == 0
     config = json.loads((tmp_path / "run" / "run.json").read_text())["config"]
     assert (config["steps"], config["batch_size"]) == (1, 4)
-    assert (config["encoder"]["width"], config["encoder"]["depth"], config["head"]["hidden"]) == (16, 1, 8)
+    assert (config["encoder"]["width"], config["encoder"]["depth"], config["objective"]["head"]["hidden"]) == (16, 1, 8)
 
 
 def test_recordings_that_cannot_be_used_are_listed_and_the_exit_code_is_four(road, tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.objective.self_distillation import Branch, HeadConfig
-from semantoks.train.loop import step_terms
+from semantoks.objective.branch import Branch, HeadConfig
+from semantoks.objective.self_distillation import step_terms
 from semantoks.views.batch import Batch
 
 pytestmark = [

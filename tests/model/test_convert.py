@@ -14,9 +14,9 @@ from semantoks.features.encode import read_out
 from semantoks.model.convert import convert_back, convert_checkpoint
 from semantoks.model.hub import load_encoder
 from semantoks.model.released import ReleasedLayout, released_tensors
-from semantoks.objective.self_distillation import load_branches
-from semantoks.train.loop import step_terms
-from semantoks.train.optim import OptimConfig, build_optimizer, set_rates, update_teacher
+from semantoks.objective.branch import load_branches, update_teacher
+from semantoks.objective.self_distillation import step_terms
+from semantoks.train.optim import OptimConfig, build_optimizer, set_rates
 from semantoks.views.batch import Batch
 
 SMALL = Sizes()

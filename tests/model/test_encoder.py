@@ -9,8 +9,7 @@ from scipy.special import erf
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.encoder import Encoder, EncoderConfig, random_encoder, time_table
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.run import build_branch
+from semantoks.objective.branch import HeadConfig, build_branch
 
 
 def layer_norm(x, weight, bias):
@@ -114,7 +113,7 @@ def test_flops_count_the_matrix_products_one_by_one():
 
 def test_random_weights_are_those_that_a_pretraining_of_the_seed_starts_from_and_leave_the_stream_alone():
     size, index = EncoderConfig(width=16, depth=1), [0, 1, 1]
-    expected = build_branch(PretrainConfig(encoder=size, seed=3), index).encoder.state_dict()
+    expected = build_branch(size, HeadConfig(), index, seed=3).encoder.state_dict()
     before = torch.get_rng_state()
     found = random_encoder(size, index, seed=3).state_dict()
     assert torch.equal(torch.get_rng_state(), before)

@@ -18,16 +18,14 @@ from huggingface_hub import close_session, constants
 import semantoks
 from fake_hub import TOKEN, FakeHub
 from semantoks.cli.main import run as command
-from semantoks.config import to_plain
 from semantoks.errors import WeightsError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.model.hub import Encoder
 from semantoks.model.tensors import save_encoder
-from semantoks.objective.self_distillation import Branches, HeadConfig, load_branches, training_tensors
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.run import build_branch
+from semantoks.objective.branch import Branches, HeadConfig, build_branch, load_branches
+from semantoks.objective.self_distillation import SelfDistillation
 from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
 
 TEACHER_ALONE = {"config.json", "model.safetensors", "README.md", ".gitattributes"}
@@ -74,12 +72,12 @@ def trained(tmp_path_factory):
     series, table = make_people(20)
     table["participant_id"] = "ward" + table["participant_id"]
     cohort = write_cohort(folder, {name.replace("sub-", "sub-ward"): values for name, values in series.items()}, table)
-    config = PretrainConfig(encoder=SIZE, head=HeadConfig(hidden=16, projection=8))
-    student, teacher = (build_branch(replace(config, seed=seed), ATLAS.network_index.tolist()) for seed in (1, 2))
-    learner = {"kind": "self-distillation", "head": to_plain(config.head)}
+    head = HeadConfig(hidden=16, projection=8)
+    student, teacher = (build_branch(SIZE, head, ATLAS.network_index, seed) for seed in (1, 2))
+    learner = SelfDistillation(head=head).settings()
     fields = {"encoder": SIZE, "learner": learner, "atlas": ATLAS, "tr": 2.0, "band": None}
     card, run = EncoderCard(salt="pepper", participants=HASHES, **fields), folder / "run"
-    save_encoder(run / "encoder", teacher.encoder, card, training_tensors(Branches(student, teacher)))
+    save_encoder(run / "encoder", teacher.encoder, card, Branches(student, teacher).training_tensors())
     quick = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=("motion",))
     probe(run, cohort, targets=["sex"], out=run / "probe", config=quick)
     (run / "broken").mkdir()

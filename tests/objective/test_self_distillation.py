@@ -1,49 +1,151 @@
-"""Head and branch: what the losses compare, and their published size."""
+"""The objective: its terms against naive float64 loops, its teacher, its watch for collapse."""
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.objective.self_distillation import Branch, Head, HeadConfig
-
-PUBLISHED = [n for n, size in enumerate([61, 77, 46, 47, 26, 52, 91, 50, 7]) for _ in range(size)]
-
-
-def test_the_published_size_has_the_published_number_of_parameters():
-    branch = Branch(Encoder(EncoderConfig(), PUBLISHED), HeadConfig())
-    assert sum(p.numel() for p in branch.encoder.parameters()) == 58_720_931
-    assert sum(p.numel() for p in branch.encoder.tokenizer.parameters()) == 2_014_115
-    assert sum(p.numel() for p in branch.head.parameters()) == 918_656
+from semantoks.errors import ConfigError
+from semantoks.objective.branch import Projections, update_teacher
+from semantoks.objective.losses.masked_token import masked_token_loss
+from semantoks.objective.losses.simdino import agreement, simdino
+from semantoks.objective.self_distillation import SelfDistillation, agreement_by_overlap, effective_rank, loss_terms
+from semantoks.views.batch import Batch
 
 
-def test_head_projects_to_unit_vectors_from_small_weights():
+def unit(*shape, seed=0):
+    return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def naive_simdino(s, t):
+    """s, t [2M, K], view-major: -agreement - gamma R, with loops."""
+    s, t = s.double().numpy(), t.double().numpy()
+    rows, size = len(s) // 2, s.shape[1]
+    alike = 0.0
+    for i in range(rows):
+        alike += 0.5 * (t[i] @ s[rows + i] + t[rows + i] @ s[i]) / rows
+    rate = 0.0
+    for view in range(2):
+        z = (s[view * rows : (view + 1) * rows] + t[view * rows : (view + 1) * rows]) / 2
+        rate += 0.5 * 0.5 * np.linalg.slogdet(np.eye(size) + size / (rows * 0.05) * z.T @ z)[1]
+    return -alike - (size + rows) / (size * rows) * rate
+
+
+def test_agreement_compares_only_across_views():
+    s, t = unit(2, 5, 4), unit(2, 5, 4, seed=1)
+    expected = 0.5 * ((t[0] * s[1]).sum(-1).mean() + (t[1] * s[0]).sum(-1).mean())
+    torch.testing.assert_close(agreement(s, t), expected)
+
+
+def test_simdino_equals_the_naive_loop_and_passes_no_gradient_to_the_teacher():
+    s, t = unit(12, 8).requires_grad_(), unit(12, 8, seed=1).requires_grad_()
+    part = simdino(s, t)
+    assert part.loss.item() == pytest.approx(naive_simdino(s.detach(), t.detach()), rel=1e-5)
+    part.loss.backward()
+    assert t.grad is None
+    assert s.grad.abs().max() > 0
+
+
+def test_simdino_has_the_gradient_of_finite_differences():
+    s, t = unit(8, 3).double(), unit(8, 3, seed=1).double()
+    free = s.clone().float().requires_grad_()
+    simdino(free, t.float()).loss.backward()
+    for i, j in ((0, 0), (5, 2)):
+        step = torch.zeros_like(s)
+        step[i, j] = 1e-5
+        slope = (naive_simdino(s + step, t) - naive_simdino(s - step, t)) / 2e-5
+        assert free.grad[i, j].item() == pytest.approx(slope, rel=1e-3, abs=1e-5)
+
+
+def test_masked_loss_averages_within_a_row_then_over_all_rows():
+    s, t = unit(4, 3, 2, 5), unit(4, 3, 2, 5, seed=1)
+    mask = torch.zeros(4, 3, 2, dtype=torch.bool)
+    mask[0, 1] = mask[2, 0, 0] = mask[2, 2, 1] = mask[2, 1, 1] = mask[3, 0, 1] = True  # row 3: exactly one
+    total = 0.0
+    for row in range(4):
+        cosines = [(s[row, n, p] @ t[row, n, p]).item() for n in range(3) for p in range(2) if mask[row, n, p]]
+        total += -np.mean(cosines) if cosines else 0.0
+    assert masked_token_loss(s, t, mask).item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def projections(seed):
+    return Projections(
+        cls=unit(6, 8, seed=seed),
+        network=unit(6, 3, 8, seed=seed + 1),
+        grid=unit(6, 3, 2, 8, seed=seed + 2),
+        feature=unit(6, 4, seed=seed + 3),
+    )
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms():
+    student, teacher = projections(0), projections(10)
+    mask = torch.rand(6, 3, 2, generator=torch.Generator().manual_seed(0)) < 0.5
+    terms = loss_terms(student, teacher, mask, ttr_weight=0.3, config=SelfDistillation())
+    rows = lambda x: torch.cat([x[:3].flatten(0, 1), x[3:].flatten(0, 1)])  # noqa: E731
+    ttr = naive_simdino(rows(student.network), rows(teacher.network))
+    cls = naive_simdino(student.cls, teacher.cls)
+    token = masked_token_loss(student.grid, teacher.grid, mask).item()
+    assert terms.ttr.rows == 9
+    assert terms.ttr.loss.item() == pytest.approx(ttr, rel=1e-5)
+    assert terms.loss.item() == pytest.approx(cls + 0.5 * token + 0.3 * ttr, rel=1e-5)
+
+
+def test_terms_that_are_not_due_are_none_and_weigh_nothing():
+    student, teacher = projections(0), projections(10)
+    terms = loss_terms(student, teacher, None, ttr_weight=0.0, config=SelfDistillation())
+    assert terms.token is None
+    assert terms.ttr is None
+    assert terms.loss.item() == pytest.approx(naive_simdino(student.cls, teacher.cls), rel=1e-5)
+
+
+def test_weights_out_of_range_are_refused():
+    for bad in ({"token_weight": -1.0}, {"ttr_share": 1.5}, {"teacher_momentum": 1.1}):
+        with pytest.raises(ConfigError):
+            SelfDistillation(**bad)
+
+
+def test_the_teacher_is_the_moving_average_of_the_students_parameters_alone():
     torch.manual_seed(0)
-    head = Head(32, HeadConfig(hidden=512, projection=64))
-    z = head(torch.randn(7, 32))
-    torch.testing.assert_close(z.norm(dim=1), torch.ones(7))
-    assert head.layers[2].weight.detach().std() == pytest.approx(0.02, rel=0.02)
-    assert head.layers[0].bias.abs().max() == 0
+    student, teacher = nn.BatchNorm1d(4).double(), nn.BatchNorm1d(4).double()
+    with torch.no_grad():
+        student.weight.uniform_()
+        student.running_mean.fill_(7.0)
+    before = teacher.weight.detach().clone()
+    update_teacher(teacher, student, 0.9)
+    torch.testing.assert_close(teacher.weight.detach(), 0.9 * before + 0.1 * student.weight.detach())
+    assert teacher.running_mean.eq(0).all()
 
 
-def test_one_forward_over_many_crops_equals_forwards_one_by_one():
-    torch.manual_seed(0)
-    branch = Branch(Encoder(EncoderConfig(width=16, depth=2), [0, 1, 1]), HeadConfig(hidden=8, projection=4)).double()
-    crops = torch.randn(4, 3, 100, dtype=torch.float64)
-    together = branch(crops)
-    alone = [branch(crop[None]) for crop in crops]
-    torch.testing.assert_close(together.cls, torch.cat([a.cls for a in alone]))
-    torch.testing.assert_close(together.network, torch.cat([a.network for a in alone]))
-    expected = branch.head(branch.encoder(crops).grid.mean(dim=2))
-    torch.testing.assert_close(together.network, expected)
+def test_effective_rank_counts_directions_that_are_used_alike():
+    assert effective_rank(torch.eye(8)).item() == pytest.approx(8)
+    assert effective_rank(torch.diag(torch.tensor([1.0, 0, 0, 0]))).item() == pytest.approx(1)
+    values = np.array([0.7, 0.2, 0.1])
+    expected = np.exp(-(values * np.log(values)).sum())
+    assert effective_rank(torch.diag(torch.tensor(values)) * 5).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_head_with_two_hidden_layers_is_the_equations_in_float64():
-    head = Head(6, HeadConfig(hidden=5, hidden_layers=2, projection=3))
-    weights = {name: value.double() for name, value in head.state_dict().items()}
-    assert [tuple(weights[f"layers.{i}.weight"].shape) for i in (0, 2, 4)] == [(5, 6), (5, 5), (3, 5)]
-    x = torch.randn(4, 6)
-    y = x.double()
-    for i in (0, 2, 4):
-        y = y @ weights[f"layers.{i}.weight"].T + weights[f"layers.{i}.bias"]
-        y = y if i == 4 else y * 0.5 * (1 + torch.erf(y / 2**0.5))
-    torch.testing.assert_close(head(x).double(), y / y.norm(dim=1, keepdim=True), rtol=1e-4, atol=1e-5)
+def test_agreement_is_averaged_by_how_much_the_views_share():
+    batch = Batch(
+        crops=torch.zeros(8, 1, 1),
+        empty=None,
+        mask=None,
+        overlap=np.array([0.0, 0.0, 0.3, 0.9]),
+        recordings=np.zeros((2, 4), dtype=int),
+    )
+    got = agreement_by_overlap(torch.tensor([0.1, 0.3, 0.5, 0.7]), batch)
+    assert [got[f"agreement_overlap_{i}"].item() for i in (0, 1, 3)] == pytest.approx([0.2, 0.5, 0.7])
+    assert torch.isnan(got["agreement_overlap_2"])
+
+
+SOUND = {
+    "step": 5, "coding_rate": 80.0, "coding_rate_max": 118.0, "effective_rank": 60.0, "projection_dim": 128,
+    "grad_norm": 1.0, "rows": 256, "agreement_overlap_0": 0.5, "agreement_overlap_3": 0.6,
+}  # fmt: skip
+
+
+def test_collapse_is_named_with_its_likely_cause_and_sound_training_is_not():
+    assert SelfDistillation().find_collapse(SOUND) is None
+    assert "lower --optim.lr" in SelfDistillation().find_collapse(SOUND | {"coding_rate": 5.0, "grad_norm": 500.0})
+    assert "raise --batch-size" in SelfDistillation().find_collapse(SOUND | {"coding_rate": 5.0, "rows": 16})
+    assert "keep the regulariser on" in SelfDistillation().find_collapse(SOUND | {"coding_rate": 5.0})

@@ -9,6 +9,10 @@ import numpy as np
 import pandas as pd
 from simulated_probe import NETWORKS, write_probe
 
+from semantoks.config import to_plain
+from semantoks.objective.self_distillation import CURVES as OF_THE_OBJECTIVE
+from semantoks.train.monitor import CURVES as OF_THE_TRAINER
+
 ENCODER_CONFIG = {"depth": 4, "width": 192, "mask_std": 0.02, "pooling": "mean"}
 
 
@@ -80,6 +84,7 @@ def about(steps: int, total: int) -> dict[str, Any]:
             }
         ],
         "steps_total": total,
+        "curves": [to_plain(panel) for panel in (*OF_THE_TRAINER, *OF_THE_OBJECTIVE)],
         "environment": {
             "python": "3.11.2",
             "torch": "2.13.0",

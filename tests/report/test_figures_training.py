@@ -5,8 +5,12 @@ import pandas as pd
 import pytest
 from simulated_run import metrics_table
 
+from semantoks.curves import Curve, Panel
+from semantoks.objective.self_distillation import CURVES as OF_THE_OBJECTIVE
 from semantoks.report.figures.training import draw_curves, smooth, thin
-from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Curve, Panel
+from semantoks.train.monitor import CURVES as OF_THE_TRAINER
+
+PANELS = {panel.key: panel for panel in (*OF_THE_TRAINER, *OF_THE_OBJECTIVE)}
 
 
 def test_thinning_keeps_both_ends_and_every_peak() -> None:
@@ -34,7 +38,7 @@ def test_smoothing_averages_over_a_centred_window_and_keeps_a_line_straight() ->
     assert smooth(noisy).to_numpy() == pytest.approx(np.array(naive))
 
 
-@pytest.mark.parametrize("panel", [*LOSS, *COLLAPSE, *SCHEDULES, *MACHINE], ids=lambda panel: panel.key)
+@pytest.mark.parametrize("panel", PANELS.values(), ids=lambda panel: panel.key)
 def test_each_training_figure_has_title_axis_words_and_names_as_text(panel: Panel) -> None:
     drawn = draw_curves(panel, metrics_table(120, 120))
     assert drawn is not None
@@ -46,19 +50,21 @@ def test_each_training_figure_has_title_axis_words_and_names_as_text(panel: Pane
 
 def test_the_description_says_where_a_curve_starts_and_ends() -> None:
     table = pd.DataFrame({"step": [1.0, 2.0, 3.0], "loss": [-1.0, -1.2, -1.5]})
-    drawn = draw_curves(LOSS[0], table)
+    drawn = draw_curves(PANELS["loss"], table)
     assert drawn is not None
     assert drawn.alt.endswith("loss: −1 at step 1, −1.5 at step 3.")
 
 
 def test_a_panel_without_values_is_not_drawn() -> None:
-    assert draw_curves(COLLAPSE[0], pd.DataFrame()) is None
+    assert draw_curves(PANELS["coding_rate"], pd.DataFrame()) is None
     only_bound = pd.DataFrame({"step": [1.0], "coding_rate_max": [1.9]})
-    assert draw_curves(COLLAPSE[0], only_bound) is None
+    assert draw_curves(PANELS["coding_rate"], only_bound) is None
 
 
 def test_one_step_is_drawn_as_a_dot() -> None:
-    panel = Panel(key="x", title="X", axis="x", caption="", curves=(Curve(column="loss"),), from_zero=True)
+    panel = Panel(
+        key="x", section="loss", title="X", axis="x", caption="", curves=(Curve(column="loss"),), from_zero=True
+    )
     drawn = draw_curves(panel, pd.DataFrame({"step": [1.0], "loss": [0.0]}))
     assert drawn is not None
     assert "<use" in drawn.svg

@@ -166,3 +166,17 @@ def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path: Path) -> N
         read_run(tmp_path)
     with pytest.raises(DataError, match="nowhere is no folder"):
         read_run(tmp_path / "nowhere")
+
+
+def test_a_run_that_declares_no_curves_or_damaged_ones_has_every_column_drawn_alone(
+    make_run: Callable[..., Path],
+) -> None:
+    run = make_run(steps=5, probe=False)
+    declared = read_run(run)
+    assert next(panel.key for panel in declared.panels if panel.section == "loss") == "loss"
+    about = json.loads((run / "run.json").read_text())
+    for curves, notes in (([], 0), ([{"key": "loss"}], 1), (7, 1)):
+        (run / "run.json").write_text(json.dumps(about | {"curves": curves}))
+        found = read_run(run)
+        assert {panel.key for panel in found.panels} == set(found.metrics) - {"step", "epoch"}
+        assert len(found.notes) == len(declared.notes) + notes

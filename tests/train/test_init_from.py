@@ -11,7 +11,7 @@ from semantoks.errors import WeightsError
 from semantoks.model.card import EncoderCard, hash_participant, read_card
 from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import save_encoder
-from semantoks.objective.self_distillation import load_branches, training_tensors
+from semantoks.objective.branch import load_branches
 from semantoks.train.run import pretrain
 
 
@@ -32,17 +32,17 @@ def same(a, b):
 
 def test_without_learning_the_weights_of_student_teacher_and_heads_stay_what_they_were(cohort, parent, tmp_path):
     # The first learning rate of a warm-up is 0, so that with momentum 1 a single step moves nothing.
-    config = tiny_config(steps=1, optim={"warmup_share": 0.99, "teacher_momentum": 1.0}, seed=5)
+    config = tiny_config(steps=1, optim={"warmup_share": 0.99}, objective={"teacher_momentum": 1.0}, seed=5)
     pretrain([cohort], out=tmp_path / "child", config=config, init_from=parent)
     for before, after in zip(states(parent / "encoder"), states(tmp_path / "child" / "encoder"), strict=True):
         assert same(before, after)
 
 
 def test_sizes_are_the_parents_whatever_the_configuration_says(cohort, parent, tmp_path):
-    config = tiny_config(steps=1, encoder={"width": 32, "depth": 2}, head={"hidden": 8, "projection": 4})
+    config = tiny_config(steps=1, encoder={"width": 32, "depth": 2}, objective={"head": {"hidden": 8, "projection": 4}})
     record = pretrain([cohort], out=tmp_path / "child", config=config, init_from=parent)
     assert record["config"]["encoder"]["width"] == 16
-    assert record["config"]["head"] == {"hidden": 16, "hidden_layers": 1, "projection": 8}
+    assert record["config"]["objective"]["head"] == {"hidden": 16, "hidden_layers": 1, "projection": 8}
     assert record["init_from"] == str(parent)
     assert record["cost"]["samples"] == 4
 
@@ -82,7 +82,7 @@ def test_another_atlas_and_a_teacher_alone_are_refused(cohort, parent, tmp_path)
     branches, card = load_branches(parent / "encoder")
     fields = {"encoder": card.encoder, "learner": card.learner, "tr": 2.0, "band": (0.01, 0.1)}
     save_encoder(
-        tmp_path / "moved", branches.teacher.encoder, EncoderCard(atlas=moved, **fields), training_tensors(branches)
+        tmp_path / "moved", branches.teacher.encoder, EncoderCard(atlas=moved, **fields), branches.training_tensors()
     )
     with pytest.raises(WeightsError, match="First difference, ROI 1"):
         pretrain([cohort], out=tmp_path / "child", config=tiny_config(), init_from=tmp_path / "moved")

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from semantoks.errors import ConfigError
-from semantoks.train.optim import OptimConfig, build_optimizer, set_rates, update_teacher
+from semantoks.train.optim import OptimConfig, build_optimizer, set_rates
 
 
 def test_two_steps_of_adamw_equal_the_equations_with_decay_on_everything():
@@ -54,19 +54,7 @@ def test_every_parameter_is_in_exactly_one_group_and_vectors_can_be_spared_decay
     assert [p.ndim for p in optimizer.param_groups[0]["params"]] == [2]
 
 
-def test_the_teacher_is_the_moving_average_of_the_students_parameters_alone():
-    torch.manual_seed(0)
-    student, teacher = nn.BatchNorm1d(4).double(), nn.BatchNorm1d(4).double()
-    with torch.no_grad():
-        student.weight.uniform_()
-        student.running_mean.fill_(7.0)
-    before = teacher.weight.detach().clone()
-    update_teacher(teacher, student, 0.9)
-    torch.testing.assert_close(teacher.weight.detach(), 0.9 * before + 0.1 * student.weight.detach())
-    assert teacher.running_mean.eq(0).all()
-
-
 def test_settings_out_of_range_are_refused():
-    for bad in ({"lr": 0.0}, {"warmup_share": 1.0}, {"teacher_momentum": 1.1}, {"weight_decay": (-0.1, 0.3)}):
+    for bad in ({"lr": 0.0}, {"warmup_share": 1.0}, {"weight_decay": (-0.1, 0.3)}):
         with pytest.raises(ConfigError):
             OptimConfig(**bad)

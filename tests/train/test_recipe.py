@@ -3,8 +3,7 @@
 import pytest
 
 from semantoks.errors import ConfigError
-from semantoks.train.loop import PretrainConfig
-from semantoks.train.recipe import list_recipes, load_recipe
+from semantoks.train.recipe import PretrainConfig, list_recipes, load_recipe
 
 
 def test_the_paper_recipe_is_the_defaults_of_the_configuration():

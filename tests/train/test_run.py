@@ -12,6 +12,7 @@ from tiny_run import ATLAS, make_cohort, tiny_config
 
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.card import hash_participant
+from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.train.run import pretrain
 
@@ -173,10 +174,23 @@ def test_several_cohorts_are_pooled_and_unlike_ones_refused(cohort, tmp_path):
         pretrain([cohort, third], out=tmp_path / "bad", config=tiny_config())
 
 
-def test_short_recordings_train_with_their_empty_patches_hidden(tmp_path):
+def test_short_recordings_train_with_their_empty_patches_hidden(tmp_path, monkeypatch):
     short = make_cohort(tmp_path, people=6, frames=(25, 130), seed=2)
-    pretrain([short], out=tmp_path / "run", config=tiny_config(steps=6))
+    shown, forward = [], Encoder.forward
+
+    def watched(self, series, mask=None):
+        shown.append((series.unflatten(2, (5, 20)).eq(0).all(dim=(1, 3)), mask))
+        return forward(self, series, mask)
+
+    monkeypatch.setattr(Encoder, "forward", watched)
+    plain = {"drop_rois": [0, 0], "drop_frames": [0, 0], "scale": [1, 1], "noise": 0}
+    views = {"corruption": plain, "masks": {"probability": 0.0}}
+    pretrain([short], out=tmp_path / "run", config=tiny_config(steps=6, views=views))
     assert all(row["loss"] is not None for row in rows(tmp_path / "run"))
+    assert any(past_the_end.any() for past_the_end, _ in shown)
+    for past_the_end, mask in shown:
+        hidden = torch.zeros(8, 3, 5, dtype=torch.bool) if mask is None else mask
+        assert torch.equal(hidden, past_the_end[:, None].expand(-1, 3, -1))
 
 
 def test_epochs_call_back_with_the_encoder_saved(cohort, tmp_path):
@@ -194,7 +208,7 @@ def test_a_training_too_short_for_its_teacher_says_so(cohort, tmp_path):
     pretrain([cohort], out=tmp_path / "run", config=tiny_config())
     first = json.loads((tmp_path / "run" / "warnings.jsonl").read_text().splitlines()[0])
     assert "keeps 92% of its random initial weights through these 15 steps" in first["message"]
-    pretrain([cohort], out=tmp_path / "moved", config=tiny_config(optim={"teacher_momentum": 0.5}))
+    pretrain([cohort], out=tmp_path / "moved", config=tiny_config(objective={"teacher_momentum": 0.5}))
     text = (
         (tmp_path / "moved" / "warnings.jsonl").read_text() if (tmp_path / "moved" / "warnings.jsonl").exists() else ""
     )

@@ -5,7 +5,7 @@ import numpy as np
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain
 from semantoks.signals.prepare import prepare
-from semantoks.train.loop import PretrainConfig
+from semantoks.train.recipe import PretrainConfig
 
 ATLAS = Atlas(name="tiny", labels=tuple("abcdefgh"), networks=("x", "y", "x", "z", "y", "z", "x", "z"))
 
@@ -25,7 +25,7 @@ def tiny_config(**changes) -> PretrainConfig:
     """Width 16, depth 1, four people a step, fifteen steps."""
     plain = {
         "encoder": {"width": 16, "depth": 1},
-        "head": {"hidden": 16, "projection": 8},
+        "objective": {"head": {"hidden": 16, "projection": 8}},
         "batch_size": 4,
         "steps": 15,
         "min_seconds": 0.0,

@@ -5,9 +5,9 @@ import functools
 import inspect
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
@@ -15,9 +15,6 @@ from tyro.conf import Positional, arg
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,13 +50,13 @@ def pretrain(argv: list[str]) -> int:
 
     Example: semantoks pretrain cohort/ --recipe small --out runs/a --encoder.depth 4 --views.policy across
 
-    The recipe sets the defaults below, and what the command line gives goes before it.
+    The recipe sets the defaults below; command-line options override it.
     """
     from semantoks.info import describe_path
-    from semantoks.train.loop import PretrainConfig
-    from semantoks.train.recipe import load_recipe
+    from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
     from semantoks.train.run import pretrain as run
 
+    argv = [_modern(word, MOVED) for word in argv]
     config = load_recipe(_recipe_of(argv))
     kinds: Any = dataclasses.make_dataclass(
         "Pretrain",
@@ -68,7 +65,8 @@ def pretrain(argv: list[str]) -> int:
         frozen=True,
         kw_only=True,
     )
-    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=inspect.getdoc(pretrain))
+    markers = (tyro.conf.AvoidSubcommands,)
+    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=inspect.getdoc(pretrain), config=markers)
     settings: PretrainConfig = given.config
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
@@ -92,6 +90,16 @@ def _recipe_of(argv: list[str]) -> str:
         if word == "--recipe" and place + 1 < len(argv):
             return argv[place + 1]
     return "small"
+
+
+def _modern(word: str, moved: Mapping[tuple[str, ...], tuple[str, ...]]) -> str:
+    """Give a flag that stood elsewhere in earlier versions its present name."""
+    for old, new in moved.items():
+        before, now = (f"--{'.'.join(path).replace('_', '-')}" for path in (old, new))
+        rest = word.replace("_", "-").removeprefix(before)
+        if word.startswith("--") and len(rest) < len(word) and (not rest or rest[0] in ".="):
+            return now + word[len(before) :]
+    return word
 
 
 def _row_to(shown: Callable[[int, int], None], out: Path) -> Callable[[dict[str, Any]], None]:

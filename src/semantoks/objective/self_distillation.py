@@ -1,133 +1,358 @@
-"""The projection head that all losses share, and the branch (encoder + head) that a student and a teacher each are."""
+"""Brain-Semantoks' objective: a student agrees with its own moving average across two views (METHOD 2, 5-8)."""
 
-from dataclasses import dataclass
-from hashlib import sha256
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal
 
+import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from semantoks.config import from_plain
-from semantoks.errors import ConfigError, WeightsError
-from semantoks.model.card import CARD, EncoderCard, read_card
-from semantoks.model.encoder import Encoder
-from semantoks.model.tensors import TRAINING, load_state, load_weights, read_training, under, with_prefix
+from semantoks.curves import Curve, Panel
+from semantoks.errors import ConfigError
+from semantoks.model.card import EncoderCard
+from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.objective.branch import Branch, Branches, HeadConfig, Projections, build_branch, load_branches
+from semantoks.objective.losses.masked_token import masked_token_loss
+from semantoks.objective.losses.simdino import SimDino, coding_rate_maximum, coding_rate_minimum, simdino
+from semantoks.objective.objective import NetworkIndex, StepLoss
+from semantoks.objective.schedule import fitting_momentum, initial_share, teacher_momentum, ttr_weight
+from semantoks.views.batch import Batch, Slice, ViewConfig, draw_batch
+from semantoks.views.crops import send
+from semantoks.views.pool import Pool
 
-KIND = "self-distillation"
+OVERLAP_BINS = (0.0, 1 / 3, 2 / 3, 1.0)
+"""Upper edges of the bins of agreement by overlap: none, up to a third, up to two thirds, more."""
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """L = cls_weight L_CLS + token_weight L_Tok + ttr_weight L_TTR, and its parts; scalars, None where not due."""
+
+    loss: Float[Tensor, ""]
+    cls: SimDino
+    token: Float[Tensor, ""] | None
+    ttr: SimDino | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadConfig:
-    """Size of the projection head; the defaults are the published model's."""
+class SelfDistillation:
+    """Self-distillation regularised by the coding rate (Gijsen et al. 2026); the defaults are the published ones."""
 
-    hidden: int = 1024
-    """Width of its hidden layers."""
-    hidden_layers: int = 1
-    """Hidden layers; the paper's text says two, its published weights have one."""
-    projection: int = 128
-    """Width K of the unit vectors that the losses compare."""
+    kind: Literal["self-distillation"] = "self-distillation"
+    """Which objective: the student agrees with its moving average, and the coding rate prevents collapse."""
+    token_weight: float = 0.5
+    """Weight of the masked-token loss L_Tok."""
+    ttr_weight: float = 0.5
+    """Starting weight of the teacher-guided temporal regulariser L_TTR."""
+    ttr_share: float = 0.05
+    """Share of the steps over which that weight falls to 0 by half a cosine; 1 = the whole training, 0 = never on."""
+    cls_weight: float = 1.0
+    """Weight of L_CLS (0 only for an ablation)."""
+    teacher_momentum: float = 0.99
+    """Momentum of the teacher at the first step; 1 at the last."""
+    head: HeadConfig = field(default_factory=HeadConfig)
+    """The projection head that all terms share."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.hidden, self.hidden_layers, self.projection) < 1:
-            raise ConfigError("head hidden, hidden_layers and projection have to be at least 1.")
+        if min(self.token_weight, self.ttr_weight, self.cls_weight) < 0 or not 0 <= self.ttr_share <= 1:
+            raise ConfigError("objective weights have to be at least 0, and ttr_share has to lie in 0..1.")
+        if not 0 <= self.teacher_momentum <= 1:
+            raise ConfigError("objective teacher_momentum has to lie in 0..1.")
 
+    @property
+    def finite(self) -> tuple[str, ...]:
+        """The coding rate is NaN where its matrix is not positive definite."""
+        return ("coding_rate",)
 
-class Head(nn.Module):
-    """Linear and GELU for each hidden layer, then Linear -> K, L2-normalised in float32 (METHOD 5)."""
+    def learner(self, encoder: EncoderConfig, network_index: NetworkIndex, seed: int) -> Branches:
+        """Return student and teacher with the same weights, drawn from ``seed``."""
+        student, teacher = (build_branch(encoder, self.head, network_index, seed) for _ in range(2))
+        return Branches(student, teacher)
 
-    def __init__(self, width: int, config: HeadConfig) -> None:
-        super().__init__()
-        sizes = [width, *[config.hidden] * config.hidden_layers, config.projection]
-        linear = [nn.Linear(a, b) for a, b in pairwise(sizes)]
-        self.layers = nn.Sequential(linear[0], *(part for layer in linear[1:] for part in (nn.GELU(), layer)))
-        for layer in linear:
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+    def load(self, folder: Path) -> tuple["SelfDistillation", Branches, EncoderCard]:
+        """Return student, teacher and heads of an encoder folder to go on from; the head's size is the folder's."""
+        branches, card = load_branches(folder)
+        return replace(self, head=branches.student.head.config), branches, card
 
-    def forward(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
-        """Project to unit vectors."""
-        projected: Tensor = self.layers(vectors.flatten(0, -2))
-        return F.normalize(projected.view(*vectors.shape[:-1], -1).float(), dim=-1, eps=1e-12)
+    def settings(self) -> dict[str, Any]:
+        """Return what an encoder's card keeps: the kind, and the size of the heads."""
+        return {"kind": self.kind, "head": asdict(self.head)}
 
-
-class Projections(NamedTuple):
-    """Unit vectors of one branch for the crops [batch = view-major crops]; None where no loss of this step asks."""
-
-    cls: Float[Tensor, "batch projection"]
-    network: Float[Tensor, "batch network projection"] | None
-    grid: Float[Tensor, "batch network patch projection"] | None
-    feature: Float[Tensor, "batch width"]
-    """CLS before the head, for the monitor; carries no gradient."""
-
-
-class Branch(nn.Module):
-    """Encoder and head in one module, so that one forward pass (and its gradient synchronisation) covers both."""
-
-    def __init__(self, encoder: Encoder, config: HeadConfig) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = Head(encoder.config.width, config)
-
-    def forward(
-        self,
-        crops: Float[Tensor, "batch roi frame"],
-        mask: Bool[Tensor, "batch network patch"] | None = None,
-        *,
-        networks: bool = True,
-        grid: bool = True,
-    ) -> Projections:
-        """Encode and project CLS, and on request each network's mean over patches and every grid token."""
-        tokens = self.encoder(crops, mask)
-        return Projections(
-            cls=self.head(tokens.cls),
-            network=self.head(tokens.grid.mean(dim=2)) if networks else None,
-            grid=self.head(tokens.grid) if grid else None,
-            feature=tokens.cls.detach().to(torch.float32),
+    def draw(
+        self, pool: Pool, part: Slice, *, batch_size: int, views: ViewConfig, size: EncoderConfig, device: torch.device
+    ) -> Batch:
+        """Draw two corrupted crops per person, and the student's masks (METHOD 2, 7)."""
+        return draw_batch(
+            pool, part, batch_size=batch_size, config=views, window=size.frames, patch=size.patch, device=device
         )
 
+    def rates(self, step: int, total: int) -> dict[str, float]:
+        """Return the teacher's momentum and the weight w(k) of L_TTR (METHOD 6, 8)."""
+        return {
+            "momentum": teacher_momentum(step, total, self.teacher_momentum),
+            "ttr_weight": ttr_weight(step, total, self.ttr_weight, self.ttr_share),
+        }
 
-class Branches(NamedTuple):
-    """What pretraining works on: student and teacher, each an encoder and a head."""
+    def loss(self, learner: Branches, trained: nn.Module, batch: Batch, rates: Mapping[str, float]) -> StepLoss:
+        """Compare student and teacher over all 2B crops (METHOD 6)."""
+        given, seen = project_views(trained, learner.teacher, batch, networks=rates["ttr_weight"] > 0)
+        terms = loss_terms(given, seen, batch.mask, ttr_weight=rates["ttr_weight"], config=self)
+        return StepLoss(
+            loss=terms.loss,
+            scalars=describe(terms, given, seen, batch),
+            matrices={"moment": terms.cls.moment / terms.cls.rows},
+            numbers={"masked": int(batch.mask is not None), "rows": terms.cls.rows},
+        )
 
-    student: Branch
-    teacher: Branch
+    def derive(self, row: Mapping[str, Any], matrices: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Return the effective rank of the CLS projections, and the bounds of rank and coding rate."""
+        size = len(matrices["moment"])
+        return {
+            "effective_rank": effective_rank(matrices["moment"].nan_to_num()).item(),
+            "projection_dim": size,
+            "coding_rate_max": coding_rate_maximum(size, row["rows"]),
+        }
+
+    def find_collapse(self, row: Mapping[str, Any]) -> str | None:
+        """Say that the coding rate is close to that of equal vectors, and why that may be."""
+        size, rate, rank = row["projection_dim"], row["coding_rate"], row["effective_rank"]
+        low, top = coding_rate_minimum(size), row["coding_rate_max"]
+        spread = f"coding rate {rate:.1f} between {low:.1f} and {top:.1f}, effective rank {rank:.1f} of {size}"
+        if rate - low >= 0.05 * (top - low):
+            return None
+        if row["grad_norm"] > 100:
+            cause = "gradients are very large, so the learning rate is likely too high: lower --optim.lr"
+        elif row["rows"] < size / 2:
+            cause = f"{row['rows']} people per batch can fill few of {size} directions: raise --batch-size"
+        else:
+            cause = "nothing keeps the vectors apart: lower --optim.lr, and keep the regulariser on at the start"
+        return f"the representation is collapsing ({spread}); {cause}."
+
+    def advise(self, total: int) -> str | None:
+        """Warn when the training is too short for the teacher to leave its random start (docs/results.md)."""
+        kept = initial_share(total, self.teacher_momentum)
+        if kept <= 0.05:
+            return None
+        return (
+            f"the teacher, which is the encoder that you will get, keeps {kept:.0%} of its random initial weights "
+            f"through these {total} steps: train longer, or pass --objective.teacher-momentum "
+            f"{fitting_momentum(total):.2f}."
+        )
+
+    def flops(self, encoder: Encoder, people: int) -> float:
+        """Count four forward passes of the encoder over two views: teacher, student, and twice for the gradient."""
+        return 4.0 * encoder.flops(2 * people)
+
+    def curves(self) -> tuple[Panel, ...]:
+        """Return the panels of loss, collapse watch and schedules."""
+        return CURVES
 
 
-def training_tensors(branches: Branches) -> dict[str, Tensor]:
-    """Return what ``training.safetensors`` keeps beside the teacher's encoder: the student, and the teacher's head."""
-    student, teacher = branches
-    return with_prefix(student.state_dict(), "student.") | with_prefix(teacher.head.state_dict(), "teacher.head.")
+def project_views(student: Any, teacher: nn.Module, batch: Batch, *, networks: bool) -> tuple[Projections, Projections]:
+    """Run student (masked) and teacher (never masked but for empty tokens, no gradient) over all 2B crops at once."""
+    asks = {"networks": networks, "grid": batch.mask is not None}
+    with torch.no_grad():
+        seen: Projections = teacher(batch.crops, batch.empty, **asks)
+    return student(batch.crops, batch.hidden, **asks), seen
 
 
-def head_config(card: EncoderCard, path: str | Path = CARD) -> HeadConfig:
-    """Return the size of the heads by the ``card`` at ``path``; WeightsError where it does not say."""
-    learner = card.learner or {}
-    if "head" not in learner:
-        raise WeightsError(f"{path} does not say the size of the heads, but there is a {TRAINING}.")
-    return from_plain(HeadConfig, learner["head"], str(path))
+def step_terms(
+    student: Branch, teacher: Branch, batch: Batch, *, ttr_weight: float, config: SelfDistillation | None = None
+) -> LossTerms:
+    """Return the loss terms of a batch: the documented call for given views, masks and regulariser weight."""
+    given, seen = project_views(student, teacher, batch, networks=ttr_weight > 0)
+    return loss_terms(given, seen, batch.mask, ttr_weight=ttr_weight, config=config or SelfDistillation())
 
 
-def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
-    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
-    folder = Path(folder)
-    card, tensors = read_card(folder), read_training(folder)
-    size = head_config(card, folder / CARD)
-    student, teacher = (Branch(Encoder(card.encoder, card.atlas.network_index), size) for _ in range(2))
-    load_state(student, under(tensors, "student."), folder / TRAINING)
-    load_weights(teacher.encoder, folder)
-    load_state(teacher.head, under(tensors, "teacher.head."), folder / TRAINING)
-    return Branches(student, teacher.requires_grad_(False)), card
+def loss_terms(
+    student: Projections,
+    teacher: Projections,
+    mask: Bool[Tensor, "batch network patch"] | None,
+    *,
+    ttr_weight: float,
+    config: SelfDistillation,
+) -> LossTerms:
+    """Combine the terms.
+
+    Parameters
+    ----------
+    student, teacher
+        What ``Branch`` gives for the same 2B crops, view-major. ``network`` is needed while ttr_weight > 0, ``grid``
+        where there is a mask.
+    mask
+        The positions [batch, network, patch] that only the student was not shown (True = hidden), or None.
+    ttr_weight
+        This step's w(k) of METHOD 6.
+    """
+    cls = simdino(student.cls, teacher.cls)
+    loss = config.cls_weight * cls.loss
+    token = ttr = None
+    if mask is not None and student.grid is not None and teacher.grid is not None:
+        token = masked_token_loss(student.grid, teacher.grid, mask)
+        loss = loss + config.token_weight * token
+    if ttr_weight > 0 and student.network is not None and teacher.network is not None:
+        ttr = simdino(_rows(student.network), _rows(teacher.network))
+        loss = loss + ttr_weight * ttr.loss
+    return LossTerms(loss, cls, None if token is None else token.detach(), ttr)
 
 
-def weights_hash(branches: Branches) -> str:
-    """Return the first 16 hex digits of the sha256 of all weights of student and teacher."""
-    digest = sha256()
-    for branch in branches:
-        for name, tensor in sorted(branch.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
+def _rows(network: Float[Tensor, "batch network projection"]) -> Float[Tensor, "row projection"]:
+    """All networks of view 1, then all of view 2, as the rows of one coding rate."""
+    return rearrange(network, "(v b) n k -> (v b n) k", v=2)
+
+
+@torch.no_grad()
+def describe(terms: LossTerms, student: Projections, teacher: Projections, batch: Batch) -> dict[str, Tensor]:
+    """Return the step's scalars, still on the device."""
+    people = len(batch.overlap)
+    s, t = (rearrange(branch.cls, "(v b) k -> v b k", b=people) for branch in (student, teacher))
+    across = (t.flip(0) * s).sum(-1).mean(0)
+    scalars: dict[str, Tensor] = {"loss": terms.loss.detach(), **_of_simdino("", terms.cls)}
+    if terms.token is not None:
+        scalars["loss_tok"] = terms.token
+    if terms.ttr is not None:
+        scalars |= _of_simdino("_ttr", terms.ttr)
+    return scalars | {
+        "feature_sd": teacher.feature.std(dim=0).mean(),
+        "teacher_student_cosine": (teacher.cls * student.cls).sum(-1).mean(),
+        **agreement_by_overlap(across, batch),
+    }
+
+
+def _of_simdino(suffix: str, part: SimDino) -> dict[str, Tensor]:
+    return {
+        f"loss{suffix or '_cls'}": part.loss.detach(),
+        f"agreement{suffix}": part.agreement,
+        f"coding_rate{suffix}": part.rate,
+    }
+
+
+@torch.no_grad()
+def agreement_by_overlap(cosine: Float[Tensor, " person"], batch: Batch) -> dict[str, Tensor]:
+    """Return the mean agreement of the people whose views overlap not at all, little, half, mostly (absent = none)."""
+    bins = np.searchsorted(OVERLAP_BINS[:-1], batch.overlap)
+    member = send(bins[:, None] == np.arange(len(OVERLAP_BINS)), cosine.device)
+    mean = (cosine[:, None] * member).sum(dim=0) / member.sum(dim=0)
+    return {f"agreement_overlap_{i}": mean[i] for i in range(len(OVERLAP_BINS))}
+
+
+def effective_rank(moment: Float[Tensor, "projection projection"]) -> Float[Tensor, ""]:
+    """Return exp(entropy) of the normalised eigenvalues: 1 = one direction, K = evenly spread (Roy & Vetterli 2007)."""
+    values = torch.linalg.eigvalsh(moment.double()).clamp(min=0)
+    share = values / values.sum(dim=-1, keepdim=True)
+    entropy: Tensor = torch.special.entr(share).sum(dim=-1)
+    return entropy.exp().float()
+
+
+CURVES = (
+    Panel(
+        key="loss",
+        section="loss",
+        title="Loss",
+        axis="loss L (lower is better)",
+        caption="L = L_CLS + 0.5 L_Tok + w L_TTR. Masked steps lie apart from the others. "
+        "A falling loss means something only while the collapse watch stays calm.",
+        curves=(Curve(column="loss"),),
+    ),
+    Panel(
+        key="terms",
+        section="loss",
+        title="Its three terms",
+        axis="loss terms, unweighted",
+        caption="L_Tok is drawn at steps with a mask, L_TTR while its weight is above zero.",
+        curves=(
+            Curve(column="loss_cls", label="L_CLS"),
+            Curve(column="loss_tok", label="L_Tok", paint="orange", only_where="masked"),
+            Curve(column="loss_ttr", label="L_TTR", paint="green", only_where="ttr_weight"),
+        ),
+    ),
+    Panel(
+        key="agreement",
+        section="loss",
+        title="Agreement of the two views",
+        axis="mean cosine, teacher to student, across views",
+        caption="CLS: whole recordings. TTR: networks, averaged over patches. Near 1 for everyone means collapse.",
+        curves=(
+            Curve(column="agreement", label="CLS"),
+            Curve(column="agreement_ttr", label="TTR", paint="green"),
+        ),
+    ),
+    Panel(
+        key="overlap",
+        section="loss",
+        title="Agreement by overlap of the views",
+        axis="mean cosine of CLS projections",
+        caption="By the share of frames that two views have in common. If only overlapping views agree, "
+        "the encoder recognises the moment and not the person.",
+        curves=(
+            Curve(column="agreement_overlap_0", label="none", paint="deep"),
+            Curve(column="agreement_overlap_1", label="up to 1/3", paint="blue"),
+            Curve(column="agreement_overlap_2", label="up to 2/3", paint="orange"),
+            Curve(column="agreement_overlap_3", label="above 2/3", paint="green"),
+        ),
+    ),
+    Panel(
+        key="coding_rate",
+        section="collapse",
+        title="Coding rate",
+        axis="coding rate R of the CLS projections (nats)",
+        caption="How far the projections of a batch spread. Near zero: everyone looks the same.",
+        curves=(
+            Curve(column="coding_rate", label="now"),
+            Curve(column="coding_rate_max", label="maximum", paint="muted", kind="bound"),
+        ),
+        from_zero=True,
+    ),
+    Panel(
+        key="effective_rank",
+        section="collapse",
+        title="Effective rank",
+        axis="directions in use",
+        caption="Of the projections in a batch, against their width K.",
+        curves=(
+            Curve(column="effective_rank", label="now"),
+            Curve(column="projection_dim", label="width K", paint="muted", kind="bound"),
+        ),
+        from_zero=True,
+    ),
+    Panel(
+        key="feature_sd",
+        section="collapse",
+        title="Spread of the features",
+        axis="mean sd of a CLS feature over the batch",
+        caption="Falls to zero in a collapse.",
+        curves=(Curve(column="feature_sd"),),
+        from_zero=True,
+    ),
+    Panel(
+        key="teacher_student",
+        section="collapse",
+        title="Teacher and student",
+        axis="mean cosine, same view",
+        caption="Low while the student runs ahead; it rises as the teacher's momentum nears 1.",
+        curves=(Curve(column="teacher_student_cosine"),),
+    ),
+    Panel(
+        key="momentum",
+        section="schedules",
+        title="Teacher momentum",
+        axis="share of the teacher that is kept a step",
+        caption="At 1 the teacher stands still.",
+        curves=(Curve(column="momentum", paint="deep", kind="exact"),),
+    ),
+    Panel(
+        key="ttr_weight",
+        section="schedules",
+        title="TTR weight",
+        axis="weight w of L_TTR",
+        caption="Fades out early in training.",
+        curves=(Curve(column="ttr_weight", paint="deep", kind="exact"),),
+        from_zero=True,
+    ),
+)
+"""What the report draws of these columns."""

@@ -8,24 +8,24 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from semantoks.errors import WeightsError
+from semantoks.objective.objective import Learner
 from semantoks.storage.durable import clear_temporary, write_durably
+from semantoks.train.recipe import modernise
 
 
 @dataclass(frozen=True)
 class TrainState:
-    """All that changes while training; random numbers need no state, they derive from (seed, step, rank)."""
+    """All that changes while training; random numbers need no state, they derive from (seed, step, rank, purpose)."""
 
-    student: nn.Module
-    teacher: nn.Module
+    learner: Learner
     optimizer: torch.optim.Optimizer
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
-    named = {f"student.{k}": v for k, v in state.student.state_dict().items()}
-    named |= {f"teacher.{k}": v for k, v in state.teacher.state_dict().items()}
+    named = dict(state.learner.state_dict())
     for index, slots in state.optimizer.state_dict()["state"].items():
         named |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
@@ -79,17 +79,16 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     if not written or not {"meta", "step"} <= written.keys():
         raise WeightsError(f"{path} is a safetensors file, but no checkpoint of semantoks.")
     before = json.loads(written["meta"])
+    before["config"] = modernise(before.get("config", {}), str(path))
     if differing := _differences(before, meta):
         raise WeightsError(
             f"{path} was written with other settings: {'; '.join(differing)}. Resume with the settings it was started "
             "with, or choose another --out."
         )
-    for name, module in (("student.", state.student), ("teacher.", state.teacher)):
-        module.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
     slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, slot = key.split(".")
-            slots.setdefault(int(index), {})[slot] = value
+    for key in [key for key in tensors if key.startswith("optimizer.")]:
+        _, index, slot = key.split(".")
+        slots.setdefault(int(index), {})[slot] = tensors.pop(key)
+    state.learner.load_state_dict(tensors)
     state.optimizer.load_state_dict({"state": slots, "param_groups": state.optimizer.state_dict()["param_groups"]})
     return int(written["step"])

@@ -8,9 +8,10 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import torch
@@ -19,11 +20,12 @@ from semantoks.config import to_plain
 from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.model.tensors import save_encoder
-from semantoks.objective.self_distillation import KIND, Branch, Branches, training_tensors
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.durable import write_durably
 from semantoks.train.checkpoint import TrainState, save_checkpoint
-from semantoks.train.loop import PretrainConfig, Trainer
+from semantoks.train.loop import Trainer
+from semantoks.train.monitor import CURVES
+from semantoks.train.recipe import PretrainConfig
 from semantoks.views.pool import long_enough
 
 RUN_SCHEMA = 1
@@ -63,6 +65,7 @@ def start_record(
         "command": command,
         "status": "running",
         "config": to_plain(config),
+        "curves": [to_plain(panel) for panel in (*CURVES, *config.objective.curves())],
         "cohorts": [
             {
                 "path": str(cohort.path),
@@ -89,24 +92,27 @@ def start_record(
     }
 
 
+@dataclass(kw_only=True)
 class Job:
     """Where a running training is written down: run.json, checkpoints, encoder."""
 
-    def __init__(
-        self,
-        out: Path,
-        record: dict[str, Any],
-        cohorts: Sequence[Cohort],
-        trainer: Trainer,
-        state: TrainState,
-        meta: dict[str, Any],
-        keep: int,
-        parent: EncoderCard | None,
-    ) -> None:
-        self.out, self.record, self.cohorts, self.trainer = out, record, cohorts, trainer
-        self.state, self.meta, self.keep, self.parent = state, meta, keep, parent
+    out: Path
+    record: dict[str, Any]
+    """What run.json says (``start_record``)."""
+    cohorts: Sequence[Cohort]
+    trainer: Trainer
+    state: TrainState
+    meta: dict[str, Any]
+    """What a resumed run has to share with this one."""
+    keep: int
+    """Checkpoints that are kept."""
+    parent: EncoderCard | None
+    """The card of the weights that the training started from."""
+
+    def __post_init__(self) -> None:
+        """Start the clock, and the count of steps that the record knows of."""
         self.begin = time.perf_counter()
-        self.counted = int(record["cost"]["samples"]) // trainer.config.batch_size
+        self.counted = int(self.record["cost"]["samples"]) // self.trainer.config.batch_size
 
     def write_record(self, status: str) -> None:
         """Write run.json whole."""
@@ -120,16 +126,15 @@ class Job:
         trainer, config = self.trainer, self.trainer.config
         cost, now = self.record["cost"], time.perf_counter()
         steps, self.counted = step - self.counted, step
-        views = 2 * config.batch_size
         cost["samples"] += steps * config.batch_size
-        cost["flops"] += 4.0 * steps * trainer.teacher.encoder.flops(views)
+        cost["flops"] += steps * config.objective.flops(trainer.learner.encoder, config.batch_size)
         cost["seconds"] += now - self.begin
         cost["peak_memory_bytes"] = max(cost["peak_memory_bytes"], peak_memory(trainer.fabric.device))
         self.begin = now
         if trainer.fabric.is_global_zero:
             save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
-            branches = Branches(cast(Branch, self.state.student), trainer.teacher)
-            save_encoder(self.out / "encoder", trainer.teacher.encoder, self._card(), training_tensors(branches))
+            learner = self.state.learner
+            save_encoder(self.out / "encoder", learner.encoder, self._card(), learner.training_tensors())
         trainer.fabric.barrier()
         self.write_record(status)
 
@@ -141,7 +146,7 @@ class Job:
         hashes = {hash_participant(salt, p) for p in people} | set(self.parent.participants if self.parent else ())
         return EncoderCard(
             encoder=self.trainer.config.encoder,
-            learner={"kind": KIND, "head": to_plain(self.trainer.config.head)},
+            learner=self.trainer.config.objective.settings(),
             atlas=first.atlas,
             tr=first.tr,
             band=None if band is None else (band[0], band[1]),

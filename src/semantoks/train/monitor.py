@@ -7,80 +7,61 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from semantoks.objective.coding_rate import coding_rate_maximum, coding_rate_minimum
-from semantoks.objective.distill import SimDino
-from semantoks.objective.terms import LossTerms
+from semantoks.curves import Curve, Panel
+from semantoks.objective.objective import Objective
 from semantoks.storage.durable import write_durably
-from semantoks.views.batch import Batch
-from semantoks.views.crops import send
 
-OVERLAP_BINS = (0.0, 1 / 3, 2 / 3, 1.0)
-"""Upper edges of the bins of agreement by overlap: none, up to a third, up to two thirds, more."""
-
-
-def effective_rank(moment: Float[Tensor, "*step projection projection"]) -> Float[Tensor, "*step"]:
-    """Return exp(entropy) of the normalised eigenvalues: 1 = one direction, K = evenly spread (Roy & Vetterli 2007)."""
-    values = torch.linalg.eigvalsh(moment.double()).clamp(min=0)
-    share = values / values.sum(dim=-1, keepdim=True)
-    entropy: Tensor = torch.special.entr(share).sum(dim=-1)
-    return entropy.exp().float()
-
-
-@torch.no_grad()
-def agreement_by_overlap(cosine: Float[Tensor, " person"], batch: Batch) -> dict[str, Tensor]:
-    """Return the mean agreement of the people whose views overlap not at all, little, half, mostly (absent = none)."""
-    bins = np.searchsorted(OVERLAP_BINS[:-1], batch.overlap)
-    member = send(bins[:, None] == np.arange(len(OVERLAP_BINS)), cosine.device)
-    mean = (cosine[:, None] * member).sum(dim=0) / member.sum(dim=0)
-    return {f"agreement_overlap_{i}": mean[i] for i in range(len(OVERLAP_BINS))}
-
-
-@torch.no_grad()
-def describe(terms: LossTerms, student: Any, teacher: Any, batch: Batch) -> dict[str, Tensor]:
-    """Return the step's scalars, still on the device, and ``moment`` [projection, projection]."""
-    people = len(batch.overlap)
-    across = (teacher.cls.unflatten(0, (2, people)).flip(0) * student.cls.unflatten(0, (2, people))).sum(-1).mean(0)
-    scalars: dict[str, Tensor] = {"loss": terms.loss.detach(), **_simdino("", terms.cls)}
-    if terms.token is not None:
-        scalars["loss_tok"] = terms.token
-    if terms.ttr is not None:
-        scalars |= _simdino("_ttr", terms.ttr)
-    return scalars | {
-        "feature_sd": teacher.feature.std(dim=0).mean(),
-        "teacher_student_cosine": (teacher.cls * student.cls).sum(-1).mean(),
-        "moment": terms.cls.moment / terms.cls.rows,
-        **agreement_by_overlap(across, batch),
-    }
-
-
-def _simdino(suffix: str, part: SimDino) -> dict[str, Tensor]:
-    return {
-        f"loss{suffix or '_cls'}": part.loss.detach(),
-        f"agreement{suffix}": part.agreement,
-        f"coding_rate{suffix}": part.rate,
-    }
-
-
-def find_collapse(row: dict[str, Any]) -> str | None:
-    """Say in a sentence, with the likely cause, that a step's numbers look like collapse; None when they do not."""
-    size, rate, rank = row["projection_dim"], row["coding_rate"], row["effective_rank"]
-    low, top = coding_rate_minimum(size), row["coding_rate_max"]
-    spread = f"coding rate {rate:.1f} between {low:.1f} and {top:.1f}, effective rank {rank:.1f} of {size}"
-    if rate - low < 0.05 * (top - low):
-        if row["grad_norm"] > 100:
-            cause = "gradients are very large, so the learning rate is likely too high: lower --optim.lr"
-        elif row["rows"] < size / 2:
-            cause = f"{row['rows']} people a batch can fill few of {size} directions: raise --batch-size"
-        else:
-            cause = "nothing keeps the vectors apart: lower --optim.lr, and keep the regulariser on at the start"
-        return f"the representation is collapsing ({spread}); {cause}."
-    return None
+CURVES = (
+    Panel(
+        key="lr",
+        section="schedules",
+        title="Learning rate",
+        axis="AdamW step size",
+        caption="Linear warm-up, then cosine to zero.",
+        curves=(Curve(column="lr", paint="deep", kind="exact"),),
+        from_zero=True,
+    ),
+    Panel(
+        key="weight_decay",
+        section="schedules",
+        title="Weight decay",
+        axis="AdamW decay",
+        caption="Rises by half a cosine.",
+        curves=(Curve(column="weight_decay", paint="deep", kind="exact"),),
+    ),
+    Panel(
+        key="grad_norm",
+        section="machine",
+        title="Gradient norm",
+        axis="L2 norm before clipping (log scale)",
+        caption="Single peaks are clipped; a rising floor is a reason to lower the learning rate.",
+        curves=(Curve(column="grad_norm"),),
+        log=True,
+    ),
+    Panel(
+        key="samples",
+        section="machine",
+        title="Speed",
+        axis="samples per second",
+        caption="People shown to the encoder each second.",
+        curves=(Curve(column="samples_per_s"),),
+        from_zero=True,
+    ),
+    Panel(
+        key="data_wait",
+        section="machine",
+        title="Wait for data",
+        axis="share of a step, 0 to 1",
+        caption="Time in which the model has nothing to do.",
+        curves=(Curve(column="data_wait"),),
+        from_zero=True,
+    ),
+)
+"""What the report draws of the columns that every training has."""
 
 
 class Monitor:
@@ -95,6 +76,7 @@ class Monitor:
         self,
         folder: Path,
         *,
+        objective: Objective,
         every: int,
         first_step: int,
         on_row: Callable[[dict[str, Any]], None] | None = None,
@@ -104,16 +86,16 @@ class Monitor:
         self.several = fabric if fabric is not None and fabric.world_size > 1 else None
         self.writes = fabric is None or fabric.is_global_zero
         self.metrics, self.warnings = folder / "metrics.jsonl", folder / "warnings.jsonl"
-        self.every, self.on_row = every, on_row
-        self.pending: list[tuple[dict[str, Any], dict[str, Tensor]]] = []
+        self.objective, self.every, self.on_row = objective, every, on_row
+        self.pending: list[tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]] = []
         self.since, self.waited, self.quiet_until = time.perf_counter(), 0.0, watch_from
         if self.writes:
             for path in (self.metrics, self.warnings):
                 _keep_rows_before(path, first_step)
 
-    def add(self, host: dict[str, Any], device: dict[str, Tensor], waited: float) -> None:
-        """Keep one step: plain numbers, device scalars, and the seconds that it waited for data."""
-        self.pending.append((host, device))
+    def add(self, host: dict[str, Any], scalars: dict[str, Tensor], matrices: dict[str, Tensor], waited: float) -> None:
+        """Keep one step: plain numbers, scalars and matrices on the device, and the seconds that it waited for data."""
+        self.pending.append((host, scalars, matrices))
         self.waited += waited
         if len(self.pending) >= self.every:
             self.flush()
@@ -137,35 +119,30 @@ class Monitor:
         self.pending, self.since, self.waited = [], time.perf_counter(), 0.0
 
     def _read_back(self) -> list[dict[str, Any]]:
-        """Bring the pending steps to the host: one stack of scalars, one of moments."""
-        names = [[name for name in device if name != "moment"] for _, device in self.pending]
-        flat = [d[name].float() for (_, d), known in zip(self.pending, names, strict=True) for name in known]
-        stacked = torch.stack(flat)
+        """Bring the pending steps to the host: one stack of scalars, and one of matrices for each name."""
+        stacked = torch.stack([value.float() for _, scalars, _ in self.pending for value in scalars.values()])
         if self.several:
             stacked = torch.as_tensor(self.several.all_reduce(stacked, reduce_op="mean"))
         values = iter(stacked.tolist())
-        moments = torch.stack([device["moment"] for _, device in self.pending]).cpu()
-        ranks = effective_rank(moments.nan_to_num()).tolist()
+        names = self.pending[0][2]
+        matrices = {name: torch.stack([step[2][name] for step in self.pending]).cpu() for name in names}
         rows = []
-        for (host, device), known, rank in zip(self.pending, names, ranks, strict=True):
-            read = {name: next(values) for name in known}
-            size = device["moment"].shape[0]
-            rows.append(
-                host
-                | {name: value if math.isfinite(value) else None for name, value in read.items()}
-                | {"effective_rank": rank, "projection_dim": size}
-                | {"coding_rate_max": coding_rate_maximum(size, host["rows"])}
-            )
+        for place, (host, scalars, _) in enumerate(self.pending):
+            read = {name: next(values) for name in scalars}
+            row = host | {name: value if math.isfinite(value) else None for name, value in read.items()}
+            rows.append(row | self.objective.derive(row, {name: matrices[name][place] for name in names}))
         return rows
 
     def _watch(self, row: dict[str, Any]) -> None:
-        if None in (row["loss"], row["coding_rate"], row["grad_norm"]):
+        watched = {name.replace("_", " "): row[name] for name in ("loss", *self.objective.finite)}
+        watched["gradient norm"] = row["grad_norm"]
+        if None in watched.values():
             raise FloatingPointError(
-                f"loss {row['loss']}, coding rate {row['coding_rate']}, gradient norm {row['grad_norm']} at step "
-                f"{row['step']}: None stands for a number that is not finite. "
-                "Lower --optim.lr, or try --precision 32-true; the last checkpoint is from before it."
+                f"{', '.join(f'{name} {value}' for name, value in watched.items())} at step {row['step']}: None stands "
+                "for a number that is not finite. Lower --optim.lr, or try --precision 32-true; the last checkpoint is "
+                "from before it."
             )
-        message = find_collapse(row) if row["step"] >= self.quiet_until else None
+        message = self.objective.find_collapse(row) if row["step"] >= self.quiet_until else None
         if message:
             self.quiet_until = row["step"] + 100
             self.warn(row["step"], message)

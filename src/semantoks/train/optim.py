@@ -1,11 +1,10 @@
-"""The optimiser of the student and the moving average that makes the teacher (METHOD 8)."""
+"""The optimiser and its rates (METHOD 8)."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from semantoks.errors import ConfigError
 
@@ -26,20 +25,18 @@ class OptimConfig:
     """AdamW's betas."""
     clip: float = 1.0
     """Largest global L2 norm of the gradient."""
-    teacher_momentum: float = 0.99
-    """Momentum of the teacher at the first step; 1 at the last."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.lr <= 0 or self.clip <= 0 or min(self.weight_decay) < 0:
             raise ConfigError("optim lr and clip have to be above 0 and weight_decay at least 0.")
-        if not 0 <= self.warmup_share < 1 or not 0 <= self.teacher_momentum <= 1:
-            raise ConfigError("optim warmup_share has to lie in [0, 1) and teacher_momentum in 0..1.")
+        if not 0 <= self.warmup_share < 1:
+            raise ConfigError("optim warmup_share has to lie in [0, 1).")
 
 
-def build_optimizer(student: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
-    """Return AdamW over all of the student's parameters; learning rate and decay are set before each step."""
-    parameters = list(student.parameters())
+def build_optimizer(trained: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Return AdamW over all of the parameters; learning rate and decay are set before each step."""
+    parameters = list(trained.parameters())
     groups: list[dict[str, Any]] = [{"params": parameters, "decays": True}]
     if not config.decay_all:
         groups = [
@@ -54,14 +51,3 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, weight_decay: float) 
     for group in optimizer.param_groups:
         group["lr"] = lr
         group["weight_decay"] = weight_decay if group["decays"] else 0.0
-
-
-def _pairs(teacher: nn.Module, student: nn.Module) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(teacher.parameters(), student.parameters(), strict=True)
-
-
-@torch.no_grad()
-def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Set teacher = momentum * teacher + (1 - momentum) * student, parameters only (buffers are equal for life)."""
-    mine, theirs = zip(*_pairs(teacher, student), strict=True)
-    torch._foreach_lerp_(list(mine), [p.detach() for p in theirs], 1 - momentum)

@@ -1,11 +1,57 @@
-"""Recipes: named settings of a pretraining, packaged as TOML, or a TOML file of the user's own."""
+"""All settings of a pretraining, and recipes: settings by name, packaged as TOML, or a TOML file of the user's own."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from semantoks.config import from_plain, read_toml
 from semantoks.errors import ConfigError
-from semantoks.train.loop import PretrainConfig
+from semantoks.model.encoder import EncoderConfig
+from semantoks.objective.objective import Objective
+from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.train.optim import OptimConfig
+from semantoks.views.batch import ViewConfig
+
+MOVED = {("head",): ("objective", "head"), ("optim", "teacher_momentum"): ("objective", "teacher_momentum")}
+"""Settings that stood elsewhere before objectives were files: older recipes, runs and commands are still understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig:
+    """Everything that decides the weights; the defaults are the published ones (recipe "paper")."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    # The table of objectives: `kind` chooses among the dataclasses of this union; an outsider passes any Objective.
+    objective: SelfDistillation | Objective = field(default_factory=SelfDistillation)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    batch_size: int = 512
+    """People per step, over all devices and accumulation steps."""
+    accumulate: int = 1
+    """Parts that a step is computed in, to save memory; the coding rate is that of a part."""
+    epochs: int = 100
+    """Times that every person is seen; not used when steps is given."""
+    steps: int | None = None
+    """Optimiser steps; None = as many as epochs makes."""
+    min_seconds: float = 240.0
+    """Good data that a recording needs to be trained on, seconds; 0 = all."""
+    seed: int = 0
+    """Seed of the weights and of every draw."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if min(self.batch_size, self.accumulate, self.epochs) < 1 or (self.steps is not None and self.steps < 1):
+            raise ConfigError("batch_size, accumulate, epochs and steps have to be at least 1.")
+        if self.seed < 0:
+            raise ConfigError(f"seed has to be at least 0, not {self.seed}.")
+        if self.batch_size % self.accumulate:
+            raise ConfigError(f"batch_size {self.batch_size} has to be a multiple of accumulate {self.accumulate}.")
+
+    def total_steps(self, people: int) -> int:
+        """Return the number of optimiser steps for a pool of ``people``; incomplete batches are dropped."""
+        return self.steps if self.steps is not None else self.epochs * max(1, people // self.batch_size)
 
 
 def list_recipes() -> list[str]:
@@ -22,4 +68,18 @@ def load_recipe(name: str | Path) -> PretrainConfig:
     path = Path(name)
     if path.suffix != ".toml":
         raise ConfigError(f"there is no recipe {str(name)!r}: use {', '.join(list_recipes())}, or a FILE.toml.")
-    return from_plain(PretrainConfig, read_toml(path), str(path))
+    return from_plain(PretrainConfig, modernise(read_toml(path), str(path)), str(path))
+
+
+def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return plain settings with those at former places (``MOVED``) at their present ones; ConfigError if at both."""
+    new = {key: dict(value) if isinstance(value, Mapping) else value for key, value in plain.items()}
+    for (*folder, name), (section, key) in MOVED.items():
+        holder = new.get(folder[0]) if folder else new
+        if not isinstance(holder, dict) or name not in holder:
+            continue
+        target = new.setdefault(section, {})
+        if key in target:
+            raise ConfigError(f"{where} sets both {'.'.join([*folder, name])} and {section}.{key}: keep the latter.")
+        target[key] = holder.pop(name)
+    return new

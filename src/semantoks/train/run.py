@@ -13,16 +13,15 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import check_fit
-from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
-from semantoks.objective.self_distillation import Branch, Branches, head_config, load_branches, weights_hash
+from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
-from semantoks.train.loop import PretrainConfig, Trainer
+from semantoks.train.loop import Trainer
 from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
-from semantoks.train.schedule import fitting_momentum, initial_share
+from semantoks.train.recipe import PretrainConfig
 from semantoks.train.stop import StopRequest
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, open_pool
@@ -32,13 +31,6 @@ _STEPS_A_LOOK = 10
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 OnRow = Callable[[dict[str, Any]], None]
-
-
-def build_branch(config: PretrainConfig, network_index: Sequence[int]) -> Branch:
-    """Return a student with its weights drawn from ``config.seed``; the caller's random state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        return Branch(Encoder(config.encoder, network_index), config.head)
 
 
 def start_fabric(device: Device, precision: Precision, devices: int) -> Fabric:
@@ -72,7 +64,7 @@ def pretrain(
     on_epoch: Callable[[int, Path], None] | None = None,
     command: str = "",
 ) -> dict[str, Any]:
-    """Pretrain an encoder by self-distillation (Gijsen et al. 2026) and return what ``run.json`` holds.
+    """Pretrain an encoder by the objective of ``config`` and return what ``run.json`` says.
 
     Parameters
     ----------
@@ -103,25 +95,35 @@ def pretrain(
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
-    begin, parent = (None, None) if init_from is None else load_branches(find_encoder(init_from))
-    if parent is not None:
+    objective: Objective = config.objective
+    begin = parent = None
+    if init_from is not None:
+        objective, begin, parent = objective.load(find_encoder(init_from))
         for cohort in opened:
             check_fit(parent, cohort)
-        config = replace(config, encoder=parent.encoder, head=head_config(parent))
+        config = replace(config, encoder=parent.encoder, objective=objective)
     fabric = start_fabric(device, precision, devices)
     trainer, state = _assemble(fabric, opened, config, residence, begin)
-    meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": weights_hash(begin)})
+    meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
     saved = list_checkpoints(out / "checkpoints") if resume else []
     done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
     out.mkdir(parents=True, exist_ok=True)
     record = start_record(opened, config, fabric, trainer.total, command, out, parent)
     record["init_from"] = None if init_from is None else str(init_from)
-    job = Job(out, record, opened, trainer, state, meta, keep, parent)
+    job = Job(out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent)
     quiet = round(2 * config.optim.warmup_share * trainer.total)
-    monitor = Monitor(out, every=log_every, first_step=done, on_row=on_row, watch_from=quiet, fabric=fabric)
+    monitor = Monitor(
+        out,
+        objective=objective,
+        every=log_every,
+        first_step=done,
+        on_row=on_row,
+        watch_from=quiet,
+        fabric=fabric,
+    )
     job.write_record("running" if done < trainer.total else "finished")
-    if done == 0 and begin is None:
-        _check_teacher(trainer, monitor)
+    if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
+        monitor.warn(0, advice)
     _train(job, monitor, done, checkpoint_every, on_epoch)
     return job.record
 
@@ -136,18 +138,6 @@ def _meta(cohorts: Sequence[Cohort], trainer: Trainer) -> dict[str, Any]:
         "devices": trainer.fabric.world_size,
     }
     return dict(json.loads(json.dumps(meta)))
-
-
-def _check_teacher(trainer: Trainer, monitor: Monitor) -> None:
-    """Warn when the training is too short for the teacher to leave its random start (docs/results.md)."""
-    kept = initial_share(trainer.total, trainer.config.optim.teacher_momentum)
-    if kept > 0.05:
-        monitor.warn(
-            0,
-            f"the teacher, which is the encoder that you will get, keeps {kept:.0%} of its random initial weights "
-            f"through these {trainer.total} steps: train longer, or pass --optim.teacher-momentum "
-            f"{fitting_momentum(trainer.total):.2f}.",
-        )
 
 
 def _train(
@@ -181,26 +171,25 @@ def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
 
 
 def _assemble(
-    fabric: Fabric, cohorts: Sequence[Cohort], config: PretrainConfig, residence: Residence, begin: Branches | None
+    fabric: Fabric, cohorts: Sequence[Cohort], config: PretrainConfig, residence: Residence, begin: Learner | None
 ) -> tuple[Trainer, TrainState]:
-    """Build the pool, student, teacher (those of ``begin``, or fresh ones) and optimiser on the device."""
+    """Build the pool, the learner (``begin``, or a fresh one) and its optimiser on the device."""
     parts = fabric.world_size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
     pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
-    index = pool.network_index.tolist()
-    student, teacher = begin or (build_branch(config, index), build_branch(config, index).requires_grad_(False))
-    teacher = teacher.to(fabric.device)
-    optimizer = build_optimizer(student.to(fabric.device), config.optim)
-    wrapped, wrapped_optimizer = fabric.setup(student, optimizer)
+    learner = begin or config.objective.learner(config.encoder, pool.network_index.tolist(), config.seed)
+    learner.to(fabric.device)
+    optimizer = build_optimizer(learner.trained, config.optim)
+    wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)
     trainer = Trainer(
         fabric=fabric,
         pool=pool,
         config=config,
         total=config.total_steps(pool.people),
-        student=wrapped,
-        teacher=teacher,
+        learner=learner,
+        trained=wrapped,
         optimizer=wrapped_optimizer,
     )
-    return trainer, TrainState(student, teacher, optimizer)
+    return trainer, TrainState(learner, optimizer)

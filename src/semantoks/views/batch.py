@@ -1,5 +1,6 @@
-"""One batch: two corrupted crops a person, and what is hidden in them, all from (seed, step, rank) (METHOD 2, 7)."""
+"""One batch: two corrupted crops per person, and their masks, all from (seed, step, rank, purpose) (METHOD 2, 7)."""
 
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from semantoks.views.masks import MaskConfig, draw_masks
 from semantoks.views.pool import Pool, empty_tokens
 
 _PEOPLE, _CROPS, _COIN, _DEVICE = range(4)
-"""Streams of random numbers: one for each purpose, so that none shifts another."""
+"""The published views' streams of random numbers; ``stream`` opens more by name, and none shifts another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,17 @@ class Slice:
     seed: int
     chunk: int = 0
     chunks: int = 1
+
+
+def stream(part: Slice, purpose: str | int) -> np.random.Generator:
+    """Return the random numbers of one purpose in one part of one step; a new purpose never shifts another's."""
+    number = purpose if isinstance(purpose, int) else zlib.crc32(purpose.encode()) + 4
+    return np.random.default_rng([part.seed, part.step, part.chunk, number])
+
+
+def device_stream(part: Slice, purpose: str | int, device: torch.device) -> torch.Generator:
+    """Return the same as a generator on ``device``; its numbers are those of the device's type."""
+    return torch.Generator(device).manual_seed(int(stream(part, purpose).integers(2**62)))
 
 
 def check_batch_size(pool: Pool, batch_size: int) -> None:
@@ -120,11 +132,9 @@ def draw_batch(
 
     ``window`` and ``patch`` are in frames.
     """
-    key = [part.seed, part.step, part.chunk]
     people = people_of_step(pool, part, batch_size)
-    rng = np.random.default_rng([*key, _CROPS])
-    recordings, starts = choose_windows(pool, people, config.policy, window, patch, rng)
-    generator = torch.Generator(device).manual_seed(int(np.random.default_rng([*key, _DEVICE]).integers(2**62)))
+    recordings, starts = choose_windows(pool, people, config.policy, window, patch, stream(part, _CROPS))
+    generator = device_stream(part, _DEVICE, device)
 
     flat, start = recordings.ravel(), starts.ravel()
     available = np.minimum(pool.length[flat] - start, window)

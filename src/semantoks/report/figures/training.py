@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from semantoks.curves import Curve, Panel
 from semantoks.report.figures.plot import (
     DASHES,
     NUMBERS,
@@ -20,7 +21,6 @@ from semantoks.report.figures.plot import (
     set_title,
     tick,
 )
-from semantoks.report.run.panels import Curve, Panel
 from semantoks.report.wording import number
 
 MOST_POINTS = 1000
@@ -44,9 +44,19 @@ def smooth(values: pd.Series) -> pd.Series:
     return values.rolling(max(3, len(values) // 30 | 1), center=True, min_periods=1).mean()
 
 
+def points_of(curve: Curve, metrics: pd.DataFrame) -> pd.Series:
+    """Return a curve's finite values as float, indexed by step; empty where the column is missing."""
+    if curve.column not in metrics:
+        return pd.Series(dtype=float)
+    values = metrics.set_index("step")[curve.column]
+    if curve.only_where in metrics:
+        values = values[metrics[curve.only_where].fillna(0).to_numpy() != 0]
+    return values[values.abs() < float("inf")]
+
+
 def draw_curves(panel: Panel, metrics: pd.DataFrame) -> Drawing | None:
     """Draw a panel over steps; None where no curve of it has a value."""
-    found = [(curve, points) for curve in panel.curves if len(points := curve.points(metrics))]
+    found = [(curve, points) for curve in panel.curves if len(points := points_of(curve, metrics))]
     if all(curve.kind == "bound" for curve, _ in found):
         return None
     named = any(curve.label for curve in panel.curves)

@@ -11,7 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.errors import DataError
+from semantoks.config import from_plain
+from semantoks.curves import Curve, Panel
+from semantoks.errors import ConfigError, DataError
 from semantoks.report.run.evaluation import Evaluation, read_evaluation, table_of
 from semantoks.statistics.tables import ABOUT, SCORES
 
@@ -38,6 +40,8 @@ class RunFolder:
         ``run.json``: version, command, status, configuration, cohorts, environment, cost.
     metrics
         ``metrics.jsonl``: one row a step, sorted by step, columns as floats (NaN where a step has no value).
+    panels
+        The plots over steps that the run declares in ``run.json``; one for each column where it declares none.
     warnings
         ``warnings.jsonl``: (step, message) of each collapse warning.
     probe, finetune
@@ -53,6 +57,7 @@ class RunFolder:
     name: str
     about: dict[str, Any]
     metrics: pd.DataFrame
+    panels: tuple[Panel, ...]
     warnings: tuple[tuple[str, str], ...]
     probe: Evaluation | None
     finetune: Evaluation | None
@@ -86,6 +91,7 @@ def read_run(path: Path) -> RunFolder:
         run = whole
     about, notes = _read_object(run / "run.json") if trained else ({}, [])
     metrics, metrics_notes = _read_metrics(run / "metrics.jsonl")
+    panels, panels_notes = _panels_of(about, metrics)
     warnings, warnings_notes = _read_lines(run / "warnings.jsonl")
     probed, probe_notes = _read_evaluation(probe, "probe")
     tuned, tuned_notes = _read_evaluation(run / "finetune", "finetune")
@@ -93,15 +99,31 @@ def read_run(path: Path) -> RunFolder:
         name=f"{run.name}, {probe.name}" if alone and trained else whole.name,
         about=about,
         metrics=metrics,
+        panels=panels,
         warnings=tuple((str(row.get("step", "?")), str(row.get("message", row))) for row in warnings),
         probe=probed,
         finetune=tuned,
         atlas=_read_atlas(run / "encoder" / "config.json"),
         stored_values=_stored_values(run / "encoder" / "model.safetensors"),
         trained=trained,
-        notes=(*notes, *metrics_notes, *warnings_notes),
+        notes=(*notes, *metrics_notes, *panels_notes, *warnings_notes),
         probe_notes=(*probe_notes, *tuned_notes),
     )
+
+
+def _panels_of(about: dict[str, Any], metrics: pd.DataFrame) -> tuple[tuple[Panel, ...], list[str]]:
+    """Take the plots that the run's objective and trainer declared, or one plain plot for each column that has none."""
+    notes = []
+    try:
+        if declared := about.get("curves"):
+            return tuple(from_plain(Panel, panel, "a panel") for panel in declared), []
+    except (ConfigError, TypeError, AttributeError) as error:
+        notes.append(f"run.json does not declare its curves as expected ({error}), so every column is drawn alone.")
+    columns = [str(name) for name in metrics if name not in ("step", "epoch")]
+    plain = ((name, (Curve(column=name),)) for name in columns)
+    return tuple(
+        Panel(key=name, section="loss", title=name, axis=name, caption="", curves=curves) for name, curves in plain
+    ), notes
 
 
 def _read_evaluation(folder: Path, key: str) -> tuple[Evaluation | None, list[str]]:

@@ -24,7 +24,6 @@ from semantoks.report.content import (
 from semantoks.report.figures.training import SMOOTH_FROM, draw_curves
 from semantoks.report.run.evaluation import Evaluation, table_of
 from semantoks.report.run.folder import RunFolder
-from semantoks.report.run.panels import COLLAPSE, LOSS, MACHINE, SCHEDULES, Panel
 from semantoks.report.wording import duration, short
 from semantoks.statistics.methods import method_name
 
@@ -59,7 +58,7 @@ def training(run: RunFolder) -> list[Block]:
     """Lay out the training curves, the collapse watch, the schedules, the machine and the warnings, folded."""
     if not run.trained:
         return [Words("This folder holds a probe alone; how its encoder was trained stands in the report of its run.")]
-    collapse = _figures(COLLAPSE, run)
+    collapse = _figures("collapse", run)
     if not collapse:
         watch = "Nothing is logged that could show a collapse."
     elif run.warnings:
@@ -74,10 +73,10 @@ def training(run: RunFolder) -> list[Block]:
     )
     loss = [Words(smoothed, tone="quiet")] if len(run.metrics) >= SMOOTH_FROM else []
     folded = [
-        Folded("Loss", [*loss, *(_figures(LOSS, run) or [Words("No step is logged yet.")])]),
+        Folded("Loss", [*loss, *(_figures("loss", run) or [Words("No step is logged yet.")])]),
         Folded("Collapse watch", collapse or [Words("Nothing is logged that could show a collapse.")]),
-        Folded("Schedules", _figures(SCHEDULES, run) or [Words("No schedule is logged.")]),
-        Folded("Machine", _figures(MACHINE, run) or [Words("No speed is logged.")]),
+        Folded("Schedules", _figures("schedules", run) or [Words("No schedule is logged.")]),
+        Folded("Machine", _figures("machine", run) or [Words("No speed is logged.")]),
     ]
     if run.warnings:
         items = [Item(message, lead=f"Step {step}. ") for step, message in run.warnings]
@@ -153,8 +152,8 @@ def _cohorts(cohorts: Sequence[Mapping[str, Any]]) -> list[Block]:
     ]
 
 
-def _figures(panels: tuple[Panel, ...], run: RunFolder) -> list[Block]:
-    drawn = [(panel, draw_curves(panel, run.metrics)) for panel in panels]
+def _figures(section: str, run: RunFolder) -> list[Block]:
+    drawn = [(panel, draw_curves(panel, run.metrics)) for panel in run.panels if panel.section == section]
     figures = [Figure(drawing, panel.caption) for panel, drawing in drawn if drawing is not None]
     return [Figures(figures)] if figures else []
 

@@ -9,14 +9,14 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 
-from semantoks.objective.coding_rate import (
+from semantoks.objective.losses.simdino import (
     coding_rate,
     coding_rate_maximum,
     coding_rate_minimum,
     rate_scale,
     second_moment,
+    simdino,
 )
-from semantoks.objective.distill import simdino
 
 
 def unit(*shape, seed=0):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from semantoks.train.schedule import (
+from semantoks.objective.schedule import (
     fitting_momentum,
     initial_share,
     learning_rate,
