@@ -2,15 +2,12 @@
 
 import nibabel as nib
 import numpy as np
-import pytest
+from families import reader_of
 from nibabel.cifti2.cifti2_axes import BrainModelAxis, LabelAxis, SeriesAxis
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import DataError
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cifti import open_cifti
-from semantoks.signals.sources.source import Request
 
 MESH, CORTEX = 12, 10
 GRID = (3, 3, 3)
@@ -56,25 +53,7 @@ def made(participant="01", frames=100, tr=0.72, seed=0, n_rois=5, **facts):
     return Recording(series=series.astype(np.float32), tr=tr, participant=participant, source="made", **facts)
 
 
-def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return open_cifti(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=ATLAS, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
-
-
-def reason(path, **options):
-    source = opened(path, **options)
-    with pytest.raises(DataError) as caught:
-        source.read(source.items()[0])
-    return str(caught.value)
-
-
-def only(path, pattern):
-    (found,) = sorted(path.rglob(pattern))
-    return found
+opened, read, reason = reader_of(open_cifti, ATLAS)
 
 
 def hcp(root, subject, run, tail=CLEAN, *, seed=0, ending=".dtseries.nii"):

@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from tiny_cifti import only
+from families import only
 from tiny_fmriprep import AFFINE, ATLAS, LABELS, SHAPE, labels_of, made, opened, read, write_fmriprep, write_labels
 
 from semantoks.atlas.atlas import Atlas

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from families import only
 from nilearn import signal
 from nilearn.interfaces.fmriprep import load_confounds_strategy
-from tiny_cifti import only
 from tiny_fmriprep import (
     FRAMES,
     confounds_of,

@@ -7,21 +7,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from families import only
 from nibabel.cifti2.cifti2_axes import ScalarAxis, SeriesAxis
-from tiny_cifti import (
-    ATLAS,
-    KEYS,
-    LABELS,
-    NAMES,
-    hcp,
-    made,
-    only,
-    opened,
-    places,
-    read,
-    reason,
-    write_dlabel,
-)
+from tiny_cifti import ATLAS, KEYS, LABELS, NAMES, hcp, made, opened, places, read, reason, write_dlabel
 from tiny_fmriprep import write_fmriprep
 
 from semantoks.atlas.atlas import Atlas

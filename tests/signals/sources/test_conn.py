@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+from families import reader_of
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn, open_conn
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.signals.sources.source import Request
 
 LABELS = ("FP r (Frontal Pole Right)", "FP l (Frontal Pole Left)", "Default.MPFC", "Vis (V1)")
 ATLAS = Atlas(name="four", labels=LABELS, networks=("A", "A", "B", "B"))
@@ -47,13 +46,7 @@ def save(project, series, *, subject="001", condition="000", names=None, data=No
     return path
 
 
-def opened(path, atlas=ATLAS, tr=2.0, table=None, **reading):
-    return open_conn(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=ATLAS, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
+opened, read, _ = reader_of(open_conn, ATLAS, tr=2.0)
 
 
 def save_project(project, seconds):

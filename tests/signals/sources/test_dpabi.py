@@ -8,16 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+from families import reader_of
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.dpabi import is_dpabi, open_dpabi
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.signals.sources.source import Request
 
 ATLAS = get_atlas("aal")
 
@@ -36,13 +35,7 @@ def save(path, series, **beside):
     return path
 
 
-def opened(path, atlas=ATLAS, tr=2.0, table=None, **reading):
-    return open_dpabi(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=ATLAS, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
+opened, read, _ = reader_of(open_dpabi, ATLAS, tr=2.0)
 
 
 @pytest.mark.parametrize("suffix", [".mat", ".txt"])

@@ -6,8 +6,9 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+from families import only
 from nilearn.interfaces.fmriprep import load_confounds_strategy
-from tiny_cifti import only, places, write_dlabel
+from tiny_cifti import places, write_dlabel
 from tiny_fmriprep import (
     AFFINE,
     ATLAS,

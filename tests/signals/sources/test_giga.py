@@ -5,15 +5,14 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from families import only, reader_of
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.signals.sources.source import Request
 from semantoks.signals.sources.unlabelled import is_giga, open_giga
 from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
@@ -46,25 +45,7 @@ def write_giga(out, recordings, *, seg=SEG, strategy="Simple", tool=True, scrubb
     return out
 
 
-def opened(path, atlas=SEVEN, tr=None, table=None, **reading):
-    return open_giga(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=SEVEN, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
-
-
-def reason(path, **options):
-    source = opened(path, **options)
-    with pytest.raises(DataError) as caught:
-        source.read(source.items()[0])
-    return str(caught.value)
-
-
-def only(path, pattern):
-    (found,) = sorted(path.rglob(pattern))
-    return found
+opened, read, reason = reader_of(open_giga, SEVEN)
 
 
 def test_the_recordings_that_were_written_are_read(tmp_path):

@@ -5,15 +5,14 @@ import pickle
 
 import numpy as np
 import pytest
+from families import only, reader_of
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.prepare import prepare
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.signals.sources.source import Request
 from semantoks.signals.sources.unlabelled import is_halfpipe, open_halfpipe
 from semantoks.simulation.derivatives import described, write_json, write_xcpd
 
@@ -41,25 +40,7 @@ def write_halfpipe(out, recordings, *, feature="corrMatrix", atlas="mine", tool=
     return out
 
 
-def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return open_halfpipe(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=ATLAS, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
-
-
-def reason(path, **options):
-    source = opened(path, **options)
-    with pytest.raises(DataError) as caught:
-        source.read(source.items()[0])
-    return str(caught.value)
-
-
-def only(path, pattern):
-    (found,) = sorted(path.rglob(pattern))
-    return found
+opened, read, reason = reader_of(open_halfpipe, ATLAS)
 
 
 @pytest.mark.parametrize("ending", [".tsv", ".txt"])

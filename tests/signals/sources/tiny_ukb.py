@@ -3,11 +3,10 @@
 import gzip
 
 import numpy as np
+from families import reader_of
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.source import Request
 from semantoks.signals.sources.ukb import open_ukb
 
 ATLAS = get_atlas("schaefer100+tian-s3+buckner7")
@@ -23,13 +22,7 @@ def made(participant="1000012", session="2", seed=0, frames=340, atlas=ATLAS, **
     return Recording(series=series.astype(np.float32), participant=participant, session=session, **facts)
 
 
-def opened(path, atlas=ATLAS, tr=None, table=None, **reading):
-    return open_ukb(Request(path=path, atlas=atlas, tr=tr, participants=table, reading=ReadingConfig(**reading)))
-
-
-def read(path, atlas=ATLAS, **options):
-    source = opened(path, atlas, **options)
-    return [source.read(item) for item in source.items()]
+opened, read, _ = reader_of(open_ukb, ATLAS)
 
 
 def rewrite(path, change):
