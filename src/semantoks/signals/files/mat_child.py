@@ -1,6 +1,6 @@
 """Run as a program: read one .mat file of version 5 and write its arrays to standard output.
 
-It imports nothing of this package, because it starts once a file.
+It imports nothing of this package, because it starts once per file.
 """
 
 import sys
