@@ -4,6 +4,7 @@ import pytest
 from small_derivative import ATLAS, write_derivative
 
 from semantoks.bids_app.dataset import AppConfig
+from semantoks.signals.opened_source import SourceConfig
 from semantoks.signals.reading_config import ReadingConfig
 
 
@@ -19,6 +20,7 @@ def told(xcpd, tmp_path):
 
     def config(*participants, **facts):
         reading = ReadingConfig(participant_label=participants)
-        return AppConfig(**{"source": xcpd, "out": tmp_path / "out", "atlas": ATLAS, "reading": reading, **facts})
+        places = {"source": xcpd, "out": tmp_path / "out"} | {k: facts.pop(k) for k in ("source", "out") if k in facts}
+        return AppConfig(**places, opening=SourceConfig(**{"atlas": ATLAS, "reading": reading, **facts}))
 
     return config

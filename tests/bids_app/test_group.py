@@ -1,6 +1,5 @@
 """The group level: the cohort that prepare makes in one go, whoever made the parts, and nobody lost on the way."""
 
-import dataclasses
 import shutil
 
 import numpy as np
@@ -63,7 +62,7 @@ def test_sessions_and_gates_are_those_of_both_levels(told, xcpd, tmp_path, same,
     with pytest.raises(
         ConfigError, match=r"already holds a cohort made differently: .*MaxMeanFD is .* there, 0\.3 now"
     ):
-        run_group(dataclasses.replace(told(**same), gates=GateConfig(max_fd=0.3)))
+        run_group(told(**(same | {"gates": GateConfig(max_fd=0.3)})))
 
 
 def test_a_part_of_nobody_in_the_input_is_left_out_and_named(told):
@@ -108,10 +107,9 @@ def test_what_is_no_cohort_is_not_replaced(told):
 def test_ids_of_any_letters_come_through(tmp_path, told):
     odd = ["1e3", "X2", "A+B", "0", "00"]
     write_xcpd([recording(one, seed, frames=60) for seed, one in enumerate(odd)], tmp_path / "xcp_d", ATLAS)
-    config = told(source=tmp_path / "xcp_d")
     for one in odd:
-        run_participants(dataclasses.replace(config, reading=ReadingConfig(participant_label=(one,))))
-    made = run_group(config)
+        run_participants(told(one, source=tmp_path / "xcp_d"))
+    made = run_group(told(source=tmp_path / "xcp_d"))
     assert sorted(made.cohort.recordings["participant_id"]) == sorted(odd)
     assert tree(made.cohort.path) == tree(prepare(tmp_path / "xcp_d", out=tmp_path / "prepared").path)
 

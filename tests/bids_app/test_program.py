@@ -156,3 +156,10 @@ def test_embeddings_of_parts_are_those_of_the_cohort(call, tmp_path, xcpd):
     code, lines, _ = call("group", "--participant-label", "01", "03", *told)
     assert (code, lines[1]) == (4, f"embeddings: 2, in {place}")
     assert [line for line in lines if line.startswith("without an embedding: ")] != []
+
+
+def test_a_participant_of_whom_nothing_can_be_used_keeps_no_other_from_being_embedded(call, tmp_path):
+    model = save_model(tmp_path / "model", atlas=get_atlas("schaefer400+tian-s3+buckner7"))
+    code, lines, _ = call("participant", "--participant-label", "04", "02", "--model", model, "--crops", "1")
+    assert (code, lines[0]) == (4, f"participants: 2, recordings kept: 2, excluded: 1, in {tmp_path / 'out'}")
+    assert len(list((tmp_path / "out").glob("sub-*/**/*_embedding.tsv"))) == 2

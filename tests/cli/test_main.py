@@ -47,6 +47,14 @@ def test_every_command_has_help_with_an_example_and_words_for_each_option(capsys
         assert re.search(r"\((required|default: [^)]*)\)", option), option
 
 
+@pytest.mark.parametrize("command", ["doctor", "prepare", "embed", "simulate", "info"])
+def test_help_has_no_marks_of_code_and_no_empty_default(capsys, command):
+    out = said(capsys, command, "--help")[1]
+    assert "``" not in out
+    assert "(default: )" not in out
+    assert "(default: None)" not in out
+
+
 def names_of(kind, prefix=""):
     """Every setting of a configuration, nested ones with their path."""
     for field in dataclasses.fields(kind):

@@ -11,6 +11,7 @@ from scripted import TOY, scripted, tree
 from semantoks.cli.main import run
 from semantoks.errors import ConfigError
 from semantoks.signals import cluster as on_cluster
+from semantoks.signals import layout, writer
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.prepare import PUBLISHED, prepare
 from semantoks.signals.writer import plan_jobs, run_jobs
@@ -99,9 +100,13 @@ def test_without_dask_it_is_said_how_to_get_it(tmp_path, monkeypatch):
         prepare(scripted(1), out=tmp_path / "c", atlas=TOY, scheduler="tcp://host:8786")
 
 
-def test_a_finished_cohort_asks_no_cluster(tmp_path):
+def test_a_finished_cohort_asks_no_cluster(tmp_path, monkeypatch):
     source = scripted(3)
     made = prepare(source, out=tmp_path / "c", atlas=TOY)
-    run_jobs(
-        source, plan_jobs(source.items(), out=made.path, atlas=TOY, cleaning=PUBLISHED), scheduler="tcp://absent:1"
-    )
+    monkeypatch.setattr(writer, "map_on_cluster", lambda *_args, **_more: pytest.fail("the cluster was asked"))
+    jobs, seen = plan_jobs(source.items(), out=made.path, atlas=TOY, cleaning=PUBLISHED), []
+    run_jobs(source, jobs, scheduler="tcp://absent:1", progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(3, 3)]
+    layout.rows_path(made.path, 1).unlink()
+    with pytest.raises(pytest.fail.Exception, match="the cluster was asked"):
+        run_jobs(source, jobs, scheduler="tcp://absent:1")

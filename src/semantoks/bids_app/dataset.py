@@ -12,13 +12,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from semantoks.atlas.atlas import Atlas
-from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.listing import people_of, work_list
-from semantoks.signals.prepare import GATES, PUBLISHED, find_source
+from semantoks.signals.opened_source import SourceConfig, find_source, people_of, work_list
 from semantoks.signals.prepare import plan as plan_cohort
-from semantoks.signals.quality import GateConfig
-from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources import Item, Source, participant_of
 from semantoks.signals.writer import ShardJob
@@ -29,25 +24,20 @@ WORK = "work"
 
 @dataclass(frozen=True, kw_only=True)
 class AppConfig:
-    """What both levels are told; they have to be told the same.
+    """What both levels are given; it has to be the same for both.
 
     Parameters
     ----------
     source, out
         INPUT and OUTPUT: what ``prepare`` reads, and the derivative that is written.
-    atlas, tr, cleaning, gates, participants, reading
-        As in ``prepare``. ``reading.participant_label`` names whom a call works on; the recordings are listed, and
-        their runs labelled, for the whole input all the same.
+    opening
+        How INPUT is opened, its atlas named. ``reading.participant_label`` names whom a call works on; the recordings
+        are listed, and their runs labelled, for the whole input all the same.
     """
 
     source: Path
     out: Path
-    atlas: Atlas
-    tr: float | None = None
-    cleaning: CleaningConfig = PUBLISHED
-    gates: GateConfig = GATES
-    participants: Path | None = None
-    reading: ReadingConfig = EVERYTHING
+    opening: SourceConfig
 
     def __post_init__(self) -> None:
         """Make both paths absolute, so that every call means the same."""
@@ -97,13 +87,8 @@ class Dataset:
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
-        self._source = find_source(
-            config.source,
-            atlas=config.atlas,
-            tr=config.tr,
-            participants=config.participants,
-            reading=dataclasses.replace(config.reading, participant_label=()),
-        )
+        everybody = dataclasses.replace(config.opening.reading, participant_label=())
+        self._source = find_source(config.source, dataclasses.replace(config.opening, reading=everybody))
         items = work_list(self._source)
         by_participant: dict[str, list[Item]] = defaultdict(list)
         for item in items:
@@ -112,7 +97,9 @@ class Dataset:
 
     def chosen(self) -> tuple[list[str], list[str]]:
         """List the participants that a call works on, and those that it was asked for but the input does not have."""
-        asked = dict.fromkeys(bare_label(one, PREFIXES["participant"]) for one in self.config.reading.participant_label)
+        asked = dict.fromkeys(
+            bare_label(one, PREFIXES["participant"]) for one in self.config.opening.reading.participant_label
+        )
         if not asked:
             return sorted(self.items_of), []
         return [one for one in asked if one in self.items_of], [one for one in asked if one not in self.items_of]
@@ -151,6 +138,4 @@ def folder_name(label: str, entity: str = "sub") -> str:
 
 def plan(share: Share, out: Path, config: AppConfig) -> tuple[list[ShardJob], str, dict[str, Any]]:
     """Plan the cohort ``out`` of a share as ``prepare`` does."""
-    return plan_cohort(
-        share, share.chosen, out, atlas=config.atlas, tr=config.tr, cleaning=config.cleaning, gates=config.gates
-    )
+    return plan_cohort(share, share.chosen, out, config.opening)

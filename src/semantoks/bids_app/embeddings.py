@@ -71,6 +71,8 @@ def write_embeddings(embedding: Embedding, dataset: Dataset, participant: str) -
     without a sidecar does not count.
     """
     cohort, found = Cohort(dataset.part(participant)), places(dataset, [participant])
+    if not len(cohort):
+        return
     rows = cohort.recordings.merge(cohort.quality[["recording_id", "tr_from"]], on="recording_id", validate="1:1")
     if all(_is_done(embedding, found[row["recording_id"]], row) for row in rows.to_dict("records")):
         return

@@ -19,8 +19,8 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import write_features
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.description import claim, read_description
-from semantoks.signals.prepare import nothing_left
+from semantoks.signals.cohort_checks import read_description
+from semantoks.signals.prepare import claim, nothing_left
 from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_shard_tables
 from semantoks.storage.durable import write_durably
@@ -163,7 +163,7 @@ def _assembled(dataset: Dataset, participants: Sequence[str], progress: Progress
     share = dataset.share_of_all(participants)
     jobs, people, description = plan(share, new, config)
     claim(new, description)
-    write_table(new / layout.ATLAS, config.atlas.to_frame())
+    write_table(new / layout.ATLAS, config.opening.known_atlas.to_frame())
     write_durably(new / layout.PARTICIPANTS, people.encode())
     read = lru_cache(maxsize=PARTS_IN_MEMORY)(read_part)
     done = 0

@@ -77,7 +77,7 @@ def run_participants(
 def _write_parts(shares: Sequence[tuple[str, Path, Share]], config: AppConfig) -> list[Part]:
     parts = []
     for participant, path, share in shares:
-        store(share, path, config.atlas, config.tr, config.cleaning, config.gates, 1, None)
+        store(share, path, config.opening)
         cohort = Cohort(path)
         parts.append(Part(participant=participant, path=path, kept=len(cohort), excluded=len(cohort.excluded)))
     return parts

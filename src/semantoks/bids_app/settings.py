@@ -8,16 +8,16 @@ from semantoks.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingConfig:
-    """What the app embeds recordings with; without a model it does not.
+    """What the app embeds recordings with; without a model it does not embed them.
 
     Parameters
     ----------
     model
-        Embed, too: a run, an encoder folder, or an id on the Hugging Face hub (owner/name).
+        Embed recordings, too, with this run, encoder folder, or Hugging Face id (owner/name).
     readout
-        cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
+        Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network.
     crops
-        Evenly spaced windows a recording, at least 1.
+        Evenly spaced windows per recording, at least 1.
     device
         Where to embed: cpu, cuda, cuda:1, mps.
 

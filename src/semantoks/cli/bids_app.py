@@ -11,10 +11,10 @@ from tyro.conf import Positional, arg
 from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.cli.main import answered
 from semantoks.cli.main import run as run_command
+from semantoks.cli.sources import AtlasName, Opening, SourceOptions
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError, DataError
 from semantoks.screen import progress
-from semantoks.signals.reading_config import ReadingConfig
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from semantoks.bids_app.embeddings import Embedding
 
 Level = Literal["participant", "group"]
-Band = tuple[float, float] | Literal["none"] | None
+PassBand = tuple[float, float] | Literal["none"] | None
 PROGRAM = "semantoks-bids"
+OR_MODEL = "(default: the model's, or "
 NO_VALIDATOR = "--skip-bids-validator"
 """Programs that run BIDS Apps pass it to each; here it changes nothing, as the input is not validated."""
 ELSEWHERE = {
@@ -40,14 +41,12 @@ def bids(
     source: Positional[Annotated[Path, arg(metavar="INPUT")]],
     out: Positional[Annotated[Path, arg(metavar="OUTPUT")]],
     level: Positional[Annotated[Level, arg(metavar="{participant,group}")]],
-    atlas: str | None = None,
-    tr: float | None = None,
-    band: Band = None,
+    atlas: AtlasName = None,
+    band: Annotated[PassBand, arg(metavar="{LOW HIGH|none}", help_behavior_hint=f"{OR_MODEL}0.01 0.1)")] = None,
     already_filtered: bool = False,
-    target_tr: float | None = None,
-    max_fd: float | None = 0.5,
-    participants: Path | None = None,
-    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
+    target_tr: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint=f"{OR_MODEL}2)")] = None,
+    max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
+    options: Opening = SourceOptions(),  # noqa: B008
     embedding: Annotated[EmbeddingConfig, arg(name="")] = EmbeddingConfig(),  # noqa: B008
     n_jobs: int = 1,
 ) -> int:
@@ -55,41 +54,39 @@ def bids(
 
     Example: semantoks-bids xcp_d/ derivatives/semantoks participant --participant-label 01 02
 
-    participant: a part for each participant in OUTPUT/work; calls on different participants may run at the same time.
-    group: OUTPUT/cohort of all finished parts, the same that prepare makes; who is missing is named. Give both levels
-    the same options. The exit code is 4 when recordings were excluded or somebody is missing.
+    participant: writes one part per participant into OUTPUT/work; calls on different participants may run in parallel.
+    group: joins all finished parts into OUTPUT/cohort, the same cohort that prepare makes, and names who is missing.
+    Give both levels the same options. The exit code is 4 if recordings were excluded or participants are missing.
 
     Args:
-        source: Whatever prepare reads: the derivative of another tool, a folder of arrays, an HDF5 file.
-        out: Folder of the derivative, outside of INPUT.
-        level: participant, for each of them; then group, once.
-        atlas: A name (schaefer400, cc200 ...), or a FILE.tsv with label and network; default: the model's or INPUT's.
-        tr: Repetition time of the recordings, seconds (0.3 to 6), unless INPUT says it.
-        band: Low and high cut of the band-pass, Hz, or none; default: the model's, else 0.01 0.1.
-        already_filtered: The recordings are band-passed already: do not filter again.
-        target_tr: Repetition time of the cohort, seconds (0.3 to 6); default: the model's, else 2.
-        max_fd: Leave out recordings whose mean framewise displacement is known to be above this, mm; None keeps all.
-        participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv in INPUT.
-        reading: What is read, and whom this call works on.
-        embedding: Whether and how recordings are embedded, too.
-        n_jobs: Processes of the participant level, -1 for one a core.
+        source: Anything that prepare reads: another tool's derivative, a folder of arrays, or an HDF5 file.
+        out: Folder of the derivative, outside INPUT.
+        level: First participant, on any number of machines; then group, once.
+        atlas: Name (schaefer400, cc200 ...), or FILE.tsv of label and network.
+        band: Lower and upper edge of the band-pass in Hz, or none.
+        already_filtered: The recordings are already band-passed; do not filter them again.
+        target_tr: Repetition time of the cohort in seconds (0.3 to 6).
+        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
+        options: What is known of the recordings, and which participants this call works on.
+        embedding: Whether and how to embed recordings, too.
+        n_jobs: Worker processes of the participant level; -1 uses all cores.
     """
     from semantoks.bids_app.dataset import AppConfig
     from semantoks.signals.clean import CleaningConfig
+    from semantoks.signals.opened_source import SourceConfig
     from semantoks.signals.quality import GateConfig
 
     encoder = _opened(embedding)
     known, cuts, interval = _demanded(encoder, atlas, band, target_tr, source)
-    config = AppConfig(
-        source=source,
-        out=out,
+    opening = SourceConfig(
         atlas=known,
-        tr=tr,
+        tr=options.tr,
+        participants=options.participants,
+        reading=options.reading,
         cleaning=CleaningConfig(band=cuts, already_filtered=already_filtered, target_tr=interval),
         gates=GateConfig(max_fd=max_fd),
-        participants=participants,
-        reading=reading,
     )
+    config = AppConfig(source=source, out=out, opening=opening)
     return _participant(config, encoder, n_jobs) if level == "participant" else _group(config, encoder)
 
 
@@ -102,7 +99,7 @@ def _opened(config: EmbeddingConfig) -> "Embedding | None":
 
 
 def _demanded(
-    embedding: "Embedding | None", atlas: str | None, band: Band, target_tr: float | None, source: Path
+    embedding: "Embedding | None", atlas: str | None, band: PassBand, target_tr: float | None, source: Path
 ) -> "tuple[Atlas, tuple[float, float] | None, float]":
     """Take atlas, band and target TR from the model or from the options, never from both."""
     if embedding is None:
@@ -114,7 +111,7 @@ def _demanded(
 
 
 def _atlas(name: str | None, source: Path) -> "Atlas":
-    from semantoks.signals.prepare import named_atlas
+    from semantoks.signals.opened_source import named_atlas
 
     if not source.exists():
         raise DataError(f"INPUT {source} does not exist.")

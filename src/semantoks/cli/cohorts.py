@@ -7,63 +7,51 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.sources import AtlasName, Files, Opening, ReadingOptions, Source, SourceOptions, named_source
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
-from semantoks.signals.reading_config import ReadingConfig
+
+Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
-
-Source = Annotated[Positional[Path | None], arg(metavar="SOURCE")]
-
-
-def named_source(source: Path | None, files: Path | None) -> Path:
-    """Take the one that was given: a source, or a list of files, which is one, too."""
-    if (source is None) == (files is None):
-        raise ConfigError("give either SOURCE or --files FILE.tsv.")
-    path = files if source is None else source
-    assert path is not None
-    return path
 
 
 def prepare(
     source: Source = None,
     *,
     out: Path,
-    files: Path | None = None,
-    atlas: str | None = None,
-    tr: float | None = None,
-    band: tuple[float, float] | None = (0.01, 0.1),
+    files: Files = None,
+    atlas: AtlasName = None,
+    band: Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")] = (0.01, 0.1),
     already_filtered: bool = False,
-    target_tr: float = 2.0,
-    max_fd: float | None = 0.5,
-    participants: Path | None = None,
-    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
+    target_tr: Annotated[float, arg(metavar="SECONDS")] = 2.0,
+    max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
+    options: Opening = SourceOptions(),  # noqa: B008
     n_jobs: int = 1,
-    scheduler: str | None = None,
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: none)")] = None,
 ) -> int:
     """Clean recordings and store them as a cohort.
 
     Example: semantoks prepare timeseries/ --out cohort/ --atlas schaefer400 --tr 0.8 --n-jobs 2
 
-    Band-pass at the recordings' own repetition time, cubic interpolation to the target one, z-score per ROI. What
-    cannot be used is listed in cohort/excluded.tsv with its reason, and the exit code is then 4. The same command
-    again finishes what was killed.
+    Recordings are band-passed at their own repetition time, interpolated to the target one and z-scored per ROI. Those
+    that cannot be used are listed with their reasons in cohort/excluded.tsv, and the exit code is 4. After an
+    interruption, the same command finishes the work.
 
     Args:
         source: Folder of XCP-D, fMRIPrep, UK Biobank, ABIDE, CONN ... or of arrays, or an HDF5 file (docs/sources.md).
-        out: Folder of the cohort, new or from the same command before.
-        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
-        atlas: A name (schaefer400, cc200 ...), or a FILE.tsv with label and network; XCP-D: the published 457 ROIs.
-        tr: Repetition time of the recordings, seconds (0.3 to 6), unless the participants table has a column tr.
-        band: Low and high cut of the band-pass, Hz; None for no band-pass.
-        already_filtered: The recordings are band-passed already: do not filter again.
-        target_tr: Repetition time of the cohort, seconds (0.3 to 6).
-        max_fd: Leave out recordings whose mean framewise displacement is known to be above this, mm; None keeps all.
-        participants: Table (.tsv .csv) of participant_id and phenotypes; default: participants.tsv beside the source.
-        reading: What is read.
-        n_jobs: Processes, -1 for one a core.
-        scheduler: Address of a Dask scheduler (tcp://HOST:8786): its workers do the work, not this machine.
+        out: Folder of the cohort: new, or left by the same command.
+        files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
+        atlas: Name (schaefer400, cc200 ...), or FILE.tsv of label and network.
+        band: Lower and upper edge of the band-pass in Hz; None for no band-pass.
+        already_filtered: The recordings are already band-passed; do not filter them again.
+        target_tr: Repetition time of the cohort in seconds (0.3 to 6).
+        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
+        options: What is known of the recordings, and which of them are read.
+        n_jobs: Worker processes; -1 uses all cores.
+        scheduler: Address of a Dask scheduler (tcp://HOST:8786) whose workers do the work instead of this machine.
     """
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.prepare import prepare as run
@@ -75,11 +63,11 @@ def prepare(
             named_source(source, files),
             out=out,
             atlas=atlas,
-            tr=tr,
+            tr=options.tr,
             cleaning=cleaning,
             gates=GateConfig(max_fd=max_fd),
-            participants=participants,
-            reading=reading,
+            participants=options.participants,
+            reading=options.reading,
             n_jobs=n_jobs,
             scheduler=scheduler,
             progress=shown,
@@ -96,32 +84,28 @@ def prepare(
 def doctor(
     source: Source = None,
     *,
-    files: Path | None = None,
-    atlas: str | None = None,
-    model: str | None = None,
-    tr: float | None = None,
-    participants: Path | None = None,
-    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
+    files: Files = None,
+    atlas: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the likeliest)")] = None,
+    model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: none)")] = None,
+    options: Opening = SourceOptions(),  # noqa: B008
     recordings: int = 20,
-    table: Path | None = None,
+    table: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
 ) -> int:
     """Say what a source of recordings is and what is wrong with it, before anything runs.
 
     Example: semantoks doctor timeseries/ --atlas schaefer400
 
-    Kind, people, repetition times, atlas, missing networks, filters, lengths; and from what correlates with what,
-    whether the columns stand in the atlas's order. The exit code is 3 when there is a problem.
+    Reports kind, people, repetition times, atlas, missing networks, filters and lengths, and judges from correlations
+    whether the columns follow the atlas's order. The exit code is 3 if there is a problem.
 
     Args:
-        source: Whatever prepare reads.
-        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
-        atlas: What the columns are said to be (a name, or FILE.tsv); default: found out.
-        model: A run, an encoder folder or a hub id whose atlas the columns are held against.
-        tr: Repetition time of the recordings, seconds, where the source does not say it.
-        participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
-        reading: What is read.
-        recordings: Recordings that are looked into, evenly over the source; 0 = all.
-        table: Write what was found of each of them as FILE.tsv.
+        source: Anything that prepare reads.
+        files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
+        atlas: Atlas that the columns should follow: a name, or a FILE.tsv.
+        model: Run, encoder folder or Hugging Face id whose atlas the columns should follow.
+        options: What is known of the recordings, and which of them are read.
+        recordings: Number of recordings to look into, spread evenly over the source; 0 looks into all.
+        table: Write the findings on each recording to FILE.tsv.
     """
     from semantoks.doctor.checkup import checkup
     from semantoks.storage.tables import table_text
@@ -132,7 +116,14 @@ def doctor(
         raise ConfigError(f"--recordings has to be at least 0, not {recordings}.")
     path = named_source(source, files)
     named = _atlas_of(model) or atlas
-    found = checkup(path, atlas=named, tr=tr, participants=participants, reading=reading, most=recordings)
+    found = checkup(
+        path,
+        atlas=named,
+        tr=options.tr,
+        participants=options.participants,
+        reading=options.reading,
+        most=recordings,
+    )
     print("\n".join(found.facts))
     if table is not None:
         table.write_text(table_text(found.table), encoding="utf-8")
@@ -140,13 +131,14 @@ def doctor(
         print(f"\nPROBLEM    {problem.evidence}\n       ->  {problem.remedy}")
     if not found.problems:
         words = ["semantoks", "prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
-        words += [*([] if tr is None else ["--tr", f"{tr:g}"])]
-        words += [*([] if participants is None else ["--participants", str(participants)]), *_flags(reading)]
+        words += [*([] if options.tr is None else ["--tr", f"{options.tr:g}"])]
+        words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
+        words += _flags(options.reading)
         print(f"\nNothing wrong. Next: {shlex.join(words)}")
     return EXIT_INPUT if found.problems else EXIT_OK
 
 
-def _flags(reading: ReadingConfig) -> list[str]:
+def _flags(reading: ReadingOptions) -> list[str]:
     """Spell what differs from the defaults as options."""
     words: list[str] = []
     for field in dataclasses.fields(reading):
@@ -168,7 +160,7 @@ def _atlas_of(model: str | None) -> "Atlas | None":
 
 def simulate(
     out: Path,
-    layout: Annotated[Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"] | None, arg(name="as")] = None,
+    layout: Annotated[Tool | None, arg(name="as", metavar=TOOLS, help_behavior_hint="(default: arrays)")] = None,
     participants: int = 100,
     sessions: int = 2,
     atlas: str = "schaefer400+tian-s3+buckner7",
@@ -181,14 +173,14 @@ def simulate(
     Example: semantoks simulate --out recordings/ --participants 200 --atlas cc200
 
     Args:
-        out: The folder: one .npy a recording and participants.tsv.
-        layout: Write the files of another tool instead, to try how they are read.
-        participants: People, at least 1.
-        sessions: Recordings of each, at least 1.
-        atlas: A name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or a FILE.tsv with label and network.
-        minutes: Length of a recording, minutes.
-        seed: Seed of everything, at least 0.
-        n_jobs: Processes, -1 for one a core.
+        out: Output folder: one .npy file per recording, and participants.tsv.
+        layout: Write files as another tool does instead, to try out how they are read.
+        participants: Number of people, at least 1.
+        sessions: Recordings per person, at least 1.
+        atlas: Name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or FILE.tsv of label and network.
+        minutes: Length of each recording in minutes.
+        seed: Random seed, at least 0.
+        n_jobs: Worker processes; -1 uses all cores.
     """
     from semantoks.simulation.as_tool import simulate_as
     from semantoks.simulation.cohort import SimulationConfig
@@ -207,7 +199,7 @@ def simulate(
 
 
 def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = False) -> int:
-    """Say what a cohort, run or encoder is, in ten lines.
+    """Describe a cohort, run or encoder in ten lines.
 
     Example: semantoks info cohort/ --verify
 

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.cohorts import Source, named_source
+from semantoks.cli.sources import Files, Opening, Source, SourceOptions, named_source
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import progress, said_of, score_table
-from semantoks.signals.reading_config import ReadingConfig
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -23,15 +22,13 @@ def embed(
     *,
     model: str,
     out: Path,
-    files: Path | None = None,
-    tr: float | None = None,
+    files: Files = None,
+    options: Opening = SourceOptions(),  # noqa: B008
     already_filtered: bool = False,
-    participants: Path | None = None,
-    reading: Annotated[ReadingConfig, arg(name="")] = ReadingConfig(),  # noqa: B008
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
     keep_crops: bool = False,
-    keep_cohort: Path | None = None,
+    keep_cohort: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: delete them)")] = None,
     device: str = "cpu",
     n_jobs: int = 1,
 ) -> int:
@@ -39,25 +36,23 @@ def embed(
 
     Example: semantoks embed xcp_d/ --model runs/a --out features.parquet
 
-    Recordings are cleaned to what the encoder demands, and it is said what was done. Networks that they lack, and what
-    a short one does not fill, are hidden from the encoder. What cannot be used is listed beside the table, and the exit
-    code is then 4.
+    Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks, and the
+    part of the window that a short one does not fill, are hidden from the encoder. Recordings that cannot be used are
+    listed beside the table, and the exit code is 4.
 
     Args:
-        source: Whatever prepare reads, or a prepared cohort.
-        model: A run, an encoder folder, or an id on the Hugging Face hub (owner/name).
-        out: The table, a FILE.parquet; one row a participant, session and run.
-        files: Instead of a source: a table (.tsv .csv) of path, participant_id and, where known, session_id, run, tr.
-        tr: Repetition time of the recordings, seconds (0.3 to 6), where the source does not say it.
-        already_filtered: The recordings are band-passed already: do not filter again.
-        participants: Table (.tsv .csv) of participant_id and facts such as tr; default: participants.tsv of the source.
-        reading: What is read.
-        readout: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean a network.
-        crops: Evenly spaced windows a recording, at least 1.
-        keep_crops: A row a crop instead of their mean.
+        source: Anything that prepare reads, or a prepared cohort.
+        model: Run, encoder folder, or Hugging Face id (owner/name).
+        out: Output table, a FILE.parquet with one row per participant, session and run.
+        files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
+        options: What is known of the recordings, and which of them are read.
+        already_filtered: The recordings are already band-passed; do not filter them again.
+        readout: Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network.
+        crops: Evenly spaced windows per recording, at least 1.
+        keep_crops: Write one row per window instead of their mean.
         keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
         device: Where to compute: cpu, cuda, cuda:1, mps.
-        n_jobs: Processes that read and clean, -1 for one a core.
+        n_jobs: Worker processes that read and clean; -1 uses all cores.
     """
     from semantoks.features.embed import embed as run
     from semantoks.features.embed import write_features
@@ -69,10 +64,10 @@ def embed(
         table = run(
             named_source(source, files),
             model=model,
-            tr=tr,
+            tr=options.tr,
             already_filtered=already_filtered,
-            participants=participants,
-            reading=reading,
+            participants=options.participants,
+            reading=options.reading,
             readout=readout,
             crops=crops,
             keep_crops=keep_crops,

@@ -1,17 +1,16 @@
 """Which packaged atlases recordings can be of: by labels, by number of ROIs, and then by what correlates with what."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.doctor.orders import evidence, mean_correlations, turned
 from semantoks.errors import DataError
 from semantoks.signals.clean import missing_rois
-from semantoks.signals.prepare import find_source
-from semantoks.signals.reading_config import ReadingConfig
+from semantoks.signals.opened_source import SourceConfig, find_source
 from semantoks.signals.sources import Source
 from semantoks.signals.writer import read_recording
 
@@ -19,13 +18,7 @@ JOINED = ("schaefer400+tian-s3", "schaefer400+tian-s3+buckner7")
 FEW = 3
 
 
-def fitting_atlases(
-    source: str | Path | Source,
-    *,
-    tr: float | None,
-    participants: Path | str | pd.DataFrame | None,
-    reading: ReadingConfig,
-) -> list[tuple[Source, Atlas]]:
+def fitting_atlases(source: str | Path | Source, config: SourceConfig) -> list[tuple[Source, Atlas]]:
     """Open a source by every packaged atlas that its first recordings can be read with; the likeliest first.
 
     Likelier is the one whose rows are time, then the one with more ROIs that have signal and fewer that have none, then
@@ -35,7 +28,7 @@ def fitting_atlases(
     for name in (*list_atlases(), *JOINED):
         atlas = get_atlas(name)
         try:
-            opened = find_source(source, atlas=atlas, tr=tr, participants=participants, reading=reading)
+            opened = find_source(source, dataclasses.replace(config, atlas=atlas))
             recordings = [read_recording(opened, item) for item in opened.items()[:FEW]]
         except DataError as error:
             refusals.add(str(error))

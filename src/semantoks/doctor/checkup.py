@@ -1,5 +1,6 @@
 """The doctor: what a source of recordings is, and what is wrong with it, before anything is prepared or embedded."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.catalog import get_atlas
 from semantoks.doctor.atlases import fitting_atlases
 from semantoks.doctor.orders import (
     LEAST_HOMOTOPIC,
@@ -22,8 +22,7 @@ from semantoks.doctor.orders import (
 )
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
-from semantoks.signals.listing import introduce
-from semantoks.signals.prepare import find_source
+from semantoks.signals.opened_source import SourceConfig, find_source, introduce
 from semantoks.signals.quality import spectrum
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
@@ -94,23 +93,24 @@ def checkup(
         When there is nothing at the path, or nothing that is known.
     """
     found, known_tr = Checkup(), True
+    given = SourceConfig(atlas=atlas, tr=tr, participants=participants, reading=reading)
     try:
-        fitting = _fitting(source, atlas, tr, participants, reading)
+        fitting = _fitting(source, given)
     except UnknownTRError as error:
         found.complain(str(error), "then all else can be checked and used")
-        fitting, known_tr = _fitting(source, atlas, STAND_IN_TR, participants, reading), False
+        fitting, known_tr = _fitting(source, dataclasses.replace(given, tr=STAND_IN_TR)), False
     if not fitting:
         found.complain(
             "no packaged atlas has the labels or the number of these ROIs",
             "give --atlas FILE.tsv with the columns label and network, one row a ROI",
         )
         return found
-    given, chosen = fitting[0]
+    opened, chosen = fitting[0]
     found.atlas = chosen.name
-    items = given.items()
+    items = opened.items()
     picked = items if most == 0 else [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).astype(int))]
-    recordings, refused = _read(given, picked)
-    _tell_source(found, given, items, picked, recordings, refused)
+    recordings, refused = _read(opened, picked)
+    _tell_source(found, opened, items, picked, recordings, refused)
     if not recordings:
         return found
     found.table = _table(recordings, known_tr)
@@ -121,20 +121,12 @@ def checkup(
     return found
 
 
-def _fitting(
-    source: str | Path | Source,
-    atlas: Atlas | Path | str | None,
-    tr: float | None,
-    participants: Path | str | pd.DataFrame | None,
-    reading: ReadingConfig,
-) -> list[tuple[Source, Atlas]]:
+def _fitting(source: str | Path | Source, config: SourceConfig) -> list[tuple[Source, Atlas]]:
     """Open the source with the atlas that is given or usual, or with all that fit, the likeliest first."""
-    if atlas is None and isinstance(source, str | Path):
-        atlas = usual_atlas(Path(source)) or None
-    if atlas is None:
-        return fitting_atlases(source, tr=tr, participants=participants, reading=reading)
-    named = get_atlas(atlas)
-    return [(find_source(source, atlas=named, tr=tr, participants=participants, reading=reading), named)]
+    if config.atlas is None and not (isinstance(source, str | Path) and usual_atlas(Path(source))):
+        return fitting_atlases(source, config)
+    named = config.with_atlas(source)
+    return [(find_source(source, named), named.known_atlas)]
 
 
 def _read(source: Source, items: Sequence[Item]) -> tuple[list[Recording], list[tuple[Item, str]]]:

@@ -21,7 +21,8 @@ from semantoks.model.encoder import Encoder
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.prepare import check_jobs, find_source, nothing_left, store
+from semantoks.signals.opened_source import SourceConfig, find_source
+from semantoks.signals.prepare import check_jobs, nothing_left, store
 from semantoks.signals.quality import GateConfig, missing_networks
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
@@ -97,9 +98,16 @@ def embed(
     if crops < 1:
         raise ConfigError(f"crops has to be at least 1, not {crops}.")
     encoder, card = open_encoder(model)
-    cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered)
+    config = SourceConfig(
+        atlas=card.atlas,
+        tr=tr,
+        participants=participants,
+        reading=reading,
+        cleaning=CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered),
+        gates=GateConfig(max_fd=None),
+    )
     told: list[str] = []
-    with _opened(recordings, card, cleaning, tr, participants, reading, n_jobs, keep_cohort, told.append) as cohort:
+    with _opened(recordings, card, config, n_jobs, keep_cohort, told.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
         found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
@@ -118,10 +126,7 @@ def embed(
 def _opened(
     recordings: Recordings,
     card: EncoderCard,
-    cleaning: CleaningConfig,
-    tr: float | None,
-    participants: Path | str | pd.DataFrame | None,
-    reading: ReadingConfig,
+    config: SourceConfig,
     n_jobs: int,
     keep: str | Path | None,
     tell: Callable[[str], None],
@@ -137,9 +142,9 @@ def _opened(
         if not all(isinstance(one, Recording) for one in recordings):
             raise ConfigError("a list to embed has to hold Recording: recordings_from_arrays makes them of arrays.")
         recordings = MemorySource(recordings, atlas=card.atlas)
-    source = find_source(recordings, atlas=card.atlas, tr=tr, participants=participants, reading=reading)
+    source = find_source(recordings, config)
     with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
-        store(source, Path(out), card.atlas, tr, cleaning, GateConfig(max_fd=None), n_jobs, None, tell=tell)
+        store(source, Path(out), config, n_jobs=n_jobs, tell=tell)
         yield Cohort(out)
 
 

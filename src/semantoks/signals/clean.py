@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from scipy.interpolate import CubicSpline, PchipInterpolator
-from scipy.signal import butter, cheby1, sosfiltfilt
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.recording import MAX_TR, MIN_TR
@@ -27,6 +25,8 @@ def bridge(series: Series, good: FrameMask) -> Series:
     """
     if good.all():
         return series
+    from scipy.interpolate import PchipInterpolator
+
     place = np.flatnonzero(good)
     asked = np.clip(np.arange(len(series)), place[0], place[-1])
     if len(place) == 1:
@@ -178,6 +178,8 @@ def band_pass(series: Series, tr: float, band: tuple[float, float], order: int =
 @functools.lru_cache(maxsize=64)
 def _butterworth(order: int, band: tuple[float, float], tr: float) -> Float[ndarray, "section 6"]:
     """Design the filter, once for all recordings of a repetition time; nobody may write to it."""
+    from scipy.signal import butter
+
     sections: ndarray = butter(order, band, btype="bandpass", fs=1 / tr, output="sos")
     return sections
 
@@ -197,6 +199,8 @@ def resample(series: Series, tr: float, target_tr: float) -> Resampled:
     """
     if abs(tr - target_tr) <= SAME_TR:
         return series
+    from scipy.interpolate import CubicSpline
+
     known = np.arange(len(series)) * tr
     wanted = np.arange(resampled_frames(len(series), tr, target_tr)) * target_tr
     result: Resampled = CubicSpline(known, series, axis=0)(np.minimum(wanted, known[-1]))
@@ -208,6 +212,8 @@ def low_pass_for(series: Series, tr: float, target_tr: float) -> Series:
 
     Chebyshev type I of order 8 with 0.05 dB ripple at 0.8 of the new Nyquist frequency, as scipy.signal.decimate.
     """
+    from scipy.signal import cheby1
+
     mean = series.mean(axis=0, dtype=np.float64)
     smooth: Series = mean + _both_ways(cheby1(8, 0.05, 0.8 * tr / target_tr, output="sos"), series - mean)
     return smooth
@@ -324,6 +330,8 @@ def _refuse_holes(series: Series, good: FrameMask, missing: RoiMask) -> None:
 
 def _both_ways(sos: ndarray, series: Series) -> Series:
     """Filter forwards and backwards; scipy's own padding, or all that a recording shorter than it can give."""
+    from scipy.signal import sosfiltfilt
+
     trailing = min(int((sos[:, 2] == 0).sum()), int((sos[:, 5] == 0).sum()))
     padding = min(3 * (2 * len(sos) + 1 - trailing), len(series) - 1)
     filtered: Series = sosfiltfilt(sos, series, axis=0, padlen=padding)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import hashlib
-import re
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,9 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
-from semantoks.signals.description import read_description
+from semantoks.signals.cohort_checks import check_recordings, read_description
 from semantoks.signals.phenotypes import read_participants
 from semantoks.storage.tables import read_typed_table
-
-ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
 
 
 class Cohort:
@@ -249,62 +245,3 @@ class Cohort:
 def checksum(values: Float16[ndarray, "frame roi"] | Float32[ndarray, "2 roi"]) -> str:
     """Hash the bytes of one recording's signals, time-major, or of its moments, as they lie on disk (sha256, hex)."""
     return hashlib.sha256(values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()
-
-
-def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, file: Path) -> None:
-    """Check that every recording has its ids, lies within its shard and names only ROIs that there are as missing.
-
-    Parameters
-    ----------
-    table
-        ``recordings.tsv`` with its number columns typed.
-    shards
-        Frames of each shard.
-    n_rois
-        ROIs of the atlas.
-    file
-        The table's file, for the message.
-
-    Raises
-    ------
-    DataError
-        If not; the first row that is wrong is named.
-    """
-    known = table["shard"].between(1, len(shards))
-    room = np.array([0, *shards])[table["shard"].where(known, 0)] - table["offset"]
-    texts = {text: _names_rois(text, n_rois) for text in table["missing_rois"].unique()}
-    rules = {
-        "recording_id has to be there": table["recording_id"] != "",
-        "participant_id has to be there": table["participant_id"] != "",
-        f"shard has to be 1 to {len(shards)}": known,
-        "frames has to be 1 or more": table["frames"] >= 1,
-        "offset has to be 0 or more": table["offset"] >= 0,
-        "frames has to end within the shard": table["frames"] <= room,
-        "bad_frames has to hold frames within the recording": [
-            _names_frames(text, frames) for text, frames in zip(table["bad_frames"], table["frames"], strict=True)
-        ],
-        f"missing_rois has to hold numbers from 0 to {n_rois - 1}": table["missing_rois"].map(texts).astype(bool),
-    }
-    for rule, kept in rules.items():
-        if not np.all(kept):
-            row = int(np.flatnonzero(~np.asarray(kept))[0])
-            column = rule.partition(" ")[0]
-            raise DataError(
-                f"{file}: {rule}, but recording {row + 1} ({table['recording_id'][row]}) has "
-                f"{str(table[column][row]) or 'nothing'!r}: it was changed or damaged. Restore it, or prepare the "
-                "cohort again."
-            )
-
-
-def _names_frames(text: str, frames: int) -> bool:
-    if not text:
-        return True
-    try:
-        mask_from_text(text, frames)
-    except ValueError:
-        return False
-    return True
-
-
-def _names_rois(text: str, n_rois: int) -> bool:
-    return ROIS.fullmatch(text) is not None and all(int(roi) < n_rois for roi in text.split(",") if roi)

@@ -1,31 +1,41 @@
 """The job ``prepare``: from a source of recordings to a cohort on disk, with every exclusion listed."""
 
+import hashlib
+import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.description import claim, describe
-from semantoks.signals.listing import introduce, people_of, work_list
-from semantoks.signals.participants_json import read_participants_in_words
-from semantoks.signals.phenotypes import tidy_participants
+from semantoks.signals.opened_source import (
+    GATES,
+    PUBLISHED,
+    SourceConfig,
+    find_source,
+    introduce,
+    people_of,
+    work_list,
+)
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
-from semantoks.signals.sources import Item, Source, find_participants, open_source, usual_atlas
+from semantoks.signals.sources import Item, Source
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
-from semantoks.storage.durable import write_durably
+from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
 from semantoks.storage.tables import table_text, write_table
 
-PUBLISHED = CleaningConfig()
-GATES = GateConfig()
+MEANING = {
+    "ItemsSha256": "the list of recordings or the size of a file",
+    "ParticipantsSha256": "the participants table",
+}
 
 
 def prepare(
@@ -89,11 +99,14 @@ def prepare(
         If the source cannot be opened or is empty, or if no recording could be used.
     """
     check_jobs(n_jobs)
-    out, known = Path(out), named_atlas(atlas, source)
+    out = Path(out)
+    given = SourceConfig(
+        atlas=atlas, tr=tr, participants=participants, reading=reading, cleaning=cleaning, gates=gates
+    ).with_atlas(source)
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
-    opened = find_source(source, atlas=known, tr=tr, participants=participants, reading=reading)
-    store(opened, out, known, tr, cleaning, gates, n_jobs, progress, scheduler, tell)
+    opened = find_source(source, given)
+    store(opened, out, given, n_jobs=n_jobs, scheduler=scheduler, progress=progress, tell=tell)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(
@@ -109,106 +122,146 @@ def check_jobs(n_jobs: int) -> None:
         raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
 
 
-def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
-    """Take the atlas that is named, else the usual one of the source.
-
-    Raises
-    ------
-    ConfigError
-        When none is named and the source has no usual one.
-    DataError
-        When there is no such atlas, or nothing at the path.
-    """
-    name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
-    if not name:
-        raise ConfigError(
-            "which atlas? This source does not tell: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
-        )
-    return get_atlas(name)
-
-
-def find_source(
-    source: Path | str | Source,
-    *,
-    atlas: Atlas,
-    tr: float | None,
-    participants: Path | str | pd.DataFrame | None,
-    reading: ReadingConfig = EVERYTHING,
-) -> Source:
-    """Open a path with its participants table (see `prepare`); a Source of your own is passed through.
-
-    Raises
-    ------
-    ConfigError
-        When a repetition time or participants are given for a Source, which knows its own.
-    DataError
-        When there is nothing known at the path.
-    """
-    if isinstance(source, str | Path):
-        table = _read_table(participants, Path(source))
-        return open_source(Path(source), atlas=atlas, tr=tr, participants=table, reading=reading)
-    if participants is not None or tr is not None:
-        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not here.")
-    return source
-
-
 def store(
     source: Source,
     out: Path,
-    atlas: Atlas,
-    tr: float | None,
-    cleaning: CleaningConfig,
-    gates: GateConfig,
-    n_jobs: int,
-    progress: Progress | None,
+    config: SourceConfig,
+    *,
+    n_jobs: int = 1,
     scheduler: str | None = None,
+    progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> None:
-    """Claim ``out`` for exactly this cohort and write what is not there yet; what is refused does not stop it."""
+    """Claim ``out`` for exactly this cohort and write what is not there yet; a refused recording does not stop it.
+
+    ``config`` names the atlas; see `prepare` for the others.
+    """
     items = work_list(source)
     if tell is not None:
         for line in introduce(source, items):
             tell(line)
-    jobs, people, description = plan(source, items, out, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates)
+    jobs, people, description = plan(source, items, out, config)
     claim(out, description)
     if (out / layout.RECORDINGS).exists():
         return
-    write_table(out / layout.ATLAS, atlas.to_frame())
+    write_table(out / layout.ATLAS, config.known_atlas.to_frame())
     write_durably(out / layout.PARTICIPANTS, people.encode())
     run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
     assemble(out, len(jobs))
 
 
 def plan(
-    source: Source,
-    items: Sequence[Item],
-    out: Path,
-    *,
-    atlas: Atlas,
-    tr: float | None,
-    cleaning: CleaningConfig,
-    gates: GateConfig,
+    source: Source, items: Sequence[Item], out: Path, config: SourceConfig
 ) -> tuple[list[ShardJob], str, dict[str, Any]]:
     """Give the shards of the cohort ``out``, the text of its participants.tsv, and what describes it."""
     people = table_text(people_of(source, items))
-    jobs = plan_jobs(items, out=out, atlas=atlas, cleaning=cleaning, gates=gates)
-    description = describe(
-        source, items, atlas=atlas, tr=tr, cleaning=cleaning, gates=gates, people=people, shards=len(jobs)
+    jobs = plan_jobs(items, out=out, atlas=config.known_atlas, cleaning=config.cleaning, gates=config.gates)
+    return jobs, people, describe(source, items, config, people=people, shards=len(jobs))
+
+
+def describe(
+    source: Source,
+    items: Sequence[Item],
+    config: SourceConfig,
+    *,
+    people: str,
+    shards: int,
+) -> dict[str, Any]:
+    """Gather everything that decides a cohort's bytes; no times and no machine, so equal inputs give equal text.
+
+    ``people`` is the text of participants.tsv, ``shards`` the number of shards. The contents of the
+    source's files are known by their sizes alone: times change when a file is copied.
+    """
+    size = {path: os.path.getsize(path) if os.path.exists(path) else None for path in {item.path for item in items}}
+    listing = json.dumps([[i.key, str(i.path), size[i.path], i.row, i.participant, i.session, i.run] for i in items])
+    atlas, cleaning, band = config.known_atlas, config.cleaning, config.cleaning.filter_band
+    return {
+        "Name": f"semantoks cohort of {source.path.name}",
+        "BIDSVersion": "1.11.2",
+        "DatasetType": "derivative",
+        "SchemaVersion": layout.SCHEMA_VERSION,
+        "GeneratedBy": [{"Name": "semantoks", "Version": version("semantoks")}],
+        "SourceKind": source.kind,
+        "SourcePath": str(source.path),
+        "SourceRepetitionTime": config.tr,
+        "Items": len(items),
+        "ItemsSha256": _sha256(listing),
+        "ParticipantsSha256": _sha256(people),
+        "Shards": shards,
+        "Atlas": atlas.name,
+        "AtlasFingerprint": atlas.fingerprint,
+        "RepetitionTime": cleaning.target_tr,
+        "Band": None if band is None else list(band),
+        "FilterOrder": cleaning.order,
+        "AlreadyFiltered": cleaning.already_filtered,
+        "MinFrames": cleaning.min_frames,
+        "BridgeSeconds": cleaning.bridge,
+        "MaxMeanFD": config.gates.max_fd,
+        "WarnMeanFD": config.gates.warn_fd,
+        "Normalisation": "z-score per ROI over the recording, population standard deviation",
+    }
+
+
+def claim(out: Path, description: dict[str, Any]) -> None:
+    """Make ``out`` the folder of the cohort that ``description`` defines, or find that it already is.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` is a file, holds something else, or holds a cohort that is defined differently.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out has to be a folder, but {out} is a file.")
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / layout.DESCRIPTION
+    if file.exists():
+        _compare(file, description)
+    elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith(TEMPORARY)):
+        raise ConfigError(f"--out {out} holds {others[0]} and is no cohort: choose a new or an empty folder.")
+    else:
+        write_durably(file, (json.dumps(description, indent=2) + "\n").encode())
+    shards = out / layout.SHARDS
+    shards.mkdir(exist_ok=True)
+    clear_temporary(out)
+    clear_temporary(shards)
+
+
+def _compare(file: Path, description: dict[str, Any]) -> None:
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        held = None
+    if not isinstance(held, dict) or "SchemaVersion" not in held:
+        raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")
+    finished = (file.parent / layout.RECORDINGS).exists()
+    changes = [
+        f"{MEANING[key]} is another"
+        if key in MEANING
+        else f"{key} is {held.get(key)!r} there, {description.get(key)!r} now"
+        for key in {**held, **description}
+        if held.get(key) != description.get(key) and not (finished and key == "GeneratedBy")
+    ]
+    if not changes:
+        return
+    remedy = (
+        ""
+        if changes != [f"{MEANING['ParticipantsSha256']} is another"]
+        else (f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}.")
     )
-    return jobs, people, description
+    raise ConfigError(
+        f"{file.parent} already holds a cohort made differently: {'; '.join(changes)}. "
+        f"Choose another --out, repeat the command that made it, or delete that folder.{remedy}"
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_apart(source: Path, out: Path) -> None:
     """Refuse a cohort inside its source: its tables would be taken for recordings by the next call."""
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise ConfigError(f"--out {out} lies inside the source {source}: choose a folder outside of it.")
-
-
-def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) -> pd.DataFrame | None:
-    if isinstance(participants, pd.DataFrame):
-        return tidy_participants(participants, where="the participants table")
-    path = find_participants(source) if participants is None else Path(participants)
-    return None if path is None else read_participants_in_words(path)
 
 
 def nothing_left(cohort: Cohort) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.signal import welch
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
@@ -36,6 +35,8 @@ class Spectrum:
 
 def spectrum(series: Series, tr: float) -> Spectrum:
     """Measure the power of a series [frame, roi] with signal, the mean over ROIs; ``tr`` in seconds (Welch 1967)."""
+    from scipy.signal import welch
+
     length = min(len(series), max(32, round(SECONDS / tr)))
     frequency, power = welch(np.asarray(series, dtype=np.float32), fs=1 / tr, nperseg=length, axis=0)
     shares = (power / np.maximum(power.sum(axis=0), np.finfo(np.float32).tiny)).mean(axis=1).astype(np.float64)

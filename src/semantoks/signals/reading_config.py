@@ -1,4 +1,4 @@
-"""What of a source is read, and how: the choices that a user has where a folder holds more than one answer."""
+"""Which recordings of a source are read, and how: the user's choices where a folder has more than one answer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,34 +13,38 @@ Strategy = Literal["simple", "scrubbing", "compcor", "ica_aroma"]
 class ReadingConfig:
     """Which recordings of a source are read, and how images become time series.
 
+    No participants or sessions named means all; no tasks named, those with ``rest`` in their label, if there are any.
+
     Parameters
     ----------
     participant_label
-        Only these participants, with or without ``sub-``; none named = all.
+        Read only these participants, with or without the prefix sub-.
     session_label
-        Only these sessions, with or without ``ses-``; none named = all.
+        Read only these sessions, with or without the prefix ses-.
     task_label
-        Only these tasks, with or without ``task-``; none named = those with ``rest`` in their label, if there are any.
+        Read only these tasks, with or without the prefix task-.
     space
-        The ``space`` entity to read, where runs lie in several.
+        The space entity to read, if runs come in several.
     variant
-        Which of several versions of each recording: giga_connectome's strategy, HALFpipe's feature, C-PAC's fork.
+        Which of several versions of each recording to read: giga_connectome's strategy, HALFpipe's feature, C-PAC's
+        fork.
     parcellation
         Image of the ROIs (.nii, .nii.gz, .dlabel.nii), for sources of images: value 1 is the first ROI of the atlas,
         and so on.
     fetch_parcellation
-        Without a parcellation: let nilearn fetch Schaefer's label image of the atlas from the network.
+        If no parcellation is given, let nilearn download Schaefer's label image of the atlas.
     confounds
-        What is regressed out of fMRIPrep's images (nilearn's presets): simple = 24 motion, 2 tissue signals, high-pass.
+        Confounds to regress out of fMRIPrep's images (nilearn's presets): simple = 24 motion parameters, 2 tissue
+        signals, high-pass.
     global_signal
-        Regress the global signal, too.
+        Also regress out the global signal.
     reorder
-        Bring labelled columns of Schaefer's other order of networks (7 or 17) into the atlas's, not refuse them.
+        Reorder labelled columns that follow Schaefer's other network order (7 or 17) instead of refusing them.
 
     Raises
     ------
     ConfigError
-        When the parcellation is no file.
+        If the parcellation is not a file.
     """
 
     participant_label: tuple[str, ...] = ()
@@ -55,7 +59,7 @@ class ReadingConfig:
     reorder: bool = False
 
     def __post_init__(self) -> None:
-        """Check that there is what is named."""
+        """Check that the parcellation exists."""
         if self.parcellation is not None and not self.parcellation.is_file():
             raise ConfigError(f"there is no parcellation image {self.parcellation}.")
 

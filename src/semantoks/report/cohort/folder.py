@@ -15,8 +15,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
-from semantoks.signals.cohort import check_recordings
-from semantoks.signals.description import read_description
+from semantoks.signals.cohort_checks import check_recordings, read_description
 from semantoks.signals.quality import GRID
 from semantoks.storage.tables import read_table
 

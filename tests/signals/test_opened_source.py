@@ -5,8 +5,8 @@ import pytest
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.listing import introduce, unmatched_ids
-from semantoks.signals.prepare import find_source, prepare
+from semantoks.signals.opened_source import SourceConfig, find_source, introduce, unmatched_ids
+from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 
 ATLAS = get_atlas("schaefer100")
@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def said(folder, **options):
-    source = find_source(folder, atlas=ATLAS, tr=2.0, participants=options.get("participants"))
+    source = find_source(folder, SourceConfig(atlas=ATLAS, tr=2.0, participants=options.get("participants")))
     return introduce(source, source.items()), source.participants()
 
 

@@ -1,0 +1,206 @@
+"""A source before any signal is read: how it is opened, what it lists, and whom its participants table misses."""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
+from semantoks.errors import ConfigError, DataError
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.participants_json import read_participants_in_words
+from semantoks.signals.phenotypes import NOTES, tidy_participants
+from semantoks.signals.quality import GateConfig
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.sources import (
+    Item,
+    Source,
+    find_participants,
+    notes_of,
+    open_source,
+    participant_of,
+    usual_atlas,
+)
+
+SHOWN = 3
+"""Ids that a note names."""
+PUNCTUATION, PREFIX = re.compile(r"[^0-9a-z]"), re.compile(r"^(sub)?0*")
+PUBLISHED = CleaningConfig()
+GATES = GateConfig()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SourceConfig:
+    """How a source of recordings is opened, and what its recordings have to be to enter a cohort.
+
+    Parameters
+    ----------
+    atlas
+        What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``. None for sources
+        that imply it (XCP-D: ROIs of the published atlas).
+    tr
+        Repetition time of all recordings in seconds, for sources that do not state it; never guessed.
+    participants
+        Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
+        source folder or beside the source file, or what the source itself has.
+    reading
+        Which participants, sessions, tasks and space are read, where the source has a choice.
+    cleaning
+        Band-pass, sampling interval, shortest recording.
+    gates
+        Which recordings are kept: their mean framewise displacement.
+    """
+
+    atlas: Atlas | Path | str | None = None
+    tr: float | None = None
+    participants: Path | str | pd.DataFrame | None = None
+    reading: ReadingConfig = EVERYTHING
+    cleaning: CleaningConfig = PUBLISHED
+    gates: GateConfig = GATES
+
+    @property
+    def known_atlas(self) -> Atlas:
+        """The atlas, once it has been named (see `with_atlas`)."""
+        assert self.atlas is not None, "name the atlas first"
+        return get_atlas(self.atlas)
+
+    def with_atlas(self, source: Path | str | Source) -> "SourceConfig":
+        """Name the atlas where there is none yet: the usual one of the source (see `named_atlas`)."""
+        return dataclasses.replace(self, atlas=named_atlas(self.atlas, source))
+
+
+def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
+    """Take the atlas that is named, else the usual one of the source.
+
+    Raises
+    ------
+    ConfigError
+        When none is named and the source has no usual one.
+    DataError
+        When there is no such atlas, or nothing at the path.
+    """
+    name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
+    if not name:
+        raise ConfigError(
+            "which atlas? This source does not tell: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
+        )
+    return get_atlas(name)
+
+
+def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
+    """Open a path with its participants table (see `prepare`); a Source of your own is passed through.
+
+    Raises
+    ------
+    ConfigError
+        When a repetition time or participants are given for a Source, which knows its own.
+    DataError
+        When there is nothing known at the path.
+    """
+    if isinstance(source, str | Path):
+        table = _read_table(config.participants, Path(source))
+        return open_source(
+            Path(source), atlas=config.known_atlas, tr=config.tr, participants=table, reading=config.reading
+        )
+    if config.participants is not None or config.tr is not None:
+        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not here.")
+    return source
+
+
+def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) -> pd.DataFrame | None:
+    if isinstance(participants, pd.DataFrame):
+        return tidy_participants(participants, where="the participants table")
+    path = find_participants(source) if participants is None else Path(participants)
+    return None if path is None else read_participants_in_words(path)
+
+
+def introduce(source: Source, items: Sequence[Item]) -> list[str]:
+    """Give the kind of a source with its counts, then its own notes, then how its participants table fits, a line each.
+
+    Parameters
+    ----------
+    items
+        The recordings that are listed: ``source.items()``.
+    """
+    people = [participant_of(item) for item in items]
+    table = source.participants()
+    lines = [f"{source.kind}: {len(items)} recordings of {len(set(people))} people", *notes_of(source)]
+    if table is None:
+        return [*lines, "no participants table: nothing is known of them but their recordings"]
+    return [*lines, *table.attrs.get(NOTES, ()), *unmatched_ids(people, table["participant_id"])]
+
+
+def work_list(source: Source) -> list[Item]:
+    """List the recordings in the order in which they are stored.
+
+    Raises
+    ------
+    DataError
+        When there are none, or two have the same key.
+    """
+    items = sorted(source.items(), key=lambda item: (str(item.path), item.row or 0, item.key))
+    if not items:
+        raise DataError(f"{source.path} holds no recordings of the kind {source.kind!r}.")
+    twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
+    if twice:
+        raise DataError(f"{source.path} lists the recording {twice[0]!r} more than once; every one needs its own name.")
+    return items
+
+
+def people_of(source: Source, items: Sequence[Item]) -> pd.DataFrame:
+    """Take the source's participants table, or list the participants where no table says more about them."""
+    table = source.participants()
+    if table is not None:
+        return table
+    ids = sorted({participant_of(item) for item in items} - {""})
+    return pd.DataFrame({"participant_id": ids})
+
+
+def unmatched_ids(recorded: Iterable[str], listed: Iterable[str]) -> list[str]:
+    """Compare the participants of recordings with those of a participants table.
+
+    Parameters
+    ----------
+    recorded, listed
+        Ids as the recordings, and as the table, have them; each may come several times.
+
+    Returns
+    -------
+    A note on the ids that only the recordings have, one on those that only the table has, with counts and examples, and
+    one on those that differ only by ``sub-``, leading zeros, case or punctuation and may be the same people; each only
+    where there are any.
+    """
+    with_recording, in_table = set(recorded), set(listed)
+    lost, idle = sorted(with_recording - in_table), sorted(in_table - with_recording)
+    notes = []
+    if lost:
+        notes.append(
+            f"{len(lost)} of {len(with_recording)} participants with recordings are not in the participants table "
+            f"(for example {_some(lost)}): nothing is known of them but their recordings."
+        )
+    if idle:
+        notes.append(
+            f"{len(idle)} of {len(in_table)} participants of the table have no recording (for example {_some(idle)})."
+        )
+    alike = {_core(one): one for one in reversed(idle)}
+    pairs = [f"{one} and the table's {alike[_core(one)]}" for one in lost if _core(one) in alike]
+    if pairs:
+        notes.append(
+            f"{len(pairs)} of these ids differ only by sub-, leading zeros, case or punctuation (for example "
+            f"{_some(pairs)}). If they are the same people, spell them in the table as the recordings do."
+        )
+    return notes
+
+
+def _core(name: str) -> str:
+    """Take off what is easily lost or added on the way: ``sub-``, leading zeros, case, punctuation."""
+    return PREFIX.sub("", PUNCTUATION.sub("", name.lower())) or "0"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN])
