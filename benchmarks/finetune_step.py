@@ -14,16 +14,13 @@ import statistics
 import numpy as np
 import torch
 from benchmarks.measure import machine, matmul_rate, seconds, show
-from benchmarks.training_step import count_flops, sizes
+from benchmarks.training_step import count_flops, random_pool, sizes
 
-from semantoks.atlas.catalog import get_atlas
 from semantoks.evaluate.finetuning.target_model import fresh_model, predict_people
 from semantoks.evaluate.finetuning.tuning import Examples, FinetuneConfig, Lesson, Tuning
 from semantoks.model.encoder import Encoder
-from semantoks.views.crops import Frames
-from semantoks.views.pool import Pool
 
-PEOPLE, FRAMES, EPOCHS = 32, 180, 1000
+PEOPLE, EPOCHS = 32, 1000
 WAYS = {
     "all weights": FinetuneConfig(epochs=EPOCHS),
     "head alone": FinetuneConfig(epochs=EPOCHS, frozen_epochs=EPOCHS),
@@ -31,24 +28,10 @@ WAYS = {
 }
 
 
-def random_pool(atlas_name: str, device: torch.device) -> Pool:
-    """Return people with one recording of noise each."""
-    atlas = get_atlas(atlas_name)
-    noise = np.random.default_rng(0).standard_normal((PEOPLE * FRAMES, atlas.n_rois), dtype=np.float32)
-    return Pool(
-        frames=Frames([noise.astype(np.float16)], device),
-        network_index=atlas.network_index,
-        first=np.arange(PEOPLE) * FRAMES,
-        length=np.full(PEOPLE, FRAMES),
-        missing=np.zeros((PEOPLE, atlas.n_networks), dtype=bool),
-        person=np.arange(PEOPLE),
-    )
-
-
 def line(name: str, way: str, device: torch.device) -> list[str]:
     """Measure one way to fine-tune one size."""
     size, config = sizes()[name], WAYS[way]
-    pool = random_pool(size.atlas, device)
+    pool = random_pool(size.atlas, PEOPLE, device)
     encoder = Encoder(size.config.encoder, pool.network_index)
     model = fresh_model(encoder, 2, lora_rank=config.lora_rank, lora_alpha=config.lora_alpha, seed=0).to(device)
     everybody = Examples(people=np.arange(PEOPLE), truth=np.arange(PEOPLE) % 2)

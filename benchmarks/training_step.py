@@ -39,7 +39,7 @@ from semantoks.train.run import start_fabric
 from semantoks.views import batch as batch_module
 from semantoks.views.batch import Slice, step_is_masked
 from semantoks.views.crops import Frames
-from semantoks.views.pool import Pool
+from semantoks.views.pool import Pool, count_good
 
 FRAMES, TOTAL, FIRST = 180, 1000, 100
 PUBLISHED = "schaefer400+tian-s3+buckner7"
@@ -79,19 +79,26 @@ def sizes() -> dict[str, Size]:
     }
 
 
-def build_trainer(size: Size, device: str) -> Trainer:
-    """Assemble a trainer over people with one recording of random frames each."""
-    config, atlas, people = size.config, get_atlas(size.atlas), 2 * size.config.batch_size
-    fabric = start_fabric(device, "auto", 1)
+def random_pool(atlas_name: str, people: int, device: torch.device) -> Pool:
+    """Return people with one recording of random frames each, in RAM or on the GPU."""
+    atlas = get_atlas(atlas_name)
     noise = np.random.default_rng(0).standard_normal((people * FRAMES, atlas.n_rois), dtype=np.float32)
-    pool = Pool(
-        frames=Frames([noise.astype(np.float16)], fabric.device),
+    return Pool(
+        frames=Frames([noise.astype(np.float16)], device),
         network_index=atlas.network_index,
         first=np.arange(people) * FRAMES,
         length=np.full(people, FRAMES),
+        good_before=count_good(np.ones(people * FRAMES, dtype=bool)),
         missing=np.zeros((people, atlas.n_networks), dtype=bool),
         person=np.arange(people),
     )
+
+
+def build_trainer(size: Size, device: str) -> Trainer:
+    """Assemble a trainer over two steps' people."""
+    config = size.config
+    fabric = start_fabric(device, "auto", 1)
+    pool = random_pool(size.atlas, 2 * config.batch_size, fabric.device)
     index = pool.network_index.tolist()
     student, teacher = build_branch(config, index), build_branch(config, index).requires_grad_(False)
     student, teacher = student.to(fabric.device), teacher.to(fabric.device)
