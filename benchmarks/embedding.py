@@ -1,6 +1,6 @@
 """Embedding at paper size: crops a second of the encoder, by batch, beside a straightforward implementation.
 
-    python -m benchmarks.embedding [--threads N] [--turns 3] [--batch 8 16 32 64] [--depth 8]
+    python -m benchmarks.embedding [--device cpu|cuda] [--threads N] [--turns 3] [--batch 8 16 32 64] [--depth 8]
 
 Width 768, depth 8, 457 ROIs in 9 networks, windows of 100 frames, random weights. Counted first: the matrix products
 of one window (``Encoder.flops``), over the rate of one large product in the same process: the floor. Reading the
@@ -66,15 +66,16 @@ def ours(encoder: Encoder, series: Tensor) -> Tensor:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--batch", type=int, nargs="+", default=[8, 16, 32, 64])
     parser.add_argument("--depth", type=int, default=8)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    cpu = torch.device("cpu")
+    device = torch.device(chosen.device)
     index = get_atlas("schaefer400+tian-s3+buckner7").network_index
-    encoder = Encoder(EncoderConfig(depth=chosen.depth), index).eval()
+    encoder = Encoder(EncoderConfig(depth=chosen.depth), index).eval().to(device)
     ways: dict[str, Callable[[Encoder, Tensor], Tensor]] = {
         "straightforward": straightforward,
         "merged": with_merged,
@@ -83,19 +84,19 @@ def main() -> None:
     rows, first = [], 0.0
     with torch.inference_mode():
         for batch in chosen.batch:
-            series = torch.randn(batch, len(index), 100, generator=torch.Generator().manual_seed(0))
+            series = torch.randn(batch, len(index), 100, generator=torch.Generator().manual_seed(0)).to(device)
             expected = straightforward(encoder, series)
             apart = float((ours(encoder, series) - expected).abs().max() / expected.abs().max())
             calls = {name: (lambda way=way, series=series: way(encoder, series)) for name, way in ways.items()}
-            rate = matmul_rate(cpu)
-            times = compare(calls, repeats=chosen.turns)
+            rate = matmul_rate(device)
+            times = compare(calls, repeats=chosen.turns, device=device)
             floor = encoder.flops(1) / rate
             rates = [f"{batch / times[name]:.1f}" for name in ways]
             first = first or times["straightforward"] / batch
             ratios = [times["straightforward"] / times["ours"], first * batch / times["ours"]]
             share = f"{floor * batch / times['ours']:.0%}"
             rows.append([f"{batch}", f"{1 / floor:.1f}", *rates, *(f"{r:.2f}" for r in ratios), share, f"{apart:.0e}"])
-    title = f"Windows a second, {encoder.flops(1) / 1e9:.2f} GFLOP each. {machine(cpu)}"
+    title = f"Windows a second, {encoder.flops(1) / 1e9:.2f} GFLOP each. {machine(device)}"
     ratios = ["ours / straightforward", f"/ straightforward at {chosen.batch[0]}"]
     show(title, ["batch", "floor", *ways, *ratios, "of the matmul rate", "max difference"], rows)
 

@@ -28,13 +28,18 @@ def seconds(call: Callable[[], object], *, repeats: int, device: torch.device | 
     return times[1:]
 
 
-def compare(calls: dict[str, Callable[[], object]], *, repeats: int) -> dict[str, float]:
+def compare(
+    calls: dict[str, Callable[[], object]], *, repeats: int, device: torch.device | None = None
+) -> dict[str, float]:
     """Return the median seconds of each call, taken in turns, so that a busy machine slows all of them alike."""
+    device = device or torch.device("cpu")
     turns: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 1):
         for name, call in calls.items():
+            wait_for(device)
             begin = time.perf_counter()
             call()
+            wait_for(device)
             if turn:
                 turns[name].append(time.perf_counter() - begin)
     return {name: statistics.median(times) for name, times in turns.items()}

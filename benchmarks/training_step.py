@@ -1,13 +1,16 @@
 """One training step: FLOPs, bytes and the floor they set, steps/s, share of time per stage, peak memory.
 
-    python -m benchmarks.training_step [--size d64 small paper] [--device cpu|cuda] [--threads N]
+    python -m benchmarks.training_step [--size toy d64 small paper] [--batch N] [--device cpu|cuda]
+                                       [--precision auto|32-true|bf16-mixed] [--threads N]
 
 Random frames, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. Floor = FLOPs of all
 matrix products over the rate of one large product + bytes of weights, gradients, optimiser state and frames over the
-rate of a copy. Half of the steps are masked. Shares come from steps with the functions clocked from outside.
+rate of a copy. Half of the steps are masked. Shares come from steps with the functions clocked from outside. On a GPU
+ten steps are timed as one, as they follow each other in a training; clocked functions wait for the GPU each.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -15,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,20 +31,21 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
-from semantoks.objective.branch import build_branch
-from semantoks.train import loop
+from semantoks.objective import branch, self_distillation
 from semantoks.train.job import peak_memory
 from semantoks.train.loop import Trainer
 from semantoks.train.monitor import Monitor
 from semantoks.train.optim import build_optimizer
 from semantoks.train.recipe import PretrainConfig, load_recipe
-from semantoks.train.run import start_fabric
+from semantoks.train.run import Precision, start_fabric
 from semantoks.views import batch as batch_module
 from semantoks.views.batch import Slice, step_is_masked
 from semantoks.views.crops import Frames
 from semantoks.views.pool import Pool, count_good
 
 FRAMES, TOTAL, FIRST = 180, 1000, 100
+PAIRS_A_TURN = {"cpu": 1, "cuda": 5}
+"""Masked and unmasked steps that are timed as one."""
 PUBLISHED = "schaefer400+tian-s3+buckner7"
 STAGES = {
     "views: gather": "gather",
@@ -61,18 +65,20 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Size:
-    """What is measured: settings, atlas, and how many masked and as many unmasked steps."""
+    """What is measured: settings, atlas, and how many turns."""
 
     config: PretrainConfig
     atlas: str
-    pairs: int
+    turns: int
 
 
 def sizes() -> dict[str, Size]:
     """Return the sizes by name."""
     d64 = from_plain(PretrainConfig, {"batch_size": 32, "encoder": {"width": 64, "depth": 2}}, "d64")
     paper = from_plain(PretrainConfig, {"batch_size": 16}, "paper")
+    toy = from_plain(PretrainConfig, {"batch_size": 2, "encoder": {"width": 16, "depth": 1}}, "toy")
     return {
+        "toy": Size(toy, "schaefer100", 1),
         "d64": Size(d64, PUBLISHED, 12),
         "small": Size(load_recipe("small"), "cc200", 4),
         "paper": Size(paper, PUBLISHED, 2),
@@ -94,17 +100,15 @@ def random_pool(atlas_name: str, people: int, device: torch.device) -> Pool:
     )
 
 
-def build_trainer(size: Size, device: str) -> Trainer:
+def build_trainer(size: Size, device: str, precision: Precision) -> Trainer:
     """Assemble a trainer over two steps' people."""
     config = size.config
-    fabric = start_fabric(device, "auto", 1)
+    fabric = start_fabric(device, precision, 1)
     pool = random_pool(size.atlas, 2 * config.batch_size, fabric.device)
-    index = pool.network_index.tolist()
-    student, teacher = build_branch(config, index), build_branch(config, index).requires_grad_(False)
-    student, teacher = student.to(fabric.device), teacher.to(fabric.device)
-    wrapped, optimizer = fabric.setup(student, build_optimizer(student, config.optim))
+    learner = config.objective.learner(config.encoder, pool.network_index, config.seed).to(fabric.device)
+    wrapped, optimizer = fabric.setup(learner.trained, build_optimizer(learner.trained, config.optim))
     return Trainer(
-        fabric=fabric, pool=pool, config=config, total=TOTAL, student=wrapped, teacher=teacher, optimizer=optimizer
+        fabric=fabric, pool=pool, config=config, total=TOTAL, learner=learner, trained=wrapped, optimizer=optimizer
     )
 
 
@@ -143,15 +147,15 @@ class Clock:
             (trainer.pool.frames, "gather", "gather"),
             (batch_module, "corrupt", "corrupt"),
             (batch_module, "draw_masks", "masks"),
-            (loop, "draw_batch", "draw"),
-            (trainer.teacher, "forward", "teacher"),
-            (trainer.student.module, "forward", "student"),
-            (loop, "loss_terms", "losses"),
+            (self_distillation, "draw_batch", "draw"),
+            (trainer.learner.teacher, "forward", "teacher"),
+            (trainer.learner.student, "forward", "student"),
+            (self_distillation, "loss_terms", "losses"),
             (trainer.fabric, "backward", "backward"),
             (trainer.fabric, "clip_gradients", "clip"),
             (trainer.optimizer, "step", "adamw"),
-            (loop, "update_teacher", "ema"),
-            (loop, "describe", "monitor"),
+            (branch, "update_teacher", "ema"),
+            (self_distillation, "describe", "monitor"),
             (monitor, "add", "monitor"),
         ]
         with ExitStack() as stack:
@@ -190,7 +194,7 @@ def count_bytes(trainer: Trainer) -> float:
     """
     config = trainer.config
     values = 2 * config.batch_size * trainer.pool.frames.shards[0].shape[1] * config.encoder.frames
-    weights = sum(p.numel() for p in trainer.teacher.parameters())
+    weights = sum(p.numel() for p in trainer.learner.trained.parameters())
     return 4.0 * weights * (7 + 3 + 1 + 3) + values * (2.0 + 4 + 4 + 4)
 
 
@@ -220,41 +224,45 @@ def count_syncs(run: Callable[[int], None], pair: tuple[int, int]) -> float:
     return sum("synchroniz" in str(w.message) for w in caught) / len(pair)
 
 
-def measure(name: str, device_name: str, threads: int) -> Result:
+def measure(name: str, batch: int | None, device_name: str, precision: Precision, threads: int) -> Result:
     """Measure one size; meant for a process of its own, so that its peak memory is its own."""
     warnings.filterwarnings("ignore", module="lightning_fabric")
     torch.set_num_threads(threads)
     size = sizes()[name]
-    trainer = build_trainer(size, device_name)
+    size = replace(size, config=replace(size.config, batch_size=batch or size.config.batch_size))
+    trainer = build_trainer(size, device_name, precision)
     device, pairs = trainer.fabric.device, paired_steps(size.config)
     with tempfile.TemporaryDirectory() as folder:
-        monitor = Monitor(Path(folder), every=10, first_step=0, watch_from=TOTAL)
+        monitor = Monitor(Path(folder), objective=trainer.objective, every=10, first_step=0, watch_from=TOTAL)
 
         def run(step: int) -> None:
             trainer.run_step(step, monitor)
 
-        def timed(step: int) -> float:
+        def timed_turn() -> float:
+            steps = list(itertools.chain.from_iterable(itertools.islice(pairs, PAIRS_A_TURN[device.type])))
             wait_for(device)
             begin = time.perf_counter()
-            run(step)
+            for step in steps:
+                run(step)
             wait_for(device)
-            return time.perf_counter() - begin
+            return (time.perf_counter() - begin) / len(steps)
 
         flops = count_flops(run, next(pairs))
         syncs = count_syncs(run, next(pairs)) if device.type == "cuda" else None
-        plain, rates, clock, clocked = [], [], Clock(device), 0.0
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        for _ in range(size.pairs):
-            plain.append(sum(map(timed, next(pairs))) / 2)
+        plain, rates, clock, clocked, memory = [], [], Clock(device), 0.0, 0
+        dtype = torch.bfloat16 if "bf16" in str(trainer.fabric._precision.precision) else torch.float32
+        timed_turn()
+        for _ in range(size.turns):
+            plain.append(timed_turn())
             with clock.inside(trainer, monitor):
-                clocked += sum(map(timed, next(pairs)))
+                clocked += 2 * PAIRS_A_TURN[device.type] * timed_turn()
+            memory = memory or peak_memory(device)  # before that of the large product
             rates.append(matmul_rate(device, dtype))
-        memory = peak_memory(device)
     spent = clock.spent
     spent["draw"] -= spent["gather"] + spent["corrupt"] + spent["masks"]
     return Result(
         people=size.config.batch_size,
-        parameters=sum(p.numel() for p in trainer.teacher.parameters()),
+        parameters=sum(p.numel() for p in trainer.learner.trained.parameters()),
         flops=flops,
         bytes=count_bytes(trainer),
         rate=statistics.median(rates),
@@ -267,26 +275,26 @@ def measure(name: str, device_name: str, threads: int) -> Result:
 
 
 def rows_of(results: list[Result]) -> list[list[str]]:
-    """Lay the results out, a column a size."""
+    """Lay the results out, one column per size."""
     lines: list[tuple[str, Callable[[Result], str]]] = [
-        ("people a step", lambda r: f"{r.people}"),
+        ("people per step", lambda r: f"{r.people}"),
         ("parameters, million", lambda r: f"{r.parameters / 1e6:.2f}"),
-        ("GFLOP a step", lambda r: f"{r.flops / 1e9:.1f}"),
-        ("GB a step (state, frames)", lambda r: f"{r.bytes / 1e9:.2f}"),
+        ("GFLOP per step", lambda r: f"{r.flops / 1e9:.1f}"),
+        ("GB per step (state, frames)", lambda r: f"{r.bytes / 1e9:.2f}"),
         ("matmul rate, GFLOP/s", lambda r: f"{r.rate / 1e9:.0f}"),
         ("copy rate, GB/s", lambda r: f"{r.bandwidth / 1e9:.1f}"),
-        ("**floor, s**", lambda r: f"{r.floor:.4f}"),
-        ("**step, s (median)**", lambda r: f"{r.step:.4f}"),
+        ("**floor, s**", lambda r: f"{r.floor:.3g}"),
+        ("**step, s (median)**", lambda r: f"{r.step:.3g}"),
         ("steps/s", lambda r: f"{1 / r.step:.2f}"),
         ("step / floor", lambda r: f"{r.step / r.floor:.2f}"),
-        ("FLOP/s over matmul rate", lambda r: f"{r.flops / r.step / r.rate:.0%}"),
+        ("FLOP/s over matmul rate", lambda r: f"{100 * r.flops / r.step / r.rate:.2g}%"),
     ]
     table = [[label, *(cell(r) for r in results)] for label, cell in lines]
     for label, stage in STAGES.items():
         table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
     table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
     if any(r.syncs is not None for r in results):
-        table.append(["host waits for the GPU a step", *(f"{r.syncs:.1f}" for r in results)])
+        table.append(["host waits for the GPU per step", *(f"{r.syncs:.1f}" for r in results)])
     table.append(["peak memory, MB", *(f"{r.memory / 1e6:.0f}" for r in results)])
     return table
 
@@ -294,14 +302,18 @@ def rows_of(results: list[Result]) -> list[list[str]]:
 def main() -> None:
     """Measure each size in a process of its own and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", nargs="+", choices=list(sizes()), default=list(sizes()))
+    parser.add_argument("--size", nargs="+", choices=list(sizes()), default=["d64", "small", "paper"])
+    parser.add_argument("--batch", type=int, help="people a step, in place of the size's own")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["auto", "32-true", "bf16-mixed"], default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
-        results = [alone.submit(measure, name, chosen.device, chosen.threads).result() for name in chosen.size]
-    show(f"One training step. {machine(torch.device(chosen.device))}", ["", *chosen.size], rows_of(results))
+        settings = (chosen.batch, chosen.device, chosen.precision, chosen.threads)
+        results = [alone.submit(measure, name, *settings).result() for name in chosen.size]
+    title = f"One training step, precision {chosen.precision}. {machine(torch.device(chosen.device))}"
+    show(title, ["", *chosen.size], rows_of(results))
 
 
 if __name__ == "__main__":

@@ -229,6 +229,7 @@ def test_settings_out_of_range_are_refused(changes, words):
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("rank", [0, 2])
 def test_an_epoch_never_waits_for_the_device(encoder, pool, rank):
