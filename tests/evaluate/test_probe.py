@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,10 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
-from semantoks.evaluate.methods import feature_sets
+from semantoks.evaluate.methods import BASELINES, feature_sets
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.probe import probe
-from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.settings import ProbeConfig, Probed
 from semantoks.features.embed import embed
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import PROBED
@@ -52,6 +53,12 @@ def main_scores(out, target, method, metric):
     chosen = table[(table["analysis"] == "main") & (table["target"] == target) & (table["method"] == method)]
     assert len(chosen) == 3
     return chosen[metric].mean()
+
+
+def test_the_table_of_methods_has_every_method_that_is_built_and_no_other():
+    readouts = {f"encoder_{name}" for name in get_args(Probed)}
+    made_of_others = {"encoder", "random_weights", "fc+encoder", "fc_svm", "encoder_knn", "demographics"}
+    assert set(BASELINES) | readouts | made_of_others == set(PROBED)
 
 
 def test_every_method_is_scored_on_the_same_people(run):

@@ -28,10 +28,10 @@ from semantoks.evaluate.methods import methods_from, sets_for
 from semantoks.evaluate.models.linear import fold_of
 from semantoks.evaluate.models.predictors import Stacked
 from semantoks.evaluate.settings import Analysis
-from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate
+from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate, task_of
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
-from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan, Task
+from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
 from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC, MOTION
 from semantoks.statistics.null import permutation_null
@@ -250,16 +250,8 @@ def null_scores(
 
 def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> dict[str, Any]:
     kernels = []
-    for train, test in plan.splits:
-        task = Task(
-            kind=plan.kind,
-            train=plan.people[train],
-            test=plan.people[test],
-            labels=plan.labels[train],
-            inner=(),
-            seed=seed,
-        )
-        fold = fold_of(features, task)
+    for split in plan.splits:
+        fold = fold_of(features, task_of(plan, split, seed, folds=0))
         kernels.append((fold.rows @ fold.rows.T, fold.held @ fold.rows.T))
     rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
     found = permutation_null(

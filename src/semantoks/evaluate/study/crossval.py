@@ -112,19 +112,14 @@ def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: in
     return found
 
 
-def task_of(plan: Plan, split: Split, seed: int) -> Task:
-    """Make the task of one split; the test people's labels stay behind."""
+def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) -> Task:
+    """Make the task of one split, with no inner splits for 0 ``folds``; the test people's labels stay behind."""
     train, test = split
-    labels = plan.labels[train]
-    inner = split_people(labels, plan.groups[train], kind=plan.kind, folds=INNER_FOLDS, repeats=1, seed=seed)
-    return Task(
-        kind=plan.kind,
-        train=plan.people[train],
-        test=plan.people[test],
-        labels=labels,
-        inner=tuple(inner),
-        seed=seed,
-    )
+    labels, groups, inner = plan.labels[train], plan.groups[train], list[Split]()
+    if folds:
+        inner = split_people(labels, groups, kind=plan.kind, folds=folds, repeats=1, seed=seed)
+    people = plan.people
+    return Task(kind=plan.kind, train=people[train], test=people[test], labels=labels, inner=tuple(inner), seed=seed)
 
 
 def split_scores(plan: Plan, split: Split, said: Predicted) -> dict[str, float]:
