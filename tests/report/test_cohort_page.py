@@ -185,7 +185,7 @@ def test_the_page_lies_beside_the_cohort_which_stays_as_it_is(tmp_path: Path) ->
     other = write_report(cohort, tmp_path / "new" / "p.html")
     assert other.read_bytes() == beside.read_bytes()
     for inside in (cohort / "report.html", cohort / "shards" / "r.html"):
-        with pytest.raises(DataError, match=r"lies in the cohort .* Try .*mine_report\.html"):
+        with pytest.raises(DataError, match=r"is inside the cohort .* Try .*mine_report\.html"):
             write_report(cohort, inside)
     with pytest.raises(DataError, match=r"is a folder\. Try .*mine_report\.html"):
         write_report(cohort, tmp_path)

@@ -39,15 +39,15 @@ def test_spreads_over_splits_are_those_of_a_plain_loop(probe: Evaluation) -> Non
         for r in scores.to_dict("records")
         if (r["analysis"], r["target"], r["method"]) == ("main", "sex", "fc")
     ]
-    found = probe.spread("main", "", "sex", "fc", "auroc")
+    found = probe.over_splits("main", "", "sex", "fc", "auroc")
     assert found is not None
     assert (found.mean, found.sd, found.splits) == (
         pytest.approx(sum(values) / 6),
         pytest.approx(float(np.std(values, ddof=1))),
         6,
     )
-    assert probe.spread("main", "", "age", "fc", "auroc") is None
-    assert probe.spread("main", "", "nothing", "fc", "r") is None
+    assert probe.over_splits("main", "", "age", "fc", "auroc") is None
+    assert probe.over_splits("main", "", "nothing", "fc", "r") is None
 
 
 def test_targets_conditions_and_classes_are_known(probe: Evaluation) -> None:

@@ -13,7 +13,7 @@ def test_a_confusion_matrix_shows_counts_and_the_shares_of_its_rows() -> None:
     assert [t for t in texts if "%" in t] == ["75\u00a0%", "25\u00a0%", "25\u00a0%", "75\u00a0%"]
     assert [t for t in texts if t.isdigit()] == ["30", "10", "1", "3"]
     assert drawn.alt == (
-        "Confusion matrix, sex, FC. Predicted right: F 75\u00a0%, M 75\u00a0%. Most often mistaken: F for M, 25\u00a0%."
+        "Confusion matrix, sex, FC. Correct: F 75\u00a0%, M 75\u00a0%. Most often mistaken: F for M, 25\u00a0%."
     )
 
 

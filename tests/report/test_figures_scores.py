@@ -57,7 +57,7 @@ def test_bars_begin_at_chance() -> None:
 
 def test_amounts_of_data_are_spaced_by_their_logarithm() -> None:
     one = Line(name="encoder", amounts=[50.0, 100.0, 400.0], values=[0.5, 0.6, 0.7], sds=[0.1, 0.1, nan], look=BLUE)
-    drawn = draw_lines("k", "sex", "score", "people", [one], mark=Mark(name="chance", value=0.5))
+    drawn = draw_lines("k", "sex", "score", "people", [one], marks=[Mark(name="chance", value=0.5)])
     places = [float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*/>', drawn.svg)][-3:]
     assert (places[2] - places[1]) == pytest.approx(2 * (places[1] - places[0]), abs=0.3)
     assert {"50", "100", "400"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn.svg))

@@ -130,7 +130,7 @@ def test_old_scores_ask_for_another_probe(make_run: Callable[..., Path]) -> None
     run = make_run()
     (run / "probe" / "scores.csv").write_text("target,kind,method,split,n_train,n_test,metric,value\n")
     words = plain(write_report(run).read_text(encoding="utf-8"))
-    assert "The scores cannot be shown, so nothing can be said:" in words
+    assert "The scores cannot be shown, so there is no answer:" in words
     assert "lacks the columns analysis, condition: run the probe again." in words
 
 
@@ -139,7 +139,7 @@ def test_a_probe_s_folder_alone_has_a_page(tmp_path: Path) -> None:
     words = plain(page)
     assert "Probe mine" in words
     assert "Of 2 targets, the encoder" in words
-    assert "This folder holds a probe alone" in words
+    assert "This folder has only a probe" in words
     assert "numpy 2.4.0" in words
     assert structure(page).open == []
 
@@ -260,7 +260,7 @@ def test_a_probe_of_its_main_scores_alone_is_shown(small_run: Path) -> None:
         "Reliability was not measured.",
     ):
         assert sentence in words
-    assert "There is no probe.json, so what it would say is missing here." in words
+    assert "There is no probe.json, so its contents are missing here." in words
 
 
 def test_the_report_goes_where_it_is_told_and_is_the_same_every_time(small_run: Path, tmp_path: Path) -> None:

@@ -64,10 +64,10 @@ def test_the_headline_counts_the_verdicts() -> None:
         ),
         (
             {"verdict": "not distinguishable", "p_holm": NAN},
-            "It cannot be tested: difference in AUROC −0.050 "
-            "(95\u00a0% interval −0.090 to −0.010), and predictions of at least two splits would be needed.",
+            "No test: difference in AUROC −0.050 "
+            "(95\u00a0% interval −0.090 to −0.010); a test needs predictions from at least two splits.",
         ),
-        ({"verdict": ""}, "It cannot be said: the scores do not hold the encoder and FC on the same splits."),
+        ({"verdict": ""}, "No comparison: the encoder and FC were not scored on the same splits."),
     ],
 )
 def test_the_answer_for_a_target_is_a_sentence(change: dict[str, object], words: str) -> None:
@@ -76,7 +76,7 @@ def test_the_answer_for_a_target_is_a_sentence(change: dict[str, object], words:
 
 def test_whether_the_encoder_adds_to_fc_is_said() -> None:
     assert adds_sentence({"fc+encoder": ROW}).startswith("No, both together are worse: −0.050")
-    assert adds_sentence({"encoder": ROW}) == "It is not known: FC + encoder was not run beside FC."
+    assert adds_sentence({"encoder": ROW}) == "No comparison: FC + encoder and FC were not scored on the same splits."
 
 
 def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:
@@ -114,7 +114,7 @@ def test_what_was_not_run_is_called_that(probe: Evaluation) -> None:
     parts = answer(dataclasses.replace(probe, summary=left))
     (table,) = (part for part in parts if isinstance(part, Table))
     assert [table.rows[0][place].text for place in (4, 6)] == ["not run", "not run"]
-    assert table.rows[0][1].verdict == "cannot be said"
+    assert table.rows[0][1].verdict == "not compared"
     assert not any(isinstance(part, Beside) for part in parts)
 
 

@@ -13,7 +13,7 @@ from semantoks.report.run.confounds import confounds, decodable
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import Atlas, RunFolder
 from semantoks.report.run.networks import MOST_BARS, networks
-from semantoks.report.wording import score, spread
+from semantoks.report.wording import mean_sd, score
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -51,9 +51,9 @@ def test_learning_curves_run_over_numbers_and_not_over_words(probe: Evaluation) 
     table = tables_of(parts)[0]
     assert [row[0].text for row in table.rows] == ["10", "20", "40", "100"]
     assert table.columns == ("Labelled people", "encoder", "FC + encoder", "random weights", "FC")
-    found = probe.spread("learning_curve", "20", "sex", "fc", "balanced_accuracy")
+    found = probe.over_splits("learning_curve", "20", "sex", "fc", "balanced_accuracy")
     assert found is not None
-    assert table.rows[1][4].text == spread(found.mean, found.sd, "balanced_accuracy")
+    assert table.rows[1][4].text == mean_sd(found.mean, found.sd, "balanced_accuracy")
     assert len(figures_of(parts)) == 4
 
 
@@ -71,7 +71,7 @@ def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation
 
 
 def test_a_confound_is_decodable_beyond_two_standard_deviations(probe: Evaluation) -> None:
-    found = probe.spread("decode", "", "mean_fd", "encoder", "r")
+    found = probe.over_splits("decode", "", "mean_fd", "encoder", "r")
     assert found is not None
 
     def shift(by: float) -> Evaluation:
@@ -85,7 +85,7 @@ def test_a_confound_is_decodable_beyond_two_standard_deviations(probe: Evaluatio
     assert decodable(shift(2.01 * found.sd), "mean_fd", "encoder")
     assert not decodable(shift(1.99 * found.sd), "mean_fd", "encoder")
     assert "mean framewise displacement (FD): can be decoded" in words_of(confounds(shift(3 * found.sd)))
-    assert "mean framewise displacement (FD): is not shown to be above chance" in words_of(confounds(shift(0.0)))
+    assert "mean framewise displacement (FD): is not decoded above chance" in words_of(confounds(shift(0.0)))
 
 
 def test_a_score_that_falls_without_a_decodable_confound_is_called_that(probe: Evaluation) -> None:
@@ -93,7 +93,9 @@ def test_a_score_that_falls_without_a_decodable_confound_is_called_that(probe: E
     assert plain.mean - left.mean > plain.sd
     change = f"from {score(plain.mean, 'r')} to {score(left.mean, 'r')}"
     said = words_of(confounds(probe))
-    assert f"age: the encoder falls {change} once confounds are regressed out, and its features tell site" in said
+    assert (
+        f"age: the encoder falls {change} once confounds are regressed out, and its features also predict site" in said
+    )
     matched = probe.compared("age", "motion_matched")["encoder"]
     assert f"among 45 motion-matched people it reaches {score(matched.mean, 'r')}." in said
     quiet = probe.summary.copy()
@@ -123,7 +125,7 @@ def test_small_p_of_the_partial_confounder_test_are_marked(probe: Evaluation) ->
 def test_a_chance_that_is_not_known_is_not_made_up(probe: Evaluation) -> None:
     unknown = dataclasses.replace(probe, about={})
     said = words_of(confounds(unknown))
-    assert "site: asked; balanced accuracy encoder" in said
+    assert "site: decoded; balanced accuracy encoder" in said
     assert "chance is not recorded" in said
 
 
@@ -146,7 +148,7 @@ def test_networks_are_ranked_by_the_encoder_s_score(probe: Evaluation, whole: Ru
     parts = networks(probe, whole.atlas)
     card = next(part for part in parts if isinstance(part, Card) and part.title == "sequence")
     bars, brain = figures_of(card.blocks)
-    found = {n: probe.spread("network", n, "sequence", "encoder", "r") for n in NETWORKS}
+    found = {n: probe.over_splits("network", n, "sequence", "encoder", "r") for n in NETWORKS}
     ranked = sorted(NETWORKS, key=lambda n: -found[n].mean)  # type: ignore[union-attr]
     assert [row[0].text for row in tables_of(card.blocks)[0].rows] == ranked
     assert re.findall(r"(\w+): encoder", bars.drawing.alt) == ranked

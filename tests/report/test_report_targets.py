@@ -6,10 +6,10 @@ import pytest
 from simulated_probe import CLASSES
 
 from semantoks.report.content import Beside, Card, Figure, Figures, Table
-from semantoks.report.run.evaluation import Evaluation
+from semantoks.report.run.evaluation import Evaluation, chance_of
 from semantoks.report.run.folder import RunFolder
-from semantoks.report.run.targets import chance_of, target_card
-from semantoks.report.wording import interval, score, spread
+from semantoks.report.run.targets import target_card
+from semantoks.report.wording import interval, mean_sd, score
 from semantoks.statistics.methods import method_name
 
 
@@ -36,10 +36,10 @@ def test_a_class_target_has_confusions_of_both_and_a_calibration(probe: Evaluati
         texts = re.findall(r"<text[^>]*>([^<]*)</text>", figure.drawing.svg)
         assert [int(t) for t in texts if t.isdigit()] == counts.ravel().tolist()
         assert figure.caption == "Rows add up to 100\u00a0%. 180 predictions: 90 people, each tested 2\u00a0times."
-    ece = [probe.spread("main", "", "sex", name, "ece") for name in ("encoder", "fc")]
+    ece = [probe.over_splits("main", "", "sex", name, "ece") for name in ("encoder", "fc")]
     shown = " and ".join(f"{n} {score(e.mean, 'ece')}" for n, e in zip(("encoder", "FC"), ece, strict=True) if e)
     assert calibration.caption.endswith(f"Expected calibration error: {shown}.")
-    assert calibration.drawing.alt.startswith("Calibration, sex: calibration: share that is right, by how sure")
+    assert calibration.drawing.alt.startswith("Calibration, sex: calibration: share correct, by stated confidence")
 
 
 def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
@@ -54,11 +54,11 @@ def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
         "mean absolute error ↓",
     )
     for (method, found), row in zip(probe.compared("age").items(), table.rows, strict=True):
-        mae = probe.spread("main", "", "age", method, "mae")
+        mae = probe.over_splits("main", "", "age", method, "mae")
         assert mae is not None
         assert row[0].text == method_name(method)
         assert (row[1].text, row[1].under) == (score(found.mean, "r"), interval(found.low, found.high, "r"))
-        assert (row[3].verdict, row[6].text) == (found.verdict, spread(mae.mean, mae.sd, "mae"))
+        assert (row[3].verdict, row[6].text) == (found.verdict, mean_sd(mae.mean, mae.sd, "mae"))
 
 
 def test_fewer_splits_than_the_others_are_said(probe: Evaluation) -> None:
@@ -105,8 +105,8 @@ def test_missing_bars_are_called_missing(probe: Evaluation) -> None:
     beside = card.blocks[0]
     assert isinstance(beside, Beside)
     said = [f"{item.lead}{item.text}" for part in beside.left for item in part.items]  # type: ignore[union-attr]
-    assert "Missing here: FC and random weights. Without it the score says little." in said
-    assert card.verdict == "cannot be said"
+    assert "Missing here: FC and random weights. Scores mean little without them." in said
+    assert card.verdict == "not compared"
 
 
 def test_without_predictions_there_are_no_figures_of_them(probe: Evaluation) -> None:

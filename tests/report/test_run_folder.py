@@ -107,7 +107,7 @@ def test_rows_of_no_known_kind_are_left_out_and_counted(make_run: Callable[..., 
     run = read_run(folder)
     assert run.probe is not None
     assert run.probe.targets("reliability") == []
-    assert run.probe_notes == ("9 rows of probe/scores.csv are of no known kind; they are left out.",)
+    assert run.probe_notes == ("9 rows of probe/scores.csv are of an unknown kind and left out.",)
 
 
 def test_a_last_line_that_a_kill_cut_short_is_left_out_with_a_note(make_run: Callable[..., Path]) -> None:
@@ -128,7 +128,7 @@ def test_a_bad_line_in_the_middle_is_counted_and_named(make_run: Callable[..., P
     (folder / "metrics.jsonl").write_text("\n".join(lines))
     run = read_run(folder)
     assert run.metrics["step"].tolist() == [0, 2, 3, 4]
-    assert run.notes == ("1 lines of metrics.jsonl cannot be read (the first is line 2); left out.",)
+    assert run.notes == ("1 line of metrics.jsonl cannot be read (first: line 2); left out.",)
 
 
 def test_of_a_step_logged_twice_after_a_resume_the_later_row_counts(make_run: Callable[..., Path]) -> None:
@@ -138,7 +138,7 @@ def test_of_a_step_logged_twice_after_a_resume_the_later_row_counts(make_run: Ca
     run = read_run(folder)
     assert run.metrics["step"].tolist() == [0, 1, 2, 3, 4]
     assert run.metrics.loc[4, "loss"] == -7.5
-    assert "1 steps are logged twice" in run.notes[0]
+    assert "1 step is logged twice" in run.notes[0]
 
 
 def test_a_loss_that_is_no_number_is_named_with_its_step(make_run: Callable[..., Path]) -> None:
@@ -157,14 +157,14 @@ def test_damaged_parts_become_sentences(make_run: Callable[..., Path]) -> None:
     run = read_run(folder)
     assert (run.about, run.stored_values, run.probe) == ({}, None, None)
     assert run.notes[0].startswith("run.json cannot be read (")
-    assert run.probe_notes[0].startswith("probe.json holds no table of named values")
+    assert run.probe_notes[0].startswith("probe.json is not a table of named values")
     assert "lacks the columns" in run.probe_notes[1]
 
 
 def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no run\.json, metrics\.jsonl or probe/scores\.csv.*--out of"):
         read_run(tmp_path)
-    with pytest.raises(DataError, match="nowhere is no folder"):
+    with pytest.raises(DataError, match="nowhere is not a folder"):
         read_run(tmp_path / "nowhere")
 
 

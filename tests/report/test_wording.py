@@ -6,12 +6,12 @@ from semantoks.report.wording import (
     duration,
     interval,
     listed,
+    mean_sd,
     metric_words,
     p_cell,
     p_value,
     score,
     short,
-    spread,
 )
 from semantoks.statistics.methods import in_order, method_name
 
@@ -36,9 +36,9 @@ def test_scores_have_three_decimals_and_errors_three_digits() -> None:
 
 
 def test_a_spread_has_the_decimals_of_its_mean() -> None:
-    assert spread(0.63449, 0.02, "auroc") == "0.634\u00a0±\u00a00.020"
-    assert spread(8.1349, 0.094, "mae") == "8.13\u00a0±\u00a00.09"
-    assert spread(0.6, nan, "r") == "0.600"
+    assert mean_sd(0.63449, 0.02, "auroc") == "0.634\u00a0±\u00a00.020"
+    assert mean_sd(8.1349, 0.094, "mae") == "8.13\u00a0±\u00a00.09"
+    assert mean_sd(0.6, nan, "r") == "0.600"
 
 
 def test_an_interval_that_is_not_known_is_not_written() -> None:

@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML page about a run, written from the files of its folder alone."""
+"""The report: one self-contained HTML page about a run or a cohort, written only from the files of its folder."""
 
 from semantoks.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""The page: what a run or a cohort says, in the order in which a reader asks, in one HTML file that opens offline."""
+"""The page about a run or a cohort, in the order in which a reader asks: one HTML file that opens offline."""
 
 import os
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ from semantoks.report.run.targets import target_card
 
 
 def write_report(run: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of a run or of a cohort and return where it lies.
+    """Write the report of a run or a cohort and return its path.
 
     Parameters
     ----------
     run
-        The run folder (the ``--out`` of ``semantoks pretrain``), or a probe's folder; a run that still goes on, was
-        stopped, or has no probe yet is reported as far as it went. Or a cohort's folder (of ``semantoks prepare``).
+        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, or a cohort (of ``semantoks prepare``).
+        A run that is still training, was stopped, or has no probe yet is reported as far as it went.
     out
         The HTML file to write, replaced whole if it exists; by default ``run/report.html``, and
         ``<cohort>_report.html`` beside a cohort, whose folder stays as it is.
@@ -36,7 +36,7 @@ def write_report(run: Path | str, out: Path | str | None = None) -> Path:
     Raises
     ------
     DataError
-        If ``run`` is neither a run's nor a probe's nor a cohort's folder, or ``out`` is a folder or lies in the cohort.
+        If ``run`` is neither a run's nor a probe's nor a cohort's folder, or ``out`` is a folder or inside the cohort.
     """
     run = Path(run)
     of_cohort = is_cohort(run)
@@ -46,7 +46,7 @@ def write_report(run: Path | str, out: Path | str | None = None) -> Path:
     if target.is_dir():
         raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / usual.name}.")
     if of_cohort and target.resolve().is_relative_to(whole):
-        raise DataError(f"--out {target} lies in the cohort {run}, which stays as prepare left it. Try {usual}.")
+        raise DataError(f"--out {target} is inside the cohort {run}, which stays as prepare left it. Try {usual}.")
     page = render_cohort(read_cohort(run)) if of_cohort else render(read_run(run))
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -65,7 +65,7 @@ def render_cohort(cohort: CohortFolder) -> str:
     return _html(cohort.title, cohort_facts(cohort), cohort_sections(cohort))
 
 
-def _html(title: str, found: Sequence[tuple[str, str]], parts: Sequence[Section]) -> str:
+def _html(title: str, found: Sequence[tuple[str, str]], ordered: Sequence[Section]) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -73,7 +73,7 @@ def _html(title: str, found: Sequence[tuple[str, str]], parts: Sequence[Section]
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(title=title, facts=found, sections=parts)
+    return environment.get_template("page.html.j2").render(title=title, facts=found, sections=ordered)
 
 
 def sections(run: RunFolder) -> list[Section]:
@@ -85,16 +85,16 @@ def sections(run: RunFolder) -> list[Section]:
             Section("learning", "How many labels does it need?", "Learning curves", learning_curves(probe)),
             Section("confounds", "Could confounds explain it?", "Confounds", confounds(probe)),
             Section("reliability", "Is it stable over time?", "Reliability", reliability(probe)),
-            Section("networks", "Which networks tell it?", "Networks", networks(probe, run.atlas)),
+            Section("networks", "Which networks carry it?", "Networks", networks(probe, run.atlas)),
             Section("optimism", "What would peeking have gained?", "Optimism", optimism(probe)),
         ]
     if (tuned := run.finetune) is not None:
-        found.append(Section("finetune", "And with fine-tuning?", "Fine-tuning", [*answer(tuned), *_cards(tuned)]))
+        found.append(Section("finetune", "Does fine-tuning help?", "Fine-tuning", [*answer(tuned), *_cards(tuned)]))
     return [
         *found,
         Section("checks", "What was left out, and what was checked", "Exclusions and checks", checks(run)),
         Section("training", "How it was trained", "Training", training(run)),
-        Section("provenance", "How to make it again", "Provenance", provenance(run)),
+        Section("provenance", "How to reproduce it", "Provenance", provenance(run)),
     ]
 
 
@@ -103,12 +103,12 @@ def _answer(run: RunFolder) -> list[Block]:
         return answer(run.probe)
     if run.probe_notes:
         return [
-            Words("The scores cannot be shown, so nothing can be said:"),
+            Words("The scores cannot be shown, so there is no answer:"),
             Bullets([Item(n) for n in run.probe_notes]),
         ]
     return [
         Words(
-            "This run has no probe yet, so nothing can be said about what the encoder has learnt. "
+            "This run has no probe yet, so it is not known what the encoder has learnt. "
             "`semantoks probe` scores it beside these bars."
         )
     ]

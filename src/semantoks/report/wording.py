@@ -17,7 +17,7 @@ CONFOUNDS = {
 
 
 def metric_words(metric: str) -> str:
-    """Name a metric; an arrow marks those of which less is better."""
+    """Name a metric; an arrow marks those where lower is better."""
     return METRICS.get(metric, metric) + (" ↓" if metric in LOWER_IS_BETTER else "")
 
 
@@ -99,14 +99,14 @@ def score(value: float, metric: str, *, sign: bool = False) -> str:
 
 
 def interval(low: float, high: float, metric: str, *, sign: bool = False) -> str:
-    """Write an interval as ``0.551 to 0.640``; nothing where it is not known."""
+    """Write an interval as ``0.551 to 0.640``; nothing if it is not known."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{score(low, metric, sign=sign)} to {score(high, metric, sign=sign)}"
 
 
-def spread(mean: float, sd: float, metric: str) -> str:
-    """Write mean ± standard deviation; the mean alone where there is no spread."""
+def mean_sd(mean: float, sd: float, metric: str) -> str:
+    """Write mean ± standard deviation; the mean alone where there is no deviation."""
     if not math.isfinite(sd):
         return score(mean, metric)
     decimals = len(score(mean, metric).partition(".")[2])

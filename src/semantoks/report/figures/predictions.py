@@ -76,7 +76,7 @@ def _confusion_in_words(title: str, shares: Float[ndarray, "truth predicted"], c
     worst = (
         f" Most often mistaken: {classes[i]} for {classes[j]}, {percent(float(wrong[i, j]))}." if wrong.any() else ""
     )
-    return f"Confusion matrix, {title}. Predicted right: {right}.{worst}"
+    return f"Confusion matrix, {title}. Correct: {right}.{worst}"
 
 
 def draw_scatter(

@@ -49,6 +49,11 @@ class Mark:
     paint: str = "muted"
 
 
+def chance_marks(chance: float | None) -> list[Mark]:
+    """Return the mark of chance, none where it is not known."""
+    return [] if chance is None else [Mark(name="chance", value=chance)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Line:
     """Values over an amount of data, with the standard deviation of each (NaN: none)."""
@@ -115,7 +120,7 @@ def draw_lines(
     across: str,
     lines: Sequence[Line],
     *,
-    mark: Mark | None = None,
+    marks: Sequence[Mark] = (),
     width: float = WIDE,
 ) -> Drawing:
     """Draw values over an amount of data on a logarithmic axis, each in a ribbon of its standard deviation."""
@@ -125,10 +130,10 @@ def draw_lines(
             x, y, sd = (np.asarray(values, dtype=float) for values in (line.amounts, line.values, line.sds))
             axes.fill_between(x, y - sd, y + sd, color=color(line.look), alpha=0.14, linewidth=0)
             axes.plot(x, y, linestyle=line.look.dash, linewidth=1.6, **dots(line.look, 4.5))
-        if mark is not None:
+        for mark in marks:
             axes.axhline(mark.value, color=PAINTS[mark.paint], linewidth=1, linestyle=DASHES)
         set_title(axes, title, above=axis, lift=27.0)
-        axes.set_xlabel(across + ("" if mark is None else f" (dashed: {mark.name} = {thousandths(mark.value)})"))
+        axes.set_xlabel(across + _named(marks))
         axes.xaxis.set_major_locator(FixedLocator(_ticks([x for line in lines for x in line.amounts])))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(NUMBERS)
@@ -157,8 +162,12 @@ def _draw_marks(axes: Axes, axis: str, marks: Sequence[Mark]) -> None:
     """Draw the marks, and name them behind the words of the axis."""
     for mark in marks:
         axes.axvline(mark.value, color=PAINTS[mark.paint], linewidth=1.1, linestyle=DASHES, zorder=1.2)
+    axes.set_xlabel(axis + _named(marks), ha="right", x=1)
+
+
+def _named(marks: Sequence[Mark]) -> str:
     named = ", ".join(f"{mark.name} = {thousandths(mark.value)}" for mark in marks)
-    axes.set_xlabel(axis + (f" (dashed: {named})" if named else ""), ha="right", x=1)
+    return f" (dashed: {named})" if named else ""
 
 
 def _legend_of(rows: Rows) -> list[tuple[str, Look]]:

@@ -4,10 +4,9 @@ from math import isfinite, nan
 
 from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words, as_list, plain
 from semantoks.report.figures.plot import NARROW
-from semantoks.report.figures.scores import Line, Mark, draw_lines
-from semantoks.report.run.evaluation import Evaluation
-from semantoks.report.run.targets import chance_of
-from semantoks.report.wording import listed, metric_words, percent, spread
+from semantoks.report.figures.scores import Line, chance_marks, draw_lines
+from semantoks.report.run.evaluation import Evaluation, chance_of
+from semantoks.report.wording import listed, mean_sd, metric_words, percent
 from semantoks.statistics.methods import BOTH, FC, RANDOM, method_look, method_name
 from semantoks.statistics.tables import MAIN, METRICS
 
@@ -16,24 +15,24 @@ RELIABILITY = {
     "identification": (
         "Identification",
         "share of people",
-        "People whose second half (or session) is most like their own first one.",
+        "People whose second half (or session) is most similar to their own first one.",
     ),
     "i_diff": (
         "Self minus other",
         "difference of correlations",
-        "How much more alike two halves of a person are than halves of two people.",
+        "How much more similar two halves of one person are than halves of two people.",
     ),
     "icc": (
         "Reliability of a feature",
         "ICC(3,1)",
-        "Share of a feature's variance that lies between people, median over features.",
+        "Share of a feature's variance that is between people, median over features.",
     ),
 }
 """Metric: title, axis words and caption."""
 
 
 def learning_curves(evaluation: Evaluation) -> list[Block]:
-    """Draw the score over the number of labelled people, a figure a target."""
+    """Draw scores over the number of labelled people, one figure per target."""
     targets = evaluation.targets("learning_curve")
     if not targets:
         return [Words("No learning curves were computed.")]
@@ -43,33 +42,33 @@ def learning_curves(evaluation: Evaluation) -> list[Block]:
         found = _over_people(evaluation, target, metric)
         if not found:
             continue
-        chance = chance_of(metric, evaluation.classes(target))
+        marks = chance_marks(chance_of(metric, evaluation.classes(target)))
         drawing = draw_lines(
             f"{evaluation.key} learning {target}",
             target,
             METRICS[metric],
             "labelled people",
             found,
-            mark=None if chance is None else Mark(name="chance", value=chance),
+            marks=marks,
         )
         figures.append(Figure(drawing, "Mean over splits; the ribbon is ± one standard deviation over splits."))
         tables.append(
             _numbers(f"{target}: {metric_words(metric)} by labelled people", "Labelled people", found, metric)
         )
     words = (
-        "How the score grows with the number of people whose label is known; the test sides are always the same. "
-        "An encoder that is worth its pretraining is ahead where labels are few."
+        "How scores grow with the number of labelled people; the test people are always the same. "
+        "An encoder that is worth its pretraining leads where labels are few."
     )
     return [Words(words), Figures(figures), Folded("The numbers behind the curves", tables)]
 
 
 def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Line]:
-    """Return a series for each method that is drawn."""
+    """Return one line per method that is drawn."""
     shown = [evaluation.subject, BOTH, FC, RANDOM]
     sizes = [c for c in evaluation.conditions("learning_curve", target) if _amount(c) > 0]
     found = []
     for method in (m for m in evaluation.methods("learning_curve", target) if m in shown):
-        points = [(_amount(c), evaluation.spread("learning_curve", c, target, method, metric)) for c in sizes]
+        points = [(_amount(c), evaluation.over_splits("learning_curve", c, target, method, metric)) for c in sizes]
         points = sorted(((n, s) for n, s in points if s is not None), key=lambda point: point[0])
         if points:
             found.append(
@@ -97,7 +96,7 @@ def reliability(evaluation: Evaluation) -> list[Block]:
         drawing = draw_lines(f"{evaluation.key} {metric}", title, axis, "minutes of data", found, width=NARROW)
         figures.append(Figure(drawing, caption))
         tables.append(_numbers(f"{metric_words(metric)} by minutes of data", "Minutes", found, metric))
-    words = "Is what the encoder says of a person the same another time? Identification and ICC run up to 1."
+    words = "Does the encoder describe a person the same way another time? Identification and ICC are at most 1."
     notes = map(plain, as_list(evaluation.about.get("notes")))
     cautions = [Item(note) for note in notes if note.startswith("Reliability")]
     return [
@@ -112,7 +111,7 @@ def reliability(evaluation: Evaluation) -> list[Block]:
 def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metric: str) -> list[Line]:
     found = []
     for method in evaluation.methods("reliability", IDENTITY):
-        points = [(n, evaluation.spread("reliability", c, IDENTITY, method, metric)) for n, c in minutes]
+        points = [(n, evaluation.over_splits("reliability", c, IDENTITY, method, metric)) for n, c in minutes]
         known = [(n, s.mean) for n, s in points if s is not None]
         if known:
             amounts, values = zip(*known, strict=True)
@@ -122,10 +121,10 @@ def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metr
 
 
 def _identified(evaluation: Evaluation, minutes: float, condition: str) -> list[Item]:
-    """Say who is recognised with the most data there is."""
+    """Say how many people are identified with the most data there is."""
     said = []
     for method in evaluation.methods("reliability", IDENTITY):
-        found = evaluation.spread("reliability", condition, IDENTITY, method, "identification")
+        found = evaluation.over_splits("reliability", condition, IDENTITY, method, "identification")
         if found is not None:
             said.append(f"{method_name(method)} {percent(found.mean)}")
     rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition")["n_test"].dropna()
@@ -137,14 +136,14 @@ def _numbers(caption: str, amount: str, found: list[Line], metric: str) -> Table
     amounts = sorted({n for one in found for n in one.amounts})
     by_series = [{n: (v, s) for n, v, s in zip(one.amounts, one.values, one.sds, strict=True)} for one in found]
     rows = [
-        (Cell(f"{n:,g}"), *(Cell(spread(*values[n], metric) if n in values else "") for values in by_series))
+        (Cell(f"{n:,g}"), *(Cell(mean_sd(*values[n], metric) if n in values else "") for values in by_series))
         for n in amounts
     ]
     return Table(label=caption, caption=caption, columns=(amount, *(one.name for one in found)), rows=rows)
 
 
 def _amount(condition: str) -> float:
-    """Read an amount from a condition; 0 for what is none."""
+    """Read an amount from a condition; 0 if it is not one."""
     try:
         amount = float(condition)
     except ValueError:

@@ -10,23 +10,24 @@ from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, method_look, 
 
 BAR = (
     "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
-    "weights, and motion reach on the same splits. A score that does not pass them says nothing about pretraining."
+    "weights, and motion reach on the same splits. A score that does not beat them says nothing about pretraining."
 )
 HOW_TO_READ = (
-    "An interval covers, with 95\u00a0%, what these trained models would score on other test people of the same kind: "
-    "people (families together) are drawn anew, nothing is trained again, so that it can leave out zero where p, which "
-    "also counts that other training people would have changed the models, is large. p is the larger of two p-values, "
-    "of the corrected resampled t test over splits and of the paired sign-flip permutation over people, corrected over "
-    "the targets by Holm's method; “yes” and “no” need p\u00a0<\u00a00.05, “not distinguishable” is everything else."
+    "With 95\u00a0% confidence, an interval covers what these trained models would score on other test people of the "
+    "same kind: people (families together) are resampled, nothing is trained again. So an interval can exclude zero "
+    "where p is large: p also allows for other training people, who would have changed the models. p is the larger of "
+    "two p-values, from the corrected resampled t test over splits and the paired sign-flip permutation over people, "
+    "corrected over the targets by Holm's method; “yes” and “no” need p\u00a0<\u00a00.05, “not distinguishable” is "
+    "everything else."
 )
 NOT_RUN = Cell("not run")
 
 
 def answer(evaluation: Evaluation) -> list[Block]:
-    """Answer for all targets: a headline, a sentence and a row for each, and a figure of the differences to FC."""
+    """Answer for all targets: a headline, a sentence and a row for each, and a figure of the differences from FC."""
     targets = evaluation.targets()
     if not targets:
-        return [Words("The tables hold no scores of the main analysis, so nothing can be said.")]
+        return [Words("The tables have no scores of the main analysis, so there is no answer.")]
     found = {target: evaluation.compared(target) for target in targets}
     subject = evaluation.subject
     verdicts = {target: rows[subject].verdict if subject in rows else "" for target, rows in found.items()}
@@ -58,11 +59,11 @@ def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
     found = rows.get(subject)
     name = method_name(subject)
     if found is None or not found.verdict:
-        return f"It cannot be said: the scores do not hold the {name} and FC on the same splits."
+        return f"No comparison: the {name} and FC were not scored on the same splits."
     word = metric_words(found.metric)
     by = f"difference in {word} {_difference(found)}"
     if not isfinite(found.p_holm):
-        return f"It cannot be tested: {by}, and predictions of at least two splits would be needed."
+        return f"No test: {by}; a test needs predictions from at least two splits."
     return {
         "yes": f"Yes, the {name} is better than FC: {by}.",
         "no": f"No, the {name} is worse than FC: {by}.",
@@ -71,10 +72,10 @@ def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
 
 
 def adds_sentence(rows: dict[str, Compared]) -> str:
-    """Say whether FC and encoder together are better than FC alone."""
+    """Answer in a sentence whether FC and encoder together are better than FC alone."""
     found = rows.get(BOTH)
     if found is None or not found.verdict:
-        return "It is not known: FC + encoder was not run beside FC."
+        return "No comparison: FC + encoder and FC were not scored on the same splits."
     said = {"yes": "Yes", "no": "No, both together are worse", "not distinguishable": "Not distinguishably"}
     return f"{said[found.verdict]}: {_difference(found)}."
 
@@ -95,7 +96,7 @@ def score_cell(found: Compared | None) -> Cell:
 
 
 def difference_cell(found: Compared | None) -> Cell:
-    """Show a difference to FC above its interval."""
+    """Show a difference from FC above its interval."""
     if found is None or not isfinite(found.diff):
         return Cell("")
     within = interval(found.diff_low, found.diff_high, found.metric, sign=True)
@@ -138,7 +139,7 @@ def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
 
 
 def _verdict_cell(found: Compared | None, under: str) -> Cell:
-    return Cell("", under=under.removesuffix("; "), verdict=(found.verdict if found else "") or "cannot be said")
+    return Cell("", under=under.removesuffix("; "), verdict=(found.verdict if found else "") or "not compared")
 
 
 def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) -> Figure | None:
@@ -156,19 +157,19 @@ def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) 
         return None
     drawing = draw_rows(
         f"{key} differences",
-        "Difference to FC",
+        "Difference from FC",
         "difference in score",
         rows,
         [Mark(name="FC", value=0.0, paint="orange")],
     )
     return Figure(
         drawing,
-        "Right of the dashed line: better than FC. Lines are 95 % intervals, not corrected for several targets.",
+        "Right of the dashed line: better than FC. Lines are 95 % intervals, not corrected for the number of targets.",
     )
 
 
 def optimism(evaluation: Evaluation) -> list[Block]:
-    """Show what choosing the setting on the test side would have added to each score."""
+    """Show what choosing the setting on the test people would have added to each score."""
     targets = evaluation.targets()
     found = {target: evaluation.compared(target) for target in targets}
     methods = dict.fromkeys(m for target in targets for m in evaluation.methods("main", target))
@@ -186,13 +187,14 @@ def optimism(evaluation: Evaluation) -> list[Block]:
     ]
     return [
         Words(
-            "Every setting was chosen inside the training side. Had the best one been chosen on the test side "
-            f"instead, scores would look better by up to {score(most, found[target][method].metric)} "
-            f"({method_name(method)}, {target}). No other number of this page holds it; published ones often do."
+            "Every setting was chosen within the training people. Choosing the best one on the test people instead "
+            f"would have raised scores by up to {score(most, found[target][method].metric)} "
+            f"({method_name(method)}, {target}). No other number on this page contains this gain; published ones "
+            "often do."
         ),
         Table(
-            label="What peeking at the test side would have gained",
-            caption="Added to the mean score if the setting were chosen on the test side.",
+            label="What peeking at the test people would have gained",
+            caption="Gain in the mean score if the setting were chosen on the test people.",
             columns=("Method", *(f"{t}: {metric_words(next(iter(found[t].values())).metric)}" for t in targets)),
             rows=rows,
         ),

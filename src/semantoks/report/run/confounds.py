@@ -1,18 +1,17 @@
-"""Confounds: what can be decoded besides the targets, and what is left of the scores without it."""
+"""Confounds: what can be decoded besides the targets, and what remains of the scores without confounds."""
 
 from math import isfinite
 
 from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Heading, Item, Table, Words
-from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.figures.scores import Estimate, chance_marks, draw_rows
 from semantoks.report.run.answer import NOT_RUN, score_cell
-from semantoks.report.run.evaluation import Compared, Evaluation
-from semantoks.report.run.targets import chance_of
-from semantoks.report.wording import CONFOUNDS, listed, metric_words, number, p_cell, score, spread
+from semantoks.report.run.evaluation import Compared, Evaluation, chance_of
+from semantoks.report.wording import CONFOUNDS, listed, mean_sd, metric_words, number, p_cell, score
 from semantoks.statistics.methods import FC, Look, method_look, method_name
 from semantoks.statistics.tables import MAIN, METRICS
 
 SHARE = 2.0
-"""A confound counts as decodable where the mean score lies more than this many standard deviations above chance."""
+"""A confound counts as decodable if its mean score is more than this many standard deviations above chance."""
 LOOKS = {
     "main": ("as it is", Look(paint="deep")),
     "deconfounded": ("confounds removed", Look(paint="orange", marker="s")),
@@ -23,9 +22,9 @@ LOOKS = {
 def confounds(evaluation: Evaluation) -> list[Block]:
     """Lay out the decode panel, the scores without confounds and the partial confounder test."""
     return [
-        Heading("What else do the features tell?"),
+        Heading("What else can be decoded from the features?"),
         *_decode(evaluation),
-        Heading("What is left without it?"),
+        Heading("What remains without confounds?"),
         *_without(evaluation),
         Heading("Do the predictions follow a confound?"),
         *_tests(evaluation),
@@ -42,23 +41,21 @@ def _decode(evaluation: Evaluation) -> list[Block]:
         chance = chance_of(metric, evaluation.classes(name))
         rows = []
         for method in evaluation.methods("decode", name):
-            found = evaluation.spread("decode", "", name, method, metric)
+            found = evaluation.over_splits("decode", "", name, method, metric)
             if found is not None:
                 ends = {"low": found.mean - found.sd, "high": found.mean + found.sd}
                 words = method_name(method)
                 rows.append((words, [Estimate(name=words, value=found.mean, look=method_look(method), **ends)]))
         if rows:
-            marks = [Mark(name="chance", value=chance)] if chance is not None else []
-            title = CONFOUNDS.get(name, name)
-            drawing = draw_rows(
-                f"{evaluation.key} decode {name}", title[:1].upper() + title[1:], METRICS[metric], rows, marks
-            )
+            words = CONFOUNDS.get(name, name)
+            title, key = words[:1].upper() + words[1:], f"{evaluation.key} decode {name}"
+            drawing = draw_rows(key, title, METRICS[metric], rows, chance_marks(chance))
             figures.append(Figure(drawing, "Mean over splits ± one standard deviation over splits."))
         said.append(Item(_decoded_sentence(evaluation, name, metric, chance), lead=f"{CONFOUNDS.get(name, name)}: "))
     return [
         Words(
-            "Each set of features predicts what should not matter. What can be decoded can also carry a target's "
-            "score, where the target goes with it."
+            "Each set of features predicts variables that should not matter. What can be decoded can also drive the "
+            "score of a target that is related to it."
         ),
         Bullets(said),
         Figures(figures),
@@ -66,29 +63,31 @@ def _decode(evaluation: Evaluation) -> list[Block]:
 
 
 def decodable(evaluation: Evaluation, name: str, method: str) -> bool:
-    """Say whether a confound is decoded from a method's features by more than ``SHARE`` standard deviations."""
+    """Return whether a confound is decoded above chance, by ``SHARE`` standard deviations, from a method's features."""
     metric = MAIN[evaluation.kind(name, "decode")]
-    found, chance = evaluation.spread("decode", "", name, method, metric), chance_of(metric, evaluation.classes(name))
+    found, chance = (
+        evaluation.over_splits("decode", "", name, method, metric),
+        chance_of(metric, evaluation.classes(name)),
+    )
     return found is not None and chance is not None and found.mean - SHARE * found.sd > chance
 
 
 def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: float | None) -> str:
     said = []
     for method in (evaluation.subject, FC):
-        if found := evaluation.spread("decode", "", name, method, metric):
-            said.append(f"{method_name(method)} {spread(found.mean, found.sd, metric)}")
+        if found := evaluation.over_splits("decode", "", name, method, metric):
+            said.append(f"{method_name(method)} {mean_sd(found.mean, found.sd, metric)}")
     if not said:
-        return "not asked of the encoder."
+        return "not decoded from the encoder's features."
     against = f"chance {number(round(chance, 3))}" if chance is not None else "chance is not recorded"
     if chance is None:
-        start = "asked"
+        start = "decoded"
     elif decodable(evaluation, name, evaluation.subject):
-        start = f"can be decoded from what the {method_name(evaluation.subject)} says"
+        start = f"can be decoded from the {method_name(evaluation.subject)}'s features"
     else:
-        name_of = method_name(evaluation.subject)
         start = (
-            f"is not shown to be above chance, by {SHARE:g} standard deviations over splits, in what the {name_of} "
-            "says (no all-clear)"
+            f"is not decoded above chance (by {SHARE:g} standard deviations over splits) from the "
+            f"{method_name(evaluation.subject)}'s features, which does not rule it out"
         )
     return f"{start}; {METRICS[metric]} {listed(said)}, {against}."
 
@@ -127,8 +126,7 @@ def _dumbbells(evaluation: Evaluation, target: str, found: dict[str, dict[str, C
         ]
         if len(estimates) > 1:
             rows.append((method_name(method), estimates))
-    chance = chance_of(metric, evaluation.classes(target))
-    marks = [Mark(name="chance", value=chance)] if chance is not None else []
+    marks = chance_marks(chance_of(metric, evaluation.classes(target)))
     drawing = draw_rows(f"{evaluation.key} without {target}", target, METRICS[metric], rows, marks, joined=True)
     conditions = [c.split("+") for c in evaluation.conditions("deconfounded", target)]
     removed = " or ".join(listed(CONFOUNDS.get(name, name) for name in names) for names in conditions)
@@ -149,20 +147,21 @@ def _left_sentence(evaluation: Evaluation, target: str, found: dict[str, dict[st
         change = f"from {score(plain.mean, plain.metric)} to {score(left.mean, plain.metric)}"
         if falls and carried:
             parts.append(
-                f"the {method_name(subject)} falls {change} once confounds are regressed out, and its features tell "
-                f"{listed(carried)}: part of its score may rest on that"
+                f"the {method_name(subject)} falls {change} once confounds are regressed out, and its features also "
+                f"predict {listed(carried)}: part of its score may come from that"
             )
         elif falls:
             parts.append(f"the {method_name(subject)} falls {change} once confounds are regressed out")
         else:
             parts.append(
-                f"regressing confounds out takes the {method_name(subject)} {change}, within its spread over splits"
+                f"regressing confounds out takes the {method_name(subject)} {change}, within its standard deviation "
+                "over splits"
             )
     if plain and (matched := found["motion_matched"].get(subject)):
         rows = evaluation.scores.query("analysis == 'motion_matched' and target == @target")
         count = (rows["n_train"] + rows["n_test"]).max()
         parts.append(f"among {count:,.0f} motion-matched people it reaches {score(matched.mean, plain.metric)}")
-    return "; ".join(parts) + "." if parts else f"not asked of the {method_name(subject)}."
+    return "; ".join(parts) + "." if parts else f"the {method_name(subject)} was not scored without confounds."
 
 
 def _tests(evaluation: Evaluation) -> list[Block]:
@@ -175,7 +174,7 @@ def _tests(evaluation: Evaluation) -> list[Block]:
     lines = [
         (
             Cell(f"{target}: {method_name(method)}"),
-            *(Cell(_p_with_reading(found.get((target, method, name), float("nan")))) for name in names),
+            *(Cell(_p_with_star(found.get((target, method, name), float("nan")))) for name in names),
         )
         for target in evaluation.targets("confound_test")
         for method in evaluation.methods("confound_test", target)
@@ -183,16 +182,16 @@ def _tests(evaluation: Evaluation) -> list[Block]:
     return [
         Words(
             "The partial confounder test (Spisak 2022) asks whether predictions depend on a confound beyond what the "
-            "true target explains of it. A small p says that they do; a large p is no proof that they do not."
+            "true target explains. A small p says that they do; a large p does not prove that they do not."
         ),
         Table(
             label="Partial confounder test",
-            caption="p of the partial confounder test; * marks p < 0.05, not corrected for several tests.",
+            caption="p of the partial confounder test; * marks p < 0.05, not corrected for the number of tests.",
             columns=("Predictions", *(CONFOUNDS.get(name, name) for name in names)),
             rows=lines,
         ),
     ]
 
 
-def _p_with_reading(p: float) -> str:
+def _p_with_star(p: float) -> str:
     return p_cell(p) + (" *" if isfinite(p) and p < 0.05 else "")

@@ -1,6 +1,6 @@
-"""An evaluation's folder (a probe's, a fine-tuning's): its two tables, and what they say in numbers."""
+"""The folder of an evaluation (a probe or a fine-tuning): its two tables and the numbers in them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from semantoks.statistics.tables import (
 )
 
 _KEYS = ["analysis", "condition", "target", "method"]
+_NUMBERS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "p_holm", "p_null", "optimism")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Compared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class OverSplits:
     """Mean and standard deviation (n - 1) of a score over its splits."""
 
     mean: float
@@ -60,7 +61,7 @@ class Evaluation:
     Attributes
     ----------
     key
-        Its folder's part in the run: "probe" or "finetune".
+        Its folder in the run: "probe" or "finetune".
     about
         ``probe.json``: command, targets, methods, settings, notes, checks, what was excluded.
     scores, predictions
@@ -86,14 +87,14 @@ class Evaluation:
 
     def conditions(self, analysis: str, target: str) -> list[str]:
         """Return the conditions of an analysis for a target, in the order of the table."""
-        return list(dict.fromkeys(c for a, c, t, _ in self.spreads if (a, t) == (analysis, target)))
+        return list(dict.fromkeys(c for a, c, t, _ in self.all_over_splits if (a, t) == (analysis, target)))
 
     def methods(self, analysis: str, target: str) -> list[str]:
         """Return the methods of an analysis for a target, in the order of display."""
-        return in_order(m for a, _, t, m in self.spreads if (a, t) == (analysis, target))
+        return in_order(m for a, _, t, m in self.all_over_splits if (a, t) == (analysis, target))
 
     def kind(self, target: str, analysis: str = "main") -> str:
-        """Say whether a target is a "class" or a "value"."""
+        """Return whether a target is a "class" or a "value"."""
         rows = self.scores[(self.scores["target"] == target) & (self.scores["analysis"] == analysis)]
         return str(rows["kind"].iloc[0])
 
@@ -112,47 +113,41 @@ class Evaluation:
         by_name = {row["method"]: row for row in rows.to_dict("records")}
         return {name: _compared(by_name[name]) for name in in_order(by_name)}
 
-    def spread(self, analysis: str, condition: str, target: str, method: str, metric: str) -> Spread | None:
-        """Return the mean and spread of a score over splits, None where there is none."""
-        return self.spreads.get((analysis, condition, target, method), {}).get(metric)
+    def over_splits(self, analysis: str, condition: str, target: str, method: str, metric: str) -> OverSplits | None:
+        """Return mean and standard deviation of a score over splits; None where there is none."""
+        return self.all_over_splits.get((analysis, condition, target, method), {}).get(metric)
 
     @cached_property
-    def spreads(self) -> dict[tuple[str, str, str, str], dict[str, Spread]]:
-        """Mean and spread over splits of every analysis, condition, target and method, by metric."""
+    def all_over_splits(self) -> dict[tuple[str, str, str, str], dict[str, OverSplits]]:
+        """Mean and standard deviation over splits of every analysis, condition, target and method, by metric."""
         metrics = [name for name in METRICS if name in self.scores]
         found = self.scores.groupby(_KEYS, sort=False)[metrics].agg(["mean", "std", "count"])
         numbers = found.to_numpy(float).reshape(len(found), len(metrics), 3)
-        spreads: dict[tuple[str, str, str, str], dict[str, Spread]] = {}
+        all_over_splits: dict[tuple[str, str, str, str], dict[str, OverSplits]] = {}
         for (analysis, condition, target, method), row in zip(found.index, numbers, strict=True):
             known = {
-                name: Spread(mean=float(mean), sd=float(sd), splits=int(n))
+                name: OverSplits(mean=float(mean), sd=float(sd), splits=int(n))
                 for name, (mean, sd, n) in zip(metrics, row, strict=True)
                 if n
             }
-            spreads[str(analysis), str(condition), str(target), str(method)] = known
-        return spreads
+            all_over_splits[str(analysis), str(condition), str(target), str(method)] = known
+        return all_over_splits
+
+
+def chance_of(metric: str, classes: Sequence[str]) -> float | None:
+    """Return what guessing scores on average; None where that depends on a number of classes that is not known."""
+    if metric == "balanced_accuracy":
+        return 1 / len(classes) if classes else None
+    return {"auroc": 0.5, "r": 0.0, "r2": 0.0}.get(metric)
 
 
 def _compared(row: Mapping[Any, Any]) -> Compared:
-    return Compared(
-        metric=str(row["metric"]),
-        mean=float(row["mean"]),
-        sd=float(row["sd"]),
-        splits=int(row["splits"]),
-        low=float(row["low"]),
-        high=float(row["high"]),
-        diff=float(row["diff"]),
-        diff_low=float(row["diff_low"]),
-        diff_high=float(row["diff_high"]),
-        p_holm=float(row["p_holm"]),
-        p_null=float(row["p_null"]),
-        optimism=float(row["optimism"]),
-        verdict=str(row["verdict"]),
-    )
+    numbers = {name: float(row[name]) for name in _NUMBERS}
+    return Compared(metric=str(row["metric"]), splits=int(row["splits"]), verdict=str(row["verdict"]), **numbers)
 
 
 def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[Evaluation | None, list[str]]:
-    """Read an evaluation's folder; None where it holds none that can be read. Notes say what is missing or damaged."""
+    """Read the folder of an evaluation; None if it cannot be read. Notes name what is missing or damaged."""
     notes: list[str] = []
     try:
         scores = read_scores(folder / SCORES)
@@ -160,7 +155,7 @@ def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[E
         return None, [f"{folder.name}/{SCORES} is not shown: {error}"]
     unknown = ~scores["kind"].isin(MAIN)
     if unknown.any():
-        notes.append(f"{int(unknown.sum())} rows of {folder.name}/{SCORES} are of no known kind; they are left out.")
+        notes.append(f"{int(unknown.sum())} rows of {folder.name}/{SCORES} are of an unknown kind and left out.")
     scores = scores[~unknown].reset_index(drop=True)
     try:
         predictions = read_predictions(folder / PREDICTIONS)
@@ -177,6 +172,6 @@ def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[E
 
 
 def table_of(data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return the table that a file has under a key, an empty one where it has none."""
+    """Return the table under a key of a JSON file; an empty one where there is none."""
     value = data.get(key)
     return value if isinstance(value, dict) else {}

@@ -1,4 +1,4 @@
-"""What a run folder holds, read file by file; whatever is missing or damaged becomes a sentence, not a crash."""
+"""What is in a run's folder, file by file: whatever is missing or damaged becomes a sentence on the page."""
 
 import json
 import math
@@ -15,6 +15,7 @@ from semantoks.config import from_plain
 from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.report.run.evaluation import Evaluation, read_evaluation, table_of
+from semantoks.report.wording import plural
 from semantoks.statistics.tables import ABOUT, SCORES
 
 _MARKS = ("run.json", "metrics.jsonl")
@@ -22,7 +23,7 @@ _MARKS = ("run.json", "metrics.jsonl")
 
 @dataclass(frozen=True, kw_only=True)
 class Atlas:
-    """What the encoder's card says of its ROIs: the network of each, and its centroid (MNI, mm; NaN where unknown)."""
+    """The ROIs on the encoder's card: the network of each, and its centroid (MNI, mm; NaN where unknown)."""
 
     networks: tuple[str, ...]
     centroids: Float[ndarray, "roi 3"]
@@ -30,7 +31,7 @@ class Atlas:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFolder:
-    """The contents of a run folder; every part is empty (or None) where its file is missing.
+    """The contents of a run's folder; what comes from a missing file is empty or None.
 
     Attributes
     ----------
@@ -39,9 +40,9 @@ class RunFolder:
     about
         ``run.json``: version, command, status, configuration, cohorts, environment, cost.
     metrics
-        ``metrics.jsonl``: one row a step, sorted by step, columns as floats (NaN where a step has no value).
+        ``metrics.jsonl``: one row per step, sorted by step, columns as floats (NaN where a step has no value).
     panels
-        The plots over steps that the run declares in ``run.json``; one for each column where it declares none.
+        The plots over steps that the run declares in ``run.json``; one per column if it declares none.
     warnings
         ``warnings.jsonl``: (step, message) of each collapse warning.
     probe, finetune
@@ -74,18 +75,18 @@ def read_run(path: Path) -> RunFolder:
     Raises
     ------
     DataError
-        If ``path`` is not a folder, or holds neither ``run.json`` nor ``metrics.jsonl`` nor the scores of a probe.
+        If ``path`` is not a folder, or has neither ``run.json`` nor ``metrics.jsonl`` nor the scores of a probe.
     """
     if not path.is_dir():
-        raise DataError(f"expected a run folder, but {path} is no folder. Give the --out of `semantoks pretrain`.")
+        raise DataError(f"expected a run's folder, but {path} is not a folder. Give the --out of `semantoks pretrain`.")
     whole = path.resolve()
     alone = (path / SCORES).is_file()
     run, probe = (whole.parent, whole) if alone else (whole, whole / "probe")
     trained = any((run / name).is_file() for name in _MARKS)
     if not trained and not (probe / SCORES).is_file():
         raise DataError(
-            f"{path} is no run folder: it has no {', '.join(_MARKS)} or probe/{SCORES}, and no {SCORES} of its own. "
-            "Give the --out of `semantoks pretrain` or of `semantoks probe`."
+            f"{path} is not a run's folder: it has no {', '.join(_MARKS)} or probe/{SCORES}, and no {SCORES} of its "
+            "own. Give the --out of `semantoks pretrain` or of `semantoks probe`."
         )
     if alone and not trained:
         run = whole
@@ -135,7 +136,7 @@ def _read_evaluation(folder: Path, key: str) -> tuple[Evaluation | None, list[st
 
 
 def _read_atlas(path: Path) -> Atlas | None:
-    """Read networks and places of the ROIs from an encoder's card; None where it does not hold them as expected."""
+    """Read the networks and centroids of the ROIs from an encoder's card; None if they are not as expected."""
     atlas = table_of(_read_object(path)[0], "atlas")
     try:
         centroids = np.array(atlas["centroids"], dtype=float).reshape(-1, 3)
@@ -147,18 +148,18 @@ def _read_atlas(path: Path) -> Atlas | None:
 
 def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.is_file():
-        return {}, [f"There is no {path.name}, so what it would say is missing here."]
+        return {}, [f"There is no {path.name}, so its contents are missing here."]
     try:
         data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
     except json.JSONDecodeError as error:
-        return {}, [f"{path.name} cannot be read ({error}), so what it would say is missing here."]
+        return {}, [f"{path.name} cannot be read ({error}), so its contents are missing here."]
     if not isinstance(data, dict):
-        return {}, [f"{path.name} holds no table of named values, so what it would say is missing here."]
+        return {}, [f"{path.name} is not a table of named values, so its contents are missing here."]
     return data, []
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read one JSON object a line; a last line that a kill cut short is left out with a note, as is any bad line."""
+    """Read one JSON object per line; a bad line, such as a last one that a kill cut short, is left out with a note."""
     if not path.is_file():
         return [], []
     rows: list[dict[str, Any]] = []
@@ -178,7 +179,7 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     if bad == [len(lines)]:
         return rows, [f"The last line of {path.name} is cut short (the run ended while writing it); it is left out."]
     if bad:
-        return rows, [f"{len(bad)} lines of {path.name} cannot be read (the first is line {bad[0]}); left out."]
+        return rows, [f"{plural(len(bad), 'line')} of {path.name} cannot be read (first: line {bad[0]}); left out."]
     return rows, []
 
 
@@ -189,14 +190,14 @@ def _read_metrics(path: Path) -> tuple[pd.DataFrame, list[str]]:
         return pd.DataFrame(), notes
     table = table.apply(pd.to_numeric, errors="coerce").dropna(subset=["step"]).sort_values("step", kind="stable")
     if repeated := int(table["step"].duplicated().sum()):
-        notes.append(f"{repeated} steps are logged twice (the run was resumed); the later row of each is shown.")
+        logged = f"{plural(repeated, 'step')} {'is' if repeated == 1 else 'are'} logged twice"
+        notes.append(f"{logged} (the run was resumed); the later row of each is shown.")
         table = table.drop_duplicates("step", keep="last")
     if "loss" in table:
         broken = table.loc[~table["loss"].map(math.isfinite), "step"]
         if len(broken):
-            notes.append(
-                f"The loss is not a finite number in {len(broken)} steps, first at step {broken.iloc[0]:,.0f}."
-            )
+            steps = f"{plural(len(broken), 'step')}, first at step {broken.iloc[0]:,.0f}"
+            notes.append(f"The loss is not a finite number in {steps}.")
     return table.astype(float).reset_index(drop=True), notes
 
 

@@ -29,7 +29,7 @@ from semantoks.statistics.methods import method_name
 
 
 def facts(run: RunFolder) -> list[tuple[str, str]]:
-    """What the run is, as (word, value) pairs; what is not known is left out."""
+    """List what the run is as (word, value) pairs; what is not known is left out."""
     if not run.trained:
         return []
     cohorts = _tables(run.about, "cohorts")
@@ -57,7 +57,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
 def training(run: RunFolder) -> list[Block]:
     """Lay out the training curves, the collapse watch, the schedules, the machine and the warnings, folded."""
     if not run.trained:
-        return [Words("This folder holds a probe alone; how its encoder was trained stands in the report of its run.")]
+        return [Words("This folder has only a probe; the report of its run shows how the encoder was trained.")]
     collapse = _figures("collapse", run)
     if not collapse:
         watch = "Nothing is logged that could show a collapse."
@@ -92,7 +92,7 @@ def checks(run: RunFolder) -> list[Block]:
     if not blocks:
         blocks.append(Words("Nothing is recorded about exclusions and checks."))
     if notes := (*run.notes, *run.probe_notes):
-        blocks += [Heading("While reading the folder"), Bullets([Item(note) for note in notes])]
+        blocks += [Heading("Missing or damaged in this folder"), Bullets([Item(note) for note in notes])]
     return blocks
 
 
@@ -104,9 +104,9 @@ def _checks_of(evaluation: Evaluation) -> list[Block]:
             (Cell(plain(reason)), Cell(f"{count:,}" if isinstance(count, int) else plain(count)))
             for reason, count in excluded
         ]
-        caption = "Left out, and why. People are counted and never named."
-        blocks.append(Table(label="What was left out", caption=caption, columns=("Reason", "How many"), rows=rows))
-    for key, title in (("checks", "Checked"), ("notes", "Worth knowing")):
+        caption = "What was left out, and why. People are counted, never named."
+        blocks.append(Table(label="What was left out", caption=caption, columns=("Reason", "Count"), rows=rows))
+    for key, title in (("checks", "Checked"), ("notes", "Notes")):
         if lines := as_list(evaluation.about.get(key)):
             blocks += [Heading(title), Bullets([Item(plain(line)) for line in lines])]
     if methods := table_of(evaluation.about, "methods"):

@@ -1,6 +1,5 @@
-"""A card for each target: all methods' scores, and the encoder's and FC's predictions beside each other."""
+"""One card per target: the scores of all methods, and the predictions of encoder and FC side by side."""
 
-from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
@@ -10,20 +9,13 @@ from numpy import ndarray
 
 from semantoks.report.content import Beside, Block, Bullets, Card, Cell, Figure, Figures, Item, Table
 from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
-from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows
 from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
-from semantoks.report.run.evaluation import Compared, Evaluation, table_of
-from semantoks.report.wording import interval, listed, metric_words, p_cell, p_value, score, spread
+from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
+from semantoks.report.wording import interval, listed, mean_sd, metric_words, p_cell, p_value, score
 from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method_name
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
-
-
-def chance_of(metric: str, classes: Sequence[str]) -> float | None:
-    """Return what guessing scores on average; None where the number of classes is needed and not known."""
-    if metric == "balanced_accuracy":
-        return 1 / len(classes) if classes else None
-    return {"auroc": 0.5, "r": 0.0, "r2": 0.0}.get(metric)
 
 
 def target_card(evaluation: Evaluation, target: str) -> Card:
@@ -35,12 +27,12 @@ def target_card(evaluation: Evaluation, target: str) -> Card:
     blocks: list[Block] = [Beside([Bullets(_said(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
     if drawn := _predictions(evaluation, target, classes):
         blocks.append(Figures(drawn, narrow=True))
-    verdict = (subject.verdict if subject else "") or "cannot be said"
+    verdict = (subject.verdict if subject else "") or "not compared"
     return Card(title=target, verdict=verdict, about=_about(evaluation, target, rows, classes), blocks=blocks)
 
 
 def _classes(evaluation: Evaluation, target: str) -> list[str]:
-    """Return a target's classes in their order: as the predictions name them, else as probe.json does."""
+    """Return a target's classes in order, as the predictions name them or else as probe.json does."""
     if evaluation.kind(target) != "class":
         return []
     known = evaluation.classes(target)
@@ -85,9 +77,10 @@ def _said(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
         items.append(Item(f"{said}.", lead="The other bars: "))
     missing = [words for m, words in ((FC, "FC"), (RANDOM, "random weights"), (MOTION, "motion")) if m not in rows]
     if missing:
-        items.append(Item(f"{listed(missing)}. Without it the score says little.", lead="Missing here: "))
+        them = "it" if len(missing) == 1 else "them"
+        items.append(Item(f"{listed(missing)}. Scores mean little without {them}.", lead="Missing here: "))
     if (own := rows.get(evaluation.subject)) and isfinite(own.p_null):
-        said = f"{p_value(own.p_null)}, from permuted labels with everything fitted again."
+        said = f"{p_value(own.p_null)}, from permuted labels with everything refitted."
         items.append(Item(said, lead=f"Is the {name} better than guessing? "))
     return items
 
@@ -98,8 +91,7 @@ def _within(row: Compared) -> str:
 
 def _forest(evaluation: Evaluation, target: str, rows: dict[str, Compared], classes: list[str]) -> Figure:
     metric = next(iter(rows.values())).metric
-    chance = chance_of(metric, classes)
-    marks = [Mark(name="chance", value=chance)] if chance is not None else []
+    marks = chance_marks(chance_of(metric, classes))
     if FC in rows:
         marks.append(Mark(name="FC", value=rows[FC].mean, paint="orange"))
     drawn = [
@@ -112,7 +104,8 @@ def _forest(evaluation: Evaluation, target: str, rows: dict[str, Compared], clas
 
 def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Table:
     main = next(iter(rows.values())).metric
-    each = {m: evaluation.spreads["main", "", target, m] for m in rows if ("main", "", target, m) in evaluation.spreads}
+    known = evaluation.all_over_splits
+    each = {m: known["main", "", target, m] for m in rows if ("main", "", target, m) in known}
     others = [m for m in METRICS if m != main and any(m in found for found in each.values())]
     most = max(row.splits for row in rows.values())
     nulls = any(isfinite(row.p_null) for row in rows.values())
@@ -126,12 +119,12 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
                 difference_cell(row),
                 Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell(""),
                 *([Cell(p_cell(row.p_null))] if nulls else []),
-                *(Cell(spread(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
+                *(Cell(mean_sd(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
             )
         )
     return Table(
         label=f"All scores of {target}",
-        caption=f"{target}: {metric_words(main)} and difference to FC with 95\u00a0% intervals, p by Holm over the "
+        caption=f"{target}: {metric_words(main)} and difference from FC with 95\u00a0% intervals, p by Holm over the "
         "targets; other scores as mean ± standard "
         "deviation over splits (↓ lower is better).",
         columns=(
@@ -185,7 +178,7 @@ def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compa
     ending = f" Mean {METRICS[found.metric]} over splits: {score(found.mean, found.metric)}."
     return Figure(
         drawing,
-        f"One dot a person, predicted in the first split that tested them{thinned}. Dashed: predicted = true.{ending}",
+        f"One dot per person, from the first split that tested them{thinned}. Dashed: predicted = true.{ending}",
     )
 
 
@@ -194,7 +187,7 @@ def _calibration(
 ) -> Figure:
     """Draw both methods' calibration: of the probability of the predicted class, or of the predicted value."""
     by_method = {m: said[said["method"] == m] for m in pair}
-    found = {m: _sureness(own) if classes else _tenths(own) for m, own in by_method.items()}
+    found = {m: _by_confidence(own) if classes else _by_tenth(own) for m, own in by_method.items()}
     curves = [
         Calibration(name=method_name(m), look=method_look(m), predicted=predicted, observed=observed)
         for m, (predicted, observed) in found.items()
@@ -204,23 +197,21 @@ def _calibration(
         every = np.concatenate([part for x, y in found.values() for part in (x, y)])
         ends = (float(every.min()), float(every.max()))
         drawing = draw_calibration(key, title, "mean predicted", "mean true value", curves, ends)
-        return Figure(drawing, "A dot for each tenth of the predictions, lowest to highest. Dashed: predicted = true.")
-    drawing = draw_calibration(
-        key, title, "how sure it says it is", "share that is right", curves, (1 / len(classes), 1.0)
-    )
-    caption = "Dashed: as often right as it says; below it a method is surer than it should be."
-    errors = [(m, evaluation.spread("main", "", target, m, "ece")) for m in pair]
+        return Figure(drawing, "One dot per tenth of the predictions, lowest to highest. Dashed: predicted = true.")
+    drawing = draw_calibration(key, title, "stated confidence", "share correct", curves, (1 / len(classes), 1.0))
+    caption = "Dashed: perfect calibration. Below it, a method is overconfident."
+    errors = [(m, evaluation.over_splits("main", "", target, m, "ece")) for m in pair]
     known = [f"{method_name(m)} {score(one.mean, 'ece')}" for m, one in errors if one is not None]
     return Figure(drawing, caption + (f" Expected calibration error: {listed(known)}." if known else ""))
 
 
-def _sureness(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
+def _by_confidence(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
     sure = np.array([max(chances) for chances in own["probability"]], dtype=float)
     curve = reliability_curve((own["truth"] == own["predicted"]).to_numpy(bool), sure)
     return curve["confidence"].to_numpy(float), curve["accuracy"].to_numpy(float)
 
 
-def _tenths(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
+def _by_tenth(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
     place = pd.qcut(own["predicted"], 10, labels=False, duplicates="drop").fillna(0)
     means = own.groupby(place)[["predicted", "truth"]].mean()
     return means["predicted"].to_numpy(float), means["truth"].to_numpy(float)
