@@ -1,4 +1,4 @@
-"""What lies in a folder: a cohort, a run or an encoder, in about ten lines."""
+"""What is in a folder: a cohort, a run or an encoder, described in about ten lines."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from semantoks.errors import DataError
 
 
 def describe_path(path: Path) -> list[str]:
-    """Say what ``path`` is; DataError when it is none of the things that semantoks writes."""
+    """Describe what is at ``path``; DataError unless semantoks wrote it."""
     if (path / "dataset_description.json").exists():
         return _cohort(path)
     if (path / "run.json").exists():
@@ -18,14 +18,14 @@ def describe_path(path: Path) -> list[str]:
     if (path / "config.json").exists():
         return _encoder(path)
     raise DataError(
-        f"{path} is no cohort (dataset_description.json), run (run.json) or encoder (config.json)."
+        f"{path} is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)."
         if path.exists()
         else f"there is nothing at {path}."
     )
 
 
 def verify_cohort(path: Path) -> list[str]:
-    """Check every recording against its checksum; return the problems as sentences."""
+    """Check every recording against its checksum; return one sentence per problem."""
     from semantoks.signals.cohort import Cohort
 
     return Cohort(path).verify()
@@ -45,7 +45,7 @@ def _cohort(path: Path) -> list[str]:
         f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {cohort.atlas.n_networks} networks "
         f"(fingerprint {cohort.atlas.fingerprint})",
         f"frames     {frames.min()} to {frames.max()}, median {frames.median():.0f}, at {cohort.tr} s",
-        f"band       {'no band-pass by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}",
+        f"band       {'not band-passed by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}",
         f"missing    {missing} recordings lack at least one ROI",
         f"sites      {', '.join(sites) if sites else 'not given'}",
         f"source TR  {', '.join(f'{tr:g} s' for tr in sorted(table['source_tr'].unique()))}",
@@ -92,9 +92,9 @@ def _encoder(path: Path) -> list[str]:
     return [
         f"encoder    {path}",
         f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
-        f"takes      {encoder.n_rois} ROIs x {size.frames} frames at {card.tr} s, {card.normalisation}",
+        f"input      {encoder.n_rois} ROIs x {size.frames} frames at {card.tr} s, {card.normalisation}",
         f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
-        f"gives      CLS [{size.width}] and {encoder.n_networks} networks x {size.patches} patches [{size.width}]",
+        f"output     CLS [{size.width}] and {encoder.n_networks} networks x {size.patches} patches [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
         "people     " + (f"{len(card.participants)}, kept as salted hashes" if card.participants else "not known"),
         *[f"origin     {line}" for line in card.origin],

@@ -153,15 +153,15 @@ def test_networks_are_ranked_by_the_encoder_s_score(probe: Evaluation, whole: Ru
     assert [row[0].text for row in tables_of(card.blocks)[0].rows] == ranked
     assert re.findall(r"(\w+): encoder", bars.drawing.alt) == ranked
     assert [name for name in re.split(r"[ ,.:]+", brain.drawing.alt) if name in NETWORKS] == ranked
-    assert "The place of 2 of 70 ROIs is not known; these are not drawn on the brain." in words_of(parts)
+    assert "The coordinates of 2 of 70 ROIs are not known; they are not drawn on the brain." in words_of(parts)
 
 
 def test_the_brain_is_drawn_only_where_places_are_known(probe: Evaluation) -> None:
     nowhere = Atlas(networks=NETWORKS, centroids=np.full((7, 3), np.nan))
     strange = Atlas(networks=("elsewhere",), centroids=np.zeros((1, 3)))
     for atlas, words in (
-        (None, "The brain is not drawn: the run's encoder does not say where its ROIs lie."),
-        (nowhere, "The place of all ROIs is not known; these are not drawn on the brain."),
+        (None, "No brain is drawn: the run's encoder has no coordinates of its ROIs."),
+        (nowhere, "The coordinates of all ROIs are not known; they are not drawn on the brain."),
         (strange, ""),
     ):
         parts = networks(probe, atlas)

@@ -19,7 +19,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Item:
-    """One entry of a list: what it says, and the name that leads it in."""
+    """One entry of a list: its text, and the bold words before it."""
 
     text: str
     lead: str = ""

@@ -1,4 +1,4 @@
-"""The methods paragraph of a cohort, to paste into a paper: what its files say, and nothing else."""
+"""The methods paragraph of a cohort, to paste into a paper: what its files record, and nothing else."""
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.report.cohort.exclusions import reasons, short_counts

@@ -26,7 +26,7 @@ class Example:
 
 
 def examples(cohort: CohortFolder) -> tuple[list[Example], str]:
-    """Choose the worst and a typical recording (the median), and say in a sentence how they were chosen."""
+    """Choose the worst and a typical recording (the median), and a sentence on how they were chosen."""
     ranks = [
         (cohort.recordings["mean_fd"], "mean framewise displacement", "Most motion"),
         (cohort.measured("dvars"), "change from frame to frame (DVARS)", "Most change"),
@@ -70,22 +70,11 @@ def carpets(cohort: CohortFolder) -> list[Block]:
     shown, why = examples(cohort)
     if not shown:
         return [Words("No recording can be read.")]
-    rois, trs = by_network(cohort.atlas), cohort.trs
-    figures = [
-        Figure(
-            draw_carpet(
-                f"carpet {place}",
-                one.title,
-                cohort.series(one.index),
-                cohort.missing[one.index],
-                cohort.good(one.index),
-                float(trs[one.index]),
-                rois,
-            ),
-            one.caption,
-        )
-        for place, one in enumerate(shown)
-    ]
+    rois, figures = by_network(cohort.atlas), []
+    for n, one in enumerate(shown):
+        series, good, tr = cohort.series(one.index), cohort.good(one.index), float(cohort.trs[one.index])
+        carpet = draw_carpet(f"carpet {n}", one.title, series, cohort.missing[one.index], good, tr, rois)
+        figures.append(Figure(carpet, one.caption))
     words = (
         f"{why} Each row is an ROI, dark below and bright above its mean (black and white: 2 standard deviations), "
         "ordered by network. Vertical stripes are changes in all ROIs at once, often motion or breathing."
@@ -104,22 +93,11 @@ def _traces(cohort: CohortFolder) -> list[Block]:
         return [Words("Motion frame by frame is not known (the source gives only means), so no traces are drawn.")]
     most = max(float(np.nanmax(fd)) for _, fd in found)
     top = min(1.05 * most, MOST_ABOVE * max(float(np.nanquantile(fd, COMMON)) for _, fd in found)) or 1.0
-    trs, source_trs = cohort.trs, cohort.recordings["source_tr"]
-    figures = [
-        Figure(
-            draw_trace(
-                f"trace {place}",
-                one.title,
-                fd,
-                float(source_trs[one.index]),
-                cohort.good(one.index),
-                float(trs[one.index]),
-                top,
-            ),
-            one.caption,
-        )
-        for place, (one, fd) in enumerate(found)
-    ]
+    figures = []
+    for n, (one, fd) in enumerate(found):
+        source_tr, tr = float(cohort.recordings["source_tr"][one.index]), float(cohort.trs[one.index])
+        trace = draw_trace(f"trace {n}", one.title, fd, source_tr, cohort.good(one.index), tr, top)
+        figures.append(Figure(trace, one.caption))
     words = "Framewise displacement over time, on a common scale; shaded where frames of the cohort are censored."
     if most > top:
         words += f" Peaks are cut at {top:.1f} mm; the largest is {most:.1f} mm."

@@ -1,4 +1,4 @@
-"""What the signals of a cohort are like: which networks have any, where the power lies, what correlates with what."""
+"""What the signals of a cohort are like: which networks have any, at which frequencies, what correlates with what."""
 
 from dataclasses import dataclass
 

@@ -137,10 +137,10 @@ def _name_networks(axes: Axes, rois: NetworkOrder) -> None:
     sizes = np.diff(rois.ends, prepend=0)
     shown = np.sort(np.argsort(-sizes, kind="stable")[: int(1 / gap)])
     middles = 1 - rois.middles[shown]
-    for network, middle, place in zip(shown, middles, apart(middles, gap), strict=True):
+    for network, middle, height in zip(shown, middles, apart(middles, gap), strict=True):
         axes.plot(
             [-0.005, -0.02, -0.03],
-            [middle, place, place],
+            [middle, height, height],
             color=PAINTS["muted"],
             linewidth=0.7,
             transform=axes.transAxes,
@@ -148,7 +148,7 @@ def _name_networks(axes: Axes, rois: NetworkOrder) -> None:
         )
         axes.text(
             -0.04,
-            place,
+            height,
             clip(rois.names[network], NAME),
             ha="right",
             va="center",

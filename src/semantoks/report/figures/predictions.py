@@ -131,7 +131,7 @@ def _rounded(value: float) -> str:
 
 
 def _draw_diagonal(axes: Axes, ends: tuple[float, float]) -> None:
-    """Draw the line on which both axes say the same, and round numbers on both."""
+    """Draw the line on which both axes are equal, and round numbers on both."""
     axes.plot(ends, ends, color=PAINTS["muted"], linewidth=1, linestyle=DASHES)
     tick(axes.xaxis, 5)
     tick(axes.yaxis, 5)

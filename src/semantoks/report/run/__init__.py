@@ -1,1 +1,1 @@
-"""The sections of a page about a run: what its folder says, and the answers that follow from it."""
+"""The sections of a page about a run: its folder, the answers that its scores allow, its training."""

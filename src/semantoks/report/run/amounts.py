@@ -122,14 +122,14 @@ def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metr
 
 def _identified(evaluation: Evaluation, minutes: float, condition: str) -> list[Item]:
     """Say how many people are identified with the most data there is."""
-    said = []
+    shares = []
     for method in evaluation.methods("reliability", IDENTITY):
         found = evaluation.over_splits("reliability", condition, IDENTITY, method, "identification")
         if found is not None:
-            said.append(f"{method_name(method)} {percent(found.mean)}")
+            shares.append(f"{method_name(method)} {percent(found.mean)}")
     rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition")["n_test"].dropna()
     among = f" of {int(rows.max()):,} people" if len(rows) else ""
-    return [Item(f"{listed(said)}{among} are identified.", lead=f"With {minutes:g} minutes: ")] if said else []
+    return [Item(f"{listed(shares)}{among} are identified.", lead=f"With {minutes:g} minutes: ")] if shares else []
 
 
 def _numbers(caption: str, amount: str, found: list[Line], metric: str) -> Table:

@@ -31,23 +31,23 @@ def answer(evaluation: Evaluation) -> list[Block]:
     found = {target: evaluation.compared(target) for target in targets}
     subject = evaluation.subject
     verdicts = {target: rows[subject].verdict if subject in rows else "" for target, rows in found.items()}
-    said = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
+    sentences = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
     figure = _differences(evaluation.key, found, subject)
-    first: Block = Beside([Bullets(said)], [Figures([figure])]) if figure else Bullets(said)
+    first: Block = Beside([Bullets(sentences)], [Figures([figure])]) if figure else Bullets(sentences)
     loud = Words(headline(verdicts, subject), tone="loud")
     return [loud, first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
 
 
 def headline(verdicts: dict[str, str], subject: str) -> str:
     """Sum up the verdicts in a sentence."""
-    said = {
+    phrases = {
         "yes": "is better than",
         "no": "is worse than",
         "not distinguishable": "cannot be told apart from",
         "": "cannot be compared with",
     }
     clauses: list[str] = []
-    for verdict, words in said.items():
+    for verdict, words in phrases.items():
         names = [target for target, found in verdicts.items() if found == verdict]
         if names:
             clauses.append(f"{words} {'it' if clauses else 'functional connectivity'} on {listed(names)}")
@@ -76,8 +76,8 @@ def adds_sentence(rows: dict[str, Compared]) -> str:
     found = rows.get(BOTH)
     if found is None or not found.verdict:
         return "No comparison: FC + encoder and FC were not scored on the same splits."
-    said = {"yes": "Yes", "no": "No, both together are worse", "not distinguishable": "Not distinguishably"}
-    return f"{said[found.verdict]}: {_difference(found)}."
+    openers = {"yes": "Yes", "no": "No, both together are worse", "not distinguishable": "Not distinguishably"}
+    return f"{openers[found.verdict]}: {_difference(found)}."
 
 
 def _difference(found: Compared) -> str:

@@ -35,29 +35,27 @@ def _decode(evaluation: Evaluation) -> list[Block]:
     names = evaluation.targets("decode")
     if not names:
         return [Words("Confounds were not decoded.")]
-    figures, said = [], []
+    figures, sentences = [], []
     for name in names:
-        metric = MAIN[evaluation.kind(name, "decode")]
+        metric, words = MAIN[evaluation.kind(name, "decode")], CONFOUNDS.get(name, name)
         chance = chance_of(metric, evaluation.classes(name))
         rows = []
         for method in evaluation.methods("decode", name):
             found = evaluation.over_splits("decode", "", name, method, metric)
             if found is not None:
-                ends = {"low": found.mean - found.sd, "high": found.mean + found.sd}
-                words = method_name(method)
-                rows.append((words, [Estimate(name=words, value=found.mean, look=method_look(method), **ends)]))
+                label, ends = method_name(method), {"low": found.mean - found.sd, "high": found.mean + found.sd}
+                rows.append((label, [Estimate(name=label, value=found.mean, look=method_look(method), **ends)]))
         if rows:
-            words = CONFOUNDS.get(name, name)
             title, key = words[:1].upper() + words[1:], f"{evaluation.key} decode {name}"
             drawing = draw_rows(key, title, METRICS[metric], rows, chance_marks(chance))
             figures.append(Figure(drawing, "Mean over splits ± one standard deviation over splits."))
-        said.append(Item(_decoded_sentence(evaluation, name, metric, chance), lead=f"{CONFOUNDS.get(name, name)}: "))
+        sentences.append(Item(_decoded_sentence(evaluation, name, metric, chance), lead=f"{words}: "))
     return [
         Words(
             "Each set of features predicts variables that should not matter. What can be decoded can also drive the "
             "score of a target that is related to it."
         ),
-        Bullets(said),
+        Bullets(sentences),
         Figures(figures),
     ]
 
@@ -73,11 +71,11 @@ def decodable(evaluation: Evaluation, name: str, method: str) -> bool:
 
 
 def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: float | None) -> str:
-    said = []
+    scores = []
     for method in (evaluation.subject, FC):
         if found := evaluation.over_splits("decode", "", name, method, metric):
-            said.append(f"{method_name(method)} {mean_sd(found.mean, found.sd, metric)}")
-    if not said:
+            scores.append(f"{method_name(method)} {mean_sd(found.mean, found.sd, metric)}")
+    if not scores:
         return "not decoded from the encoder's features."
     against = f"chance {number(round(chance, 3))}" if chance is not None else "chance is not recorded"
     if chance is None:
@@ -89,17 +87,17 @@ def _decoded_sentence(evaluation: Evaluation, name: str, metric: str, chance: fl
             f"is not decoded above chance (by {SHARE:g} standard deviations over splits) from the "
             f"{method_name(evaluation.subject)}'s features, which does not rule it out"
         )
-    return f"{start}; {METRICS[metric]} {listed(said)}, {against}."
+    return f"{start}; {METRICS[metric]} {listed(scores)}, {against}."
 
 
 def _without(evaluation: Evaluation) -> list[Block]:
     targets = [t for t in evaluation.targets() if any(evaluation.conditions(a, t) for a in list(LOOKS)[1:])]
     if not targets:
         return [Words("No target was scored with confounds regressed out or with motion matched.")]
-    figures, rows, said = [], [], []
+    figures, rows, sentences = [], [], []
     for target in targets:
         found = {analysis: evaluation.compared(target, analysis) for analysis in LOOKS}
-        said.append(Item(_left_sentence(evaluation, target, found), lead=f"{target}: "))
+        sentences.append(Item(_left_sentence(evaluation, target, found), lead=f"{target}: "))
         figures.append(_dumbbells(evaluation, target, found))
         for method in evaluation.methods("main", target):
             if any(method in found[analysis] for analysis in list(LOOKS)[1:]):
@@ -112,7 +110,7 @@ def _without(evaluation: Evaluation) -> list[Block]:
         columns=("Target and method", *(words.capitalize() for words, _ in LOOKS.values())),
         rows=rows,
     )
-    return [Bullets(said), Figures(figures), Folded("The numbers behind these figures", [table])]
+    return [Bullets(sentences), Figures(figures), Folded("The numbers behind these figures", [table])]
 
 
 def _dumbbells(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compared]]) -> Figure:

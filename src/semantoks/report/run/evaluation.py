@@ -93,6 +93,11 @@ class Evaluation:
         """Return the methods of an analysis for a target, in the order of display."""
         return in_order(m for a, _, t, m in self.all_over_splits if (a, t) == (analysis, target))
 
+    def main_predictions(self, target: str) -> pd.DataFrame:
+        """Return the predictions of a target in the main analysis."""
+        rows = self.predictions
+        return rows[(rows["analysis"] == "main") & (rows["target"] == target)]
+
     def kind(self, target: str, analysis: str = "main") -> str:
         """Return whether a target is a "class" or a "value"."""
         rows = self.scores[(self.scores["target"] == target) & (self.scores["analysis"] == analysis)]

@@ -43,7 +43,7 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
     found = [
         ("Status", str(run.about.get("status", "not known"))),
         ("Steps", f"{last} of {planned:,}" if isinstance(planned, int) else last),
-        ("Warnings", f"{len(run.warnings)} of collapse" if run.warnings else "none of collapse"),
+        ("Collapse warnings", str(len(run.warnings)) if run.warnings else "none"),
         ("Version", f"semantoks {run.about['version']}" if "version" in run.about else ""),
         ("People", _total(cohorts, "participants")),
         ("Recordings", _total(cohorts, "recordings")),
@@ -133,8 +133,8 @@ def provenance(run: RunFolder) -> list[Block]:
     if run.trained:
         config = table_of(run.about, "config")
         tables = [Pairs(title, rows, prose=False) for title, rows in _sections(config)]
-        held: list[Block] = [PairColumns(tables)] if tables else [Words("The configuration is not recorded.")]
-        blocks.append(Folded("Configuration of the training", held))
+        listed_config: list[Block] = [PairColumns(tables)] if tables else [Words("The configuration is not recorded.")]
+        blocks.append(Folded("Configuration of the training", listed_config))
     return blocks
 
 

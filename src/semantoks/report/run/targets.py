@@ -24,7 +24,7 @@ def target_card(evaluation: Evaluation, target: str) -> Card:
     subject = rows.get(evaluation.subject)
     classes = _classes(evaluation, target)
     forest = Figures([_forest(evaluation, target, rows, classes)])
-    blocks: list[Block] = [Beside([Bullets(_said(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
+    blocks: list[Block] = [Beside([Bullets(_answers(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
     if drawn := _predictions(evaluation, target, classes):
         blocks.append(Figures(drawn, narrow=True))
     verdict = (subject.verdict if subject else "") or "not compared"
@@ -36,14 +36,16 @@ def _classes(evaluation: Evaluation, target: str) -> list[str]:
     if evaluation.kind(target) != "class":
         return []
     known = evaluation.classes(target)
-    said = evaluation.predictions
-    named = said[(said["target"] == target) & (said["analysis"] == "main")].drop_duplicates("truth")
+    predictions = evaluation.predictions
+    named = predictions[(predictions["target"] == target) & (predictions["analysis"] == "main")].drop_duplicates(
+        "truth"
+    )
     if named.empty:
         return known
     most = max(int(named["truth"].max()) + 1, max(map(len, named["probability"])))
-    found = known if len(known) == most else [str(place) for place in range(most)]
-    for place, name in zip(named["truth"], named["truth_name"], strict=True):
-        found[int(place)] = str(name)
+    found = known if len(known) == most else [str(number) for number in range(most)]
+    for number, name in zip(named["truth"], named["truth_name"], strict=True):
+        found[int(number)] = str(name)
     return found
 
 
@@ -65,7 +67,7 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
     return " · ".join(part for part in parts if part)
 
 
-def _said(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
+def _answers(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
     name = method_name(evaluation.subject)
     items = [
         Item(fc_sentence(rows, evaluation.subject), lead=f"Is the {name} better than FC? "),
@@ -73,15 +75,15 @@ def _said(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
     ]
     others = [(rows[m], method_name(m)) for m in (RANDOM, MOTION) if m in rows]
     if others:
-        said = listed(f"{words} {score(row.mean, row.metric)} ({_within(row)})" for row, words in others)
-        items.append(Item(f"{said}.", lead="The other bars: "))
+        bars = listed(f"{words} {score(row.mean, row.metric)} ({_within(row)})" for row, words in others)
+        items.append(Item(f"{bars}.", lead="The other bars: "))
     missing = [words for m, words in ((FC, "FC"), (RANDOM, "random weights"), (MOTION, "motion")) if m not in rows]
     if missing:
         them = "it" if len(missing) == 1 else "them"
         items.append(Item(f"{listed(missing)}. Scores mean little without {them}.", lead="Missing here: "))
     if (own := rows.get(evaluation.subject)) and isfinite(own.p_null):
-        said = f"{p_value(own.p_null)}, from permuted labels with everything refitted."
-        items.append(Item(said, lead=f"Is the {name} better than guessing? "))
+        tested = f"{p_value(own.p_null)}, from permuted labels with everything refitted."
+        items.append(Item(tested, lead=f"Is the {name} better than guessing? "))
     return items
 
 
@@ -140,18 +142,17 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
 
 
 def _predictions(evaluation: Evaluation, target: str, classes: list[str]) -> list[Figure]:
-    said = evaluation.predictions
-    said = said[(said["analysis"] == "main") & (said["target"] == target)]
-    pair = [m for m in (evaluation.subject, FC) if (said["method"] == m).any()]
+    predictions = evaluation.main_predictions(target)
+    pair = [m for m in (evaluation.subject, FC) if (predictions["method"] == m).any()]
     drawn = []
     for method in pair:
-        own, key = said[said["method"] == method], f"{evaluation.key} {method} {target}"
+        own, key = predictions[predictions["method"] == method], f"{evaluation.key} {method} {target}"
         if classes:
             drawn.append(_confusion(key, target, method, own, classes))
         else:
             drawn.append(_scatter(key, target, method, own, evaluation.compared(target)[method]))
     if pair:
-        drawn.append(_calibration(evaluation, target, said, pair, classes))
+        drawn.append(_calibration(evaluation, target, predictions, pair, classes))
     return drawn
 
 
@@ -159,8 +160,8 @@ def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: l
     counts: Int[ndarray, "truth predicted"] = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (own["truth"].to_numpy(int), own["predicted"].to_numpy(int)), 1)
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
-    said = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
-    caption = f"Rows add up to 100\u00a0%. {said}"
+    counted = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
+    caption = f"Rows add up to 100\u00a0%. {counted}"
     return Figure(draw_confusion(key, f"{target}, {method_name(method)}", counts, classes), caption)
 
 
@@ -183,10 +184,10 @@ def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compa
 
 
 def _calibration(
-    evaluation: Evaluation, target: str, said: pd.DataFrame, pair: list[str], classes: list[str]
+    evaluation: Evaluation, target: str, predictions: pd.DataFrame, pair: list[str], classes: list[str]
 ) -> Figure:
     """Draw both methods' calibration: of the probability of the predicted class, or of the predicted value."""
-    by_method = {m: said[said["method"] == m] for m in pair}
+    by_method = {m: predictions[predictions["method"] == m] for m in pair}
     found = {m: _by_confidence(own) if classes else _by_tenth(own) for m, own in by_method.items()}
     curves = [
         Calibration(name=method_name(m), look=method_look(m), predicted=predicted, observed=observed)
@@ -212,6 +213,6 @@ def _by_confidence(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[nda
 
 
 def _by_tenth(own: pd.DataFrame) -> tuple[Float[ndarray, " bin"], Float[ndarray, " bin"]]:
-    place = pd.qcut(own["predicted"], 10, labels=False, duplicates="drop").fillna(0)
-    means = own.groupby(place)[["predicted", "truth"]].mean()
+    tenth = pd.qcut(own["predicted"], 10, labels=False, duplicates="drop").fillna(0)
+    means = own.groupby(tenth)[["predicted", "truth"]].mean()
     return means["predicted"].to_numpy(float), means["truth"].to_numpy(float)
