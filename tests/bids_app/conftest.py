@@ -21,6 +21,6 @@ def told(xcpd, tmp_path):
     def config(*participants, **facts):
         reading = ReadingConfig(participant_label=participants)
         places = {"source": xcpd, "out": tmp_path / "out"} | {k: facts.pop(k) for k in ("source", "out") if k in facts}
-        return AppConfig(**places, opening=SourceConfig(**{"atlas": ATLAS, "reading": reading, **facts}))
+        return AppConfig(**places, input_config=SourceConfig(**{"atlas": ATLAS, "reading": reading, **facts}))
 
     return config

@@ -48,10 +48,10 @@ def test_what_was_added_to_it_stays_and_the_version_is_that_of_the_last_call(xcp
 
 
 def test_output_of_others_or_of_another_input_or_inside_the_input_is_refused(xcpd, tmp_path):
-    with pytest.raises(ConfigError, match="lies inside INPUT"):
+    with pytest.raises(ConfigError, match="is inside INPUT"):
         open_derivative(xcpd, xcpd / "derivatives" / "semantoks")
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"OUTPUT has to be a folder, but .*file is a file"):
+    with pytest.raises(ConfigError, match=r"OUTPUT must be a folder, but .*file is a file"):
         open_derivative(xcpd, tmp_path / "file")
     open_derivative(xcpd, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"is made of .*xcp_d.*, not of .*other.*give each INPUT its own OUTPUT"):

@@ -60,7 +60,7 @@ def test_sessions_and_gates_are_those_of_both_levels(told, xcpd, tmp_path, same,
     assert tree(made.cohort.path) == tree(prepare(xcpd, out=tmp_path / "prepared", **same).path)
     assert (len(made.cohort), len(made.cohort.excluded)) == (kept, excluded)
     with pytest.raises(
-        ConfigError, match=r"already holds a cohort made differently: .*MaxMeanFD is .* there, 0\.3 now"
+        ConfigError, match=r"already contains a cohort made differently: .*MaxMeanFD is .* there, 0\.3 now"
     ):
         run_group(told(**(same | {"gates": GateConfig(max_fd=0.3)})))
 
@@ -99,7 +99,7 @@ def test_what_is_no_cohort_is_not_replaced(told):
     mine = told().out / "cohort" / "mine.txt"
     mine.parent.mkdir()
     mine.write_text("precious")
-    with pytest.raises(ConfigError, match="cohort is there and no cohort: move it away"):
+    with pytest.raises(ConfigError, match="cohort exists but is not a cohort: move it away"):
         run_group(told())
     assert mine.read_text() == "precious"
 

@@ -5,7 +5,7 @@ import pytest
 from small_derivative import ATLAS, PEOPLE, tree
 
 from semantoks.bids_app.dataset import folder_name
-from semantoks.bids_app.participant import Part, run_participants
+from semantoks.bids_app.participant import PreparedParticipant, run_participants
 from semantoks.errors import ConfigError
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
@@ -16,8 +16,8 @@ def test_a_part_is_what_prepare_makes_of_one_participant(told, xcpd, tmp_path):
     out = told().out
     parts, unknown = run_participants(told("sub-02", "04", "99"))
     assert parts == [
-        Part(participant="02", path=out / "work" / "sub-02", kept=2, excluded=0),
-        Part(participant="04", path=out / "work" / "sub-04", kept=0, excluded=1),
+        PreparedParticipant(participant="02", path=out / "work" / "sub-02", kept=2, excluded=0),
+        PreparedParticipant(participant="04", path=out / "work" / "sub-04", kept=0, excluded=1),
     ]
     assert unknown == ["99"]
     direct = prepare(xcpd, out=tmp_path / "one", reading=ReadingConfig(participant_label=("02",)))
@@ -54,7 +54,9 @@ def test_the_same_call_again_finishes_what_was_killed_and_leaves_the_rest(told):
 def test_a_call_with_other_settings_touches_nothing(told):
     run_participants(told("01"))
     before = tree(told().out)
-    with pytest.raises(ConfigError, match=r"sub-01 already holds a cohort made differently: Items is 2 there, 1 now"):
+    with pytest.raises(
+        ConfigError, match=r"sub-01 already contains a cohort made differently: Items is 2 there, 1 now"
+    ):
         run_participants(told(reading=ReadingConfig(participant_label=("01",), session_label=("a",))))
     assert tree(told().out) == before
 
@@ -62,7 +64,7 @@ def test_a_call_with_other_settings_touches_nothing(told):
 def test_nobody_to_work_on_and_no_processes_are_refused_with_the_choice(told):
     with pytest.raises(ConfigError, match=r"no sub-98 or sub-99; it has sub-005, sub-01, sub-02, sub-03, sub-04\.$"):
         run_participants(told("98", "sub-99"))
-    with pytest.raises(ConfigError, match="n_jobs has to be a number of processes"):
+    with pytest.raises(ConfigError, match="n_jobs must be a number of processes"):
         run_participants(told(), n_jobs=0)
     assert not told().out.exists()
 

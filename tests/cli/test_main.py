@@ -98,8 +98,8 @@ def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):
         (["embed", "c", "--model", "r", "--out", "t.parquet", "--readout", "clss"], "invalid choice 'clss'"),
         (["probe", "r", "c", "--target", "--out", "p"], "at least one target"),
         (["simulate", "--out", "s", "--participants", "0"], "participants has to be 1 or more"),
-        (["simulate", "--out", "s", "--minutes", "nan"], "--minutes above 0"),
-        (["simulate", "--out", "s", "--n-jobs", "0"], "--n-jobs has to be other than 0"),
+        (["simulate", "--out", "s", "--minutes", "nan"], "--minutes must be above 0"),
+        (["simulate", "--out", "s", "--n-jobs", "0"], "--n-jobs must not be 0"),
         (["simulate", "--out", "s", "--as", "dicom"], "invalid choice 'dicom'"),
         (["simulate", "--out", "s", "--as", "abide", "--atlas", "cc200"], "pass --sessions 1"),
         (["prepare", "--out", "c", "--atlas", "cc200"], "give either SOURCE or --files FILE.tsv"),
@@ -126,13 +126,13 @@ def test_a_wrong_option_is_a_sentence_and_exit_code_two(capsys, tmp_path, monkey
 
 def test_input_that_is_not_there_is_a_sentence_and_exit_code_three(capsys, tmp_path):
     for words, answer in (
-        (["pretrain", tmp_path / "c", "--out", tmp_path / "o"], "is no cohort"),
+        (["pretrain", tmp_path / "c", "--out", tmp_path / "o"], "is not a cohort"),
         (["pretrain", "--out", tmp_path / "o"], "needs at least one cohort"),
         (
             ["embed", tmp_path / "c", "--model", tmp_path / "r", "--out", tmp_path / "t.parquet"],
             "neither a run with a saved",
         ),
-        (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "is no cohort"),
+        (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "is not a cohort"),
         (["report", tmp_path / "r"], "is not a folder"),
         (["info", tmp_path / "r"], "there is nothing at"),
         (["info", tmp_path], "is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)"),

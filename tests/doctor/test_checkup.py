@@ -119,7 +119,7 @@ def test_the_atlas_is_found_by_labels_and_by_what_correlates(tmp_path):
 
 def test_an_atlas_that_nobody_has_is_asked_for(tmp_path):
     found = checkup(write(tmp_path / "raw", [np.random.default_rng(0).normal(size=(90, 37))]), tr=2.0)
-    assert evidence_of(found) == ["no packaged atlas has the labels or the number of these ROIs"]
+    assert evidence_of(found) == ["no packaged atlas has these labels or this number of ROIs"]
     assert "give --atlas FILE.tsv" in found.problems[0].remedy
 
 
@@ -150,7 +150,7 @@ def test_filters_lengths_and_missing_networks_are_facts_and_no_alarm(tmp_path, s
     assert "hidden     network Subcortical: missing in 4 of 6; its tokens are hidden" in facts
     assert "length     2.0 to 5.0 minutes, median 5.0" in facts
     assert "short      1 of 6 have less than 240 s: little to train on" in facts
-    assert "filter     6 of 6 were low-passed already: pass --already-filtered to filter no more" in facts
+    assert "filter     6 of 6 were already low-passed: pass --already-filtered to avoid filtering twice" in facts
 
 
 def test_only_some_recordings_are_looked_into_and_all_on_request(tmp_path, series):
@@ -175,7 +175,7 @@ def test_the_command_prints_facts_problems_and_what_comes_next(tmp_path, series,
     assert f"Nothing wrong. Next: semantoks prepare {folder} --atlas schaefer100+tian-s1 --out cohort/" in said
     assert (tmp_path / "qc.tsv").read_text().splitlines()[1].split("\t")[:4] == ["00", "n/a", "n/a", "150"]
     assert run([*words[:4], "--tr", "2", "--model", "m"]) == 2
-    assert "give one" in capsys.readouterr().err
+    assert "give only one" in capsys.readouterr().err
     swapped = write(tmp_path / "swapped", reordered(series, other_orders(ATLAS)[1].columns))
     assert run(["doctor", str(swapped), "--atlas", ATLAS.name, "--tr", "2"]) == 3
     said = capsys.readouterr().out

@@ -64,7 +64,7 @@ def test_recordings_in_memory_are_a_folder_without_files(tmp_path, published):
     assert twice.index.tolist() == [("0", "1", "1"), ("0", "1", "2")]
     with pytest.raises(DataError, match="the list is empty"):
         embed([], model=published)
-    with pytest.raises(ConfigError, match="knows its tr and participants"):
+    with pytest.raises(ConfigError, match="has its own tr and participants"):
         embed(given, model=published, tr=0.8)
 
 

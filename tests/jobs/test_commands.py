@@ -173,7 +173,7 @@ def mistakes(at: Path, other: Path):
     (other / "own.toml").write_text("[encoder]\ndepht = 3\n")
     tiny = ("--recipe", "smoke", "--steps", 1, *TINY)
     yield ("pretrain", cohort, "--out", good, *tiny), 2, "already holds a run: pass --resume"
-    yield ("pretrain", other / "none", "--out", other / "o", *tiny), 3, "is no cohort"
+    yield ("pretrain", other / "none", "--out", other / "o", *tiny), 3, "is not a cohort"
     yield ("pretrain", cohort, "--out", other / "o", "--recipe", other / "own.toml"), 2, "Did you mean 'depth'"
     yield ("pretrain", cohort, "--out", file, *tiny), 3, "File exists"
     yield ("pretrain", cohort, "--out", file / "o", *tiny), 3, "Not a directory"
@@ -193,9 +193,9 @@ def mistakes(at: Path, other: Path):
     yield ("probe", good, cohort, "--target", "sex", "--out", file), 3, "File exists"
     yield ("probe", good, cohort, "--target", "sex", "--out", other / "p", "--folds", 20), 3, "target 'sex'"
     yield ("report", good, "--out", file / "page.html"), 3, "cannot read or write"
-    yield ("info", good, "--verify"), 3, "is no cohort"
+    yield ("info", good, "--verify"), 3, "is not a cohort"
     yield ("prepare", at / "raw", "--out", file, "--atlas", "schaefer100"), 2, "is a file"
-    yield ("prepare", at / "raw", "--out", at / "raw" / "c", "--atlas", "schaefer100"), 2, "lies inside the source"
+    yield ("prepare", at / "raw", "--out", at / "raw" / "c", "--atlas", "schaefer100"), 2, "is inside the source"
     yield ("prepare", at / "raw", "--out", cohort, "--atlas", "schaefer100", "--target-tr", 3), 2, "made differently"
     yield ("prepare", at / "raw", "--out", other / "o", "--atlas", "schafer100"), 3, "'schaefer100'"
 

@@ -228,7 +228,7 @@ def test_an_unfinished_cohort_says_how_to_finish_it(cohort_folder):
 def test_a_folder_that_is_no_cohort_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "dataset_description.json").write_text(content)
-    with pytest.raises(DataError, match=r"no cohort|cannot be read"):
+    with pytest.raises(DataError, match=r"not a cohort|cannot be read"):
         Cohort(tmp_path)
 
 
@@ -249,9 +249,9 @@ def edit_recordings(folder, row, column, value):
 @pytest.mark.parametrize(
     ("row", "column", "value", "message"),
     [
-        (0, "frames", "abc", "a cell is no number.*'abc'"),
-        (0, "frames", "9" * 20, "a cell is no number"),
-        (0, "mean_fd", "abc", "a cell is no number.*'abc'"),
+        (0, "frames", "abc", "a cell is not a number.*'abc'"),
+        (0, "frames", "9" * 20, "a cell is not a number"),
+        (0, "mean_fd", "abc", "a cell is not a number.*'abc'"),
         (3, "recording_id", "n/a", r"recording_id has to be there, but recording 4 \(\) has 'nothing'"),
         (0, "participant_id", "n/a", r"participant_id has to be there, but recording 1 \(p000\) has 'nothing'"),
         (0, "shard", "0", "shard has to be 1 to 2, but recording 1 .* has '0'"),
@@ -281,4 +281,4 @@ def test_a_shard_that_lacks_frames_is_refused_at_once(cohort_folder):
 def test_a_row_table_with_a_cell_that_is_no_number_is_a_problem_and_no_crash(cohort_folder):
     file = cohort_folder / "shards" / "000002.tsv"
     file.write_text(file.read_text().replace("\t60\t", "\tsixty\t", 1))
-    assert "000002.tsv was changed or damaged, a cell is no number" in Cohort(cohort_folder).verify()[0]
+    assert "000002.tsv was changed or damaged, a cell is not a number" in Cohort(cohort_folder).verify()[0]

@@ -101,7 +101,7 @@ def test_ids_absent_columns_and_empty_columns_stay_as_they_are(tmp_path):
     [
         ("{", "cannot be read as JSON"),
         ("[" * 100_000, "cannot be read as JSON"),
-        ("[1]", "has to hold a JSON object"),
+        ("[1]", "has to contain a JSON object"),
         ('{"sex": {"Levels": ["M", "F"]}}', "sex: Levels has to be an object of code: word, not list"),
         ('{"sex": {"Levels": {"1": 2}}}', "sex: level 1 has to have a word, or an object with a Description, not int"),
         ('{"sex": {"Levels": {"1": {"TermURL": "x"}}}}', "level 1 has to have a word"),

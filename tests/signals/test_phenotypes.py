@@ -163,7 +163,7 @@ def test_rows_of_a_participant_that_agree_count_once() -> None:
     [
         (["x", "x", "x"], "3 participants have it, all with the same value"),
         ([None, None, None], "0 participants have it"),
-        (["x", "y", "z"], "is it a name or an id"),
+        (["x", "y", "z"], "Is it a name or an id"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused(values: list[object], message: str) -> None:

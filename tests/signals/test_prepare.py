@@ -168,7 +168,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 
 
 def test_a_cohort_inside_its_own_source_is_refused(folder):
-    with pytest.raises(ConfigError, match="lies inside the source"):
+    with pytest.raises(ConfigError, match="is inside the source"):
         prepare(folder, out=folder / "cohort", atlas=TOY)
 
 
@@ -196,7 +196,7 @@ class Twice(ScriptedSource):
 
 
 @pytest.mark.parametrize(
-    ("source", "message"), [(scripted(0), "holds no recordings"), (Twice(scripted(1).path, scripted(1).script), "p000")]
+    ("source", "message"), [(scripted(0), "has no recordings"), (Twice(scripted(1).path, scripted(1).script), "p000")]
 )
 def test_an_empty_work_list_or_a_repeated_recording_is_refused(tmp_path, source, message):
     with pytest.raises(DataError, match=message):

@@ -187,7 +187,7 @@ class Atlas:
         return replace(self, name=f"{self.name}:each", networks=self.labels, network_order=())
 
     def to_frame(self) -> pd.DataFrame:
-        """Give a table, one row a ROI: index, label, network, hemisphere, x, y, z.
+        """Give a table, one row per ROI: index, label, network, hemisphere, x, y, z.
 
         The index is the column of the recording, counted from 0; coordinates are in mm, NaN where unknown. Where the
         networks are not numbered by first appearance, ``network_number`` (from 0) stands behind them.

@@ -12,7 +12,7 @@ from semantoks.atlas.atlas import Atlas, join
 from semantoks.errors import DataError
 
 _TABLES = Path(__file__).with_name("tables")
-_OWN_TABLE = "An atlas of your own is a tab-separated FILE.tsv with the columns label and network, one row a ROI."
+_OWN_TABLE = "An atlas of your own is a tab-separated FILE.tsv with the columns label and network, one row per ROI."
 
 
 def get_atlas(name_or_path: str | Path | Atlas) -> Atlas:

@@ -1,4 +1,4 @@
-"""Atlas tables on disk: tab-separated text, one row a ROI, read with every complaint on its line."""
+"""Atlas tables on disk: tab-separated text, one row per ROI, read with every complaint on its line."""
 
 import csv
 import math
@@ -18,7 +18,7 @@ AXES = ("x", "y", "z")
 NUMBER = "network_number"
 
 
-class Columns(NamedTuple):
+class RoiColumns(NamedTuple):
     """What a table says of each ROI; centroids [roi, 3] in mm, NaN where unknown; networks by number, if it has any."""
 
     labels: tuple[str, ...]
@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     network_order: tuple[str, ...]
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path) -> RoiColumns:
     """Read ``label`` and ``network``, and ``hemisphere``, ``x``, ``y``, ``z``, ``network_number`` where it has them.
 
     Every cell is text: ``1`` and ``NA`` are labels. ``n/a`` or an empty cell means unknown, which a label and a network
@@ -63,11 +63,11 @@ def read_columns(path: Path) -> Columns:
         for k, axis in enumerate(AXES):
             centroids[i, k] = _millimetres(row.get(axis, UNKNOWN), f"atlas table {path}, {where(i)}: {axis}")
     numbers = tuple(row.get(NUMBER, "") for row in rows) if NUMBER in header else ()
-    return Columns(labels, networks, hemisphere, centroids, _in_order(networks, numbers, path))
+    return RoiColumns(labels, networks, hemisphere, centroids, _in_order(networks, numbers, path))
 
 
 def _in_order(networks: Sequence[str], numbers: Sequence[str], path: Path) -> tuple[str, ...]:
-    """Give the networks in the order of their numbers, which have to be 0, 1, ... and one a network; () without any."""
+    """Give the networks in the order of their numbers, which must be 0, 1, ..., one per network; () without any."""
     pairs = set(zip(numbers, networks, strict=False))
     counted = {str(number) for number in range(len(set(networks)))}
     if pairs and (len(pairs) != len(counted) or {number for number, _ in pairs} != counted):

@@ -30,14 +30,14 @@ class AppConfig:
     ----------
     source, out
         INPUT and OUTPUT: what ``prepare`` reads, and the derivative that is written.
-    opening
+    input_config
         How INPUT is opened, its atlas named. ``reading.participant_label`` names whom a call works on; the recordings
         are listed, and their runs labelled, for the whole input all the same.
     """
 
     source: Path
     out: Path
-    opening: SourceConfig
+    input_config: SourceConfig
 
     def __post_init__(self) -> None:
         """Make both paths absolute, so that every call means the same."""
@@ -82,13 +82,13 @@ class Dataset:
     Raises
     ------
     ConfigError, DataError
-        When the input cannot be opened as told, or is empty.
+        When the input cannot be opened as configured, or is empty.
     """
 
     def __init__(self, config: AppConfig) -> None:
         self.config = config
-        everybody = dataclasses.replace(config.opening.reading, participant_label=())
-        self._source = find_source(config.source, dataclasses.replace(config.opening, reading=everybody))
+        everybody = dataclasses.replace(config.input_config.reading, participant_label=())
+        self._source = find_source(config.source, dataclasses.replace(config.input_config, reading=everybody))
         items = work_list(self._source)
         by_participant: dict[str, list[Item]] = defaultdict(list)
         for item in items:
@@ -98,7 +98,7 @@ class Dataset:
     def chosen(self) -> tuple[list[str], list[str]]:
         """List the participants that a call works on, and those that it was asked for but the input does not have."""
         asked = dict.fromkeys(
-            bare_label(one, PREFIXES["participant"]) for one in self.config.opening.reading.participant_label
+            bare_label(one, PREFIXES["participant"]) for one in self.config.input_config.reading.participant_label
         )
         if not asked:
             return sorted(self.items_of), []
@@ -138,4 +138,4 @@ def folder_name(label: str, entity: str = "sub") -> str:
 
 def plan(share: Share, out: Path, config: AppConfig) -> tuple[list[ShardJob], str, dict[str, Any]]:
     """Plan the cohort ``out`` of a share as ``prepare`` does."""
-    return plan_cohort(share, share.chosen, out, config.opening)
+    return plan_cohort(share, share.chosen, out, config.input_config)

@@ -28,17 +28,17 @@ def open_derivative(source: Path, out: Path) -> None:
     Raises
     ------
     ConfigError
-        When ``out`` is a file, lies inside ``source``, or was made by another tool or of another input.
+        When ``out`` is a file, is inside ``source``, or was made by another tool or of another input.
     """
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"OUTPUT has to be a folder, but {out} is a file.")
+        raise ConfigError(f"OUTPUT must be a folder, but {out} is a file.")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"OUTPUT {out} lies inside INPUT {source}: choose a folder outside of it.")
+        raise ConfigError(f"OUTPUT {out} is inside INPUT {source}: choose a folder outside of it.")
     file, ignore, description = out / DESCRIPTION, out / ".bidsignore", _described(source)
-    held = _held(file, description) if file.exists() else description
+    stored = _stored(file, description) if file.exists() else description
     out.mkdir(parents=True, exist_ok=True)
-    if not file.exists() or held["GeneratedBy"] != description["GeneratedBy"]:
-        text = json.dumps(held | {"GeneratedBy": description["GeneratedBy"]}, indent=2)
+    if not file.exists() or stored["GeneratedBy"] != description["GeneratedBy"]:
+        text = json.dumps(stored | {"GeneratedBy": description["GeneratedBy"]}, indent=2)
         write_durably(file, text.encode(), b"\n")
     if not ignore.exists():
         write_durably(ignore, "\n".join(IGNORED).encode(), b"\n")
@@ -65,27 +65,27 @@ def _described(source: Path) -> dict[str, Any]:
 def _makers(source: Path) -> list[Any]:
     """List the tools that made the input, as it says it itself."""
     try:
-        held = read_json(source / DESCRIPTION).get("GeneratedBy")
+        stored = read_json(source / DESCRIPTION).get("GeneratedBy")
     except DataError:
         return []
-    return held if isinstance(held, list) else []
+    return stored if isinstance(stored, list) else []
 
 
-def _held(file: Path, description: dict[str, Any]) -> dict[str, Any]:
+def _stored(file: Path, description: dict[str, Any]) -> dict[str, Any]:
     """Read the description that is there, which may have got authors and a licence since; ConfigError if not ours."""
     try:
-        held = read_json(file)
-        ours = held["GeneratedBy"][0]["Name"] == "semantoks" and "SchemaVersion" not in held
+        stored = read_json(file)
+        ours = stored["GeneratedBy"][0]["Name"] == "semantoks" and "SchemaVersion" not in stored
     except (DataError, LookupError, TypeError):
-        ours, held = False, {}
+        ours, stored = False, {}
     if not ours:
         raise ConfigError(f"OUTPUT holds {file}, which is not of semantoks-bids: choose another folder.")
-    if held.get("SourceDatasets") != description["SourceDatasets"]:
+    if stored.get("SourceDatasets") != description["SourceDatasets"]:
         raise ConfigError(
-            f"{file.parent} is made of {held.get('SourceDatasets')}, not of {description['SourceDatasets']}: give each "
-            "INPUT its own OUTPUT."
+            f"{file.parent} is made of {stored.get('SourceDatasets')}, not of {description['SourceDatasets']}: give "
+            "each INPUT its own OUTPUT."
         )
-    return held
+    return stored
 
 
 ENTITIES = (*RUN_ENTITIES, "space", "res", "den")
@@ -110,8 +110,8 @@ def sidecars(participant: str, items: Iterable[Item]) -> dict[str, Path]:
 
 def _stem(participant: str, item: Item) -> Path:
     """Folder and name of what is about a recording; the table, not the file, has the say in whose it is."""
-    told = None if item.row is not None else parse(item.path)
-    entities = {"run": item.run} if told is None else dict(told.entities)
+    name = None if item.row is not None else parse(item.path)
+    entities = {"run": item.run} if name is None else dict(name.entities)
     entities |= {"sub": participant, "ses": item.session}
     labels = {key: entities[key] for key in ENTITIES if entities.get(key)} | {"sub": participant}
     parts = [folder_name(label, key) for key, label in labels.items()]

@@ -41,7 +41,7 @@ class Embedding:
     sha256: str
 
     @property
-    def said(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """What sidecars say of it, under the names of ``SAME``."""
         return dict(zip(SAME, (self.sha256, self.config.readout, self.config.crops), strict=True))
 
@@ -89,14 +89,14 @@ def write_embeddings(embedding: Embedding, dataset: Dataset, participant: str) -
     for number, row in enumerate(rows.to_dict("records")):
         place, one = found[row["recording_id"]], table.iloc[[number]]
         text = table_text(one.reset_index()).encode()
-        said = _sidecar(embedding, cohort, row, one.iloc[0]) | {
+        sidecar = _sidecar(embedding, cohort, row, one.iloc[0]) | {
             "Sources": [bids_uri(path_of[row["recording_id"]], dataset.config.source)],
             "TableSha256": hashlib.sha256(text).hexdigest(),
         }
         place.parent.mkdir(parents=True, exist_ok=True)
         place.unlink(missing_ok=True)
         write_durably(place.with_suffix(".tsv"), text)
-        write_durably(place, json.dumps(said, indent=2).encode(), b"\n")
+        write_durably(place, json.dumps(sidecar, indent=2).encode(), b"\n")
 
 
 def _sidecar(embedding: Embedding, cohort: Cohort, row: dict[Hashable, Any], one: "pd.Series[Any]") -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _sidecar(embedding: Embedding, cohort: Cohort, row: dict[Hashable, Any], one
     return {
         "Description": "Features of a frozen encoder, one row; cleaned signals are in the cohort of semantoks.",
         "Model": embedding.config.model,
-        **embedding.said,
+        **embedding.identity,
         "SemantoksVersion": version("semantoks"),
         "RecordingId": row["recording_id"],
         "SignalSha256": row["sha256"],
@@ -121,18 +121,18 @@ def _sidecar(embedding: Embedding, cohort: Cohort, row: dict[Hashable, Any], one
 
 
 def _is_done(embedding: Embedding, place: Path, row: dict[Hashable, Any]) -> bool:
-    said = read_sidecar(place)
-    return said is not None and {**embedding.said, "SignalSha256": row["sha256"]}.items() <= said.items()
+    sidecar = read_sidecar(place)
+    return sidecar is not None and {**embedding.identity, "SignalSha256": row["sha256"]}.items() <= sidecar.items()
 
 
 def read_sidecar(place: Path) -> dict[str, Any] | None:
     """Read a sidecar; None where there is none, or the table beside it is not the one that it was written with."""
     try:
-        said = read_json(place)
-        whole = hashlib.sha256(place.with_suffix(".tsv").read_bytes()).hexdigest() == said.get("TableSha256")
+        sidecar = read_json(place)
+        whole = hashlib.sha256(place.with_suffix(".tsv").read_bytes()).hexdigest() == sidecar.get("TableSha256")
     except (DataError, OSError):
         return None
-    return said if whole else None
+    return sidecar if whole else None
 
 
 def gather(
@@ -148,20 +148,20 @@ def gather(
         When they were not all made with the same weights and in the same way, or not as ``embedding`` says.
     """
     found = places(dataset, participants)
-    tables, lacking, first = [], [], None if embedding is None else embedding.said
+    tables, lacking, first = [], [], None if embedding is None else embedding.identity
     for key, digest in cohort.recordings[["recording_id", "sha256"]].to_numpy():
-        said = read_sidecar(found[key])
-        if said is None or said.get("SignalSha256") != digest:
+        sidecar = read_sidecar(found[key])
+        if sidecar is None or sidecar.get("SignalSha256") != digest:
             lacking.append(key)
             continue
-        this = {name: said.get(name) for name in SAME}
+        this = {name: sidecar.get(name) for name in SAME}
         first = this if first is None else first
         if this != first:
             raise ConfigError(
                 f"{found[key]} was made with {this}, but {first} is expected: embed it again, with the same --model, "
                 "--readout and --crops at both levels."
             )
-        tables.append(_read_table(found[key].with_suffix(".tsv"), str(said["Readout"])))
+        tables.append(_read_table(found[key].with_suffix(".tsv"), str(sidecar["Readout"])))
     if not tables:
         return None, lacking if embedding is not None else []
     return pd.concat(tables).set_index(INDEX), lacking

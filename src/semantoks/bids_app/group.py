@@ -32,7 +32,7 @@ ARRAYS = (layout.shard_path, layout.moments_path, layout.fd_path, layout.spectra
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """What a part holds of one recording: its row, its arrays in the order of ``ARRAYS``, its row of quality.tsv.
+    """What a part has of one recording: its row, its arrays in the order of ``ARRAYS``, its row of quality.tsv.
 
     A recording that was excluded has arrays of no length, and no quality.
     """
@@ -43,7 +43,7 @@ class Piece:
 
 
 def fill_shard(job: ShardJob, pieces: Sequence[Piece]) -> None:
-    """Write a shard of what parts hold of its recordings, its row table last: the bytes that ``write_shard`` writes."""
+    """Write a shard of what parts have of its recordings, its row table last: the bytes that ``write_shard`` writes."""
     offset, rows = 0, []
     for piece in pieces:
         row = piece.row
@@ -163,7 +163,7 @@ def _assembled(dataset: Dataset, participants: Sequence[str], progress: Progress
     share = dataset.share_of_all(participants)
     jobs, people, description = plan(share, new, config)
     claim(new, description)
-    write_table(new / layout.ATLAS, config.opening.known_atlas.to_frame())
+    write_table(new / layout.ATLAS, config.input_config.known_atlas.to_frame())
     write_durably(new / layout.PARTICIPANTS, people.encode())
     read = lru_cache(maxsize=PARTS_IN_MEMORY)(read_part)
     done = 0
@@ -181,8 +181,8 @@ def _assembled(dataset: Dataset, participants: Sequence[str], progress: Progress
 
 
 def _check_cohort(place: Path) -> None:
-    """Refuse to replace what is no cohort."""
+    """Refuse to replace what is not a cohort."""
     try:
         read_description(place)
     except DataError as error:
-        raise ConfigError(f"{place} is there and no cohort: move it away. {error}") from error
+        raise ConfigError(f"{place} exists but is not a cohort: move it away. {error}") from error

@@ -22,7 +22,7 @@ TASKS_A_PROCESS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class PreparedParticipant:
     """What became of a participant: recordings ``kept`` and ``excluded``, in the cohort ``path``."""
 
     participant: str
@@ -33,7 +33,7 @@ class Part:
 
 def run_participants(
     config: AppConfig, *, n_jobs: int = 1, embedding: "Embedding | None" = None, progress: Progress | None = None
-) -> tuple[list[Part], list[str]]:
+) -> tuple[list[PreparedParticipant], list[str]]:
     """Prepare the recordings of each participant as a cohort of its own, and embed them where there is an embedding.
 
     Calls on different participants, on the same output and at the same time, do not disturb each other. The same call
@@ -62,7 +62,7 @@ def run_participants(
     size = -(-len(shares) // (TASKS_A_PROCESS * effective_n_jobs(n_jobs))) if n_jobs != 1 else 1
     tasks = [shares[start : start + size] for start in range(0, len(shares), size)]
     report = progress or (lambda _done, _total: None)
-    parts: list[Part] = []
+    parts: list[PreparedParticipant] = []
     for made in Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_write_parts)(task, config) for task in tasks):
         parts += made
         report(len(parts), len(shares))
@@ -74,12 +74,14 @@ def run_participants(
     return parts, unknown
 
 
-def _write_parts(shares: Sequence[tuple[str, Path, Share]], config: AppConfig) -> list[Part]:
+def _write_parts(shares: Sequence[tuple[str, Path, Share]], config: AppConfig) -> list[PreparedParticipant]:
     parts = []
     for participant, path, share in shares:
-        store(share, path, config.opening)
+        store(share, path, config.input_config)
         cohort = Cohort(path)
-        parts.append(Part(participant=participant, path=path, kept=len(cohort), excluded=len(cohort.excluded)))
+        parts.append(
+            PreparedParticipant(participant=participant, path=path, kept=len(cohort), excluded=len(cohort.excluded))
+        )
     return parts
 
 

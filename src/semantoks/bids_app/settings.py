@@ -35,4 +35,4 @@ class EmbeddingConfig:
     def __post_init__(self) -> None:
         """Check the range."""
         if self.crops < 1:
-            raise ConfigError(f"crops has to be at least 1, not {self.crops}.")
+            raise ConfigError(f"crops must be at least 1, not {self.crops}.")

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.cli.main import answered
 from semantoks.cli.main import run as run_command
-from semantoks.cli.sources import AtlasName, Opening, SourceOptions
+from semantoks.cli.sources import AtlasName, SourceFlags, SourceOptions
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError, DataError
 from semantoks.screen import progress
@@ -46,7 +46,7 @@ def bids(
     already_filtered: bool = False,
     target_tr: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint=f"{OR_MODEL}2)")] = None,
     max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
-    options: Opening = SourceOptions(),  # noqa: B008
+    options: SourceFlags = SourceOptions(),  # noqa: B008
     embedding: Annotated[EmbeddingConfig, arg(name="")] = EmbeddingConfig(),  # noqa: B008
     n_jobs: int = 1,
 ) -> int:
@@ -78,7 +78,7 @@ def bids(
 
     encoder = _opened(embedding)
     known, cuts, interval = _demanded(encoder, atlas, band, target_tr, source)
-    opening = SourceConfig(
+    input_config = SourceConfig(
         atlas=known,
         tr=options.tr,
         participants=options.participants,
@@ -86,7 +86,7 @@ def bids(
         cleaning=CleaningConfig(band=cuts, already_filtered=already_filtered, target_tr=interval),
         gates=GateConfig(max_fd=max_fd),
     )
-    config = AppConfig(source=source, out=out, opening=opening)
+    config = AppConfig(source=source, out=out, input_config=input_config)
     return _participant(config, encoder, n_jobs) if level == "participant" else _group(config, encoder)
 
 
@@ -106,7 +106,7 @@ def _demanded(
         cuts = None if band == "none" else band or (0.01, 0.1)
         return _atlas(atlas, source), cuts, 2.0 if target_tr is None else target_tr
     if (atlas, band, target_tr) != (None, None, None):
-        raise ConfigError("--model says atlas, band and target TR itself: leave out --atlas, --band and --target-tr.")
+        raise ConfigError("--model determines atlas, band and target TR: leave out --atlas, --band and --target-tr.")
     return embedding.card.atlas, embedding.card.band, embedding.card.tr
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.sources import AtlasName, Files, Opening, ReadingOptions, Source, SourceOptions, named_source
+from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
 
@@ -28,7 +28,7 @@ def prepare(
     already_filtered: bool = False,
     target_tr: Annotated[float, arg(metavar="SECONDS")] = 2.0,
     max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
-    options: Opening = SourceOptions(),  # noqa: B008
+    options: SourceFlags = SourceOptions(),  # noqa: B008
     n_jobs: int = 1,
     scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: none)")] = None,
 ) -> int:
@@ -87,7 +87,7 @@ def doctor(
     files: Files = None,
     atlas: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the likeliest)")] = None,
     model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: none)")] = None,
-    options: Opening = SourceOptions(),  # noqa: B008
+    options: SourceFlags = SourceOptions(),  # noqa: B008
     recordings: int = 20,
     table: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
 ) -> int:
@@ -111,9 +111,9 @@ def doctor(
     from semantoks.storage.tables import table_text
 
     if atlas is not None and model is not None:
-        raise ConfigError("--atlas and --model both say what the columns are: give one.")
+        raise ConfigError("--atlas and --model both name the atlas of the columns: give only one.")
     if recordings < 0:
-        raise ConfigError(f"--recordings has to be at least 0, not {recordings}.")
+        raise ConfigError(f"--recordings must be at least 0, not {recordings}.")
     path = named_source(source, files)
     named = _atlas_of(model) or atlas
     found = checkup(
@@ -160,7 +160,7 @@ def _atlas_of(model: str | None) -> "Atlas | None":
 
 def simulate(
     out: Path,
-    layout: Annotated[Tool | None, arg(name="as", metavar=TOOLS, help_behavior_hint="(default: arrays)")] = None,
+    tool: Annotated[Tool | None, arg(name="as", metavar=TOOLS, help_behavior_hint="(default: arrays)")] = None,
     participants: int = 100,
     sessions: int = 2,
     atlas: str = "schaefer400+tian-s3+buckner7",
@@ -174,7 +174,7 @@ def simulate(
 
     Args:
         out: Output folder: one .npy file per recording, and participants.tsv.
-        layout: Write files as another tool does instead, to try out how they are read.
+        tool: Write files as another tool does instead, to try out how they are read.
         participants: Number of people, at least 1.
         sessions: Recordings per person, at least 1.
         atlas: Name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or FILE.tsv of label and network.
@@ -187,13 +187,13 @@ def simulate(
     from semantoks.simulation.cohort import simulate as run
 
     if n_jobs == 0 or not minutes > 0:
-        raise ConfigError(f"--n-jobs has to be other than 0, and --minutes above 0, not {n_jobs} and {minutes}.")
+        raise ConfigError(f"--n-jobs must not be 0 and --minutes must be above 0, not {n_jobs} and {minutes}.")
     config = SimulationConfig(participants=participants, sessions=sessions, atlas=atlas, minutes=minutes, seed=seed)
     with progress("simulate") as shown:
-        if layout is None:
+        if tool is None:
             folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
         else:
-            folder = simulate_as(layout, config, out=out, progress=shown)
+            folder = simulate_as(tool, config, out=out, progress=shown)
     print(f"Next: semantoks prepare {shlex.quote(str(folder))} --atlas {shlex.quote(atlas)} --out cohort/")
     return EXIT_OK
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.sources import Files, Opening, Source, SourceOptions, named_source
+from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
@@ -23,7 +23,7 @@ def embed(
     model: str,
     out: Path,
     files: Files = None,
-    options: Opening = SourceOptions(),  # noqa: B008
+    options: SourceFlags = SourceOptions(),  # noqa: B008
     already_filtered: bool = False,
     readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
     crops: int = 8,
@@ -58,7 +58,7 @@ def embed(
     from semantoks.features.embed import write_features
 
     if out.suffix != ".parquet" or out.is_dir():
-        raise ConfigError(f"--out has to be a file that ends in .parquet, not {out}.")
+        raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
     with progress("embed") as shown, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # what was excluded is said below
         table = run(

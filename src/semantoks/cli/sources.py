@@ -51,7 +51,8 @@ class SourceOptions:
     reading: Annotated[ReadingOptions, arg(name="")] = ReadingOptions()
 
 
-Opening = Annotated[SourceOptions, arg(name="")]
+SourceFlags = Annotated[SourceOptions, arg(name="")]
+"""The options of `SourceOptions` as flags of a command."""
 
 
 def named_source(source: Path | None, files: Path | None) -> Path:

@@ -23,7 +23,7 @@ from semantoks.doctor.orders import (
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import missing_rois
 from semantoks.signals.opened_source import SourceConfig, find_source, introduce
-from semantoks.signals.quality import spectrum
+from semantoks.signals.quality import missing_networks, spectrum
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source, usual_atlas
@@ -48,9 +48,9 @@ class Problem:
 
 @dataclass(kw_only=True)
 class Checkup:
-    """What was found: ``facts``, a line each; ``problems``; ``table``, a row a recording that was looked into.
+    """What was found: ``facts``, one line each; ``problems``; ``table``, one row per recording that was examined.
 
-    ``atlas`` is the name of the one that the columns were held against, empty where none fits.
+    ``atlas`` is the name of the one that the columns were compared with, empty if none fits.
     """
 
     atlas: str = ""
@@ -83,9 +83,9 @@ def checkup(
     source, tr, participants, reading
         As for ``prepare``.
     atlas
-        What the columns are said to be; None finds out by labels, by number, and by what correlates with what.
+        What the columns should be; None finds out by labels, by number, and by what correlates with what.
     most
-        Recordings that are looked into, evenly over the source; 0 = all.
+        Recordings to examine, spread evenly over the source; 0 = all.
 
     Raises
     ------
@@ -101,8 +101,8 @@ def checkup(
         fitting, known_tr = _fitting(source, dataclasses.replace(given, tr=STAND_IN_TR)), False
     if not fitting:
         found.complain(
-            "no packaged atlas has the labels or the number of these ROIs",
-            "give --atlas FILE.tsv with the columns label and network, one row a ROI",
+            "no packaged atlas has these labels or this number of ROIs",
+            "give --atlas FILE.tsv with the columns label and network, one row per ROI",
         )
         return found
     opened, chosen = fitting[0]
@@ -166,13 +166,10 @@ def _tell_atlas(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
     there = np.sort((~missing).sum(axis=1))
     least = f"{there[0]}" if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
     found.say("atlas", f"{atlas.name}: {least} of {atlas.n_rois} ROIs have signal, {atlas.n_networks} networks")
-    index = atlas.network_index
-    for network, name in enumerate(atlas.network_names):
-        absent = missing[:, index == network].mean(axis=1) > 0.5
-        if absent.any():
-            found.say(
-                "hidden", f"network {name}: missing in {int(absent.sum())} of {len(absent)}; its tokens are hidden"
-            )
+    lacking = missing_networks(missing, atlas.network_index).sum(axis=0)
+    for name, count in zip(atlas.network_names, lacking.tolist(), strict=True):
+        if count:
+            found.say("hidden", f"network {name}: missing in {count} of {len(missing)}; its tokens are hidden")
     if missing.all():
         found.complain("no recording has signal in any ROI", "check that these are time series")
 
@@ -193,7 +190,8 @@ def _tell_time(found: Checkup) -> None:
     found.say("spectrum", where if above.isna().all() else f"{where}, {above.mean():.1%} above")
     if filtered := int((above < FILTERED_SHARE).sum()):
         found.say(
-            "filter", f"{filtered} of {len(table)} were low-passed already: pass --already-filtered to filter no more"
+            "filter",
+            f"{filtered} of {len(table)} were already low-passed: pass --already-filtered to avoid filtering twice",
         )
 
 
@@ -228,7 +226,7 @@ def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
 
 
 def _table(recordings: Sequence[Recording], known_tr: bool) -> pd.DataFrame:
-    """Give a row a recording: whose, how long (frames, s), ROIs without signal, mean FD (mm), shares of power."""
+    """Give one row per recording: whose, how long (frames, s), ROIs without signal, mean FD (mm), shares of power."""
     rows = []
     for one in recordings:
         missing = missing_rois(one.series)

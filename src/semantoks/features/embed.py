@@ -61,17 +61,17 @@ def embed(
     model
         A run, an encoder folder, an id on the Hugging Face hub, or an Encoder that was loaded.
     readout, crops, keep_crops
-        cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean a network. Evenly spaced
-        windows a recording; a row a window instead of their mean.
+        cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean per network. Evenly
+        spaced windows per recording; one row per window instead of their mean.
     device
         cpu, cuda, cuda:1, mps.
     tr, participants, reading
-        As in ``prepare``: repetition time in seconds where the source does not say it (never guessed); a table; what
+        As in ``prepare``: repetition time in seconds where the source does not state it (never guessed); a table; what
         is read where there is a choice.
     already_filtered
         The recordings are band-passed: do not filter again.
     n_jobs
-        Processes that read and clean, -1 for one a core.
+        Worker processes that read and clean; -1 uses all cores.
     keep_cohort
         Folder that the cleaned recordings stay in, as a cohort; else they are deleted.
 
@@ -96,7 +96,7 @@ def embed(
     check_jobs(n_jobs)
     where = find_device(device)
     if crops < 1:
-        raise ConfigError(f"crops has to be at least 1, not {crops}.")
+        raise ConfigError(f"crops must be at least 1, not {crops}.")
     encoder, card = open_encoder(model)
     config = SourceConfig(
         atlas=card.atlas,
@@ -106,13 +106,13 @@ def embed(
         cleaning=CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered),
         gates=GateConfig(max_fd=None),
     )
-    told: list[str] = []
-    with _opened(recordings, card, config, n_jobs, keep_cohort, told.append) as cohort:
+    source_lines: list[str] = []
+    with _opened(recordings, card, config, n_jobs, keep_cohort, source_lines.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
         found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
         about = _about(cohort, encoder, found[readout], hidden)
-        notes = [*encoder_notes(card), *recording_notes(cohort, card, told)]
+        notes = [*encoder_notes(card), *recording_notes(cohort, card, source_lines)]
         excluded = cohort.excluded.copy()
     table = _table(about, found[readout], readout, keep_crops)
     table.attrs = {"notes": notes, "excluded": excluded.to_dict("records")}

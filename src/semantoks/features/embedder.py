@@ -108,14 +108,14 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(
                 "SemantoksEmbedder needs tr, the repetition time of the series in seconds; none is guessed."
             )
-        held: tuple[str, Encoder] | None = self.__dict__.get("_held")
+        held: tuple[str, Encoder] | None = self.__dict__.get("_stored")
         if held is None or held[0] != str(self.model):
             held = str(self.model), open_encoder(self.model)[0]
-            self.__dict__["_held"] = held
+            self.__dict__["_stored"] = held
         return held[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "_held"}
+        return {name: value for name, value in super().__getstate__().items() if name != "_stored"}
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

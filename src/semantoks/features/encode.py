@@ -101,7 +101,7 @@ def embed_crops(
         When a span is empty or reaches out of its recording.
     """
     if crops < 1:
-        raise ConfigError(f"crops has to be at least 1, not {crops}.")
+        raise ConfigError(f"crops must be at least 1, not {crops}.")
     encoder = encoder.to(device).eval()
     frames, window = Frames(cohort.shards), encoder.config.frames
     flat = _windows(cohort, encoder.config, crops, spans, shown)

@@ -1,4 +1,4 @@
-"""What was done to recordings before they were embedded, a line each."""
+"""What was done to recordings before they were embedded, one line each."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from semantoks.signals.quality import missing_networks
 
 
 def encoder_notes(card: EncoderCard) -> list[str]:
-    """Say what the encoder demands."""
+    """List what the encoder requires."""
     band = "no band-pass" if card.band is None else f"{card.band[0]:g} to {card.band[1]:g} Hz"
     return [
         f"encoder    {card.atlas.name}: {card.atlas.n_rois} ROIs in {card.atlas.n_networks} networks",
@@ -19,18 +19,18 @@ def encoder_notes(card: EncoderCard) -> list[str]:
     ]
 
 
-def recording_notes(cohort: Cohort, card: EncoderCard, told: Sequence[str] = ()) -> list[str]:
-    """Say what the recordings were (``told`` by their source), what was done to them, and what of them is hidden."""
+def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[str] = ()) -> list[str]:
+    """List what the recordings were (``source_lines``), what was done to them, and what of them is hidden."""
     about, table = cohort.description, cohort.recordings
     people, trs = table["participant_id"].nunique(), np.sort(table["source_tr"].unique())
     shown = ", ".join(f"{tr:g}" for tr in trs[:6]) + (f" and {len(trs) - 6} others" if len(trs) > 6 else "")
     changed = np.abs(trs - cohort.tr).max() > 1e-3
     band = about["Band"]
     filtered = f"band-passed to {band[0]:g} to {band[1]:g} Hz" if band else "not band-passed"
-    told = told or [str(about["SourceKind"])]
+    source_lines = source_lines or [str(about["SourceKind"])]
     lines = [
-        f"source     {told[0]}",
-        *[f"           {line}" for line in told[1:]],
+        f"source     {source_lines[0]}",
+        *[f"           {line}" for line in source_lines[1:]],
         f"used       {len(table)} recordings of {people} people; {len(cohort.excluded)} were excluded",
         f"TR         {shown} s" + (f", brought to {cohort.tr:g} s by cubic interpolation" if changed else ""),
         f"cleaned    {filtered}{' (were filtered before)' if about['AlreadyFiltered'] else ''}, z-scored per ROI",

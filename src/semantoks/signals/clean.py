@@ -66,7 +66,7 @@ def gaps_text(good: FrameMask) -> str:
 
 
 def mask_from_text(text: str, frames: int) -> FrameMask:
-    """Read what `gaps_text` wrote of a recording of ``frames`` frames; ValueError when it is nothing of the kind."""
+    """Read what `gaps_text` wrote of a recording of ``frames`` frames; ValueError if it did not write it."""
     good = np.ones(frames, dtype=bool)
     if not RANGES.fullmatch(text):
         raise ValueError(f"{text!r} is no list of frames")
@@ -121,18 +121,18 @@ class CleaningConfig:
     def __post_init__(self) -> None:
         """Check the ranges and that band and sampling rate fit together."""
         if self.target_tr is not None and not MIN_TR <= self.target_tr <= MAX_TR:
-            raise ConfigError(f"target_tr has to lie in {MIN_TR:g} to {MAX_TR:g} s, not {self.target_tr:g} s.")
+            raise ConfigError(f"target_tr must be {MIN_TR:g} to {MAX_TR:g} s, not {self.target_tr:g} s.")
         if not 1 <= self.order <= 10:
-            raise ConfigError(f"order of the filter has to lie in 1 to 10, not {self.order}.")
+            raise ConfigError(f"the filter's order must be 1 to 10, not {self.order}.")
         if self.min_frames < 1 or self.bridge < 0:
             raise ConfigError(
-                f"min_frames and bridge have to be at least 1 and 0, not {self.min_frames}, {self.bridge}."
+                f"min_frames must be at least 1 and bridge at least 0, not {self.min_frames}, {self.bridge}."
             )
         if self.band is None:
             return
         low, high = self.band
         if not 0 < low < high:
-            raise ConfigError(f"band has to be two rising frequencies above 0 Hz, not {low:g} to {high:g} Hz.")
+            raise ConfigError(f"band must be two rising frequencies above 0 Hz, not {low:g} to {high:g} Hz.")
         if self.target_tr is not None and high >= 0.5 / self.target_tr:
             raise ConfigError(
                 f"band ends at {high:g} Hz, but a target_tr of {self.target_tr:g} s holds only frequencies below "

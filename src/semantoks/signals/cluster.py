@@ -43,9 +43,9 @@ def map_on_cluster(
     """
     dask = _dask(address)
     with _connected(dask, address) as client:
-        held = client.submit(_itself, shared, pure=False)  # a task, so that it is made again where its worker has died
+        kept = client.submit(_itself, shared, pure=False)  # a task, so that it is made again where its worker has died
         waiting = dask.as_completed(
-            [client.submit(_run, function, held, job, version("semantoks"), needed, pure=False) for job in jobs],
+            [client.submit(_run, function, kept, job, version("semantoks"), needed, pure=False) for job in jobs],
             loop=client.loop,
         )
         deadly = 0

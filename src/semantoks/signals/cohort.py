@@ -21,7 +21,7 @@ from semantoks.storage.tables import read_typed_table
 
 
 class Cohort:
-    """A prepared cohort: read only, cheap to open, one memory map a shard.
+    """A prepared cohort: read only, cheap to open, one memory map per shard.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Cohort:
     tr : float
         Sampling interval of every recording, in seconds.
     recordings : DataFrame
-        One row a recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
+        One row per recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
         frames, offset (first frame in its shard), shard (from 1), source_tr (s), mean_fd (mm), good_frames,
         bad_frames (censored ones, 0-based: ``3,17-29``), missing_rois (0-based, comma separated), sha256,
         moments_sha256 (empty in cohorts without moments), source_file.
@@ -46,8 +46,8 @@ class Cohort:
     Raises
     ------
     DataError
-        If this is no cohort, one of another schema, an unfinished one, one whose atlas table was changed, or one whose
-        description, shards or table of recordings are damaged.
+        If this is not a cohort, has another schema, is unfinished, has an atlas table that was changed, or a damaged
+        description, shard or table of recordings.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -79,12 +79,12 @@ class Cohort:
     def __repr__(self) -> str:
         """Say what and how much it is."""
         people = self.recordings["participant_id"].nunique()
-        held = f"{len(self)} recordings of {people} participants, {self.atlas.name}, TR {self.tr:g} s"
-        return f"Cohort({str(self.path)!r}: {held})"
+        contents = f"{len(self)} recordings of {people} participants, {self.atlas.name}, TR {self.tr:g} s"
+        return f"Cohort({str(self.path)!r}: {contents})"
 
     @cached_property
     def participants(self) -> pd.DataFrame:
-        """Phenotypes as given: one row a participant, or a participant and session; participant_id without ``sub-``."""
+        """Phenotypes as given, one row per participant, or per participant and session; ids without ``sub-``."""
         return read_participants(self.path / layout.PARTICIPANTS)
 
     @cached_property
@@ -120,7 +120,7 @@ class Cohort:
 
     @cached_property
     def quality(self) -> pd.DataFrame:
-        """How good each recording is (``quality.measure``), a row a recording; no more than ids in early cohorts."""
+        """How good each recording is (``quality.measure``), one row per recording; only ids in early cohorts."""
         path = self.path / layout.QUALITY
         if not path.exists():
             return pd.DataFrame({"recording_id": self.recordings["recording_id"]})

@@ -23,12 +23,14 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{path} is no cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
+        raise DataError(f"{path} is not a cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}.") from error
     schema = description.get("SchemaVersion") if isinstance(description, dict) else None
     if not isinstance(schema, int):
-        raise DataError(f"{path} is no cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare.")
+        raise DataError(
+            f"{path} is not a cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare."
+        )
     if schema != layout.SCHEMA_VERSION:
         remedy = "prepare it again" if schema < layout.SCHEMA_VERSION else "use a newer semantoks"
         raise DataError(f"{path} has the schema {schema}; this version reads {layout.SCHEMA_VERSION}: {remedy}.")
@@ -44,7 +46,7 @@ def read_description(path: Path) -> dict[str, Any]:
 
 
 def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, file: Path) -> None:
-    """Check that every recording has its ids, lies within its shard and names only ROIs that there are as missing.
+    """Check that every recording has its ids, is within its shard, and lists only existing ROIs as missing.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a cohort lies on disk: the names of its files, the columns of its tables, and how a table is read."""
+"""What a cohort is on disk: the names of its files, the columns of its tables, and how a table is read."""
 
 from pathlib import Path
 
@@ -88,14 +88,14 @@ def typed(frame: pd.DataFrame, file: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a cell is no number; ``file`` is named.
+        If a cell is not a number; ``file`` is named.
     """
     numbers = {name: "int64" for name in frame.columns if name in INTEGERS}
     try:
         reals = frame[[name for name in frame.columns if name in REALS]].replace("", "nan").astype("float64")
         return frame.astype(numbers).assign(**reals)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"{file} was changed or damaged, a cell is no number: {error}. Restore it.") from error
+        raise DataError(f"{file} was changed or damaged, a cell is not a number: {error}. Restore it.") from error
 
 
 def kept_rows(rows: pd.DataFrame) -> pd.DataFrame:

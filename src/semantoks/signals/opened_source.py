@@ -87,7 +87,7 @@ def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -
     name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
     if not name:
         raise ConfigError(
-            "which atlas? This source does not tell: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
+            "which atlas? This source does not imply one: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
         )
     return get_atlas(name)
 
@@ -108,7 +108,7 @@ def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
             Path(source), atlas=config.known_atlas, tr=config.tr, participants=table, reading=config.reading
         )
     if config.participants is not None or config.tr is not None:
-        raise ConfigError("a Source of your own knows its tr and participants: give them to it, not here.")
+        raise ConfigError("a Source of your own has its own tr and participants: set them there, not here.")
     return source
 
 
@@ -120,7 +120,7 @@ def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) ->
 
 
 def introduce(source: Source, items: Sequence[Item]) -> list[str]:
-    """Give the kind of a source with its counts, then its own notes, then how its participants table fits, a line each.
+    """Give the kind of a source with its counts, then its notes, then how its participants table fits, one line each.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def work_list(source: Source) -> list[Item]:
     """
     items = sorted(source.items(), key=lambda item: (str(item.path), item.row or 0, item.key))
     if not items:
-        raise DataError(f"{source.path} holds no recordings of the kind {source.kind!r}.")
+        raise DataError(f"{source.path} has no recordings of the kind {source.kind!r}.")
     twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
     if twice:
         raise DataError(f"{source.path} lists the recording {twice[0]!r} more than once; every one needs its own name.")

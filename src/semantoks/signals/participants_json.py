@@ -39,12 +39,12 @@ def read_participants_in_words(path: Path) -> pd.DataFrame:
     table, words = read_participants(path), path.with_suffix(".json")
     if not words.is_file():
         return table
-    told, notes = in_words(table, read_column_words(words))
-    changed = [name for name in told.columns if not told[name].equals(table[name])]
+    worded, notes = in_words(table, read_column_words(words))
+    changed = [name for name in worded.columns if not worded[name].equals(table[name])]
     if changed:
         notes = [f"{', '.join(changed)} in the words of {words.name}", *notes]
-    told.attrs = {NOTES: notes}
-    return told
+    worded.attrs = {NOTES: notes}
+    return worded
 
 
 def read_column_words(path: Path) -> dict[str, ColumnWords]:
@@ -53,9 +53,9 @@ def read_column_words(path: Path) -> dict[str, ColumnWords]:
     Raises
     ------
     DataError
-        If the file is no JSON object, or a column's Levels, Units or Description are not as BIDS has them.
+        If the file is not a JSON object, or a column's Levels, Units or Description are not as BIDS has them.
     """
-    columns = {name.strip(): _column(said, f"{path}: {name}") for name, said in read_json(path).items()}
+    columns = {name.strip(): _column(entry, f"{path}: {name}") for name, entry in read_json(path).items()}
     return {name: column for name, column in columns.items() if column.levels or column.units or column.description}
 
 
@@ -70,7 +70,7 @@ def in_words(table: pd.DataFrame, columns: Mapping[str, ColumnWords]) -> tuple[p
     Returns
     -------
     The table with those columns replaced, cells that are missing or whose word is ``n/a`` missing; and a note for each
-    column with levels that stays as it is, because a value is no level or two of its codes have the same word.
+    column with levels that stays as it is, because a value is not a level or two of its codes have the same word.
     """
     notes = []
     words: dict[str, pd.Series] = {}
@@ -85,30 +85,30 @@ def in_words(table: pd.DataFrame, columns: Mapping[str, ColumnWords]) -> tuple[p
                 f"({_some(list(column.levels))})."
             )
             continue
-        said = [column.levels[code] for code in used if column.levels[code] not in MISSING]
-        if len(set(said)) < len(said):
+        meant = [column.levels[code] for code in used if column.levels[code] not in MISSING]
+        if len(set(meant)) < len(meant):
             notes.append(f"{name} keeps its codes: two of its levels in participants.json have the same word.")
         elif used:
-            told = codes.map(column.levels, na_action="ignore")
-            words[name] = told.mask(told.isin(MISSING))
+            worded = codes.map(column.levels, na_action="ignore")
+            words[name] = worded.mask(worded.isin(MISSING))
     return table.assign(**words), notes
 
 
-def _column(said: Any, where: str) -> ColumnWords:
-    if not isinstance(said, dict):
+def _column(entry: Any, where: str) -> ColumnWords:
+    if not isinstance(entry, dict):
         return ColumnWords(levels={}, units="", description="")  # members that describe the table, not a column
-    levels = said.get("Levels") or {}
+    levels = entry.get("Levels") or {}
     if not isinstance(levels, dict):
         raise DataError(f"{where}: Levels has to be an object of code: word, not {type(levels).__name__}.")
     return ColumnWords(
         levels={code.strip(): _word(word, f"{where}: level {code}") for code, word in levels.items()},
-        units=_text(said, "Units", where),
-        description=_text(said, "Description", where),
+        units=_text(entry, "Units", where),
+        description=_text(entry, "Description", where),
     )
 
 
-def _text(said: Mapping[str, Any], key: str, where: str) -> str:
-    value = said.get(key) or ""
+def _text(entry: Mapping[str, Any], key: str, where: str) -> str:
+    value = entry.get(key) or ""
     if not isinstance(value, str):
         raise DataError(f"{where}: {key} has to be text, not {type(value).__name__}.")
     return value.strip()

@@ -20,7 +20,7 @@ SESSION_COLUMNS = ("session_id", "session")
 FILE_COLUMNS = ("filename", "file")
 RUN_COLUMNS = ("run_id", "run")
 NOTES = "notes"
-"""Key of a table's ``attrs``: what is to be said of how it was read, a line each."""
+"""Key of a table's ``attrs``: notes on how it was read, one line each."""
 MISSING = ("", "n/a", "N/A", "NA", "NaN", "nan", "NAN")
 MAX_INTEGER_CLASSES = 2
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -28,7 +28,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What is to be predicted: one value a participant, participants without one left out.
+    """What is to be predicted: one value per participant; participants without a value are left out.
 
     ``values`` is indexed by ``participant_id``; strings for a class, float64 for a value. ``classes`` is sorted, and
     None for a value. ``missing`` counts the participants without a value.
@@ -53,7 +53,7 @@ def without_prefix(entity: str, value: str) -> str:
 
 
 def read_participants(path: Path) -> pd.DataFrame:
-    """Read a participants table, tab or comma separated, one row a participant or a participant and session.
+    """Read a participants table, tab or comma separated, one row per participant, or per participant and session.
 
     The id column (``participant_id``, ``FILE_ID``, ``subject_id``, ``subject`` or ``SUB_ID``, in that order) becomes
     ``participant_id``, a string without ``sub-``; ``session`` becomes ``session_id``, without ``ses-``. Columns of
@@ -156,7 +156,7 @@ def _refuse_repeats(table: pd.DataFrame, where: str) -> None:
         examples = "; ".join(" ".join(map(str, row)) for row in repeated.head(3).to_numpy())
         raise DataError(
             f"{where} has {len(repeated)} entries of {' + '.join(key)} more than once, for example {examples}. "
-            "Keep one row a participant, or tell the rows apart with a session_id column."
+            "Keep one row per participant, or tell the rows apart with a session_id column."
         )
 
 
@@ -170,7 +170,7 @@ def target(participants: pd.DataFrame, name: str, kind: Literal["auto", "class",
     ------
     DataError
         If there is no such column (the nearest names are given), it varies within a participant, is the same for
-        everyone, differs for everyone although it is text, or is to be a value and holds what is no number.
+        everyone, differs for everyone although it is text, or is to be a value and has cells that are not numbers.
     """
     if name not in participants.columns or name in ("participant_id", "session_id"):
         usable = [str(column) for column in participants.columns if column not in ("participant_id", "session_id")]
@@ -188,7 +188,7 @@ def target(participants: pd.DataFrame, name: str, kind: Literal["auto", "class",
     labels = values.map(_class_name)
     if len(order) == len(values) > 2:
         raise DataError(
-            f"{name} is different for all of its {len(values)} participants, so it is no class: is it a name or an id?"
+            f"{name} is different for each of its {len(values)} participants, so it is no class. Is it a name or an id?"
         )
     return Target(name=name, kind="class", values=labels, classes=tuple(map(_class_name, order)), missing=missing)
 
@@ -201,7 +201,8 @@ def _one_a_participant(participants: pd.DataFrame, name: str) -> pd.Series:
         seen = known.loc[known["participant_id"] == example, name].tolist()
         raise DataError(
             f"{name} varies within {varying.nunique()} participants, for example {example}: "
-            f"{', '.join(map(str, seen[:4]))}. A target has one value a participant: choose or average it in the table."
+            f"{', '.join(map(str, seen[:4]))}. A target has one value per participant: choose or "
+            "average it in the table."
         )
     return known.set_index("participant_id")[name]
 

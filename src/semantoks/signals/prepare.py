@@ -63,9 +63,9 @@ def prepare(
         Folder of the cohort: new, empty, or of the same call before on files of the same names and sizes.
     atlas
         What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``. None for sources
-        that tell (XCP-D: ROIs of the published atlas).
+        that imply it (XCP-D: ROIs of the published atlas).
     tr
-        Repetition time of all recordings in seconds, for sources that do not say it; never guessed.
+        Repetition time of all recordings in seconds, for sources that do not state it; never guessed.
     cleaning
         Band-pass, sampling interval, shortest recording.
     gates
@@ -77,14 +77,14 @@ def prepare(
     reading
         Which participants, sessions, tasks and space are read, where the source has a choice.
     n_jobs
-        Processes at a time, -1 for one a core. The cohort does not depend on it.
+        Worker processes; -1 uses all cores. The cohort does not depend on it.
     scheduler
         Address of a Dask scheduler (``tcp://host:8786``): its workers do the work, not processes of this machine. They
         have to see source and ``out`` under the same paths.
     progress
         Called as ``progress(recordings done, recordings in all)``.
     tell
-        Called with each line that says what was recognised, before anything is read.
+        Called with each line about what was recognised, before anything is read.
 
     Returns
     -------
@@ -117,9 +117,9 @@ def prepare(
 
 
 def check_jobs(n_jobs: int) -> None:
-    """Raise ConfigError for a number of processes that is none."""
+    """Raise ConfigError for zero processes."""
     if n_jobs == 0:
-        raise ConfigError("n_jobs has to be a number of processes, or -1 for one a core, not 0.")
+        raise ConfigError("n_jobs must be a number of processes, or -1 for all cores, not 0.")
 
 
 def store(
@@ -211,13 +211,13 @@ def claim(out: Path, description: dict[str, Any]) -> None:
         If ``out`` is a file, holds something else, or holds a cohort that is defined differently.
     """
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out has to be a folder, but {out} is a file.")
+        raise ConfigError(f"--out must be a folder, but {out} is a file.")
     out.mkdir(parents=True, exist_ok=True)
     file = out / layout.DESCRIPTION
     if file.exists():
         _compare(file, description)
     elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith(TEMPORARY)):
-        raise ConfigError(f"--out {out} holds {others[0]} and is no cohort: choose a new or an empty folder.")
+        raise ConfigError(f"--out {out} holds {others[0]} and is not a cohort: choose a new or an empty folder.")
     else:
         write_durably(file, (json.dumps(description, indent=2) + "\n").encode())
     shards = out / layout.SHARDS
@@ -228,18 +228,18 @@ def claim(out: Path, description: dict[str, Any]) -> None:
 
 def _compare(file: Path, description: dict[str, Any]) -> None:
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        stored = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
-        held = None
-    if not isinstance(held, dict) or "SchemaVersion" not in held:
+        stored = None
+    if not isinstance(stored, dict) or "SchemaVersion" not in stored:
         raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")
     finished = (file.parent / layout.RECORDINGS).exists()
     changes = [
         f"{MEANING[key]} is another"
         if key in MEANING
-        else f"{key} is {held.get(key)!r} there, {description.get(key)!r} now"
-        for key in {**held, **description}
-        if held.get(key) != description.get(key) and not (finished and key == "GeneratedBy")
+        else f"{key} is {stored.get(key)!r} there, {description.get(key)!r} now"
+        for key in {**stored, **description}
+        if stored.get(key) != description.get(key) and not (finished and key == "GeneratedBy")
     ]
     if not changes:
         return
@@ -249,7 +249,7 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
         else (f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}.")
     )
     raise ConfigError(
-        f"{file.parent} already holds a cohort made differently: {'; '.join(changes)}. "
+        f"{file.parent} already contains a cohort made differently: {'; '.join(changes)}. "
         f"Choose another --out, repeat the command that made it, or delete that folder.{remedy}"
     )
 
@@ -261,7 +261,7 @@ def _sha256(text: str) -> str:
 def _check_apart(source: Path, out: Path) -> None:
     """Refuse a cohort inside its source: its tables would be taken for recordings by the next call."""
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
-        raise ConfigError(f"--out {out} lies inside the source {source}: choose a folder outside of it.")
+        raise ConfigError(f"--out {out} is inside the source {source}: choose a folder outside of it.")
 
 
 def nothing_left(cohort: Cohort) -> str:

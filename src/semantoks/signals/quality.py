@@ -80,7 +80,7 @@ class GateConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if (self.max_fd is not None and self.max_fd <= 0) or self.warn_fd <= 0:
-            raise ConfigError(f"max_fd and warn_fd have to be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
+            raise ConfigError(f"max_fd and warn_fd must be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
 
     def check(self, recording: Recording) -> None:
         """Raise DataError when a recording moves too much."""

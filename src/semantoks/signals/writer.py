@@ -92,7 +92,7 @@ def run_jobs(
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write every shard that is not finished yet, ``n_jobs`` at a time (processes; -1 = one a core).
+    """Write every shard that is not finished yet, in ``n_jobs`` worker processes (-1 uses all cores).
 
     With the address of a Dask ``scheduler``, its workers write them. The files depend on neither, nor on what was
     written by an earlier, killed call. ``progress`` is called with the number of recordings that are done and of all
