@@ -33,9 +33,8 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
 from semantoks.objective import branch, self_distillation
 from semantoks.train.job import peak_memory
-from semantoks.train.loop import Trainer
+from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
-from semantoks.train.optim import build_optimizer
 from semantoks.train.recipe import PretrainConfig, load_recipe
 from semantoks.train.run import Precision, start_fabric
 from semantoks.views import batch as batch_module

@@ -16,7 +16,8 @@ from semantoks.model.hub import load_encoder
 from semantoks.model.released import ReleasedLayout, released_tensors
 from semantoks.objective.branch import load_branches, update_teacher
 from semantoks.objective.self_distillation import step_terms
-from semantoks.train.optim import OptimConfig, build_optimizer, set_rates
+from semantoks.train.loop import build_optimizer, set_rates
+from semantoks.train.recipe import OptimConfig
 from semantoks.views.batch import Batch
 
 SMALL = Sizes()

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from semantoks.objective.objective import Learner, Objective
 from semantoks.objective.schedule import learning_rate, weight_decay
 from semantoks.train.monitor import Monitor
-from semantoks.train.optim import set_rates
-from semantoks.train.recipe import PretrainConfig
+from semantoks.train.recipe import OptimConfig, PretrainConfig
 from semantoks.views.batch import Slice
 from semantoks.views.pool import Pool
 
@@ -86,3 +86,22 @@ class Trainer:
 def _mean(parts: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     """Average the accumulation parts of a step, name by name."""
     return {name: torch.stack([part[name] for part in parts]).mean(dim=0) for name in parts[0]}
+
+
+def build_optimizer(trained: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
+    """Return AdamW over all of the parameters; learning rate and decay are set before each step."""
+    parameters = list(trained.parameters())
+    groups: list[dict[str, Any]] = [{"params": parameters, "decays": True}]
+    if not config.decay_all:
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "decays": True},
+            {"params": [p for p in parameters if p.ndim <= 1], "decays": False},
+        ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=1e-8, fused=True)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, weight_decay: float) -> None:
+    """Set this step's learning rate and weight decay."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+        group["weight_decay"] = weight_decay if group["decays"] else 0.0

@@ -11,11 +11,35 @@ from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.objective import Objective
 from semantoks.objective.self_distillation import SelfDistillation
-from semantoks.train.optim import OptimConfig
 from semantoks.views.batch import ViewConfig
 
 MOVED = {("head",): ("objective", "head"), ("optim", "teacher_momentum"): ("objective", "teacher_momentum")}
 """Settings that stood elsewhere before objectives were files: older recipes, runs and commands are still understood."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """AdamW and its schedules; the defaults are the published ones."""
+
+    lr: float = 7e-4
+    """Peak learning rate for a batch of 256; the peak used is lr * batch_size / 256."""
+    warmup_share: float = 0.03
+    """Share of the steps over which the learning rate rises from 0."""
+    weight_decay: tuple[float, float] = (0.05, 0.3)
+    """Weight decay at the first and at the last step."""
+    decay_all: bool = True
+    """Decay every parameter, as published; False spares biases, norms and other vectors."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """AdamW's betas."""
+    clip: float = 1.0
+    """Largest global L2 norm of the gradient."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.lr <= 0 or self.clip <= 0 or min(self.weight_decay) < 0:
+            raise ConfigError("optim lr and clip have to be above 0 and weight_decay at least 0.")
+        if not 0 <= self.warmup_share < 1:
+            raise ConfigError("optim warmup_share has to lie in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,12 @@
 """The pretraining job: cohorts in, a run folder with metrics, checkpoints and an encoder out."""
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Any, Literal
 
 import torch
@@ -18,19 +21,41 @@ from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
-from semantoks.train.loop import Trainer
+from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
-from semantoks.train.optim import build_optimizer
 from semantoks.train.recipe import PretrainConfig
-from semantoks.train.stop import StopRequest
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, open_pool
 
 _STEPS_A_LOOK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
+SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
+"""What batch systems send before they end a job."""
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 OnRow = Callable[[dict[str, Any]], None]
+
+
+class StopRequest:
+    """While entered, notes the signals that batch systems send before they end a job; ``asked`` says one has come."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[signal.Signals, object] = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.asked = True
+
+    def __enter__(self) -> "StopRequest":
+        """Take the signals over; only a main thread can."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 def start_fabric(device: Device, precision: Precision, devices: int) -> Fabric:

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from semantoks.errors import ConfigError
-from semantoks.train.optim import OptimConfig, build_optimizer, set_rates
+from semantoks.train.loop import build_optimizer, set_rates
+from semantoks.train.recipe import OptimConfig
 
 
 def test_two_steps_of_adamw_equal_the_equations_with_decay_on_everything():
