@@ -126,6 +126,8 @@ def test_help_and_version_are_of_this_program_and_leave_the_other_alone(capsys):
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from semantoks.cli.bids_app import run; run(['--help'])\n"
+        "from semantoks.cli.main import COMMANDS, WITH_RECIPES, run\n"
+        "[run([name, '--help']) for name in COMMANDS if name not in WITH_RECIPES]\n"
         "sys.exit(' '.join({'torch', 'pandas', 'scipy', 'dask', 'distributed', 'joblib'} & set(sys.modules)))"
     )
     python = shutil.which("python", path=sysconfig.get_path("scripts"))

@@ -105,10 +105,10 @@ def test_a_finished_cohort_is_left_alone(folder, tmp_path):
         ({"cleaning": CleaningConfig(min_frames=30)}, "MinFrames is 20 there, 30 now"),
         ({"cleaning": CleaningConfig(order=2)}, "FilterOrder is 5 there, 2 now"),
         ({"atlas": TOY.one_network()}, "Atlas is 'toy' there, 'toy:one' now"),
-        ({"source": scripted(3)}, "Items is 2 there, 3 now; the list of recordings or the size of a file is another"),
+        ({"source": scripted(3)}, "Items is 2 there, 3 now; the list of recordings or the size of a file differs"),
         (
             {"source": scripted(1, other=noise(1))},
-            "differently: the list of recordings or the size of a file is another",
+            "differently: the list of recordings or the size of a file differs",
         ),
         (
             {
@@ -116,7 +116,7 @@ def test_a_finished_cohort_is_left_alone(folder, tmp_path):
                     scripted(2).path, scripted(2).script, pd.DataFrame({"participant_id": ["p000"]})
                 )
             },
-            r"the participants table is another.*To change phenotypes alone, edit .*participants\.tsv",
+            r"the participants table differs.*To change phenotypes alone, edit .*participants\.tsv",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_source_file_of_another_size_is_not_the_same_source_but_a_touched_one_
     os.utime(file, ns=(1, 1))
     assert prepare(folder, out=tmp_path / "out", atlas=TOY).recordings.equals(made.recordings)
     np.save(file, noise(2, 101))
-    with pytest.raises(ConfigError, match="differently: the list of recordings or the size of a file is another"):
+    with pytest.raises(ConfigError, match="differently: the list of recordings or the size of a file differs"):
         prepare(folder, out=tmp_path / "out", atlas=TOY)
 
 

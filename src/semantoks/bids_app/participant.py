@@ -17,7 +17,7 @@ from semantoks.signals.writer import Progress
 if TYPE_CHECKING:
     from semantoks.bids_app.embeddings import Embedding
 
-TASKS_A_PROCESS = 8
+TASKS_PER_PROCESS = 8
 """Calls into which each process's work is cut: the source travels with each, and few let the last one wait."""
 
 
@@ -59,7 +59,7 @@ def run_participants(
     open_derivative(config.source, config.out)
     (config.out / WORK).mkdir(exist_ok=True)
     shares = [(one, dataset.part(one), dataset.share_of(one)) for one in chosen]
-    size = -(-len(shares) // (TASKS_A_PROCESS * effective_n_jobs(n_jobs))) if n_jobs != 1 else 1
+    size = -(-len(shares) // (TASKS_PER_PROCESS * effective_n_jobs(n_jobs))) if n_jobs != 1 else 1
     tasks = [shares[start : start + size] for start in range(0, len(shares), size)]
     report = progress or (lambda _done, _total: None)
     parts: list[PreparedParticipant] = []

@@ -94,7 +94,7 @@ def prepare(
     Raises
     ------
     ConfigError
-        If ``out`` holds something else, or a cohort that was made differently; if there is no such scheduler.
+        If ``out`` has other contents, or a cohort that was made differently; if there is no such scheduler.
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """
@@ -160,17 +160,12 @@ def plan(
 
 
 def describe(
-    source: Source,
-    items: Sequence[Item],
-    config: SourceConfig,
-    *,
-    people: str,
-    shards: int,
+    source: Source, items: Sequence[Item], config: SourceConfig, *, people: str, shards: int
 ) -> dict[str, Any]:
     """Gather everything that decides a cohort's bytes; no times and no machine, so equal inputs give equal text.
 
-    ``people`` is the text of participants.tsv, ``shards`` the number of shards. The contents of the
-    source's files are known by their sizes alone: times change when a file is copied.
+    ``people`` is the text of participants.tsv, ``shards`` the number of shards. The contents of
+    the source's files are known by their sizes alone: times change when a file is copied.
     """
     size = {path: os.path.getsize(path) if os.path.exists(path) else None for path in {item.path for item in items}}
     listing = json.dumps([[i.key, str(i.path), size[i.path], i.row, i.participant, i.session, i.run] for i in items])
@@ -208,7 +203,7 @@ def claim(out: Path, description: dict[str, Any]) -> None:
     Raises
     ------
     ConfigError
-        If ``out`` is a file, holds something else, or holds a cohort that is defined differently.
+        If ``out`` is a file, has other contents, or has a cohort that is defined differently.
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out must be a folder, but {out} is a file.")
@@ -217,7 +212,7 @@ def claim(out: Path, description: dict[str, Any]) -> None:
     if file.exists():
         _compare(file, description)
     elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith(TEMPORARY)):
-        raise ConfigError(f"--out {out} holds {others[0]} and is not a cohort: choose a new or an empty folder.")
+        raise ConfigError(f"--out {out} contains {others[0]} and is not a cohort: choose a new or an empty folder.")
     else:
         write_durably(file, (json.dumps(description, indent=2) + "\n").encode())
     shards = out / layout.SHARDS
@@ -235,7 +230,7 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
         raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")
     finished = (file.parent / layout.RECORDINGS).exists()
     changes = [
-        f"{MEANING[key]} is another"
+        f"{MEANING[key]} differs"
         if key in MEANING
         else f"{key} is {stored.get(key)!r} there, {description.get(key)!r} now"
         for key in {**stored, **description}
@@ -243,11 +238,8 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
     ]
     if not changes:
         return
-    remedy = (
-        ""
-        if changes != [f"{MEANING['ParticipantsSha256']} is another"]
-        else (f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}.")
-    )
+    only_people = changes == [f"{MEANING['ParticipantsSha256']} differs"]
+    remedy = f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}." if only_people else ""
     raise ConfigError(
         f"{file.parent} already contains a cohort made differently: {'; '.join(changes)}. "
         f"Choose another --out, repeat the command that made it, or delete that folder.{remedy}"
