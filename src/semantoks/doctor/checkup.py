@@ -91,14 +91,14 @@ def checkup(
     Raises
     ------
     DataError
-        When there is nothing at the path, or nothing that is known.
+        If there is nothing at the path, or nothing that can be recognised.
     """
     found, known_tr = Checkup(), True
     given = SourceConfig(atlas=atlas, tr=tr, participants=participants, reading=reading)
     try:
         fitting = _fitting(source, given)
     except UnknownTRError as error:
-        found.complain(str(error), "then all else can be checked and used")
+        found.complain(str(error), "then everything else can be checked and used")
         fitting, known_tr = _fitting(source, dataclasses.replace(given, tr=STAND_IN_TR)), False
     if not fitting:
         found.complain(

@@ -50,29 +50,29 @@ def embed(
     keep_cohort: str | Path | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Embed recordings with an encoder's teacher (METHOD 9), cleaned to what its card demands.
+    """Embed recordings with an encoder's teacher (METHOD 9), cleaned as its card requires.
 
     Parameters
     ----------
     recordings
-        Whatever ``prepare`` reads (a path), a prepared cohort (a path or a Cohort), a Source, or a list of Recording
-        whose series are in the order of the encoder's atlas.
+        A path that ``prepare`` reads, a prepared cohort (a path or a Cohort), a Source, or a list of Recording whose
+        series follow the encoder's atlas.
     model
-        A run, an encoder folder, an id on the Hugging Face hub, or an Encoder that was loaded.
+        A run, an encoder folder, an id on the Hugging Face hub, or a loaded Encoder.
     readout, crops, keep_crops
         cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean per network. Evenly
         spaced windows per recording; one row per window instead of their mean.
     device
         cpu, cuda, cuda:1, mps.
     tr, participants, reading
-        As in ``prepare``: repetition time in seconds where the source does not state it (never guessed); a table; what
-        is read where there is a choice.
+        As in ``prepare``: repetition time in seconds if the source does not state it (never guessed); a table; which
+        recordings are read.
     already_filtered
-        The recordings are band-passed: do not filter again.
+        The recordings are already band-passed; do not filter them again.
     n_jobs
         Worker processes that read and clean; -1 uses all cores.
     keep_cohort
-        Folder that the cleaned recordings stay in, as a cohort; else they are deleted.
+        Folder in which the cleaned recordings are kept, as a cohort; without one they are deleted.
 
     Returns
     -------
@@ -80,17 +80,17 @@ def embed(
         Indexed by participant_id, session_id, run (and crop). Columns: ``frames`` (at the encoder's TR),
         ``hidden_share`` (share of tokens without data, 0..1), ``hidden_networks`` (names of the missing networks),
         ``short`` (True: empty patches were hidden), ``crop_spread`` (see there; large = unstable), and the features,
-        float32. ``attrs["notes"]`` says in lines what was done; ``attrs["excluded"]`` what was refused, and why.
+        float32. ``attrs["notes"]`` lists what was done; ``attrs["excluded"]`` what was refused, and why.
 
     Warns
     -----
     UserWarning
-        When recordings were excluded, with the first reasons.
+        If recordings were excluded, with the first reasons.
 
     Raises
     ------
     ConfigError, DataError, WeightsError
-        For settings, recordings or weights that cannot be used; DataError when no recording could be.
+        For settings, recordings or weights that cannot be used; DataError if no recording can be used.
     """
     check_jobs(n_jobs)
     where = find_device(device)

@@ -99,9 +99,9 @@ class CleaningConfig:
     order
         Order of the Butterworth filter (1 to 10), run forwards and backwards.
     already_filtered
-        The input was band-passed before: it is never filtered a second time, whatever ``band`` says.
+        The input is already band-passed and is never filtered again, whatever ``band`` says.
     bridge
-        Longest gap in seconds that is bridged by interpolation (where frames were censored); longer ones become 0.
+        Longest gap of censored frames, in seconds, that is bridged by interpolation; longer gaps become 0.
     min_frames
         Shortest result that is kept, in frames (one patch of the published model is 20).
 

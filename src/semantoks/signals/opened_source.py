@@ -36,7 +36,7 @@ GATES = GateConfig()
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SourceConfig:
-    """How a source of recordings is opened, and what its recordings have to be to enter a cohort.
+    """How a source of recordings is opened, and what becomes of its recordings.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class SourceConfig:
 
     @property
     def known_atlas(self) -> Atlas:
-        """The atlas, once it has been named (see `with_atlas`)."""
+        """The atlas; it has to be named by now (see `with_atlas`)."""
         assert self.atlas is not None, "name the atlas first"
         return get_atlas(self.atlas)
 
@@ -75,14 +75,14 @@ class SourceConfig:
 
 
 def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -> Atlas:
-    """Take the atlas that is named, else the usual one of the source.
+    """Return the named atlas, or else the usual one of the source.
 
     Raises
     ------
     ConfigError
-        When none is named and the source has no usual one.
+        If none is named and the source has no usual one.
     DataError
-        When there is no such atlas, or nothing at the path.
+        If there is no such atlas, or nothing at the path.
     """
     name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
     if not name:
@@ -98,9 +98,9 @@ def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
     Raises
     ------
     ConfigError
-        When a repetition time or participants are given for a Source, which knows its own.
+        If a repetition time or participants are given for a Source, which has its own.
     DataError
-        When there is nothing known at the path.
+        If nothing at the path can be recognised.
     """
     if isinstance(source, str | Path):
         table = _read_table(config.participants, Path(source))
@@ -120,7 +120,7 @@ def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) ->
 
 
 def introduce(source: Source, items: Sequence[Item]) -> list[str]:
-    """Give the kind of a source with its counts, then its notes, then how its participants table fits, one line each.
+    """Describe a source in lines: its kind and counts, its notes, and how its participants table fits.
 
     Parameters
     ----------

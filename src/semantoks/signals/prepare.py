@@ -53,14 +53,14 @@ def prepare(
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Cohort:
-    """Read, clean and store every recording of a source; a killed call is finished by the same call again.
+    """Read, clean and store every recording of a source; after an interruption, the same call finishes the work.
 
     Parameters
     ----------
     source
         A path that ``open_source`` knows, or a Source of your own.
     out
-        Folder of the cohort: new, empty, or of the same call before on files of the same names and sizes.
+        Folder of the cohort: new, empty, or left by the same call on files of the same names and sizes.
     atlas
         What the columns are: an Atlas, the name of one, or a TSV file with ``label`` and ``network``. None for sources
         that imply it (XCP-D: ROIs of the published atlas).
@@ -72,29 +72,29 @@ def prepare(
         Which recordings are kept: their mean framewise displacement.
     participants
         Table (.tsv, .csv or in memory) with ``participant_id`` and phenotypes; without one, ``participants.tsv`` in the
-        source folder or beside the source file, or what the source itself holds. A ``.json`` of the same name beside
-        it gives codes their words, as BIDS has it.
+        source folder or beside the source file, or what the source itself has. A ``.json`` file of the same name
+        beside it gives codes their words, as in BIDS.
     reading
         Which participants, sessions, tasks and space are read, where the source has a choice.
     n_jobs
         Worker processes; -1 uses all cores. The cohort does not depend on it.
     scheduler
-        Address of a Dask scheduler (``tcp://host:8786``): its workers do the work, not processes of this machine. They
-        have to see source and ``out`` under the same paths.
+        Address of a Dask scheduler (``tcp://host:8786``): its workers do the work instead of this machine. They must
+        see the source and ``out`` under the same paths.
     progress
-        Called as ``progress(recordings done, recordings in all)``.
+        Called as ``progress(recordings done, all recordings)``.
     tell
         Called with each line about what was recognised, before anything is read.
 
     Returns
     -------
     Cohort
-        The finished cohort; what was refused, and why, is its ``excluded``.
+        The finished cohort; its ``excluded`` lists what was refused, and why.
 
     Raises
     ------
     ConfigError
-        If ``out`` has other contents, or a cohort that was made differently; if there is no such scheduler.
+        If ``out`` has other contents, or a cohort made differently, or if the scheduler cannot be reached.
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """

@@ -58,15 +58,15 @@ MOST_NETWORKS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class GateConfig:
-    """What a recording may be like to be kept.
+    """What a recording must be like to be kept.
 
     Parameters
     ----------
     max_fd
         Largest mean framewise displacement (mm) of a recording that is kept; None keeps all. Recordings whose FD is not
-        known pass. Relative RMS (UK Biobank, HCP) is smaller than FD: do not use the same number for it.
+        known pass. Relative RMS (UK Biobank, HCP) is smaller than FD: it needs a smaller limit.
     warn_fd
-        Mean FD (mm) from which on a recording is flagged.
+        Mean FD (mm) above which a recording is flagged.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class GateConfig:
             raise ConfigError(f"max_fd and warn_fd must be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
 
     def check(self, recording: Recording) -> None:
-        """Raise DataError when a recording moves too much."""
+        """Raise DataError if there is too much motion."""
         if self.max_fd is not None and recording.mean_fd > self.max_fd:
             raise DataError(
                 f"motion: mean framewise displacement is {recording.mean_fd:.2f} mm, above {self.max_fd:g} (--max-fd)."

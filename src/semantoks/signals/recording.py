@@ -20,7 +20,7 @@ def bare_label(label: str, prefix: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Recording:
-    """One run of one person, as a source hands it over.
+    """One run of one person, as a source yields it.
 
     Parameters
     ----------
@@ -29,13 +29,13 @@ class Recording:
     tr
         Repetition time of ``series``, in seconds (0.3 to 6).
     participant, session, run, site
-        Labels; a BIDS prefix (``sub-``, ``ses-``, ``run-``) is taken off once. Only ``participant`` is required.
+        Labels; one BIDS prefix (``sub-``, ``ses-``, ``run-``) is removed. Only ``participant`` is required.
     mean_fd
         Mean framewise displacement in mm, NaN where unknown; that of ``fd`` if that is given.
     good
-        Frames that are to be trusted; None = all. The series may be NaN in the others.
+        Frames to trust; None = all. The series may be NaN in the others.
     fd
-        Framewise displacement of each frame in mm, NaN where unknown (the first one); None where not known.
+        Framewise displacement of each frame in mm, NaN where unknown (the first one); None where unknown.
     band
         Band in Hz (low, high) that the series were filtered to by the tool that made them, None for an open end; None
         where they were not, or it is not known.
@@ -48,7 +48,7 @@ class Recording:
     ------
     DataError
         If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, ``participant`` is empty or n/a, or
-        ``good`` or ``fd`` have not one value a frame.
+        ``good`` or ``fd`` do not have one value per frame.
     """
 
     series: Shaped[ndarray, "..."]  # of any shape and type until it has checked itself
