@@ -22,7 +22,7 @@ def get_atlas(name_or_path: str | Path | Atlas) -> Atlas:
     ----------
     name_or_path
         A name of ``list_atlases`` in any case, a ``FILE.tsv``, or several of these joined by ``+``. The suffix ``:one``
-        puts all ROIs into one network, ``:each`` makes each ROI its own network; it comes last and applies to the whole.
+        puts all ROIs into one network, ``:each`` makes each ROI its own network; it comes last and applies to all.
 
     Raises
     ------
