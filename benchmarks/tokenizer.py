@@ -3,7 +3,7 @@
     python -m benchmarks.tokenizer [--threads N] [--width 64 768]
 
 - ours: patches laid out [roi, frame, item]; the dense convolution is one matrix product over shifted copies, the
-  depthwise one a batched product with small Toeplitz matrices (model/conv.py).
+  depthwise one a batched product with small Toeplitz matrices (model/tokenizers/conv.py).
 - plain: ``conv1d`` of the dense branch; grouped ``conv1d`` with the long kernels, feed-through, then the linear map.
 - merged: all of it is linear up to GELU, so each network is one ``conv1d`` with a dense [width, roi, 16] kernel.
 
@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.model.conv import DenseConv, DepthwiseConv
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.tokenizer import NetworkTokenizer, Tokenizer
+from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv
+from semantoks.model.tokenizers.published import NetworkTokenizer, NetworkTokenizers
 
 WINDOWS, FRAMES, PATCH = {64: 64, 768: 32}, 100, 20
 
@@ -64,7 +64,7 @@ def merged(network: NetworkTokenizer, patches: Tensor) -> Tensor:
     return F.conv1d(F.pad(patches, (left, right)), torch.cat(both), bias)
 
 
-def tokenize(tokenizer: Tokenizer, series: Tensor, convolve: object) -> Tensor:
+def tokenize(tokenizer: NetworkTokenizers, series: Tensor, convolve: object) -> Tensor:
     """Do what the tokenizer does, with another convolution."""
     tokens = []
     for network, rois in zip(tokenizer.networks, torch.split(tokenizer.order, tokenizer.sizes), strict=True):

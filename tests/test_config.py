@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import pytest
 
@@ -89,3 +89,38 @@ def test_toml_is_read_and_its_faults_are_named_with_the_line(tmp_path):
         read_toml(path)
     with pytest.raises(ConfigError, match="there is no file"):
         read_toml(tmp_path / "b.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    kind: Literal["round"] = "round"
+    radius: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    kind: Literal["square"] = "square"
+    side: float = 1.0
+
+
+@runtime_checkable
+class HasKind(Protocol):
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    shape: Round | Square | HasKind = field(default_factory=Round)
+
+
+def test_a_union_of_dataclasses_is_resolved_by_its_kind_and_the_first_is_the_default():
+    assert from_plain(Drawing, {"shape": {"kind": "square", "side": 2.0}}) == Drawing(shape=Square(side=2.0))
+    assert from_plain(Drawing, {"shape": {"radius": 3.0}}) == Drawing(shape=Round(radius=3.0))
+    assert from_plain(Drawing, to_plain(Drawing(shape=Square()))) == Drawing(shape=Square())
+
+
+def test_a_kind_that_does_not_exist_and_a_setting_of_another_kind_are_refused():
+    with pytest.raises(ConfigError, match=r"kind has to be one of round, square, not 'squre'\. Did you mean 'square'"):
+        from_plain(Drawing, {"shape": {"kind": "squre"}})
+    with pytest.raises(ConfigError, match="unknown key 'radius'"):
+        from_plain(Drawing, {"shape": {"kind": "square", "radius": 1.0}})

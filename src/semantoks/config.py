@@ -28,6 +28,9 @@ def _plain(value: Any) -> Any:
 def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configuration") -> T:
     """Build the dataclass ``kind`` from plain data; missing keys take their defaults.
 
+    A field that may be one of several dataclasses (``A | B``) is the one whose own field ``kind: Literal["..."]`` names
+    the data's ``kind``; without a kind it is the first.
+
     Raises
     ------
     ConfigError
@@ -51,20 +54,17 @@ def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configurati
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{where} has to be a table of settings, not {value!r}.")
-        return from_plain(typing.cast(type[Any], hint), value, where)
+        return from_plain(typing.cast(type[Any], hint), _table(value, where), where)
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
-        if value not in args:
-            near = difflib.get_close_matches(str(value), [str(a) for a in args], n=1)
-            hint_text = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where} has to be one of {', '.join(map(str, args))}, not {value!r}.{hint_text}")
-        return value
+        return _one_of(args, value, where)
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in args:
             return None
-        return _typed(next(a for a in args if a is not type(None)), value, where)
+        tables = [a for a in args if dataclasses.is_dataclass(a)]
+        if len(tables) > 1:
+            return _typed(_by_kind(tables, _table(value, where), where), value, where)
+        return _typed(tables[0] if tables else next(a for a in args if a is not type(None)), value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple) or (Ellipsis not in args and len(value) != len(args)):
             count = "" if Ellipsis in args else f"{len(args)} "
@@ -75,6 +75,26 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         return float(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise ConfigError(f"{where} has to be of type {hint.__name__}, not {value!r}.")
+    return value
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where} has to be a table of settings, not {value!r}.")
+    return value
+
+
+def _by_kind(tables: list[Any], value: Mapping[str, Any], where: str) -> Any:
+    """Return the dataclass whose ``kind: Literal[...]`` is the value's; the first one where the value has no kind."""
+    kinds = {name: table for table in tables for name in typing.get_args(typing.get_type_hints(table)["kind"])}
+    return kinds[_one_of(tuple(kinds), value.get("kind", next(iter(kinds))), f"{where}: kind")]
+
+
+def _one_of(names: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value not in names:
+        near = difflib.get_close_matches(str(value), [str(name) for name in names], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"{where} has to be one of {', '.join(map(str, names))}, not {value!r}.{hint}")
     return value
 
 

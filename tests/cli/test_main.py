@@ -7,6 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from semantoks.cli.main import COMMANDS, run
+from semantoks.cli.training import pretrain
 from semantoks.train.recipe import PretrainConfig
 
 
@@ -71,6 +72,24 @@ def test_every_setting_of_the_pretraining_is_an_option_under_its_own_path(capsys
     options = {f"--{name.replace('_', '-')}" for name in names_of(PretrainConfig)}
     assert {"--encoder.depth", "--views.masks.share", "--optim.lr", "--batch-size"} <= options
     assert {option for option in options if option not in text} == set()
+
+
+def test_a_kind_on_the_command_line_decides_which_options_there_are(capsys):
+    published = said(capsys, "pretrain", "--help")[1]
+    assert "--encoder.tokenizer.branches" in published
+    projection = said(capsys, "pretrain", "--encoder.tokenizer.kind", "projection", "--help")[1]
+    assert "--encoder.tokenizer.kind" in projection
+    assert "--encoder.tokenizer.branches" not in projection
+
+
+def test_flags_of_earlier_versions_are_understood(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("semantoks.train.run.pretrain", lambda cohorts, **options: seen.update(options) or 1 / 0)
+    flags = ["--optim.teacher-momentum", "0.5", "--head.hidden=8", "--optim.lr", "0.25"]
+    with pytest.raises(ZeroDivisionError):
+        pretrain(["cohort", "--out", "run", *flags])
+    objective = seen["config"].objective
+    assert (objective.teacher_momentum, objective.head.hidden, seen["config"].optim.lr) == (0.5, 8, 0.25)
 
 
 def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):

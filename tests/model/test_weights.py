@@ -15,7 +15,7 @@ from semantoks.model.card import EncoderCard, check_atlas, hash_participant, rea
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import read_training, save_encoder
-from semantoks.model.tokenizer import TokenizerConfig
+from semantoks.model.tokenizers.published import TokenizerConfig
 
 ATLAS = Atlas(
     name="four",

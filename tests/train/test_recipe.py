@@ -56,3 +56,20 @@ def test_an_unknown_recipe_lists_the_known_ones_and_a_missing_file_is_named(tmp_
     (tmp_path / "folder.toml").mkdir()
     with pytest.raises(ConfigError, match=r"folder\.toml cannot be read"):
         load_recipe(tmp_path / "folder.toml")
+
+
+def test_settings_at_their_former_places_are_understood_and_both_places_at_once_refused(tmp_path):
+    path = tmp_path / "old.toml"
+    path.write_text("[head]\nhidden = 8\n[optim]\nlr = 0.1\nteacher_momentum = 0.5\n")
+    config = load_recipe(path)
+    assert (config.objective.head.hidden, config.objective.teacher_momentum, config.optim.lr) == (8, 0.5, 0.1)
+    path.write_text("[optim]\nteacher_momentum = 0.5\n[objective]\nteacher_momentum = 0.6\n")
+    with pytest.raises(ConfigError, match=r"both optim\.teacher_momentum and objective\.teacher_momentum: keep the"):
+        load_recipe(path)
+
+
+def test_an_unknown_objective_is_answered_with_the_nearest(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text('[objective]\nkind = "self-destillation"\n')
+    with pytest.raises(ConfigError, match=r"objective: kind has to be one of self-distillation.* Did you mean"):
+        load_recipe(path)

@@ -7,7 +7,8 @@ import signal
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from tiny_run import ATLAS, make_cohort, tiny_config
 
 from semantoks.errors import ConfigError, DataError, WeightsError
@@ -131,6 +132,28 @@ def test_resuming_with_other_settings_names_the_difference(cohort, tmp_path):
     pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2))
     with pytest.raises(WeightsError, match=r"config\.seed was 0 and is now 1"):
         pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2, seed=1), resume=True)
+
+
+def test_a_run_from_before_objectives_and_tokenizers_had_kinds_goes_on(cohort, tmp_path):
+    run = tmp_path / "run"
+    pretrain([cohort], out=tmp_path / "whole", config=tiny_config(steps=4))
+    with pytest.raises(KeyboardInterrupt):
+        pretrain([cohort], out=run, config=tiny_config(steps=4), checkpoint_every=2, on_epoch=interrupt)
+    path = sorted((run / "checkpoints").iterdir())[-1]
+    with safe_open(path, framework="pt") as file:
+        written = file.metadata()
+    meta = json.loads(written["meta"])
+    objective, tokenizer = meta["config"]["objective"], meta["config"]["encoder"]["tokenizer"]
+    assert (objective.pop("kind"), tokenizer.pop("kind")) == ("self-distillation", "published")
+    meta["config"]["head"] = objective.pop("head")
+    meta["config"]["optim"]["teacher_momentum"] = objective.pop("teacher_momentum")
+    save_file(load_file(path), path, metadata={"step": written["step"], "meta": json.dumps(meta)})
+    pretrain([cohort], out=run, config=tiny_config(steps=4), resume=True)
+    assert equal(weights(tmp_path / "whole"), weights(run))
+
+
+def interrupt(epoch, out):
+    raise KeyboardInterrupt
 
 
 def test_a_run_is_not_overwritten_by_accident(cohort, tmp_path):

@@ -5,16 +5,20 @@ import functools
 import inspect
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg
 
 from semantoks.cli.typed import TYPED
+from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
+
+if TYPE_CHECKING:
+    from semantoks.train.recipe import PretrainConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ def pretrain(argv: list[str]) -> int:
     from semantoks.train.run import pretrain as run
 
     argv = [_modern(word, MOVED) for word in argv]
-    config = load_recipe(_recipe_of(argv))
+    config = _with_kinds(load_recipe(_recipe_of(argv)), argv)
     kinds: Any = dataclasses.make_dataclass(
         "Pretrain",
         [("config", Annotated[PretrainConfig, arg(name="")], dataclasses.field(default=config))],
@@ -84,12 +88,26 @@ def pretrain(argv: list[str]) -> int:
 
 def _recipe_of(argv: list[str]) -> str:
     """Find the recipe before the rest is parsed, since its values are the defaults of the rest."""
-    for place, word in enumerate(argv):
-        if word.startswith("--recipe="):
-            return word.partition("=")[2]
-        if word == "--recipe" and place + 1 < len(argv):
-            return argv[place + 1]
-    return "small"
+    return dict(reversed(list(_options(argv)))).get("recipe") or "small"
+
+
+def _with_kinds(config: "PretrainConfig", argv: list[str]) -> "PretrainConfig":
+    """Choose the kinds that the command line names (``--encoder.tokenizer.kind``): they decide which options exist."""
+    plain = to_plain(config)
+    for name, value in _options(argv):
+        *path, last, key = ["", *name.replace("-", "_").split(".")]
+        table = functools.reduce(lambda table, part: table.get(part, {}), path[1:], plain)
+        if key == "kind" and table.get(last, {}).get("kind", value) != value:
+            table[last] = {"kind": value}
+    return from_plain(type(config), plain, "the command line")
+
+
+def _options(argv: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the name and value of every option, whether written with a space or with =."""
+    for word, after in zip(argv, [*argv[1:], ""], strict=True):
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            yield name, value if equals else after
 
 
 def _modern(word: str, moved: Mapping[tuple[str, ...], tuple[str, ...]]) -> str:

@@ -12,7 +12,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.width, self.heads = width, heads
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width)
 
@@ -23,20 +23,29 @@ class Attention(nn.Module):
         out: Tensor = self.out(rearrange(mixed, "b h t d -> b t (h d)"))
         return out
 
+    def flops(self, tokens: int) -> int:
+        """Count the products for one row of tokens: queries, keys, values, output; scores and mixing."""
+        return 2 * (4 * tokens * self.width**2 + 2 * tokens**2 * self.width)
+
 
 class Block(nn.Module):
     """x += g1 * Attention(LN(x)); x += g2 * MLP(LN(x)), with learnable g that start at ``layer_scale``."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: int, layer_scale: float) -> None:
         super().__init__()
+        self.hidden = mlp_ratio * width
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.scale1 = nn.Parameter(torch.full((width,), layer_scale))
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, self.hidden), nn.GELU(), nn.Linear(self.hidden, width))
         self.scale2 = nn.Parameter(torch.full((width,), layer_scale))
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """Update the tokens of each row."""
         tokens = torch.addcmul(tokens, self.scale1, self.attention(self.norm1(tokens)))
         return torch.addcmul(tokens, self.scale2, self.mlp(self.norm2(tokens)))
+
+    def flops(self, tokens: int) -> int:
+        """Count the products for one row of tokens."""
+        return self.attention.flops(tokens) + 4 * tokens * self.attention.width * self.hidden

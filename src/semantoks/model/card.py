@@ -1,7 +1,7 @@
 """What has to be known to use an encoder: config.json, which says for which recordings its weights are."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,6 +12,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
+from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 
 SCHEMA = 1
@@ -84,8 +85,19 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
     return folder
 
 
-def read_card(folder: str | Path) -> EncoderCard:
-    """Read an encoder's ``config.json``; WeightsError when it is absent, damaged or of another schema."""
+def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> EncoderCard:
+    """Read an encoder's ``config.json``.
+
+    Parameters
+    ----------
+    tokenizer
+        The settings that the encoder was made with, where they are of a kind from outside this package.
+
+    Raises
+    ------
+    WeightsError
+        When the file is absent, damaged or of another schema, or its tokenizer is another one.
+    """
     path = Path(folder) / CARD
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +110,7 @@ def read_card(folder: str | Path) -> EncoderCard:
         atlas = _atlas(plain.pop("atlas"), path)
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k != "encoder"}
         return EncoderCard(
-            encoder=from_plain(EncoderConfig, plain["encoder"], str(path)),
+            encoder=_encoder(plain["encoder"], tokenizer, path),
             atlas=atlas,
             **fields,
         )
@@ -106,6 +118,15 @@ def read_card(folder: str | Path) -> EncoderCard:
         raise WeightsError(f"{folder} is no encoder folder: it holds no {CARD}.") from None
     except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         raise WeightsError(f"{path} is not an encoder's configuration: {error!r}.") from error
+
+
+def _encoder(table: dict[str, Any], tokenizer: TokenizerSettings | None, path: Path) -> EncoderConfig:
+    if tokenizer is None:
+        return from_plain(EncoderConfig, table, str(path))
+    given, used = to_plain(tokenizer), table.pop("tokenizer", None)
+    if used != given:
+        raise WeightsError(f"{path} is of an encoder with the tokenizer {used}, not {given}.")
+    return replace(from_plain(EncoderConfig, table, str(path)), tokenizer=tokenizer)
 
 
 def _atlas(table: dict[str, Any], path: Path) -> Atlas:

@@ -26,6 +26,7 @@ from semantoks.model.released import (
     to_ours,
 )
 from semantoks.model.tensors import load_state, load_weights, read_training, save_encoder, under, with_prefix
+from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.storage.durable import write_durably
 
 LEARNER = "self-distillation"
@@ -187,6 +188,8 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
     tokenizer, atlas, learner = card.encoder.tokenizer, card.atlas, card.learner or {}
     if learner.get("kind") != LEARNER or "head" not in learner:
         raise WeightsError(f"{Path(folder) / CARD} does not say the size of the heads that the authors' layout has.")
+    if not isinstance(tokenizer, TokenizerConfig):
+        raise WeightsError(f"the authors' layout has no tokenizer of the kind {tokenizer.kind!r}.")
     if tokenizer.branches not in ("both", "dense", "structured") or tokenizer.pooling != "mean":
         raise WeightsError(
             f"the authors' layout has no tokenizer with branches {tokenizer.branches} and {tokenizer.pooling} pooling."

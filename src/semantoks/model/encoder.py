@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange, repeat
@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.block import Block
-from semantoks.model.conv import DenseConv, DepthwiseConv
-from semantoks.model.tokenizer import Tokenizer, TokenizerConfig
+from semantoks.model.flops import flops_of
+from semantoks.model.tokenizers.projection import ProjectionConfig
+from semantoks.model.tokenizers.published import TokenizerConfig
+from semantoks.model.tokenizers.tokenizer import Tokenizer, TokenizerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,8 @@ class EncoderConfig:
     """Width of a block's hidden layer over D."""
     layer_scale: float = 0.1
     """Initial layer scale."""
-    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
-    """The semantic tokenizer."""
+    tokenizer: TokenizerConfig | ProjectionConfig | TokenizerSettings = field(default_factory=TokenizerConfig)
+    """How a network's patch becomes a token; a file chooses by ``kind`` among those of the package."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -90,7 +92,7 @@ class Encoder(nn.Module):
         index = [int(n) for n in network_index]
         self.n_rois, self.n_networks = len(index), max(index) + 1
         width = config.width
-        self.tokenizer = Tokenizer(index, width, config.patch, config.tokenizer)
+        self.tokenizer = _module(config.tokenizer.build(index, width, config.patch), config)
         self.mask_token = nn.Parameter(torch.randn(width) * 0.02)
         self.network_embedding = nn.Parameter(torch.randn(self.n_networks, width) * 0.02)
         self.register_buffer("time", time_table(config.patches, width), persistent=False)
@@ -137,17 +139,27 @@ class Encoder(nn.Module):
     def flops(self, batch: int = 1) -> int:
         """Count the floating-point operations of one forward pass over ``batch`` windows (a multiply-add is two).
 
-        Matrix products and convolutions only: the part that a machine's matmul rate bounds.
+        Matrix products and convolutions only: the part that a machine's matmul rate bounds. Each module says its own;
+        ConfigError names one that cannot.
         """
-        c = self.config
-        tokens, d = 1 + self.n_networks * c.patches, c.width
-        block = tokens * d * d * (4 + 2 * c.mlp_ratio) + 2 * tokens * tokens * d
-        frames = c.patches * c.patch
-        if self.tokenizer.shared is not None:
-            tokenizer = self.n_rois * frames * d
-        else:
-            tokenizer = sum(frames * _mixing(module, c.patch) for module in self.tokenizer.modules())
-        return 2 * batch * (c.depth * block + tokenizer)
+        tokens = 1 + self.n_networks * self.config.patches
+        blocks = sum(flops_of(block, tokens) for block in self.blocks)
+        return batch * (blocks + flops_of(self.tokenizer, self.config.frames))
+
+
+def _module(tokenizer: Any, config: EncoderConfig) -> nn.Module:
+    """Check that what the settings built is a tokenizer, and that the window is long enough for it."""
+    if not isinstance(tokenizer, nn.Module) or not isinstance(tokenizer, Tokenizer):
+        raise ConfigError(
+            f"the tokenizer {config.tokenizer.kind!r} built a {type(tokenizer).__name__}; it has to be an nn.Module "
+            "with frames_needed and flops(frames)."
+        )
+    if config.frames < tokenizer.frames_needed:
+        raise ConfigError(
+            f"the tokenizer {config.tokenizer.kind!r} needs windows of at least {tokenizer.frames_needed} frames, "
+            f"not {config.frames}."
+        )
+    return tokenizer
 
 
 def random_encoder(config: EncoderConfig, network_index: Sequence[int] | Int[ndarray, " roi"], seed: int) -> Encoder:
@@ -158,12 +170,3 @@ def random_encoder(config: EncoderConfig, network_index: Sequence[int] | Int[nda
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Encoder(config, network_index)
-
-
-def _mixing(module: nn.Module, patch: int) -> int:
-    """Multiply-adds a frame of one convolution, as it is computed (a depthwise filter spans the patch)."""
-    if isinstance(module, DenseConv):
-        return module.weight.numel()
-    if isinstance(module, DepthwiseConv):
-        return module.projection.weight.numel() + module.feed_through.numel() * patch
-    return 0

@@ -13,6 +13,7 @@ from semantoks.model import encoder
 from semantoks.model.card import CARD, EncoderCard, read_card, write_card
 from semantoks.model.model_card import model_card
 from semantoks.model.tensors import TEACHER, TRAINING, Which, load_weights, save_encoder
+from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -41,7 +42,12 @@ class Encoder(encoder.Encoder):
 
     @classmethod
     def from_pretrained(
-        cls, path_or_hub_id: str | Path, which: Which = "teacher", *, revision: str | None = None
+        cls,
+        path_or_hub_id: str | Path,
+        which: Which = "teacher",
+        *,
+        revision: str | None = None,
+        tokenizer: TokenizerSettings | None = None,
     ) -> "Encoder":
         """Load an encoder in evaluation mode: from a run, an encoder folder, or the Hugging Face hub.
 
@@ -53,13 +59,15 @@ class Encoder(encoder.Encoder):
             The teacher, whose features are the ones to use (METHOD 9), or the student.
         revision
             Branch, tag or commit on the hub.
+        tokenizer
+            The settings that the encoder was made with, where they are of a kind from outside this package.
 
         Raises
         ------
         WeightsError
             When nothing is there, or what is there is damaged, of a newer schema, or without a student.
         """
-        return load_encoder(find_encoder(path_or_hub_id, revision=revision), which)[0]
+        return load_encoder(find_encoder(path_or_hub_id, revision=revision), which, tokenizer)[0]
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a loaded encoder into ``folder``, with a model card in words; `from_pretrained` reads it again.
@@ -97,12 +105,19 @@ class Encoder(encoder.Encoder):
         return replace(self.card, learner=None)
 
 
-def load_encoder(folder: str | Path, which: Which = "teacher") -> tuple[Encoder, EncoderCard]:
+def load_encoder(
+    folder: str | Path, which: Which = "teacher", tokenizer: TokenizerSettings | None = None
+) -> tuple[Encoder, EncoderCard]:
     """Load an encoder, in evaluation mode, with its card; WeightsError names what is missing or misshapen.
 
-    ``which``: the teacher, whose features are the ones to use (METHOD 9), or the student.
+    Parameters
+    ----------
+    which
+        The teacher, whose features are the ones to use (METHOD 9), or the student.
+    tokenizer
+        The settings that the encoder was made with, where they are of a kind from outside this package.
     """
-    card = read_card(folder)
+    card = read_card(folder, tokenizer)
     loaded = Encoder(card.encoder, card.atlas.network_index)
     load_weights(loaded, folder, which)
     loaded.card = card

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from semantoks.errors import ConfigError, WeightsError
-from semantoks.model.conv import join_pieces
 from semantoks.model.encoder import EncoderConfig, time_table
 from semantoks.model.network_map import PUBLISHED_PARTS
-from semantoks.model.tokenizer import TokenizerConfig
+from semantoks.model.tokenizers.conv import join_pieces
+from semantoks.model.tokenizers.published import TokenizerConfig
 
 ROLES = ("student", "teacher")
 Shape = tuple[int, ...]
@@ -55,9 +55,15 @@ class ReleasedLayout:
         return tuple(self.network_index.count(network) for network in range(max(self.network_index) + 1))
 
     @property
+    def tokenizer(self) -> TokenizerConfig:
+        """The tokenizer's settings; a released file has the published kind alone."""
+        assert isinstance(self.encoder.tokenizer, TokenizerConfig)
+        return self.encoder.tokenizer
+
+    @property
     def branches(self) -> tuple[str, ...]:
         """The branches of a tokenizer, in the order in which their channels stand."""
-        chosen = self.encoder.tokenizer.branches
+        chosen = self.tokenizer.branches
         return ("dense", "structured") if chosen == "both" else (chosen,)
 
 
@@ -89,7 +95,7 @@ def released_tensors(layout: ReleasedLayout, role: str) -> Iterator[ReleasedTens
 
 
 def _tokenizer(layout: ReleasedLayout, rois: int) -> Iterator[ReleasedTensor]:
-    config, branches = layout.encoder.tokenizer, layout.branches
+    config, branches = layout.tokenizer, layout.branches
     width = layout.encoder.width // len(branches)
     filters = math.ceil(width / rois)
     for index, kind in enumerate(branches):
@@ -161,7 +167,7 @@ def to_ours(state: dict[str, Tensor], layout: ReleasedLayout, role: str) -> dict
     ours = {"encoder.mask_token": torch.zeros(layout.encoder.width)}
     there = [one for one in released_tensors(layout, role) if one.ours is not None and one.key in state]
     ours |= {str(one.ours): state[one.key].reshape(one.our_shape or one.shape) for one in there}
-    config = layout.encoder.tokenizer
+    config = layout.tokenizer
     for one in there:
         if one.ours and one.key.endswith(".kernel_norm") and not bool(state[f"{one.key}_initialized"]):
             kernel = one.ours.removesuffix("norm")
@@ -201,7 +207,7 @@ def from_ours(ours: dict[str, Tensor], layout: ReleasedLayout, role: str) -> dic
 def expected_buffer(one: ReleasedTensor, layout: ReleasedLayout) -> Tensor | None:
     """Return the value of a tensor that is not trained, by the published method (METHOD 3 and 4); None for others."""
     if one.key.endswith(".multiplier"):
-        return torch.linspace(*layout.encoder.tokenizer.decay, one.shape[1])[None, :, None]
+        return torch.linspace(*layout.tokenizer.decay, one.shape[1])[None, :, None]
     if one.key.endswith(".temporal_pos_embedding"):
         return time_table(layout.encoder.patches, layout.encoder.width)
     return None

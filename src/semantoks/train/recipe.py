@@ -1,5 +1,7 @@
 """All settings of a pretraining, and recipes: settings by name, packaged as TOML, or a TOML file of the user's own."""
 
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -14,7 +16,9 @@ from semantoks.objective.self_distillation import SelfDistillation
 from semantoks.views.batch import ViewConfig
 
 MOVED = {("head",): ("objective", "head"), ("optim", "teacher_momentum"): ("objective", "teacher_momentum")}
-"""Settings that stood elsewhere before objectives were files: older recipes, runs and commands are still understood."""
+"""Settings that were elsewhere before objectives were files: older recipes, runs and commands still work."""
+ONLY_KINDS = {("objective",): "self-distillation", ("encoder", "tokenizer"): "published"}
+"""What runs trained with before there was a ``kind``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,3 +111,11 @@ def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where} sets both {'.'.join([*folder, name])} and {section}.{key}: keep the latter.")
         target[key] = holder.pop(name)
     return new
+
+
+def with_kinds(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an older run with the kinds that it did not have to name."""
+    new = json.loads(json.dumps(plain))
+    for path, kind in ONLY_KINDS.items():
+        functools.reduce(lambda table, name: table.setdefault(name, {}), path, new).setdefault("kind", kind)
+    return dict(new)

@@ -1,4 +1,4 @@
-"""The semantic tokenizer: one patch of one functional network in, one token out (METHOD 3)."""
+"""The published tokenizer: each functional network's patch through convolutions of its own (METHOD 3)."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semantoks.errors import ConfigError
-from semantoks.model.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
+from semantoks.model.flops import flops_of
+from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
+from semantoks.model.tokenizers.projection import SharedProjection
+from semantoks.model.tokenizers.tokenizer import one_roi_each, rois_by_network
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
     """How a network's patch becomes a token; the defaults are the published model's."""
 
+    kind: Literal["published"] = "published"
+    """The published convolutions; projection = one linear map, for atlases in which every ROI is its own network."""
     branches: Literal["both", "dense", "structured", "depthwise", "dense+depthwise"] = "both"
     """Which convolutions feed the token; both = dense + structured. A single branch has the whole width."""
     dense_taps: int = 3
@@ -36,6 +41,12 @@ class TokenizerConfig:
         """Check the ranges."""
         if min(self.dense_taps, self.pieces, self.piece_taps) < 1:
             raise ConfigError("dense_taps, pieces and piece_taps have to be at least 1.")
+
+    def build(self, network_index: Sequence[int], width: int, patch: int) -> "NetworkTokenizers | SharedProjection":
+        """Return the tokenizer; where each of several ROIs is its own network, one projection is shared (METHOD 1)."""
+        if one_roi_each(network_index) and len(network_index) > 1:
+            return SharedProjection(network_index, width, patch)
+        return NetworkTokenizers(network_index, width, patch, self)
 
 
 class NetworkTokenizer(nn.Module):
@@ -64,6 +75,10 @@ class NetworkTokenizer(nn.Module):
         token: Tensor = self.norm(pooled.transpose(0, 1))
         return token
 
+    def flops(self, frames: int) -> int:
+        """Sum over branches, for one patch of ``frames`` frames."""
+        return sum(flops_of(branch, frames) for branch in self.branches)
+
 
 def _branch(kind: str, n_rois: int, width: int, config: TokenizerConfig) -> nn.Module:
     if kind == "dense":
@@ -77,45 +92,32 @@ def _branch(kind: str, n_rois: int, width: int, config: TokenizerConfig) -> nn.M
     return DepthwiseConv(n_rois, width, PlainKernel(n_rois, filters, taps=config.piece_taps * 2 ** (config.pieces - 1)))
 
 
-class Tokenizer(nn.Module):
-    """Series to the network x patch grid of tokens, each network by a module of its own.
-
-    Parameters
-    ----------
-    network_index
-        The network (0..N-1) of every ROI, in the order of the ROIs; any map onto all of 0..N-1 will do. When every ROI
-        is its own network, one linear projection patch -> width is shared by all (METHOD 1).
-    width
-        Token width D.
-    patch
-        Frames in a patch; trailing frames that fill no patch are not looked at.
-    """
+class NetworkTokenizers(nn.Module):
+    """Series to the network x patch grid of tokens, each network by a module of its own."""
 
     order: Tensor
 
     def __init__(self, network_index: Sequence[int], width: int, patch: int, config: TokenizerConfig) -> None:
         super().__init__()
-        index = torch.tensor(network_index)
-        count = int(index.max()) + 1
-        if sorted(set(network_index)) != list(range(count)):
-            raise ConfigError(f"the network of every ROI has to be one of 0..{count - 1}, each used at least once.")
-        order = torch.argsort(index, stable=True)
-        self.patch, self.sizes = patch, torch.bincount(index).tolist()
+        order, self.sizes = rois_by_network(network_index)
+        self.patch = patch
         self.register_buffer("order", order, persistent=False)
-        self.shared = nn.Linear(patch, width) if count == len(network_index) > 1 else None
-        self.networks = nn.ModuleList(
-            [] if self.shared else [NetworkTokenizer(size, width, config) for size in self.sizes]
-        )
+        self.networks = nn.ModuleList(NetworkTokenizer(size, width, config) for size in self.sizes)
+
+    @property
+    def frames_needed(self) -> int:
+        """One patch."""
+        return self.patch
 
     def forward(self, series: Float[Tensor, "batch roi frame"]) -> Float[Tensor, "batch network patch width"]:
         """Cut into patches and tokenize."""
         batch, _, frames = series.shape
-        patches = frames // self.patch
-        series = series[:, :, : patches * self.patch]
-        if self.shared is not None:
-            grid: Tensor = self.shared(rearrange(series[:, self.order], "b r (p t) -> b r p t", t=self.patch))
-            return grid
-        rows = rearrange(series, "b r (p t) -> r t (b p)", t=self.patch).index_select(0, self.order)
+        whole = series[:, :, : frames // self.patch * self.patch]
+        rows = rearrange(whole, "b r (p t) -> r t (b p)", t=self.patch).index_select(0, self.order)
         parts = torch.split(rows, self.sizes)
         tokens = torch.stack([tokenizer(part) for tokenizer, part in zip(self.networks, parts, strict=True)])
         return rearrange(tokens, "n (b p) d -> b n p d", b=batch)
+
+    def flops(self, frames: int) -> int:
+        """Sum over networks, for one window."""
+        return frames // self.patch * sum(flops_of(network, self.patch) for network in self.networks)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from semantoks.model.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
+from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")

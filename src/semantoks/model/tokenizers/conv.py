@@ -42,6 +42,10 @@ class DenseConv(nn.Module):
         flat = torch.addmm(self.bias[:, None], self.weight.transpose(1, 2).flatten(1), shifted)
         return flat.view(-1, frames, items)
 
+    def flops(self, frames: int) -> int:
+        """Count the product for one patch of ``frames`` frames."""
+        return 2 * frames * self.weight.numel()
+
 
 def join_pieces(
     pieces: Sequence[Float[Tensor, "filter roi tap"]], multiplier: Float[Tensor, "roi 1"]
@@ -112,6 +116,10 @@ class DepthwiseConv(nn.Module):
         channels = torch.bmm(self.toeplitz(frames).flatten(1, 2), patches).view(-1, frames * items)
         flat = torch.addmm(self.projection.bias[:, None], self.projection.weight, channels)
         return flat.view(-1, frames, items)
+
+    def flops(self, frames: int) -> int:
+        """Count both products for one patch, as they are computed: every filter spans the patch."""
+        return 2 * frames * (self.feed_through.numel() * frames + self.projection.weight.numel())
 
     def toeplitz(self, frames: int) -> Float[Tensor, "roi filter out_frame in_frame"]:
         """Return kernel and feed-through as matrices that map the frames of a patch to the frames of its output.
