@@ -11,6 +11,7 @@ from tiny_run import make_cohort, tiny_config
 from torch import Tensor, nn
 
 from semantoks.curves import Curve, Panel
+from semantoks.errors import WeightsError
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.objective.objective import Learner, Objective, StepLoss
@@ -172,6 +173,13 @@ def test_a_stream_of_its_own_shifts_no_stream_of_the_views(cohort, tmp_path):
     drawn = config.objective.draw(pool, part, batch_size=4, views=config.views, size=config.encoder, device=device)
     again = draw_batch(pool, part, batch_size=4, config=config.views, window=100, patch=20, device=device)
     assert torch.equal(drawn.crops, again.crops)
+
+
+def test_self_distillation_does_not_start_from_what_it_trained(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path / "run", config=outside(steps=1))
+    with pytest.raises(WeightsError, match="no projection head of a student and a teacher: its objective is 'mean-of"):
+        pretrain([cohort], out=tmp_path / "child", config=tiny_config(steps=1), init_from=tmp_path / "run")
+    assert not (tmp_path / "child").exists()
 
 
 def test_the_report_draws_the_curves_that_the_objective_declares(cohort, tmp_path):

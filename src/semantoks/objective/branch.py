@@ -140,9 +140,11 @@ def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
     """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
     folder = Path(folder)
     card, held = read_card(folder), read_training(folder)
-    if "head" not in (card.learner or {}):
-        raise WeightsError(f"{folder / CARD} does not give the size of the heads that are in {TRAINING}.")
-    head = from_plain(HeadConfig, (card.learner or {})["head"], f"{folder / CARD}: head")
+    learner = card.learner or {}
+    if "head" not in learner:
+        kind = f": its objective is {learner['kind']!r}" if learner else ""
+        raise WeightsError(f"{folder / CARD} names no projection head of a student and a teacher{kind}.")
+    head = from_plain(HeadConfig, learner["head"], f"{folder / CARD}: head")
     index = card.atlas.network_index
     student, teacher = (Branch(Encoder(card.encoder, index), head) for _ in range(2))
     load_state(student, under(held, "student."), folder / TRAINING)
