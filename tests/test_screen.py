@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from semantoks import screen
-from semantoks.screen import progress, said_of, score_table
+from semantoks.screen import probe_notes, progress, score_table
 
 
 def test_the_table_shows_interval_difference_p_and_verdict():
@@ -42,7 +42,7 @@ def test_the_table_shows_interval_difference_p_and_verdict():
 def test_what_a_probe_has_to_say_is_said(tmp_path):
     about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value of age", 4]]}
     (tmp_path / "probe.json").write_text(json.dumps(about))
-    assert said_of(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value of age)."]
+    assert probe_notes(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value of age)."]
 
 
 def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain data and back, with unknown keys and wrong types answered by a sentence."""
+"""Frozen dataclasses to plain data and back; an unknown key or a wrong type is refused in one sentence."""
 
 import dataclasses
 import difflib
@@ -99,7 +99,7 @@ def _one_of(names: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file into plain data; ConfigError names the file, and the line where it is no TOML."""
+    """Read a TOML file into plain data; ConfigError names the file, and the line that is not valid TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -22,13 +22,13 @@ from semantoks.train.run import pretrain
 ATLAS = "schaefer100"
 TARGETS = ("sex", "age", "sequence", "site")
 FEWEST = 40
-"""People without whom a class can be too small for the probe's splits."""
+"""With fewer people, a class can be too small for the probe's splits."""
 
 
 def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int = 0) -> pd.DataFrame:
     """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the summary.
 
-    A small encoder and few people: it shows the road, not what the method can do.
+    With a small encoder and few people, it shows the workflow, not what the method can do.
     """
     if participants < FEWEST or steps < 1:
         raise ConfigError(
@@ -38,7 +38,7 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int =
     with progress("1/5 simulate") as shown:
         recordings = simulate(size, out=out / "recordings", progress=shown)
     with progress("2/5 prepare") as shown:
-        # one network for the whole brain: quick, and its tokenizer sees lags between networks (docs/results.md)
+        # One network for the whole brain is quick, and its tokenizer sees lags between networks (docs/results.md)
         cohort = prepare(recordings, out=out / "cohort", atlas=f"{ATLAS}:one", progress=shown)
     smoke = load_recipe("smoke")
     objective = SelfDistillation(head=HeadConfig(hidden=128, projection=32), teacher_momentum=fitting_momentum(steps))

@@ -1,4 +1,4 @@
-"""The errors that a user can meet: each says what was expected, what came, where, and what to do."""
+"""The errors that a user can meet: each says what was expected, what was found, where, and what to do."""
 
 EXIT_OK, EXIT_BUG, EXIT_USAGE, EXIT_INPUT, EXIT_PARTIAL = 0, 1, 2, 3, 4
 
@@ -10,7 +10,7 @@ class SemantoksError(Exception):
 
 
 class DataError(SemantoksError, ValueError):
-    """A recording, table, atlas or cohort is not what it has to be."""
+    """A recording, table, atlas or cohort cannot be used as it is."""
 
 
 class ConfigError(SemantoksError, ValueError):
@@ -20,8 +20,8 @@ class ConfigError(SemantoksError, ValueError):
 
 
 class UnknownTRError(ConfigError):
-    """No repetition time can be known for any recording; it is never guessed."""
+    """The repetition time is not known for any recording; it is never guessed."""
 
 
 class WeightsError(SemantoksError, RuntimeError):
-    """Saved weights cannot be used here: damaged, of another atlas, or of another shape."""
+    """Saved weights cannot be used here: damaged, for another atlas, or of another shape."""

@@ -1,4 +1,4 @@
-"""What is in a folder: a cohort, a run or an encoder, described in about ten lines."""
+"""Describe what a folder contains (a cohort, a run or an encoder) in about ten lines."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def describe_path(path: Path) -> list[str]:
         try:
             return _run(path)
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path / 'run.json'} is not what a training writes: {error!r}.") from error
+            raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
     if (path / "config.json").exists():
         return _encoder(path)
     raise DataError(

@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: progress bars, or a line every half minute where there is no terminal."""
+"""What the command line shows: progress bars (a line every 30 s if there is no terminal) and tables of scores."""
 
 import json
 import sys
@@ -13,13 +13,13 @@ from semantoks.statistics.methods import in_order
 if TYPE_CHECKING:
     import pandas as pd
 
-_SECONDS_A_LINE = 30.0
+_SECONDS_PER_LINE = 30.0
 Report = Callable[[int, int], None]
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
-    """Give a function of (done, total) that draws a bar on a terminal and prints a line now and then elsewhere."""
+    """Yield a function of (done, total) that draws a bar on a terminal and prints an occasional line elsewhere."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -46,7 +46,7 @@ def _lines(title: str) -> Report:
     def report(done: int, total: int) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _SECONDS_A_LINE or done == total:
+        if now - last >= _SECONDS_PER_LINE or done == total:
             last = now
             sys.stderr.write(f"{title}: {done} of {total}, {now - begin:.0f} s\n")
             sys.stderr.flush()
@@ -55,10 +55,10 @@ def _lines(title: str) -> Report:
 
 
 def score_table(summary: "pd.DataFrame") -> str:
-    """Lay out ``statistics.summarise`` as text: a line a target and method of the main analysis.
+    """Lay out ``statistics.summarise`` as text: one line per target and method of the main analysis.
 
-    Mean over splits, its 95 % interval over people; the difference to FC on the same splits, its interval and its p
-    (Holm over targets).
+    Shows the mean over splits and its 95 % interval over people, then the difference from FC on the same splits, with
+    its interval and p (Holm over targets).
     """
     lines = [
         f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
@@ -77,8 +77,8 @@ def score_table(summary: "pd.DataFrame") -> str:
     return "\n".join(lines)
 
 
-def said_of(folder: Path) -> list[str]:
-    """Return what a probe's folder has to say of itself: checks, notes, and who was left out."""
+def probe_notes(folder: Path) -> list[str]:
+    """Return the checks and notes of a finished probe, and who was left out."""
     about = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
     left_out = [f"Left out: {count} ({reason})." for reason, count in about["excluded"]]
     return ["", *about["checks"], *about["notes"], *left_out]

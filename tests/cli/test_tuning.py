@@ -24,7 +24,7 @@ def asked(monkeypatch):
 
     monkeypatch.setattr("semantoks.evaluate.finetuning.finetune.finetune", job)
     monkeypatch.setattr("semantoks.cli.tuning.score_table", lambda _: "the table")
-    monkeypatch.setattr("semantoks.cli.tuning.said_of", lambda _: ["a note"])
+    monkeypatch.setattr("semantoks.cli.tuning.probe_notes", lambda _: ["a note"])
     return seen
 
 

@@ -226,7 +226,7 @@ def test_a_damaged_run_is_a_sentence(road, tmp_path):
     (tmp_path / "run" / "run.json").write_text('{"status": "finished"}')
     answer = type_in("info", tmp_path / "run")
     assert answer.code == 3
-    assert "is not what a training writes" in answer.err
+    assert "was not written by a training run" in answer.err
     (tmp_path / "run" / "encoder" / "model.safetensors").write_bytes(b"")
     answer = type_in("embed", at / "cohort", "--model", tmp_path / "run", "--out", tmp_path / "f.parquet")
     assert answer.code == 3

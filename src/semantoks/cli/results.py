@@ -3,18 +3,30 @@
 import shlex
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
-from semantoks.cli.typed import TYPED
+from semantoks.cli.typed import TYPED, worded
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.screen import progress, said_of, score_table
+from semantoks.screen import probe_notes, progress, score_table
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
+if TYPE_CHECKING:
+    _Settings = ProbeConfig
+else:
+    _Settings = worded(
+        ProbeConfig,
+        methods="all",
+        analyses="none",
+        repeats="5 (nested), 10 (paper), 100 (brainmarks)",
+        bins="none",
+        as_class="none",
+        missing="none",
+    )
 
 
 def embed(
@@ -36,22 +48,22 @@ def embed(
 
     Example: semantoks embed xcp_d/ --model runs/a --out features.parquet
 
-    Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks, and the
-    part of the window that a short one does not fill, are hidden from the encoder. Recordings that cannot be used are
-    listed beside the table, and the exit code is 4.
+    Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks are
+    hidden from the encoder, and so is the part of the window that a short recording does not fill. Recordings that
+    cannot be used are listed beside the table, and the exit code is then 4.
 
     Args:
         source: Anything that prepare reads, or a prepared cohort.
         model: Run, encoder folder, or Hugging Face id (owner/name).
         out: Output table, a FILE.parquet with one row per participant, session and run.
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
-        options: What is known of the recordings, and which of them are read.
+        options: What is known about the recordings, and which of them to read.
         already_filtered: The recordings are already band-passed; do not filter them again.
         readout: Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network.
         crops: Evenly spaced windows per recording, at least 1.
         keep_crops: Write one row per window instead of their mean.
         keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
-        device: Where to compute: cpu, cuda, cuda:1, mps.
+        device: Device to compute on: cpu, cuda, cuda:1, mps.
         n_jobs: Worker processes that read and clean; -1 uses all cores.
     """
     from semantoks.features.embed import embed as run
@@ -60,7 +72,7 @@ def embed(
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
     with progress("embed") as shown, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # what was excluded is said below
+        warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
         table = run(
             named_source(source, files),
             model=model,
@@ -90,7 +102,7 @@ def probe(
     cohort: Recordings,
     target: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")],
     out: Path,
-    config: Annotated[ProbeConfig, arg(name="")] = ProbeConfig(),  # noqa: B008
+    config: Annotated[_Settings, arg(name="")] = _Settings(),  # noqa: B008
     device: str = "cpu",
     n_jobs: int = -1,
 ) -> int:
@@ -98,18 +110,18 @@ def probe(
 
     Example: semantoks probe runs/a cohort/ --target sex age dx --out runs/a/probe
 
-    Everything is fitted inside each training fold; a person (or a family, or a copy of a recording) is never on both
-    sides of a split; all methods see the same people, splits and frames. Writes scores.csv, predictions.parquet and
+    Everything is fitted inside each training fold. A person, a family or a copied recording is never on both sides of
+    a split, and all methods see the same people, splits and frames. Writes scores.csv, predictions.parquet and
     probe.json.
 
     Args:
         model: A run folder, or an encoder folder.
         cohort: A cohort prepared with the encoder's atlas.
-        target: Columns of the cohort's participants.tsv, one or several.
-        out: Folder for what it writes.
+        target: One or more columns of the cohort's participants.tsv.
+        out: Output folder.
         config: The settings.
-        device: Where to embed: cpu, cuda, cuda:1, mps.
-        n_jobs: Splits at a time; -1 uses all cores. The numbers do not depend on it.
+        device: Device to embed on: cpu, cuda, cuda:1, mps.
+        n_jobs: Worker processes; -1 uses all cores. The results are the same for any number.
     """
     from semantoks.evaluate.probe import probe as run
 
@@ -119,26 +131,31 @@ def probe(
             cohort,
             targets=target,
             out=out,
-            config=config,
+            config=ProbeConfig(**vars(config)),
             device=device,
             n_jobs=n_jobs,
             command=TYPED.get(),
             progress=shown,
         )
     print(score_table(summary))
-    print("\n".join(said_of(out)))
+    print("\n".join(probe_notes(out)))
     print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(model))}")
     return EXIT_OK
 
 
-def report(run: Model, out: Path | None = None) -> int:
-    """Write the report of a run or of a cohort, one HTML page that opens offline.
+def report(
+    run: Model,
+    out: Annotated[
+        Path | None, arg(metavar="FILE", help_behavior_hint="(default: RUN/report.html, or COHORT_report.html)")
+    ] = None,
+) -> int:
+    """Write the report of a run or a cohort: one HTML page that opens offline.
 
     Example: semantoks report runs/a
 
     Args:
-        run: A run folder, a probe's folder, or a cohort.
-        out: The page; default RUN/report.html, or COHORT_report.html beside a cohort.
+        run: A run folder, a probe folder, or a cohort.
+        out: Output file, a FILE.html.
     """
     from semantoks.report.page import write_report
 
@@ -152,17 +169,17 @@ def demo(out: Path = Path("demo"), participants: int = 80, steps: int = 150, see
     Example: semantoks demo --out demo/
 
     Args:
-        out: Folder for everything that it writes.
-        participants: Simulated people, at least 40, two recordings of 6 minutes each.
-        steps: Steps of the pretraining, at least 1.
-        seed: Seed of everything, at least 0.
+        out: Output folder.
+        participants: Number of simulated people, at least 40; each has two 6-minute recordings.
+        steps: Pretraining steps, at least 1.
+        seed: Seed for everything, at least 0.
     """
     from semantoks.demo import run_demo
 
     summary = run_demo(out, participants=participants, steps=steps, seed=seed)
     print(score_table(summary))
     print(
-        f"\nA small encoder and {participants} simulated people: this shows the road, not what the method can do."
+        f"\nA small encoder and {participants} simulated people: this shows the workflow, not what the method can do."
         f"\n\nReport      {out / 'report.html'}   (open it in a browser)"
         f"\nRecordings  {out / 'recordings'}\nCohort      {out / 'cohort'}\nRun         {out / 'run'}"
         f"\nFeatures    {out / 'features.parquet'}"

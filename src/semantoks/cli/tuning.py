@@ -1,4 +1,4 @@
-"""The command finetune: a recipe, whatever of it the command line changes, an encoder and a cohort."""
+"""The command finetune: a recipe and the options that override it, an encoder and a cohort."""
 
 import argparse
 import dataclasses
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from semantoks.cli.typed import TYPED
+from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK
-from semantoks.screen import progress, said_of, score_table
+from semantoks.screen import probe_notes, progress, score_table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,37 +22,37 @@ class _Finetune:
     cohort: Positional[Annotated[Path, arg(metavar="COHORT")]]
     """A cohort prepared with the encoder's atlas."""
     target: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
-    """Columns of the cohort's participants.tsv, one or several."""
+    """One or more columns of the cohort's participants.tsv."""
     out: Path
-    """Folder for what it writes."""
+    """Output folder."""
     recipe: str = "finetune"
-    """Defaults of the settings: finetune (the published ones), or a FILE.toml."""
+    """Where the defaults come from: finetune (the published settings), or a FILE.toml."""
     from_scratch: bool = False
-    """Fine-tune from random weights, too, to show what the pretraining added."""
+    """Also fine-tune from random weights, to show what pretraining adds."""
     device: str = "cpu"
-    """Where to compute: cpu, cuda, cuda:1, mps."""
+    """Device to compute on: cpu, cuda, cuda:1, mps."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _People:
-    """The settings of a probe that say who is predicted, and on which splits."""
+    """The settings of a probe that choose the people and the splits."""
 
     split: str = "person"
     """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
-    """Number of folds, at least 2; each is the test side once."""
+    """Number of folds, at least 2; each is the test set once."""
     repeats: int = 1
-    """Repeats, each with other splits, at least 1."""
+    """Number of repeats, at least 1; each draws new splits."""
     seed: int = 0
-    """Seed of splits, heads, crops and batches, at least 0."""
-    as_class: tuple[str, ...] = ()
-    """Targets whose numbers are codes of classes."""
-    missing: tuple[str, ...] = ()
-    """Codes that mean a missing value, e.g. -9999."""
+    """Seed for splits, heads, crops and batches, at least 0."""
+    as_class: Annotated[tuple[str, ...], words_if_empty("none")] = ()
+    """Targets whose numbers are class codes."""
+    missing: Annotated[tuple[str, ...], words_if_empty("none")] = ()
+    """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False
-    """Leave out people of classes that are too small for the splits, instead of refusing the target."""
+    """Leave out classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
-    """Leave out people whom the encoder saw (without labels) in pretraining."""
+    """Leave out the people that the encoder saw (without labels) in pretraining."""
 
 
 def finetune(argv: list[str]) -> int:
@@ -60,21 +60,22 @@ def finetune(argv: list[str]) -> int:
 
     Example: semantoks finetune runs/a cohort/ --target dx --out runs/a/finetune --epochs 10 --lr 1e-4 1e-3
 
-    On each split a copy of the encoder learns from the training people, some of whom choose epoch and rate; the test
-    people are scored once. Writes scores.csv, predictions.parquet, probe.json and epochs.csv. The recipe sets the
-    defaults below; command-line options override it.
+    On each split, a copy of the encoder is trained on the training people; a share of them is held out to choose the
+    epoch and the learning rate. The test people are scored once. Writes scores.csv, predictions.parquet, probe.json
+    and epochs.csv. The recipe sets the defaults below; command-line options override it.
     """
     from semantoks.evaluate.finetuning.finetune import finetune as run
     from semantoks.evaluate.finetuning.finetune import load_settings
     from semantoks.evaluate.finetuning.tuning import FinetuneConfig
     from semantoks.evaluate.settings import ProbeConfig
 
-    # The recipe has to be known before the rest is parsed: its values are the defaults of the rest.
+    # Find the recipe first: its values are the defaults of the other options.
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--recipe", nargs="?", default="finetune", const="finetune")
+    config_kind = worded(FinetuneConfig, patience="never")
     config = load_settings(first.parse_known_args(argv)[0].recipe)
     settings = [
-        ("config", Annotated[FinetuneConfig, arg(name="")], dataclasses.field(default=config)),
+        ("config", Annotated[config_kind, arg(name="")], dataclasses.field(default=config_kind(**vars(config)))),
         ("people", Annotated[_People, arg(name="")], dataclasses.field(default=_People())),
     ]
     kinds: Any = dataclasses.make_dataclass("Finetune", settings, bases=(_Finetune,), frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def finetune(argv: list[str]) -> int:
             given.cohort,
             targets=given.target,
             out=given.out,
-            config=given.config,
+            config=FinetuneConfig(**vars(given.config)),
             probe=ProbeConfig(**vars(given.people)),
             from_scratch=given.from_scratch,
             device=given.device,
@@ -93,6 +94,6 @@ def finetune(argv: list[str]) -> int:
             progress=shown,
         )
     print(score_table(summary))
-    print("\n".join(said_of(given.out)))
+    print("\n".join(probe_notes(given.out)))
     print(f"\nAll scores: {given.out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(given.model))}")
     return EXIT_OK

@@ -17,41 +17,39 @@ class ProbeConfig:
     """What to compare, on which splits, and which analyses to run beside the scores."""
 
     protocol: ProtocolName = "nested"
-    """nested: repeated nested cross-validation, L2 logistic or ridge; paper: batch norm + linear by SGD, six rates;
-    brainmarks: StandardScaler + LogisticRegressionCV on resampled trials."""
+    """nested: nested cross-validation; paper: the published SGD probe; brainmarks: LogisticRegressionCV, 100 trials."""
     readouts: tuple[Probed, ...] = ("cls_avg",)
-    """Readouts of the encoder; the first is the row `encoder`, others get rows of their own (encoder_cls ...)."""
+    """Readouts of the encoder; the first is the row "encoder", the others get their own rows (encoder_cls ...)."""
     methods: tuple[str, ...] = ()
-    """Methods to compute, all by default. FC and the encoder are always among them."""
+    """Methods to compute; FC and the encoder are always included."""
     analyses: tuple[Analysis, ...] = ANALYSES
-    """Analyses beside the scores; `--analyses` with nothing after it runs none."""
+    """Analyses to run beside the scores; the option without a name runs none."""
     split: str = "person"
     """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
-    """Number of folds, at least 2; each is the test side once."""
+    """Number of folds, at least 2; each is the test set once."""
     repeats: int | None = None
-    """Repeats, each with other splits; default 5 (nested), 10 (paper), 100 (brainmarks)."""
+    """Number of repeats; each draws new splits."""
     seed: int = 0
-    """Seed of splits, permutations and bootstraps, at least 0."""
+    """Seed for splits, permutations and bootstraps, at least 0."""
     crops: int = 8
     """Evenly spaced windows per recording, at least 1."""
     family: str = "auto"
-    """Column of participants.tsv that names families, which no split divides; auto = family_id or rel_family_id, if
-    there is one."""
+    """Column of participants.tsv that names families, to keep together; auto = family_id or rel_family_id, if any."""
     bins: int | None = None
-    """Cut every value target into this many classes of equal size."""
+    """Cut every numeric target into this many classes of equal size, 2 to 9."""
     as_class: tuple[str, ...] = ()
-    """Targets whose numbers are codes of classes."""
+    """Targets whose numbers are class codes."""
     missing: tuple[str, ...] = ()
-    """Codes that mean a missing value, e.g. -9999."""
+    """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False
-    """Leave out people of classes that are too small for the splits, instead of refusing the target."""
+    """Leave out classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
-    """Leave out people whom the encoder saw (without labels) in pretraining."""
+    """Leave out the people that the encoder saw (without labels) in pretraining."""
     confounds: tuple[str, ...] = ("auto",)
-    """Columns to regress out; auto = those known of mean FD, good frames, site, age and sex."""
+    """Columns to regress out; auto = mean FD, good frames, site, age and sex, as far as known."""
     permutations: int = 1000
-    """Permutations of the labels for each method's null distribution."""
+    """Number of label permutations for each method's null distribution."""
     identifiers: bool = False
     """Write participant_id into predictions.parquet."""
 
@@ -69,7 +67,7 @@ class ProbeConfig:
         if not self.readouts:
             raise ConfigError("a probe needs at least one readout, e.g. cls_avg.")
         if self.protocol != "nested" and self.split != "person":
-            raise ConfigError(f"the protocol {self.protocol} brings its own splits: --split belongs to nested.")
+            raise ConfigError(f"the protocol {self.protocol} has its own splits: use --split with nested only.")
         if self.protocol == "paper" and self.readouts[0] == "attention":
             raise ConfigError("the paper's probe is linear: its first readout cannot be attention.")
         if self.split not in ("person", "site", "leave-site-out") and not Path(self.split).is_file():

@@ -1,4 +1,4 @@
-"""All settings of a pretraining, and recipes: settings by name, packaged as TOML, or a TOML file of the user's own."""
+"""All settings of a pretraining, and recipes: named settings packaged as TOML, or the user's own TOML file."""
 
 import functools
 import json
@@ -30,20 +30,20 @@ class OptimConfig:
     warmup_share: float = 0.03
     """Share of the steps over which the learning rate rises from 0."""
     weight_decay: tuple[float, float] = (0.05, 0.3)
-    """Weight decay at the first and at the last step."""
+    """Weight decay at the first and the last step."""
     decay_all: bool = True
-    """Decay every parameter, as published; False spares biases, norms and other vectors."""
+    """Decay every parameter, as published; False leaves out biases, norms and other vectors."""
     betas: tuple[float, float] = (0.9, 0.999)
     """AdamW's betas."""
     clip: float = 1.0
-    """Largest global L2 norm of the gradient."""
+    """Clip the gradient to this global L2 norm."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.lr <= 0 or self.clip <= 0 or min(self.weight_decay) < 0:
-            raise ConfigError("optim lr and clip have to be above 0 and weight_decay at least 0.")
+            raise ConfigError("optim lr and clip have to be above 0, and weight_decay at least 0.")
         if not 0 <= self.warmup_share < 1:
-            raise ConfigError("optim warmup_share has to lie in [0, 1).")
+            raise ConfigError("optim warmup_share has to be in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,19 +54,21 @@ class PretrainConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     # The table of objectives: `kind` chooses among the dataclasses of this union; an outsider passes any Objective.
     objective: SelfDistillation | Objective = field(default_factory=SelfDistillation)
+    """The objective."""
     optim: OptimConfig = field(default_factory=OptimConfig)
+    """The optimiser and its schedules."""
     batch_size: int = 512
     """People per step, over all devices and accumulation steps."""
     accumulate: int = 1
-    """Parts that a step is computed in, to save memory; the coding rate is that of a part."""
+    """Parts that each step is split into, to save memory; the coding rate is computed per part."""
     epochs: int = 100
-    """Times that every person is seen; not used when steps is given."""
+    """Passes over all people; not used when steps is given."""
     steps: int | None = None
-    """Optimiser steps; None = as many as epochs makes."""
+    """Number of optimiser steps; None = derived from epochs."""
     min_seconds: float = 240.0
-    """Good data that a recording needs to be trained on, seconds; 0 = all."""
+    """Seconds of good data that a recording needs to be trained on; 0 = use all."""
     seed: int = 0
-    """Seed of the weights and of every draw."""
+    """Seed for the weights and all random draws."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -1,4 +1,4 @@
-"""Fine-tuning: a copy of an encoder learns one target from random crops; its best epoch is what stays (METHOD 9)."""
+"""Fine-tuning: a copy of an encoder learns one target from random crops; its best epoch is kept (METHOD 9)."""
 
 import math
 from collections.abc import Callable
@@ -41,42 +41,44 @@ class FinetuneConfig:
     """How an encoder is fine-tuned; the defaults are the published ones (recipe "finetune")."""
 
     epochs: int = 50
-    """Times that every training person is seen; the learning rates fall to 0 over them by half a cosine."""
+    """Passes over the training people; the learning rates fall to 0 along half a cosine."""
     batch_size: int = 16
-    """People in one step, at least 2; a single person left over joins the batch before."""
+    """People per step, at least 2; a single person left over joins the previous batch."""
     lr: tuple[float, ...] = (1e-4,)
-    """Learning rates of head and last norm; of several, each from fresh weights, the validation chooses one."""
+    """Learning rates of head and last norm; if several, each starts from fresh weights and validation chooses one."""
     weight_decay: float = 0.05
-    """Of matrices; biases, norms and other vectors are spared."""
+    """Weight decay of matrices; biases, norms and other vectors have none."""
     layer_decay: float = 0.9
-    """Learning rate of a block over that of the block above; tokenizer and embeddings count as the lowest block."""
+    """Ratio of a block's learning rate to that of the block above; tokenizer and embeddings are the lowest block."""
     clip: float = 1.0
-    """Largest global L2 norm of the gradient."""
+    """Clip the gradient to this global L2 norm."""
     corruption: TuningCorruption = field(default_factory=TuningCorruption)
     """Corruption of each training crop."""
     crops: int = 8
-    """Evenly spaced windows of a test recording, whose outputs are averaged."""
+    """Evenly spaced windows per test recording; their outputs are averaged."""
     validation_crops: int = 8
-    """The same for the validation after each epoch."""
+    """Windows per recording in the validation after each epoch."""
     validation: float = 0.2
-    """Share of the training people who are not trained on but choose epoch and learning rate; above 0, at most 0.5."""
+    """Share of the training people held out to choose epoch and learning rate; above 0, at most 0.5."""
     patience: int | None = None
-    """Epochs without a better validation after which to stop; None = never."""
+    """Stop after this many epochs without a better validation score; None = never."""
     frozen_epochs: int = 0
-    """Epochs at the start in which only the head learns."""
+    """Number of epochs at the start in which only the head learns."""
     lora_rank: int = 0
-    """Rank of adapters that learn in place of the encoder's weights; 0 = all weights learn."""
+    """Rank of low-rank adapters, which learn in place of the encoder's weights; 0 trains all weights."""
     lora_alpha: float = 16.0
-    """Strength of the adapters: what they add is multiplied by lora_alpha / lora_rank."""
+    """Strength of the adapters: their output is multiplied by lora_alpha / lora_rank."""
     class_weight: Literal["none", "balanced"] = "none"
-    """In the loss, none: all people count alike; balanced: all classes do."""
+    """Weights in the loss; none: every person counts the same; balanced: every class does."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.batch_size < 2 or min(self.epochs, self.crops, self.validation_crops) < 1:
             raise ConfigError("batch_size has to be at least 2; epochs, crops and validation_crops at least 1.")
         if not self.lr or min(*self.lr, self.clip, self.lora_alpha) <= 0 or len(set(self.lr)) < len(self.lr):
-            raise ConfigError("lr has to be one rate or several different ones; lr, clip and lora_alpha above 0.")
+            raise ConfigError(
+                "lr has to be one rate or several different ones; lr, clip and lora_alpha have to be above 0."
+            )
         if self.weight_decay < 0 or not 0 < self.layer_decay <= 1 or not 0 < self.validation <= 0.5:
             raise ConfigError("weight_decay has to be at least 0, layer_decay in (0, 1] and validation in (0, 0.5].")
         if min(self.frozen_epochs, self.lora_rank) < 0 or (self.patience is not None and self.patience < 1):
@@ -85,7 +87,7 @@ class FinetuneConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """People of a pool, and of each their class number (int64) or value (float32)."""
+    """People of a pool, each with a class number (int64) or a value (float32)."""
 
     people: Int[ndarray, " row"]
     truth: Int[ndarray, " row"] | Float[ndarray, " row"]
@@ -102,7 +104,7 @@ class Lesson:
     classes
         Number of classes (the loss is the cross-entropy); None for a value (the loss is L1; standardise it before).
     lr, seed
-        Its learning rate, and what decides head, crops and batches.
+        The learning rate, and the seed for head, crops and batches.
     """
 
     train: Examples
@@ -114,7 +116,7 @@ class Lesson:
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """One epoch as it ended."""
+    """The outcome of one epoch."""
 
     lr: float
     epoch: int
@@ -122,18 +124,18 @@ class Epoch:
     quality: float
     """On the validation people: balanced accuracy, or minus the mean absolute error of the standardised value."""
     last: bool
-    """Whether the training ends with it."""
+    """Whether training ends with this epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """What comes of one training: the model as it was after its best epoch."""
+    """The result of one training: the model after its best epoch."""
 
     model: TargetModel
     """In evaluation mode; adapters are merged."""
     epoch: int
     quality: tuple[float, float]
-    """On the validation people, larger is better; the second number decides between equals."""
+    """On the validation people, larger is better; the second number breaks ties."""
     validation: Float[ndarray, "row output"]
     """Outputs for the validation people."""
 
@@ -151,7 +153,7 @@ def quality(outputs: Float[ndarray, "row output"], truth: ndarray) -> tuple[floa
 
 
 def draw_batches(rows: int, batch_size: int, rng: np.random.Generator) -> list[Int[ndarray, " batch"]]:
-    """Cut a random order of rows into batches; a last one of a single row, which has no spread, joins its neighbour."""
+    """Cut a random order of rows into batches; a single row left over, which has no spread, joins the batch before."""
     return np.split(rng.permutation(rows), np.arange(batch_size, rows - 1, batch_size))
 
 
@@ -214,7 +216,7 @@ def tune(
     device: torch.device,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Tuned:
-    """Fine-tune a copy of ``encoder`` and return it as it was after the epoch that did best by the validation people.
+    """Fine-tune a copy of ``encoder`` and return it as it was after the epoch with the best validation score.
 
     Parameters
     ----------
@@ -243,7 +245,7 @@ def tune(
         found = quality(outputs, validation.truth)
         if best is None or found > best.quality:
             best = Tuned(model=model, epoch=epoch, quality=found, validation=outputs)
-            # Copied: what state_dict gives are the weights themselves, which train on.
+            # Copy: state_dict returns the weights themselves, which go on training.
             state = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
         last = epoch == config.epochs or (config.patience is not None and epoch - best.epoch >= config.patience)
         if on_epoch:
