@@ -54,7 +54,6 @@ class PretrainConfig:
     views: ViewConfig = field(default_factory=ViewConfig)
     # The table of objectives: `kind` chooses among the dataclasses of this union; an outsider passes any Objective.
     objective: SelfDistillation | Objective = field(default_factory=SelfDistillation)
-    """The objective."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """The optimiser and its schedules."""
     batch_size: int = 512
