@@ -3,7 +3,7 @@ import os
 import pytest
 
 from semantoks.storage import durable
-from semantoks.storage.durable import clear_temporary, write_durably
+from semantoks.storage.durable import clear_temporary, need_folder, write_durably
 
 
 def test_parts_are_written_end_to_end_and_nothing_else_stays(tmp_path):
@@ -41,3 +41,13 @@ def test_only_our_own_temporary_files_are_cleared(tmp_path):
     (tmp_path / ".tmp-of-somebody").touch()
     clear_temporary(tmp_path)
     assert os.listdir(tmp_path) == [".tmp-of-somebody"]
+
+
+def test_a_file_in_the_way_of_a_folder_is_named_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("x")
+    need_folder(tmp_path / "new" / "folder")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError, match="where a folder is needed") as refused:
+            need_folder(path)
+        assert refused.value.filename == str(tmp_path / "file")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]

@@ -12,6 +12,7 @@ from semantoks.cli.typed import TYPED, worded
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import probe_notes, progress, score_table
+from semantoks.storage.durable import need_folder
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -71,6 +72,7 @@ def embed(
 
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
+    need_folder(out.parent)
     with progress("embed") as shown, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
         table = run(

@@ -18,6 +18,7 @@ from semantoks.evaluate.study.study import Progress, Stages
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
+from semantoks.storage.durable import need_folder
 
 
 def probe(
@@ -67,6 +68,7 @@ def probe(
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)
+    need_folder(out)
     _refuse_another(out, targets, config, extra)
     study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
     study.extra = extra

@@ -1,10 +1,18 @@
 """Files that are there whole or not at all: written under a temporary name, synced, renamed."""
 
+import errno
 import os
 import uuid
 from pathlib import Path
 
 TEMPORARY = ".tmp-semantoks-"
+
+
+def need_folder(path: Path) -> None:
+    """Raise NotADirectoryError where ``path`` cannot become a folder because a file is in the way: before long work."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "it is a file, where a folder is needed", str(there))
 
 
 def write_durably(path: Path, *parts: bytes) -> None:

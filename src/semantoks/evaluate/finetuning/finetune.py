@@ -32,6 +32,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, TargetKind
+from semantoks.storage.durable import need_folder
 from semantoks.views.pool import Pool, open_pool
 
 
@@ -271,6 +272,7 @@ def finetune(
     config, out = config or FinetuneConfig(), Path(out)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
+    need_folder(out)
     settings = settings_beside(probe or ProbeConfig(), config)
     study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
     study.stages = Stages(progress, 2)
