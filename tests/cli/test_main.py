@@ -48,7 +48,7 @@ def test_every_command_has_help_with_an_example_and_words_for_each_option(capsys
         assert re.search(r"\((required|default: [^)]*)\)", option), option
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"pretrain"}))
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help_has_no_marks_of_code_and_no_empty_default(capsys, command):
     out = said(capsys, command, "--help")[1]
     assert "``" not in out

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Pretrain:
-    cohorts: Positional[Annotated[tuple[Path, ...], arg(metavar="COHORT [COHORT ...]")]]
+    cohorts: Positional[
+        Annotated[tuple[Path, ...], arg(metavar="COHORT [COHORT ...]", help_behavior_hint="(required)")]
+    ]
     """Prepared cohorts of one atlas; people of different cohorts count as different people."""
     out: Path
     """The run folder: metrics, checkpoints, encoder."""
@@ -36,17 +38,17 @@ class _Pretrain:
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bf16 on CUDA, float32 elsewhere; the losses are always float32."""
     residence: Literal["auto", "device", "memory", "disk"] = "auto"
-    """Where the recordings lie while training; the numbers are the same."""
+    """Where the recordings are kept while training; the numbers are the same."""
     resume: bool = False
     """Go on from the last checkpoint in OUT."""
-    init_from: str | None = None
+    init_from: Annotated[str | None, arg(help_behavior_hint="(default: random weights)")] = None
     """Start from the weights of this run, encoder folder or hub id, heads included; sizes are theirs."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
     keep: int = 3
     """Checkpoints that are kept."""
     log_every: int = 10
-    """Steps between two writes of metrics.jsonl (it has one row a step)."""
+    """Steps between two writes of metrics.jsonl (which has one row per step)."""
 
 
 def pretrain(argv: list[str]) -> int:
