@@ -293,7 +293,7 @@ def rows_of(results: list[Result]) -> list[list[str]]:
         table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
     table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
     if any(r.syncs is not None for r in results):
-        table.append(["host waits for the GPU per step", *(f"{r.syncs:.1f}" for r in results)])
+        table.append(["host waits for GPU per step", *(f"{r.syncs:.1f}" for r in results)])
     table.append(["peak memory, MB", *(f"{r.memory / 1e6:.0f}" for r in results)])
     return table
 

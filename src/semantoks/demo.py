@@ -9,7 +9,6 @@ from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed, write_features
-from semantoks.objective.branch import HeadConfig
 from semantoks.objective.schedule import fitting_momentum
 from semantoks.objective.self_distillation import SelfDistillation
 from semantoks.report.page import write_report
@@ -41,7 +40,8 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int =
         # One network for the whole brain is quick, and its tokenizer sees lags between networks (docs/results.md)
         cohort = prepare(recordings, out=out / "cohort", atlas=f"{ATLAS}:one", progress=shown)
     smoke = load_recipe("smoke")
-    objective = SelfDistillation(head=HeadConfig(hidden=128, projection=32), teacher_momentum=fitting_momentum(steps))
+    assert isinstance(smoke.objective, SelfDistillation)
+    objective = dataclasses.replace(smoke.objective, teacher_momentum=fitting_momentum(steps))
     config = dataclasses.replace(smoke, steps=steps, batch_size=32, seed=seed, objective=objective)
     with progress("3/5 pretrain") as shown:
         pretrain(
