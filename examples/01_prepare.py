@@ -1,4 +1,4 @@
-"""From recordings to a cohort: simulated recordings here, a folder of your own arrays in earnest."""
+"""From recordings to a cohort: simulated recordings here, but a folder of your own arrays works the same way."""
 
 # %% Recordings: a folder of arrays and a participants table
 from pathlib import Path
@@ -9,7 +9,7 @@ recordings = semantoks.simulate(
     semantoks.SimulationConfig(participants=24, sessions=2, atlas="schaefer100", minutes=5.0), out=Path("recordings")
 )
 
-# %% Clean them: band-pass at their own TR, then interpolate to 2 s, then z-score
+# %% Clean them: band-pass at their own TR, interpolate to 2 s, z-score
 cohort = semantoks.prepare(recordings, out="cohort", atlas="schaefer100")
 print(
     len(cohort),
@@ -20,7 +20,7 @@ print(
     "excluded",
 )
 
-# %% What a cohort holds: plain arrays, time x ROI
+# %% Look inside the cohort: plain arrays, time x ROI
 series = cohort.series(0)
 print(
     series.shape, series.dtype, "TR", cohort.tr, "s;", cohort.atlas.n_networks, "networks:", cohort.atlas.network_names

@@ -1,6 +1,6 @@
-"""Pretrain a small encoder on the cohort of 01_prepare.py and hold it against functional connectivity."""
+"""Pretrain a small encoder on the cohort of 01_prepare.py and compare it with functional connectivity."""
 
-# %% A recipe, and what we change of it
+# %% A recipe, with one change
 import dataclasses
 
 import semantoks
@@ -9,15 +9,15 @@ recipe = dataclasses.replace(semantoks.load_recipe("smoke"), steps=30)
 run = semantoks.pretrain(["cohort"], out="run", config=recipe)
 print(run["status"], run["cost"])
 
-# %% Features: one row a participant and recording
+# %% Features: one row per recording
 features = semantoks.embed("cohort", model="run")
 print(features.iloc[:, :6])
 
-# %% The honest answer: the same people and splits for every method
+# %% The comparison: the same people and splits for every method
 config = semantoks.ProbeConfig(folds=3, repeats=1, analyses=("confounds", "reliability"))
 summary = semantoks.probe("run", "cohort", targets=["sex", "occupancy"], out="run/probe", config=config)
 shown = ["target", "method", "mean", "low", "high", "diff", "p_holm", "verdict"]
 print(summary.loc[summary["analysis"] == "main", shown].round(2).to_string(index=False))
 
-# %% A page to open
+# %% The report: one HTML page
 print(semantoks.write_report("run"))

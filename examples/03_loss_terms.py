@@ -1,4 +1,4 @@
-"""The three loss terms for views, masks and a regulariser weight of your own: where a rival objective would start."""
+"""The three loss terms for your own views, masks and regulariser weight: a starting point for a rival objective."""
 
 # %% A student and a teacher for any atlas
 import copy
@@ -13,14 +13,14 @@ size = semantoks.EncoderConfig(width=64, depth=2)
 student = semantoks.Branch(semantoks.Encoder(size, atlas.network_index), semantoks.HeadConfig(hidden=64, projection=32))
 teacher = copy.deepcopy(student).requires_grad_(False)
 
-# %% Two views of eight people (view-major), and a mask for the student: True = hidden
+# %% Two views of eight people (view-major), and a mask for the student (True = hidden)
 crops = torch.randn(16, atlas.n_rois, size.frames)
 mask = torch.rand(16, atlas.n_networks, size.patches) < 0.6
 batch = semantoks.Batch(
     crops=crops, empty=None, mask=mask, overlap=np.zeros(8), recordings=np.zeros((2, 8), dtype=np.int64)
 )
 
-# %% The terms
+# %% The loss terms
 terms = semantoks.step_terms(student, teacher, batch, ttr_weight=0.5)
 print(f"L {terms.loss:.3f} = L_CLS {terms.cls.loss:.3f} + 0.5 L_Tok {terms.token:.3f} + 0.5 L_TTR {terms.ttr.loss:.3f}")
 terms.loss.backward()

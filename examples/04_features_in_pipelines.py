@@ -1,6 +1,6 @@
-"""The frozen encoder in a scikit-learn pipeline, beside nilearn's connectivity; after 01_prepare.py and 02."""
+"""The frozen encoder in a scikit-learn pipeline, beside nilearn's connectivity; run examples 01 and 02 first."""
 
-# %% Time series of people as any masker gives them: a list of arrays [frame, roi]
+# %% Time series as any masker returns them: a list of arrays [frame, roi]
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 import semantoks
 
 table = pd.read_csv("recordings/participants.tsv", sep="\t")
-table = table[table["session_id"] == 1]  # one recording a person: nobody is in two folds
+table = table[table["session_id"] == 1]  # one recording per person, so that nobody is in two folds
 paths = [next(Path("recordings").glob(f"**/{name}*_ses-1*.npy")) for name in table["participant_id"]]
 series = [np.load(path) for path in paths]
 

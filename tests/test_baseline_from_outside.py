@@ -86,7 +86,7 @@ def test_the_report_shows_it_with_its_own_words(run, tmp_path):
     about = json.loads((out / "probe.json").read_text())
     assert about["methods"]["ar1"] == AR1.words
     assert about["extra"] == ["ar1", "first component", "heart"]
-    assert "No heart row: the cohort holds nothing for it (heart rate)." in about["notes"]
+    assert "No heart row: the cohort has no data for it (heart rate)." in about["notes"]
 
 
 def test_scores_with_other_baselines_of_ones_own_are_not_replaced(run, cohort, model):
@@ -97,7 +97,7 @@ def test_scores_with_other_baselines_of_ones_own_are_not_replaced(run, cohort, m
 
 def test_the_name_of_a_packaged_method_and_a_table_of_another_length_are_refused(cohort, model, tmp_path):
     for name in ("fc", "encoder_cls", "finetuned"):
-        with pytest.raises(ConfigError, match="a packaged method has this name, choose another one"):
+        with pytest.raises(ConfigError, match="a packaged method already has this name; choose another one"):
             quick(model, cohort, tmp_path / "p", {name: AR1})
     short = Baseline(words="too short", features=lambda _: np.zeros((3, 2)))
     with pytest.raises(DataError, match=r"'short' has to return one row per recording, \[80, features\], .* \[3, 2\]"):

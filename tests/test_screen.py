@@ -40,9 +40,9 @@ def test_the_table_shows_interval_difference_p_and_verdict():
 
 
 def test_what_a_probe_has_to_say_is_said(tmp_path):
-    about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value of age", 4]]}
+    about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value for age", 4]]}
     (tmp_path / "probe.json").write_text(json.dumps(about))
-    assert probe_notes(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value of age)."]
+    assert probe_notes(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value for age)."]
 
 
 def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):

@@ -30,7 +30,7 @@ def plan(values, kind="class", eligible=EVERYBODY, people=PEOPLE, **config):
 
 def test_people_without_a_label_are_left_out_and_counted():
     found, excluded = plan(["p", "q", None] * 20)
-    assert excluded == [("no value of dx", 20)]
+    assert excluded == [("no value for dx", 20)]
     assert found.people.tolist() == [i for i in range(60) if i % 3 < 2]
     assert found.labels.tolist() == ["p", "q"] * 20
     assert len(found.splits) == 5
@@ -41,7 +41,7 @@ def test_a_rare_class_is_refused_or_left_out_with_its_count():
     with pytest.raises(DataError, match=r"target 'dx': every class needs at least 5 .*'r' \(4\)"):
         plan(values)
     found, excluded = plan(values, drop_rare=True)
-    assert excluded == [("dx: class 'r' is rare (under 5 people)", 4)]
+    assert excluded == [("dx: class 'r' is rare (fewer than 5 people)", 4)]
     assert set(found.labels) == {"p", "q"}
 
 
@@ -49,7 +49,7 @@ def test_people_who_may_not_take_part_do_not():
     eligible = np.arange(60) % 5 > 0
     found, excluded = plan(["p", "q", None] * 20, eligible=eligible)
     assert eligible[found.people].all()
-    assert excluded == [("no value of dx", 16)]
+    assert excluded == [("no value for dx", 16)]
 
 
 def test_sites_stay_whole_or_are_left_out_one_by_one():

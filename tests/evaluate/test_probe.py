@@ -211,7 +211,7 @@ def test_people_without_a_value_or_without_recordings_are_left_out(model, tmp_pa
     cohort = write_cohort(tmp_path, series, table)
     quick(model, cohort, ["age"], tmp_path / "probe", methods=("motion",))
     assert about(tmp_path / "probe")["targets"]["age"]["n"] == 20
-    assert ["no value of age", 4] in about(tmp_path / "probe")["excluded"]
+    assert ["no value for age", 4] in about(tmp_path / "probe")["excluded"]
 
 
 def test_what_cannot_be_probed_is_said_before_anything_is_embedded(cohort, model, tmp_path, monkeypatch):
@@ -241,9 +241,7 @@ def test_a_target_that_all_people_with_recordings_share_is_refused(cohort, model
     table["same"] = "yes"
     table.loc[len(table)] = ["absent", "F", "50", "heads", "0.1", "no"]
     table.to_csv(copy / "participants.tsv", sep="\t", index=False)
-    with pytest.raises(
-        DataError, match="'same' cannot be predicted: of the 40 people with recordings, 40 have a value"
-    ):
+    with pytest.raises(DataError, match="'same' cannot be predicted: 40 of the 40 people with recordings have a value"):
         quick(model, Cohort(copy), ["same"], tmp_path / "probe")
 
 
@@ -251,7 +249,7 @@ def test_scores_of_other_targets_or_settings_are_not_replaced(cohort, model, tmp
     options = {"methods": ("motion",), "analyses": ()}
     quick(model, cohort, ["sex"], tmp_path / "p", **options)
     held = (tmp_path / "p" / "scores.csv").read_bytes()
-    with pytest.raises(ConfigError, match=r"holds the scores of sex: choose another --out"):
+    with pytest.raises(ConfigError, match=r"already contains the scores of sex: choose another --out"):
         quick(model, cohort, ["age"], tmp_path / "p", **options)
     with pytest.raises(ConfigError, match=r"scores of sex with other settings"):
         quick(model, cohort, ["sex"], tmp_path / "p", **options, seed=5)

@@ -1,4 +1,4 @@
-"""The methods of a probe: the encoder's readouts and every baseline, packaged or from outside, by name."""
+"""The methods of a probe by name: the encoder's readouts and every baseline, packaged or your own."""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -31,36 +31,36 @@ BASELINES: Mapping[str, Build] = {
     "fc_tangent": tangent_space,
     "pca": principal_components,
 }
-"""Those that depend on nothing but recordings; what depends on the target, too (demographics), is in ``sets_for``."""
+"""Baselines that depend on the recordings only; ``sets_for`` adds demographics, which also depend on the target."""
 
 
 def check_extra(names: Collection[str]) -> None:
-    """Raise ConfigError where a baseline from outside has the name of a packaged method."""
+    """Raise ConfigError if a baseline of your own has the name of a packaged method."""
     for name in names:
         if name in METHODS:
-            raise ConfigError(f"extra baseline {name!r}: a packaged method has this name, choose another one.")
+            raise ConfigError(f"extra baseline {name!r}: a packaged method already has this name; choose another one.")
 
 
 def chosen_methods(study: Study) -> Collection[str]:
-    """Return the names of the rows that the settings ask for.
+    """Return the names of the methods that the settings ask for.
 
     Raises
     ------
     ConfigError
-        For an unknown name; the nearest one is given.
+        For an unknown name; the message suggests the nearest one.
     """
     for name in study.config.methods:
         if name not in PROBED:
             near = difflib.get_close_matches(name, PROBED, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(PROBED)}."
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(PROBED)}."
             raise ConfigError(f"there is no method {name!r}. {hint}")
     return ALWAYS | set(study.config.methods) if study.config.methods else PROBED
 
 
 def feature_sets(study: Study) -> dict[str, FeatureSet]:
-    """Make the feature sets that the settings name, and those from outside.
+    """Make the feature sets that the settings ask for, and your own.
 
-    A baseline for which the cohort has nothing is left out, with a note.
+    A baseline for which the cohort has no data is left out, with a note.
     """
     chosen = chosen_methods(study)
     sets: dict[str, FeatureSet] = {}
@@ -78,7 +78,7 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         if (found := _built(name, build, shown)) is None:
-            study.notes.append(f"No {name} row: the cohort holds nothing for it ({study.words_of(name)}).")
+            study.notes.append(f"No {name} row: the cohort has no data for it ({study.words_of(name)}).")
         else:
             sets[name] = found
     return sets
@@ -98,7 +98,7 @@ def _built(name: str, build: Build, shown: Shown) -> FeatureSet | None:
 
 
 def _readouts(study: Study, row: str, encoder: Encoder) -> dict[str, FeatureSet]:
-    """Embed with every readout; the first one carries the row's own name, random weights have no other."""
+    """Embed with every readout; the first keeps the row's name, and random weights have only that one."""
     names = study.config.readouts[: 1 if row == RANDOM else None]
     found = crops_of(study, encoder, names)
     rows = [row, *(f"{row}_{name}" for name in names[1:])]
@@ -108,7 +108,7 @@ def _readouts(study: Study, row: str, encoder: Encoder) -> dict[str, FeatureSet]
 def crops_of(
     study: Study, encoder: Encoder, names: Sequence[Probed]
 ) -> dict[Probed, Float[ndarray, "recording crop feature"]]:
-    """Embed every crop of every recording, or take what an earlier probe has kept."""
+    """Embed every crop of every recording, or load what an earlier probe stored."""
     wanted: dict[Probed, Readout] = {name: "tokens" if name == "attention" else name for name in names}
     found = embed_stored(
         encoder,
@@ -123,7 +123,7 @@ def crops_of(
 
 
 def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
-    """Make every method of the settings for one plan, and write down what they are."""
+    """Make every method of the settings for one plan, and record its description in the study."""
     chosen = chosen_methods(study)
     methods = methods_from(sets_for(study, sets, plan), chosen)
     for place, readout in enumerate(study.config.readouts):
@@ -137,7 +137,7 @@ def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
 
 
 def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
-    """Add the demographics without the target itself."""
+    """Add the demographics, without the target itself."""
     found = dict(sets)
     if "demographics" in chosen_methods(study):
         values = demographics(study.cohort, study.people, without=plan.target)
@@ -147,7 +147,7 @@ def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
 
 
 def methods_from(sets: Sets, chosen: Collection[str]) -> dict[str, Method]:
-    """Make a linear model of every feature set, and the methods that are made of these."""
+    """Make a linear model of every feature set, and the methods built on them."""
     methods: dict[str, Method] = {name: Linear(features) for name, features in sets.items()}
     if ENCODER in sets and FC in sets:
         methods[BOTH] = Stacked((FC, ENCODER))

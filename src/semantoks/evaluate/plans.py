@@ -1,4 +1,4 @@
-"""From settings to a study: who has a label, who is left out and why, which splits, and what to tell the reader."""
+"""From settings to a study: who has a label, who is left out and why, the splits, and notes for the reader."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -36,15 +36,15 @@ def open_study(
     n_jobs: int,
     out: Path,
 ) -> Study:
-    """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of any.
+    """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of a split.
 
     Raises
     ------
     DataError
         For an unknown target, too few people in a class, a label that varies within a person, a person on both sides
-        of given splits, or pretrained people to leave out whom the encoder does not know.
+        of a given split, or ``exclude_pretrained`` when the encoder does not record whom it was pretrained on.
     WeightsError
-        When there is no encoder, or its atlas is not the cohort's.
+        If there is no encoder, or its atlas is not the cohort's.
     """
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
     aims = read_targets(cohort.participants, targets, config)
@@ -54,7 +54,7 @@ def open_study(
     known = set(card.participants)
     if config.exclude_pretrained and not known:
         raise DataError(
-            "--exclude-pretrained: the encoder does not say whom it was pretrained on, so that nobody can be left out."
+            "--exclude-pretrained: the encoder does not record whom it was pretrained on, so nobody can be left out."
         )
     seen = np.array([hash_participant(card.salt, name) in known for name in people.ids])
     eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
@@ -81,7 +81,7 @@ def open_study(
 
 
 def read_targets(participants: pd.DataFrame, names: Sequence[str], config: ProbeConfig) -> list[Target]:
-    """Take the targets, with what the settings say of codes, classes and bins."""
+    """Read the targets, applying the settings for codes, classes and bins."""
     table = without_codes(participants, config.missing)
     bins = config.bins or PROTOCOLS[config.protocol].bins
     found = []
@@ -98,27 +98,27 @@ def plan_target(
     config: ProbeConfig,
     eligible: Bool[ndarray, " person"],
 ) -> tuple[Plan, Excluded]:
-    """Choose the people and the splits of a target, and say who is left out and why.
+    """Choose the people and the splits of a target, and count who is left out and why.
 
     Raises
     ------
     DataError
-        Where the target cannot be predicted or split; the message names it.
+        If the target cannot be predicted or split; the message names it.
     """
     values = aim.values.reindex(list(people.ids))
     known = values.notna().to_numpy()
-    excluded: Excluded = [(f"no value of {aim.name}", int((~known & eligible).sum()))]
+    excluded: Excluded = [(f"no value for {aim.name}", int((~known & eligible).sum()))]
     known = known & eligible
     if aim.kind == "class" and config.drop_rare:
         least = max(config.folds, INNER_FOLDS + 1)
         for name, count in values[known].value_counts().items():
             if count < least:
                 known = known & (values != name).to_numpy()
-                excluded.append((f"{aim.name}: class {name!r} is rare (under {least} people)", int(count)))
+                excluded.append((f"{aim.name}: class {name!r} is rare (fewer than {least} people)", int(count)))
     if values[known].nunique() < 2:
         raise DataError(
-            f"target {aim.name!r} cannot be predicted: of the {len(people)} people with recordings, {known.sum()} have "
-            f"a value, and these take {values[known].nunique()} different ones."
+            f"target {aim.name!r} cannot be predicted: {known.sum()} of the {len(people)} people with recordings "
+            f"have a value, with {values[known].nunique()} different values; at least 2 are needed."
         )
     where = np.flatnonzero(known)
     labels = values[known].to_numpy(float if aim.kind == "value" else str)
@@ -167,14 +167,14 @@ def _describe_people(study: Study, family_note: str) -> None:
         for plan in study.plans:
             tested = len(np.unique(np.concatenate([test for _, test in plan.splits])))
             study.notes.append(
-                f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people of "
-                "sites that are too small, or of one class, are only trained on."
+                f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people from "
+                "sites that are too small, or have a single class, are used for training only."
             )
     study.checks.append(family_note)
     seen = int(study.seen.sum())
     if not study.card.participants:
         study.notes.append(
-            "Whom the encoder was pretrained on is not known: whether these people are among them cannot be checked."
+            "The encoder does not record whom it was pretrained on, so overlap with these people cannot be checked."
         )
     elif config.exclude_pretrained:
         study.excluded.append(("seen in pretraining (--exclude-pretrained)", seen))
@@ -184,4 +184,4 @@ def _describe_people(study: Study, family_note: str) -> None:
             + ("; --exclude-pretrained leaves them out." if seen else ".")
         )
     if refused := len(study.cohort.excluded):
-        study.excluded.append(("recordings refused by prepare: the cohort's excluded.tsv says why", refused))
+        study.excluded.append(("recordings refused by prepare; the cohort's excluded.tsv gives the reasons", refused))

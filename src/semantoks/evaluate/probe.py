@@ -1,4 +1,4 @@
-"""The probe: an encoder beside every baseline, on the same people, splits and frames, and what comes of it on disk."""
+"""The probe: score an encoder beside every baseline on the same people, splits and frames, and write the results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,32 +37,32 @@ def probe(
     """Predict ``targets`` from the encoder and from every baseline on the same people, splits and frames.
 
     Scaling, penalties, tangent references and confound regressions are fitted inside each training fold; each test
-    fold is scored once. A person's recordings are averaged, so that a row is a person.
+    fold is scored once. A person's recordings are averaged, so each person counts once.
 
     Parameters
     ----------
     config
         Protocol, readouts, methods, splits, and the analyses beside the scores.
     n_jobs
-        Splits at a time (-1 uses all cores); the numbers do not depend on it.
+        Worker processes; -1 uses all cores. The results are the same for any number.
     extra
-        Baselines of your own, by the name of their row: see ``Baseline``.
+        Baselines of your own, by name: see ``Baseline``.
 
     Returns
     -------
     DataFrame
-        ``statistics.summary.summarise``: one row per target and method, intervals and the comparison with FC.
-        ``out`` then has scores.csv, predictions.parquet and probe.json, from which all of it can be computed again.
+        The table of ``statistics.summary.summarise``: one row per target and method, with intervals and the comparison
+        with FC. It is computed from scores.csv, predictions.parquet and probe.json, which are written to ``out``.
 
     Raises
     ------
     ConfigError
-        Without a target, for a setting, method or device that does not exist, or when ``out`` holds another probe.
+        If there is no target, a setting, method or device does not exist, or ``out`` already contains another probe.
     DataError
         For an unknown target, too few people in a class, a label that varies within a person, or a person on both
-        sides of given splits.
+        sides of a given split.
     WeightsError
-        When there is no encoder, or its atlas is not the cohort's.
+        If there is no encoder, or its atlas is not the cohort's.
     """
     config, out, extra = config or ProbeConfig(), Path(out), extra or {}
     if not targets:
@@ -85,7 +85,7 @@ def probe(
 
 
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:
-    """Keep the scores of other targets or settings: a probe with the same ``--out`` does not replace hours of work."""
+    """Refuse to overwrite the scores of other targets or settings, which may be hours of work."""
     try:
         before = json.loads((out / ABOUT).read_text(encoding="utf-8"))
         kept, same = list(before["targets"]), before["settings"] == json.loads(json.dumps(to_plain(config)))
@@ -94,6 +94,6 @@ def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extr
         return
     if set(kept) != set(targets) or not same:
         raise ConfigError(
-            f"{out} holds the scores of {', '.join(kept)}{'' if same else ' with other settings'}: choose another "
+            f"{out} already contains the scores of {', '.join(kept)}{'' if same else ' with other settings'}: choose another "
             "--out, or delete that folder."
         )

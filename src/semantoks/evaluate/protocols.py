@@ -1,4 +1,4 @@
-"""The protocols, one line each, and their run: nested cross-validation, the paper's probe, the Brainmarks benchmark."""
+"""The protocols, one line each, and how to run one: nested cross-validation, the paper's probe, Brainmarks."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from semantoks.evaluate.study.tasks import Method
 from semantoks.statistics.methods import COSTLY
 
 Special = Mapping[str, Mapping[str, Method]]
-"""target -> name -> the method that takes the place of the linear model."""
+"""target -> name -> the method that replaces the linear model."""
 
 
 def run_protocol(study: Study, sets: Sets) -> Results:
@@ -35,7 +35,7 @@ def run_protocol(study: Study, sets: Sets) -> Results:
 
 
 def _paper_methods(study: Study, sets: Sets) -> Special:
-    """Train the paper's probe on the crops of both encoders; the baselines use both training sides."""
+    """Train the paper's probe on the crops of both encoders; baselines train on its training and validation people."""
     readout = study.config.readouts[0]
     shown = {name: encoder for name, encoder in study.encoders.items() if name in sets}
     crops = {name: crops_of(study, encoder, [readout])[readout] for name, encoder in shown.items()}
@@ -58,4 +58,4 @@ PROTOCOLS: Mapping[str, Protocol] = {
         repeats=100, splits=brainmarks_splits, methods=_brainmarks_methods, costly="if named", bins=BINS
     ),
 }
-"""By the name that ``--protocol`` takes."""
+"""Protocols by the name passed to ``--protocol``."""

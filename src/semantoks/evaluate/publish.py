@@ -1,4 +1,4 @@
-"""Publish an encoder: its weights on the hub, its probes' scores beside FC in the model card."""
+"""Publish an encoder: its weights on the hub, with the scores of its probes beside FC in the model card."""
 
 import json
 from dataclasses import replace
@@ -14,20 +14,20 @@ from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, read_predict
 def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
     """Upload a run's encoder, student and heads included, to ``owner/name`` on the Hugging Face hub.
 
-    The model card has the main scores of every probe in the run's folder, with FC, random weights and motion beside
-    them. Returns the address.
+    The model card lists the main scores of every probe in the run's folder, beside FC, random weights and motion.
+    Returns the URL.
 
     Raises
     ------
     WeightsError
-        When there is no encoder, the id is malformed, or the hub refuses or cannot be reached.
+        If there is no encoder, the id is malformed, or the hub refuses or cannot be reached.
     """
     folder = find_encoder(model)
     return upload(folder, repo_id, with_scores(read_card(folder), Path(model)), private=private, token=token)
 
 
 def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
-    """Add to a card what the finished probes in a run's folder found."""
+    """Add the scores of the finished probes in a run's folder to a card."""
     rows = [row for file in sorted(run.glob(f"*/{ABOUT}")) for row in _rows(file.parent)]
     return replace(card, scores=tuple(rows)) if rows else card
 
@@ -38,14 +38,16 @@ def _rows(probe: Path) -> list[dict[str, str]]:
     main = found[found["analysis"] == "main"]
     rows = []
     for (target, metric), part in main.groupby(["target", "metric"], sort=False):
-        said = {str(one["method"]): one for one in part.to_dict("records")}
+        scores = {str(one["method"]): one for one in part.to_dict("records")}
         row = {"target": str(target), "score": str(metric), "protocol": str(about["settings"]["protocol"])}
         row |= {
-            method_name(method): f"{said[method]['mean']:.3f} [{said[method]['low']:.3f}, {said[method]['high']:.3f}]"
+            method_name(
+                method
+            ): f"{scores[method]['mean']:.3f} [{scores[method]['low']:.3f}, {scores[method]['high']:.3f}]"
             for method in (ENCODER, *BAR)
-            if method in said
+            if method in scores
         }
-        if "encoder" in said:
-            row["better than FC?"] = str(said["encoder"]["verdict"])
+        if "encoder" in scores:
+            row["better than FC?"] = str(scores["encoder"]["verdict"])
         rows.append(row)
     return rows
