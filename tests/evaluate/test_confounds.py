@@ -111,8 +111,8 @@ def test_confounds_that_vary_have_a_plan_and_the_others_a_note():
         ("mean_fd", "value", "decode", 10),
     ]
     assert notes == [
-        "Site: 3 people of 1 classes too small to be tested.",
-        "Scan length could not be tested: it is unknown, or the same for everybody.",
+        "Site: 3 people left out; classes too small to test: 1.",
+        "Scan length could not be tested: it is unknown or the same for everybody.",
     ]
     assert plans[0].people.tolist() == list(range(55))
     assert np.unique(plans[1].labels).tolist() == ["1.5", "2"]
@@ -127,7 +127,7 @@ def test_small_and_lonely_classes_are_left_out_by_their_groups():
     groups = np.array([*range(40), *[40] * 20])
     plans, notes = decode_plans(table, groups, folds=5, repeats=1, seed=0)
     assert set(plans[0].labels) == {"A", "B"}
-    assert notes[0] == "Site: 20 people of 1 classes too small to be tested."
+    assert notes[0] == "Site: 20 people left out; classes too small to test: 1."
     plans, notes = decode_plans(table, np.array([*range(20), *[40] * 40]), folds=5, repeats=1, seed=0)
     assert not plans
     assert "Site could not be tested: fewer than two classes are large enough." in notes

@@ -99,7 +99,7 @@ def test_people_who_share_a_recording_are_never_parted(model, tmp_path, monkeypa
 
     def remember(self, people, labels, *, kind, seed):
         fits = choose(self, people, labels, kind=kind, seed=seed)
-        held.append((set(people[fits.held]), set(people) - set(people[fits.held])))
+        held.append((set(people[fits.validation]), set(people) - set(people[fits.validation])))
         return fits
 
     monkeypatch.setattr(module.Finetune, "fit", remember)

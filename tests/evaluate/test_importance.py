@@ -88,7 +88,9 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
     found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [plan], fc, seed=0)
     rows = {(row["condition"], row["method"]) for row in found.scores}
     assert rows == {("x", "encoder"), ("x", "fc"), ("y", "encoder")}
-    assert notes == ["Single networks: 1 recordings lack one; shown that one alone, the encoder sees nothing of them."]
+    assert notes == [
+        "Single networks: 1 recordings lack at least one; the encoder sees nothing when shown only that one."
+    ]
 
 
 def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age, monkeypatch):
@@ -97,8 +99,8 @@ def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age,
     monkeypatch.setattr(importance, "MOST_NETWORKS", 2)
     found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [age], fc, seed=0)
     assert not found.scores
-    assert notes == ["Single networks are not scored: the atlas has 3 (2 to 2 can be)."]
+    assert notes == ["Single networks are not scored: the atlas has 3; 2 to 2 are possible."]
     one = Atlas(name="one", labels=ATLAS.labels, networks=("x",) * 8)
     monkeypatch.setattr(cohort, "atlas", one)
     _, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [age], fc, seed=0)
-    assert "the atlas has 1 " in notes[0]
+    assert "the atlas has 1;" in notes[0]

@@ -38,8 +38,8 @@ def test_matched_classes_move_alike_and_keep_their_shares():
     assert np.mean(found.plan.labels == "patient") == pytest.approx(np.mean(plan.labels == "patient"), abs=0.01)
     assert 250 < len(found.plan.people) < 550
     assert found.words == (
-        f"dx: {len(found.plan.people)} of 600 people are matched for motion; largest difference between classes in "
-        f"log FD, in sd, is {found.before:.2f} among all and {found.after:.2f} among these."
+        f"dx: {len(found.plan.people)} of 600 people are matched for motion; the largest class difference "
+        f"in log FD (in sd) is {found.before:.2f} in all people and {found.after:.2f} in these."
     )
 
 
@@ -49,7 +49,7 @@ def test_a_value_is_matched_by_its_terciles():
     found = match_motion(plan, moved(plan, rng, by=0.5), alone(plan), seed=0)
     assert found.before == pytest.approx(0.45, abs=0.07)
     assert found.after < 0.15
-    assert "|r| with log FD, is 0.4" in found.words
+    assert "|r| with log FD is 0.4" in found.words
 
 
 def test_everybody_stays_where_motion_tells_nothing():
@@ -104,7 +104,7 @@ def test_people_of_unknown_motion_are_left_out():
     found = match_motion(plan, log_fd, alone(plan), seed=0)
     assert found.plan is None
     assert np.isnan(found.after)
-    assert found.words == "dx: no motion-matched subset, because motion is known of 39 people, and 60 are needed."
+    assert found.words == "dx: no motion-matched subset, because motion is known for 39 people, but 60 are needed."
 
 
 def test_many_classes_leave_too_few():
@@ -124,7 +124,7 @@ def test_people_among_whom_motion_still_tells_are_not_matched():
     found = match_motion(plan, moved(plan, rng, by=0.2), alone(plan), seed=0)
     assert found.plan is None
     assert "matched people is still 0." in found.words
-    assert found.words.endswith("(0.25 at most).")
+    assert found.words.endswith("(at most 0.25 is allowed).")
 
 
 def test_imbalance_is_the_difference_over_the_sd_within_or_the_correlation():

@@ -51,7 +51,7 @@ def test_neighbours_of_equally_frequent_classes_vote_by_their_share():
     task, features, _ = make_task()
     found = Neighbours(Fixed(features)).predict(task, {})
     fold = fold_of(Fixed(features), task)
-    rows, held = fold.rows, fold.held
+    rows, held = fold.rows, fold.test
     cosine = held @ rows.T / np.linalg.norm(held, axis=1)[:, None] / np.linalg.norm(rows, axis=1)
     near = np.argsort(-cosine, axis=1)
     rare = task.labels == "rare"

@@ -126,7 +126,7 @@ def test_the_files_say_what_was_done_and_hold_the_summary(run):
         "3 of 40 people were seen, without labels, in pretraining; --exclude-pretrained leaves them out."
         in (said["notes"])
     )
-    assert any(note.startswith("Reliability is flattered: 3 people were seen") for note in said["notes"])
+    assert any(note.startswith("Reliability is inflated: 3 people were seen") for note in said["notes"])
     assert said["checks"][0].startswith(
         "sex: 0 people, families or copies of a recording are on both sides of any of 3"
     )
@@ -175,7 +175,7 @@ def test_people_seen_in_pretraining_are_left_out_on_request(cohort, model, tmp_p
     quick(model, cohort, ["sex"], tmp_path / "p", **options, exclude_pretrained=True)
     found = read_scores(tmp_path / "p" / "scores.csv")
     assert set(found.loc[found["analysis"] == "reliability", "n_test"]) == {37}
-    assert not any("flattered" in note for note in about(tmp_path / "p")["notes"])
+    assert not any("inflated" in note for note in about(tmp_path / "p")["notes"])
     assert set(read_predictions(tmp_path / "p" / "predictions.parquet")["person"]) == set(range(2, 39))
     assert ["seen in pretraining (--exclude-pretrained)", 3] in about(tmp_path / "p")["excluded"]
 
@@ -192,7 +192,7 @@ def test_people_who_share_a_recording_or_a_family_never_straddle_a_split(model, 
         held = set(part["person"])
         assert all((i in held) == (i + 1 in held) for i in range(0, 12, 2))
         assert len(held & {20, 21, 22, 23}) in (0, 4)
-    assert "Families by the column Family_ID: 21 of them." in about(tmp_path / "probe")["checks"]
+    assert "Families come from the column Family_ID: 21 families." in about(tmp_path / "probe")["checks"]
 
 
 def test_without_displacements_there_is_no_motion_row_but_a_note(model, tmp_path):

@@ -104,13 +104,13 @@ def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
         expected = {"analysis": "reliability", "target": "identity", "kind": "value", "split": 0, "n_test": 24}
         expected |= {"condition": "1.5", "method": row["method"]}
         assert row == {**expected, **{name: pytest.approx(value) for name, value in compare(both).items()}}
-    assert notes[0].startswith("Reliability: the two halves of one recording of 24 people each.")
+    assert notes[0].startswith("Reliability: two halves of one recording from each of 24 people.")
 
 
 def test_people_are_recognised_the_better_the_more_there_is(sessions, model):
     encoder, _ = open_encoder(model)
     rows, notes = reliability_scores({"encoder": encoder}, sessions, readout="cls_avg", device=CPU)
-    assert notes == ["Reliability: two recordings of 24 people each."]
+    assert notes == ["Reliability: two recordings from each of 24 people."]
     fc = [row for row in rows if row["method"] == "fc"]
     assert [row["condition"] for row in fc] == ["1", "1.5", "2", "2.5", "3"]
     assert fc[-1]["identification"] > 0.95
@@ -145,7 +145,7 @@ def test_few_people_are_not_measured(tmp_path, model):
     rows, notes = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
     assert rows == []
     assert notes == [
-        "Reliability is not measured: it takes 20 people with two parts of 1 minute, and there are 19 with any."
+        "Reliability is not measured: it needs 20 people with two parts of 1 minute each; 19 have two parts."
     ]
 
 

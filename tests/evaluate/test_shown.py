@@ -36,7 +36,7 @@ def test_several_spans_are_shown_once_where_they_overlap_and_apart_where_they_do
 
 
 def test_a_span_beyond_the_recording_is_refused_by_name(two):
-    with pytest.raises(DataError, match=r"recording sub-2\S* has 60 frames, but no good one in \[60, 10\]"):
+    with pytest.raises(DataError, match=r"recording sub-2\S* has 60 frames, but none in \[60, 10\] is good"):
         shown_runs(two, 1, np.array([[0, 10], [60, 10]]))
 
 

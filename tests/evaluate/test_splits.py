@@ -126,7 +126,7 @@ def test_families_of_several_classes_stay_whole_and_every_class_is_trained_on():
         assert set(labels[train]) == {"p", "q"}
     with pytest.raises(DataError, match="5 folds need at least 5 groups"):
         split(labels, np.repeat(np.arange(4), 15))
-    with pytest.raises(DataError, match="nobody of class 'r'"):
+    with pytest.raises(DataError, match="without class 'r'"):
         split(np.where(groups == 0, "r", labels)[:57], groups[:57] // 3 * 3)
 
 
@@ -161,10 +161,10 @@ def test_given_splits_are_read_by_participant(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("participant_id\n01\n", "one column a split"),
+        ("participant_id\n01\n", "one column per split"),
         ("participant_id\ta\n01\ttrain\n01\ttest\n", "names participant 01 twice"),
         ("participant_id\ta\n01\ttrain\n02\tvalid\n", "not 'valid'"),
-        ("participant_id\ta\n01\ttrain\n02\ttrain\n", "0 to test"),
+        ("participant_id\ta\n01\ttrain\n02\ttrain\n", "2 people train and 0 test"),
         ("", "cannot be read"),
     ],
 )

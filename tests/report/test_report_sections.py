@@ -65,8 +65,8 @@ def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation
     )
     assert len(figures_of(parts)) == 3
     assert [row[0].text for row in tables_of(parts)[0].rows] == ["1", "2.5", "5"]
-    cautious = dataclasses.replace(probe, about={"notes": ["Reliability is flattered.", "sex: something else"]})
-    assert "Reliability is flattered." in words_of(reliability(cautious))
+    cautious = dataclasses.replace(probe, about={"notes": ["Reliability is inflated.", "sex: something else"]})
+    assert "Reliability is inflated." in words_of(reliability(cautious))
     assert "something else" not in words_of(reliability(cautious))
 
 

@@ -94,6 +94,6 @@ def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extr
         return
     if set(kept) != set(targets) or not same:
         raise ConfigError(
-            f"{out} already contains the scores of {', '.join(kept)}{'' if same else ' with other settings'}: choose another "
-            "--out, or delete that folder."
+            f"{out} already contains the scores of {', '.join(kept)}{'' if same else ' with other settings'}: "
+            "choose another --out, or delete that folder."
         )

@@ -108,11 +108,11 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ConfigError(
                 "SemantoksEmbedder needs tr, the repetition time of the series in seconds; none is guessed."
             )
-        held: tuple[str, Encoder] | None = self.__dict__.get("_stored")
-        if held is None or held[0] != str(self.model):
-            held = str(self.model), open_encoder(self.model)[0]
-            self.__dict__["_stored"] = held
-        return held[1]
+        stored: tuple[str, Encoder] | None = self.__dict__.get("_stored")
+        if stored is None or stored[0] != str(self.model):
+            stored = str(self.model), open_encoder(self.model)[0]
+            self.__dict__["_stored"] = stored
+        return stored[1]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_stored"}

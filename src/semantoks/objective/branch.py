@@ -139,7 +139,7 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
 def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
     """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
     folder = Path(folder)
-    card, held = read_card(folder), read_training(folder)
+    card, saved = read_card(folder), read_training(folder)
     learner = card.learner or {}
     if "head" not in learner:
         kind = f": its objective is {learner['kind']!r}" if learner else ""
@@ -147,7 +147,7 @@ def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
     head = from_plain(HeadConfig, learner["head"], f"{folder / CARD}: head")
     index = card.atlas.network_index
     student, teacher = (Branch(Encoder(card.encoder, index), head) for _ in range(2))
-    load_state(student, under(held, "student."), folder / TRAINING)
+    load_state(student, under(saved, "student."), folder / TRAINING)
     load_weights(teacher.encoder, folder)
-    load_state(teacher.head, under(held, "teacher.head."), folder / TRAINING)
+    load_state(teacher.head, under(saved, "teacher.head."), folder / TRAINING)
     return Branches(student, teacher), card

@@ -96,13 +96,13 @@ def reliability_curve(right: Bool[ndarray, " row"], confidence: Float[ndarray, "
     """
     place = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
     n = np.bincount(place, minlength=BINS)
-    held = np.flatnonzero(n)
+    filled = np.flatnonzero(n)
     return pd.DataFrame(
         {
-            "bin": held,
-            "confidence": np.bincount(place, confidence, BINS)[held] / n[held],
-            "accuracy": np.bincount(place, right, BINS)[held] / n[held],
-            "n": n[held],
+            "bin": filled,
+            "confidence": np.bincount(place, confidence, BINS)[filled] / n[filled],
+            "accuracy": np.bincount(place, right, BINS)[filled] / n[filled],
+            "n": n[filled],
         }
     )
 

@@ -1,4 +1,4 @@
-"""Confounds: their table, which of them count for a target, decoding them, and whether predictions follow them."""
+"""Confounds: what is known of them, which apply to a target, decoding them, and whether predictions follow them."""
 
 import math
 import zlib
@@ -22,11 +22,11 @@ from semantoks.statistics.confounder import association, p_of_association, redra
 from semantoks.statistics.tables import TargetKind, row_key
 
 DEFAULT = ("mean_fd", "good_frames", "site", "age", "sex")
-"""What is regressed out and tested by default, as far as it is known."""
+"""Confounds that are regressed out and tested by default, as far as they are known."""
 DECODED = ("site", "source_tr", "frames", "mean_fd")
 _NAMES = {"site": "Site", "source_tr": "Repetition time", "frames": "Scan length", "mean_fd": "Mean FD"}
 OF_SITE = ("site", "source_tr", "frames", "good_frames")
-"""Decided by the site: to regress them out of features that shall tell sites apart would remove the answer."""
+"""Determined by the site: regressing them out would remove what a prediction of the site needs."""
 _RECORDED = ("source_tr", "frames", "mean_fd", "good_frames")
 _SPELLINGS = {"age": ("age",), "sex": ("sex", "gender")}
 _LEAST_FD = 1e-3
@@ -35,17 +35,17 @@ _SAME_RANKS = 0.999
 
 
 def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """Return what is known of everybody, one row a person, in the order of ``people``.
+    """Return the known confounds, one row per person, in the order of ``people``.
 
-    Columns, as far as known and not the same for everybody: ``site`` (of the first recording); ``source_tr`` (s),
-    ``frames``, ``good_frames`` and ``mean_fd`` (log of mm, at least log 1e-3), averaged over a person's recordings;
-    from participants.tsv ``age``, ``sex`` and ``extra``, whatever their case (numbers averaged over a person's rows, of
-    text the first). Numbers are float64, NaN where unknown; text is "" where unknown.
+    Columns that are unknown, or the same for everybody, are left out. The others are: ``site`` (of the first
+    recording); ``source_tr`` (s), ``frames``, ``good_frames`` and ``mean_fd`` (log of mm, at least log 1e-3), averaged
+    over a person's recordings; and from participants.tsv ``age``, ``sex`` and ``extra``, in any case (of a person's
+    rows, the mean of numbers and the first text). Numbers are float64, NaN where unknown; text is "" where unknown.
 
     Raises
     ------
     DataError
-        If participants.tsv has no column called as one of ``extra``.
+        If participants.tsv lacks a column named in ``extra``.
     """
     recordings, participants = cohort.recordings, cohort.participants
     table = {"site": people.first(recordings["site"].fillna("").astype(str).tolist())}
@@ -64,13 +64,13 @@ def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) ->
 
 
 def known(column: Shaped[ndarray, " person"]) -> ndarray:
-    """Return whether each cell of a column is known."""
+    """Return whether each value of a column is known."""
     found: ndarray = ~np.isnan(column) if column.dtype.kind == "f" else column != ""
     return found
 
 
 def kind_of(column: Shaped[ndarray, " person"]) -> TargetKind:
-    """Take text, and numbers of at most six different values (a TR, a length of scan), as classes."""
+    """Treat text, and numbers with at most six different values (a TR, a scan length), as classes."""
     return "value" if column.dtype.kind == "f" and len(np.unique(column[known(column)])) > _FEW_VALUES else "class"
 
 
@@ -83,10 +83,11 @@ def _of_people(participants: pd.DataFrame, name: str, people: People) -> ndarray
 
 
 def confounds_of(table: pd.DataFrame, plan: Plan, names: Sequence[str] = DEFAULT) -> list[str]:
-    """Choose what is regressed out for a target: the known ones of ``names`` but for the target itself.
+    """Choose what is regressed out for a target: the known ones of ``names``, except the target itself.
 
-    Left out are the column of that name, one that tells the same (one class for one class; the same ranks), what is
-    constant among the people of the plan, and, where the target is the site, what the site decides (``OF_SITE``).
+    This leaves out the target's own column, one that is equivalent to it (classes that match one to one; the same
+    ranks), columns that are constant among the people of the plan, and, if the target is the site, whatever the site
+    determines (``OF_SITE``).
     """
     target = plan.target.lower()
     rows = table.iloc[plan.people]
@@ -108,10 +109,10 @@ def _same(column: Shaped[ndarray, " row"], plan: Plan) -> bool:
 
 
 def design(table: pd.DataFrame, names: Sequence[str]) -> Float[ndarray, "person column"]:
-    """Turn columns of the table into numbers: a number and whether it is missing; one column per level of a class.
+    """Turn columns of the table into numbers: each number and whether it is missing; one column per level of a class.
 
-    A level has a column even where the others decide it (an unknown class is a level, too): ``Deconfounded`` does
-    without a reference level, which a site without training people would otherwise be mistaken for.
+    Every level has a column, even if the others determine it (an unknown class is a level, too). ``Deconfounded`` needs
+    no reference level; with one, a site without training people would be mistaken for it.
     """
     columns: list[ndarray] = []
     for name in names:
@@ -126,15 +127,15 @@ def design(table: pd.DataFrame, names: Sequence[str]) -> Float[ndarray, "person 
 def decode_plans(
     table: pd.DataFrame, groups: Int[ndarray, " person"], *, folds: int, repeats: int, seed: int
 ) -> tuple[list[Plan], list[str]]:
-    """Return a plan (analysis ``decode``) for each of site, source TR, frames and mean FD that varies; and notes.
+    """Return one plan (analysis ``decode``) for each of site, source TR, frames and mean FD that varies, and notes.
 
-    TR and frames of at most six different values are classes, like the site; mean FD is the logarithm. Classes with too
-    few people for the folds are left out, and what cannot be split is skipped, each with a note.
+    TR and frames with at most six different values are classes, like the site; mean FD is log-transformed. Classes
+    with too few people for the folds are left out, and confounds that cannot be split are skipped, each with a note.
     """
     plans, notes = list[Plan](), list[str]()
     for name in DECODED:
         if name not in table:
-            notes.append(f"{_NAMES[name]} could not be tested: it is unknown, or the same for everybody.")
+            notes.append(f"{_NAMES[name]} could not be tested: it is unknown or the same for everybody.")
             continue
         column = table[name].to_numpy()
         kind, rows = kind_of(column), np.flatnonzero(known(column))
@@ -143,7 +144,9 @@ def decode_plans(
             enough = _big_classes(column[rows], groups[rows], folds)
             if not enough.all():
                 classes = len(np.unique(column[rows][~enough]))
-                notes.append(f"{_NAMES[name]}: {(~enough).sum()} people of {classes} classes too small to be tested.")
+                notes.append(
+                    f"{_NAMES[name]}: {(~enough).sum()} people left out; classes too small to test: {classes}."
+                )
             rows = rows[enough]
         labels = column[rows]
         try:
@@ -191,13 +194,13 @@ def confound_tests(
     Parameters
     ----------
     predictions
-        Rows of predictions.parquet: one target, one analysis. What is said of a person is averaged over splits:
-        probabilities of a class, else the value.
+        Rows of predictions.parquet for one target and one analysis. A person's predictions (class probabilities, or
+        the value) are averaged over splits.
     names
         Columns of ``table``, which has one row per person. People without a value are left out of the test.
     groups
-        Copies and families (``People.groups``): the first person of each is taken, for the test counts on independent
-        people.
+        Copies and families (``People.groups``): only the first person of each is used, because the test assumes
+        independent people.
 
     Returns
     -------
@@ -208,7 +211,9 @@ def confound_tests(
     first = first[~pd.Series(groups[first["person"]]).duplicated().to_numpy()]
     kind, target = first["kind"].iloc[0], first["target"].iloc[0]
     truth = first["truth"].to_numpy() if kind == "value" else first["truth_name"].to_numpy(str)
-    said = {method: _mean_said(rows, first["person"]) for method, rows in predictions.groupby("method", sort=False)}
+    predicted = {
+        method: _mean_prediction(rows, first["person"]) for method, rows in predictions.groupby("method", sort=False)
+    }
     rows = []
     for name in names:
         column = table[name].to_numpy()[first["person"]]
@@ -216,16 +221,16 @@ def confound_tests(
         rng = np.random.default_rng([seed, zlib.crc32(f"{target} {name}".encode())])
         kind_confound = kind_of(column)
         draws = redrawn(column[there], truth[there], kind_confound, kind, permutations=permutations, rng=rng)
-        found = association(np.hstack(list(said.values()))[there], draws, kind_confound)
-        parts = np.split(found, np.cumsum([outputs.shape[1] for outputs in said.values()])[:-1])
-        for method, part in zip(said, parts, strict=True):
+        found = association(np.hstack(list(predicted.values()))[there], draws, kind_confound)
+        parts = np.split(found, np.cumsum([outputs.shape[1] for outputs in predicted.values()])[:-1])
+        for method, part in zip(predicted, parts, strict=True):
             key = row_key("confound_test", name, target, kind, str(method), -1)
             rows.append({**key, "n_test": int(there.sum()), "p": p_of_association(part)})
     return rows
 
 
-def _mean_said(rows: pd.DataFrame, people: pd.Series) -> Float[ndarray, "person output"]:
-    """Average a method's predictions of each person over splits: probabilities, or values."""
+def _mean_prediction(rows: pd.DataFrame, people: pd.Series) -> Float[ndarray, "person output"]:
+    """Average a method's predictions for each person over splits: probabilities, or values."""
     outputs = np.stack(rows["probability"].to_list()).astype(np.float64)
     outputs = outputs if outputs.shape[1] else rows[["predicted"]].to_numpy(np.float64)
     return pd.DataFrame(outputs).groupby(rows["person"].to_numpy()).mean().loc[people].to_numpy()

@@ -1,4 +1,4 @@
-"""Features without confounds, and the linear model of them: least squares inside every fold, the inner ones, too."""
+"""Features without confounds, and the linear model on them: regressed out inside every fold, inner ones included."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -32,34 +32,34 @@ _RANK = 1e-10
 class Deconfounded:
     """Features without what is linear in the confounds of the training people; again a feature set.
 
-    Least squares with intercept (of the shortest length where the design is of deficient rank), fitted on the training
-    people; residuals of everybody. Missing cells count as the training people's median. Of someone from a site without
-    training people about the training mean is taken away, for nothing is known of the site.
+    Least squares with an intercept (the minimum-norm solution if the design is rank-deficient) is fitted on the
+    training people, and everybody's residuals are returned. Missing cells take the training people's median. For
+    someone from a site without training people, roughly the training mean is subtracted, since the site is unknown.
 
-    For linear models alone: what is left beyond means is not independent of the confounds, and a non-linear model can
-    read a confound, and with it the target, out of the residuals even where the features held nothing of it (Hamdan et
-    al. 2023, GigaScience 12:giad071).
+    For linear models only: beyond their means, the residuals are not independent of the confounds, and a non-linear
+    model can read a confound, and with it the target, from the residuals even if the features did not contain it
+    (Hamdan et al. 2023, GigaScience 12:giad071).
 
     Attributes
     ----------
     features
-        What the confounds are taken out of.
+        The features to clean.
     confounds
-        ``design`` of everybody, in the order of ``People``.
+        The ``design`` for everybody, in the order of ``People``.
     """
 
     features: FeatureSet
     confounds: Float[ndarray, "everybody column"]
 
     def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
-        """Fit the confounds to the features of ``train``, and return what they leave of the features of ``people``."""
+        """Regress the features of ``train`` on the confounds, and return the residual features of ``people``."""
         everyone = np.union1d(train, people)
         rows = self.features.matrix(train, everyone)
         here, there = np.searchsorted(everyone, train), np.searchsorted(everyone, people)
         regressors = _regressors(self.confounds[everyone], here)
         hat = np.linalg.pinv(regressors[here], rcond=_RANK)
         found = np.empty((len(people), rows.shape[1]), dtype=rows.dtype)
-        # A few thousand features at a time: doubles of all of them would not fit for big atlases.
+        # A few thousand features at a time: for big atlases, all of them in double precision would not fit in memory.
         for begin in range(0, rows.shape[1], _COLUMNS):
             part = slice(begin, begin + _COLUMNS)
             values = _filled(rows[:, part].astype(np.float64), here)
@@ -72,9 +72,9 @@ class Deconfounded:
 class LinearWithout:
     """The linear model of ``predictors.Linear`` on features without confounds; see ``Deconfounded``.
 
-    The confounds are taken out again wherever a model is fitted, in the inner splits, too. Residuals of all training
-    people sum to zero in every site: the held-out part of an inner split would mirror the rest of it, every model
-    would look worse than none, and the strongest penalty would always be chosen.
+    The confounds are regressed out again wherever a model is fitted, also in the inner splits. Otherwise, since the
+    residuals of all training people sum to zero in every site, the held-out part of an inner split would mirror the
+    rest, every model would look worse than none, and the strongest penalty would always be chosen.
     """
 
     features: FeatureSet
@@ -85,15 +85,15 @@ class LinearWithout:
         fold = fold_of(Deconfounded(self.features, self.confounds), task)
         regressors = _regressors(self.confounds[np.concatenate([task.train, task.test])], np.arange(len(task.train)))
         count = len(fold.rows)
-        rows, held = np.hstack([fold.rows, regressors[:count]]), np.hstack([fold.held, regressors[count:]])
+        rows, test = np.hstack([fold.rows, regressors[:count]]), np.hstack([fold.test, regressors[count:]])
         path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
         inside = _without(path, regressors.shape[1])
-        found, _ = fit_path(inside, loss, dataclasses.replace(fold, rows=rows, held=held))
+        found, _ = fit_path(inside, loss, dataclasses.replace(fold, rows=rows, test=test))
         return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
 
 
 def _without(path: PenaltyPath, count: int) -> PenaltyPath:
-    """Make a path that takes the last ``count`` columns, and the intercept, out of the others before it fits."""
+    """Return a path that regresses the last ``count`` columns and an intercept out of the others before fitting."""
 
     def inside(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:
         weights = np.linalg.pinv(_with_intercept(rows[:, -count:]), rcond=_RANK) @ rows[:, :-count]
@@ -114,7 +114,7 @@ def _with_intercept(regressors: Wide) -> Wide:
 
 
 def _regressors(confounds: Features, here: Int[ndarray, " train"]) -> Features:
-    """Fill and scale a design by its rows ``here``; what is constant there becomes 0."""
+    """Fill and scale a design by its rows ``here``; columns constant there become 0."""
     filled = _filled(confounds, here)
     mean, spread = filled[here].mean(axis=0), filled[here].std(axis=0)
     scaled: Features = (filled - mean) / np.where(spread > 1e-7 * np.abs(mean), spread, np.inf)
@@ -122,7 +122,7 @@ def _regressors(confounds: Features, here: Int[ndarray, " train"]) -> Features:
 
 
 def _filled(values: Features, here: Int[ndarray, " train"]) -> Features:
-    """Fill missing cells with the median of the column's rows ``here``; 0 where these are all missing."""
+    """Fill missing cells with the median of the column's rows ``here``, or 0 if these are all missing."""
     gaps = np.flatnonzero(np.isnan(values).any(axis=0))
     values = values.copy() if len(gaps) else values
     for column in gaps:

@@ -1,4 +1,4 @@
-"""Single networks: the encoder with all other networks hidden, beside the FC within the network."""
+"""Single networks: the encoder with all other networks hidden, beside FC within the network."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ from semantoks.signals.quality import missing_networks
 from semantoks.statistics.methods import FC
 
 MOST_NETWORKS = 40
-"""An atlas with more (every ROI its own network) would have to be embedded as many times."""
+"""Each network takes one embedding of the cohort, too many for an atlas with one network per ROI."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding:
-    """How people are embedded: by which encoders (by method name), from which recordings, and how these are read."""
+    """How people are embedded: the encoders by method name, the recordings, and how they are read out."""
 
     encoders: Mapping[str, Encoder]
     cohort: Cohort
@@ -36,7 +36,7 @@ class Embedding:
     device: torch.device
 
     def of_network(self, method: str, number: int) -> Float[ndarray, "person feature"]:
-        """Show an encoder one network of every crop; the others are its mask vector, as in pretraining."""
+        """Show an encoder one network of every crop; the others are replaced by its mask vector, as in pretraining."""
         features, _ = embed_crops(
             self.encoders[method],
             self.cohort,
@@ -63,24 +63,26 @@ def network_scores(
     Parameters
     ----------
     plans
-        With the splits to use: those of the first repeat are enough.
+        With the splits to use; the first repeat is enough.
     fc
-        Functional connectivity, edges in the order of ``numpy.triu_indices``; method ``fc`` has those within the
-        network. A network of one ROI has none, and no such row.
+        Functional connectivity, edges in the order of ``numpy.triu_indices``. The method ``fc`` uses the edges within
+        the network; a network of one ROI has none, and gets no such row.
     progress
-        Called with the networks done and all networks.
+        Called with the number of networks done and the total.
 
     Returns
     -------
     Results
-        Scores alone; empty for an atlas of one network, or of more than forty.
+        Scores without predictions; empty for an atlas with one network, or more than forty.
     list of str
         Notes for the reader.
     """
     cohort = embedding.cohort
     names = cohort.atlas.network_names
     if not 1 < len(names) <= MOST_NETWORKS:
-        return Results(), [f"Single networks are not scored: the atlas has {len(names)} (2 to {MOST_NETWORKS} can be)."]
+        return Results(), [
+            f"Single networks are not scored: the atlas has {len(names)}; 2 to {MOST_NETWORKS} are possible."
+        ]
     found = Results()
     inside = edges_within(cohort.atlas)
     for number, name in enumerate(names):
@@ -95,7 +97,9 @@ def network_scores(
         if progress:
             progress(number + 1, len(names))
     lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())
-    note = f"Single networks: {lacking} recordings lack one; shown that one alone, the encoder sees nothing of them."
+    note = (
+        f"Single networks: {lacking} recordings lack at least one; the encoder sees nothing when shown only that one."
+    )
     return found, [note] if lacking else []
 
 

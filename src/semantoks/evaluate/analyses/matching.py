@@ -1,4 +1,4 @@
-"""The motion-matched subset: people among whom head motion does not predict the target."""
+"""The motion-matched subset: people in whom head motion does not predict the target."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import Plan
 
 BINS = 10
-"""Most bins of log FD with equally many people."""
+"""Maximum number of equally large bins of log FD."""
 TERCILES = 3
 LEAST_PEOPLE = 60
 LEAST_SHARE = 0.25
-"""A subset of fewer people, or of a smaller share of them, would show the effect of sample size and not of motion."""
+"""A subset with fewer people, or a smaller share of them, would show the effect of sample size, not of motion."""
 MOST_LEFT = {"class": 0.25, "value": 0.125}
-"""Imbalance above which people do not count as matched: a quarter of an sd (Stuart 2010), or the r that it makes."""
-_A_CELL = 8
-_A_TEST_SIDE = 5
+"""Largest imbalance that counts as matched: a quarter of an sd (Stuart 2010), or the corresponding r."""
+_PEOPLE_PER_CELL = 8
+_PEOPLE_PER_TEST_SIDE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,12 @@ class Matched:
     Attributes
     ----------
     plan
-        The plan with these people alone (analysis ``motion_matched``), each on the side of every split where they were;
-        None where too few are left.
+        The plan restricted to these people (analysis ``motion_matched``), each on the same side of every split as
+        before; None if too few are left.
     before, after
         ``imbalance``; ``after`` is NaN without a plan.
     words
-        A sentence for the reader: the numbers, or the reason why there is no subset.
+        A sentence for the reader: the numbers, or why there is no subset.
     """
 
     plan: Plan | None
@@ -50,22 +50,22 @@ def match_motion(
 ) -> Matched:
     """Choose people of a plan by coarsened exact matching of log mean FD over the target (Iacus, King & Porro 2012).
 
-    The target's classes (values: terciles) are crossed with quantile bins of log FD. In every bin the classes keep the
-    shares that they have overall, by leaving people out, drawn with ``seed``: motion then cannot tell the class, and a
-    rare class does not cost the others more people than it has to. A group (copies, a family: ``People.groups``) goes
-    by its first person and is kept or left out as a whole. ``log_fd`` and ``groups`` are of everybody; people whose
-    motion is unknown are left out.
+    The target's classes (terciles for values) are crossed with quantile bins of log FD. In every bin, people drawn with
+    ``seed`` are left out until the classes have the same shares as overall: motion then cannot predict the class, and a
+    rare class costs the others no more people than necessary. A group (copies, a family: ``People.groups``) is binned
+    by its first person and kept or left out as a whole. ``log_fd`` and ``groups`` cover everybody; people whose motion
+    is unknown are left out.
     """
     motion = log_fd[plan.people]
     there = np.flatnonzero(~np.isnan(motion))
     before = imbalance(motion[there], plan.labels[there])
     if len(there) < LEAST_PEOPLE:
-        return _refused(plan, before, f"motion is known of {len(there)} people, and {LEAST_PEOPLE} are needed")
+        return _refused(plan, before, f"motion is known for {len(there)} people, but {LEAST_PEOPLE} are needed")
     stratum = _strata(plan, there)
     rows = there[_keep(stratum, motion[there], groups[plan.people[there]], np.random.default_rng(seed))]
     splits = _restricted(plan, rows)
     if len(rows) < max(LEAST_PEOPLE, LEAST_SHARE * len(there)) or not splits:
-        left = f"of {len(there)} people in {len(np.unique(stratum))} classes {len(rows)} would be left"
+        left = f"{len(rows)} of {len(there)} people in {len(np.unique(stratum))} classes would be left"
         return _refused(plan, before, f"{left}, too few for {len(plan.splits)} splits")
     kept = dataclasses.replace(
         plan,
@@ -78,10 +78,10 @@ def match_motion(
     after = imbalance(motion[rows], kept.labels)
     if after > MOST_LEFT[plan.kind]:
         left = f"the imbalance in log FD among {len(rows)} matched people is still {after:.2f}"
-        return _refused(plan, before, f"{left} ({MOST_LEFT[plan.kind]:g} at most)")
-    what = "largest difference between classes in log FD, in sd" if plan.kind == "class" else "|r| with log FD"
-    words = f"{plan.target}: {len(rows)} of {len(plan.people)} people are matched for motion; {what}, is {before:.2f}"
-    return Matched(plan=kept, before=before, after=after, words=f"{words} among all and {after:.2f} among these.")
+        return _refused(plan, before, f"{left} (at most {MOST_LEFT[plan.kind]:g} is allowed)")
+    what = "the largest class difference in log FD (in sd)" if plan.kind == "class" else "|r| with log FD"
+    words = f"{plan.target}: {len(rows)} of {len(plan.people)} people are matched for motion; {what} is {before:.2f}"
+    return Matched(plan=kept, before=before, after=after, words=f"{words} in all people and {after:.2f} in these.")
 
 
 def imbalance(motion: Float[ndarray, " row"], labels: Shaped[ndarray, " row"]) -> float:
@@ -90,8 +90,8 @@ def imbalance(motion: Float[ndarray, " row"], labels: Shaped[ndarray, " row"]) -
     Returns
     -------
     float
-        Of a class (text): the largest difference between the means of two classes, over the sd within classes; of a
-        value: the absolute correlation. NaN where either is constant.
+        For classes (text), the largest difference between two class means, divided by the sd within classes; for
+        values, the absolute correlation. NaN if either is constant.
     """
     if labels.dtype.kind == "f":
         flat = not len(labels) or min(np.ptp(motion), np.ptp(labels)) == 0
@@ -124,7 +124,7 @@ def _keep(
     """Return whether each row's group is drawn."""
     units = pd.DataFrame({"group": groups, "stratum": stratum, "motion": motion}).drop_duplicates("group")
     shares = units["stratum"].value_counts(normalize=True).sort_index()
-    bins = int(np.clip(len(units) * shares.min() // _A_CELL, 2, BINS))
+    bins = int(np.clip(len(units) * shares.min() // _PEOPLE_PER_CELL, 2, BINS))
     units["bin"] = pd.qcut(units["motion"].rank(method="first"), bins, labels=False)
     drawn = []
     for _, cell in units.groupby("bin"):
@@ -143,6 +143,6 @@ def _restricted(plan: Plan, rows: Int[ndarray, " kept"]) -> tuple[Split, ...]:
         train, test = (np.flatnonzero(np.isin(rows, side)) for side in sides)
         _, counts = np.unique(plan.labels[rows[train]], return_counts=True)
         trained = not classes or (len(counts) == classes and counts.min() >= 2 * INNER_FOLDS)
-        if trained and len(test) >= _A_TEST_SIDE and len(np.unique(plan.labels[rows[test]])) > 1:
+        if trained and len(test) >= _PEOPLE_PER_TEST_SIDE and len(np.unique(plan.labels[rows[test]])) > 1:
             found.append((train, test))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Is a person's representation stable? Identification and ICC between two parts of their data."""
+"""Stability of a person's representation: identification and ICC between two parts of their data."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ from semantoks.statistics.tables import row_key
 MINUTES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 LEAST_PEOPLE = 20
 MOST = 0.75
-"""The longest amount is one that this share of the people have in both parts."""
+"""The longest amount of data is one that at least this share of people have in both parts."""
 
 
 Look = Callable[[Int[ndarray, "recording 2"]], Float[ndarray, "recording feature"]]
@@ -35,12 +35,12 @@ Look = Callable[[Int[ndarray, "recording 2"]], Float[ndarray, "recording feature
 
 @dataclass(frozen=True, kw_only=True)
 class TwoParts:
-    """Two parts of the same people's data: (recording, first frame, frames there are) of each.
+    """Two parts of the same people's data: the recording, first frame and number of frames of each.
 
     Attributes
     ----------
     sessions
-        Whether they are two recordings, or else the halves of one.
+        Whether they are two recordings; otherwise they are the halves of one.
     """
 
     recording: Int[ndarray, "2 person"]
@@ -60,17 +60,17 @@ def reliability_scores(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Compare two parts of every person's data, for growing minutes of each part.
 
-    Every amount is asked of the same people, those who have the longest, so that a curve is one of minutes and not of
-    people. Every method sees the first minutes of each part and nothing else: the encoders as many even windows as it
-    takes to see every frame (what is missing of a window is hidden), FC the correlations of the same frames. Embeddings
-    and FC alike are standardised over people before they are compared (``over_people``).
+    Every amount uses the same people, those who have the longest, so that a curve shows the effect of minutes and not
+    of people. Every method sees only the first minutes of each part: encoders see as many evenly spaced windows as it
+    takes to cover every frame (the unfilled part of a window is hidden), FC the correlations of the same frames. Both
+    embeddings and FC are standardised over people before they are compared (``over_people``).
 
     Parameters
     ----------
     encoders
         By method name: the encoder, and the one with random weights.
     only
-        Ids of the people who are compared; None = all.
+        Ids of the people to compare; None = all.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def reliability_scores(
     people = parts.recording.shape[1]
     if not amounts:
         return [], [
-            f"Reliability is not measured: it takes {LEAST_PEOPLE} people with two parts of {MINUTES[0]:g} minute, "
-            f"and there are {people} with any."
+            f"Reliability is not measured: it needs {LEAST_PEOPLE} people with two parts of {MINUTES[0]:g} minute "
+            f"each; {people} have two parts."
         ]
     looks: dict[str, Look] = {
         name: partial(_embedded, encoder, cohort, readout, device) for name, encoder in encoders.items()
@@ -118,9 +118,9 @@ def frames_of(minutes: float, tr: float) -> int:
 def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> TwoParts:
     """Choose two parts of every person: two recordings where more than half of the people have them, else halves.
 
-    The recordings are the first, and the first of another session (where there is none, the next); people without are
-    left out. Halves have no frame in common. Of people who share a recording byte for byte the first is taken: nobody
-    can be told from a copy.
+    The recordings are a person's first, and the first of another session (the next one if there is no other session);
+    people with a single recording are then left out. Halves share no frame. Of people who share a byte-identical
+    recording, only the first is used: nobody can be distinguished from a copy.
     """
     groups = groups_of(cohort.recordings)
     alone = groups.index[~groups.duplicated()]
@@ -145,7 +145,7 @@ def _second(rows: pd.DataFrame) -> int:
 
 
 def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
-    """Return the amounts that enough people have in both parts, and the parts of the people who have the longest."""
+    """Return the minutes that enough people have in both parts, and the parts of the people who have the longest."""
     shortest = parts.frames.min(axis=0)
     people = len(shortest)
     enough = [m for m in MINUTES if (shortest >= frames_of(m, tr)).sum() >= max(LEAST_PEOPLE, MOST * people)]
@@ -156,7 +156,7 @@ def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
 
 
 def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
-    """Look at the first frames of each part; other recordings are looked at, too, and left out."""
+    """Compute features of the first frames of each part (of all recordings; the others are then dropped)."""
     lengths = cohort.recordings["frames"].to_numpy()
     both, found = [], None
     for recording, first in zip(parts.recording, parts.first, strict=True):
@@ -180,8 +180,8 @@ def _embedded(
 def _description(parts: TwoParts) -> str:
     people = parts.recording.shape[1]
     if parts.sessions:
-        return f"Reliability: two recordings of {people} people each."
+        return f"Reliability: two recordings from each of {people} people."
     return (
-        f"Reliability: the two halves of one recording of {people} people each. They share head position, scanner and "
-        "filter, and were z-scored together: between days, people are less like themselves."
+        f"Reliability: two halves of one recording from each of {people} people. Halves share head position, scanner "
+        "and filter, and were z-scored together; across days, people resemble themselves less."
     )

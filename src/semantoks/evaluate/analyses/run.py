@@ -1,4 +1,4 @@
-"""The analyses beside the scores: chance, labelled people, confounds, single networks, stability over time."""
+"""The analyses beside the scores: permutation null, learning curve, confounds, single networks, reliability."""
 
 import dataclasses
 import zlib
@@ -44,7 +44,7 @@ def run_analyses(study: Study, sets: Sets, results: Results) -> None:
     """Run the analyses that the settings name, and add their rows to the results."""
     if study.config.analyses and not study.protocol.analyses:
         study.notes.append(
-            "Only --protocol nested analyses chance, learning curves, confounds, networks and stability."
+            "The analyses (permutation null, learning curve, confounds, networks, reliability) need --protocol nested."
         )
         return
     for name in study.config.analyses:
@@ -103,14 +103,14 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
     predictions = results.tables()[1]
     tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
     for plan in decoded:
-        telling = {name: features for name, features in sets.items() if name != MOTION or plan.target in OF_SITE[:2]}
-        results.add(cross_validate(plan, methods_from(telling, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
+        chosen = {name: features for name, features in sets.items() if name != MOTION or plan.target in OF_SITE[:2]}
+        results.add(cross_validate(plan, methods_from(chosen, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
         tick()
     for plan in study.plans:
         names = confounds_of(table, plan, study.confounds)
-        said = predictions[predictions["target"] == plan.target]
+        own = predictions[predictions["target"] == plan.target]
         results.scores.extend(
-            confound_tests(said, table, names, study.people.groups, permutations=config.permutations, seed=config.seed)
+            confound_tests(own, table, names, study.people.groups, permutations=config.permutations, seed=config.seed)
         )
         tick()
         once = first_repeats(plan, config)
@@ -128,9 +128,9 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.DataFrame) -> None:
-    """Score a target among people whose motion does not predict it."""
+    """Score a target in a subset of people whose motion does not predict it."""
     if "mean_fd" not in table:
-        study.notes.append(f"{plan.target}: no motion-matched subset, because nobody's mean FD is known.")
+        study.notes.append(f"{plan.target}: no motion-matched subset, because mean FD is not known.")
         return
     log_fd = table["mean_fd"].to_numpy(np.float64)
     found = match_motion(plan, log_fd, study.people.groups, seed=study.config.seed)
@@ -163,7 +163,7 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
-    """Find people again in another part of their data; a note says how many of them the encoder has seen."""
+    """Identify people from another part of their data; a note says how many of them the encoder has seen."""
     eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
     rows, notes = reliability_scores(
         study.encoders,
@@ -177,13 +177,13 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
     study.notes.extend(notes)
     if rows and (known := int((study.seen & eligible).sum())):
         study.notes.append(
-            f"Reliability is flattered: {known} people were seen in pretraining, which makes the windows of one person "
-            "alike on purpose. It says little about new people: pretrain on others, or pass --exclude-pretrained."
+            f"Reliability is inflated: {known} people were seen in pretraining, which deliberately makes windows of "
+            "one person alike. It says little about new people: pretrain on others, or pass --exclude-pretrained."
         )
 
 
 def _frozen_readout(study: Study) -> Readout:
-    """Return the first readout that needs no target: an attention probe's is learnt with one."""
+    """Return the first readout that needs no target; an attention probe is trained on one."""
     return next((name for name in study.config.readouts if name != "attention"), "cls_avg")
 
 
@@ -197,16 +197,16 @@ _ANALYSES: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
 
 
 SMALLEST = 50
-"""Labelled people at which a curve begins; the number doubles up to all of the smallest training side."""
+"""Labelled people at the start of a curve; the number doubles up to the size of the smallest training side."""
 Rows = Int[ndarray, " _"]
 FEWEST_OF_A_CLASS = 2 * INNER_FOLDS
 
 
 def learning_plans(plan: Plan, *, seed: int) -> list[Plan]:
-    """Return a plan for each number of labelled people: stratified draws from every training side, test sides as given.
+    """Return one plan per number of labelled people: stratified draws from every training side, unchanged test sides.
 
-    A draw of n people is part of the draw of 2 n. Numbers at which a class would have fewer than six people are left
-    out; the last is the whole of the smallest training side.
+    The draw of n people is part of the draw of 2 n. Numbers that would leave a class fewer than six people are skipped;
+    the last number is the size of the smallest training side.
     """
     most = min(len(train) for train, _ in plan.splits)
     sizes = [int(SMALLEST * 2**k) for k in range(20) if SMALLEST * 2**k < most] + [most]
@@ -221,7 +221,7 @@ def learning_plans(plan: Plan, *, seed: int) -> list[Plan]:
 
 
 def _draw(plan: Plan, train: Rows, test: Rows, size: int, seed: int) -> Split:
-    """Draw ``size`` people of a training side, every stratum by its share; a smaller draw is part of a larger one."""
+    """Draw ``size`` people of a training side, stratified; a smaller draw is part of a larger one."""
     labels = plan.labels[train]
     strata = labels if plan.kind == "class" else np.argsort(np.argsort(labels)) * 5 // len(labels)
     place = pd.Series(np.random.default_rng(seed).permutation(len(train)))
@@ -241,7 +241,7 @@ def null_scores(
 ) -> list[dict[str, Any]]:
     """Return one row of scores.csv per feature set (analysis ``permutation``): p, and the score of the null's model.
 
-    All sets see the same permutations, which depend on the seed and the target's name alone. ``plan`` has one repeat.
+    All sets see the same permutations, which depend only on the seed and the target's name. ``plan`` has one repeat.
     """
     jobs = (joblib.delayed(_null_score)(plan, name, features, permutations, seed) for name, features in sets.items())
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
@@ -252,7 +252,7 @@ def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, 
     kernels = []
     for split in plan.splits:
         fold = fold_of(features, task_of(plan, split, seed, folds=0))
-        kernels.append((fold.rows @ fold.rows.T, fold.held @ fold.rows.T))
+        kernels.append((fold.rows @ fold.rows.T, fold.test @ fold.rows.T))
     rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
     found = permutation_null(
         kernels, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng

@@ -90,8 +90,8 @@ class Fits:
     scale: Scale
     models: tuple[TargetModel, ...]
     best: int
-    held: Int[ndarray, " held"]
-    outputs: Float[ndarray, "held output"]
+    validation: Int[ndarray, " validation"]
+    outputs: Float[ndarray, "validation output"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +125,8 @@ class Finetune:
         """Train once per learning rate, each time from fresh weights, with the same held-out people and draws."""
         scale, config = Scale.of(kind, labels), self.config
         truth = scale.encode(labels)
-        kept, held = hold_out(labels, self.groups[people], kind=kind, share=config.validation, seed=seed)
-        train, validation = (Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held))
+        kept, held_out = hold_out(labels, self.groups[people], kind=kind, share=config.validation, seed=seed)
+        train, validation = (Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held_out))
         classes = None if scale.classes is None else len(scale.classes)
         lessons = [Lesson(train=train, validation=validation, classes=classes, lr=lr, seed=seed) for lr in config.lr]
         found = [
@@ -134,7 +134,7 @@ class Finetune:
             for lesson in lessons
         ]
         best = max(range(len(found)), key=lambda i: found[i].quality)
-        return Fits(scale, tuple(one.model for one in found), best, held, found[best].validation)
+        return Fits(scale, tuple(one.model for one in found), best, held_out, found[best].validation)
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fine-tune on the training people and predict the test people by the chosen model, and by every candidate."""
@@ -142,7 +142,7 @@ class Finetune:
         crops, decode = self.config.crops, fits.scale.decode
         candidates = np.stack([decode(predict_people(m, self.pool, task.test, crops)) for m in fits.models])
         inner = np.tile(fits.scale.base(task.labels), (len(task.train), 1))
-        inner[fits.held] = decode(fits.outputs)
+        inner[fits.validation] = decode(fits.outputs)
         return Predicted(classes=fits.scale.classes, test=candidates[fits.best], inner=inner, candidates=candidates)
 
 

@@ -56,9 +56,9 @@ class AttentionProbe:
         classes = np.unique(task.labels) if task.kind == "class" else None
         unseen = np.zeros((len(DECAYS) * CHECKS, len(train), 1 if classes is None else len(classes)))
         losses = np.zeros(len(unseen))
-        for fitted, held in task.inner:
-            unseen[:, held] = outputs_of(train[fitted], task.labels[fitted], train[held], classes)
-            losses += [_loss(task.labels[held], said, classes) for said in unseen[:, held]]
+        for fitted, left_out in task.inner:
+            unseen[:, left_out] = outputs_of(train[fitted], task.labels[fitted], train[left_out], classes)
+            losses += [_loss(task.labels[left_out], outputs, classes) for outputs in unseen[:, left_out]]
         candidates = outputs_of(train, task.labels, test, classes)
         best = int(losses.argmin())
         return Predicted(classes=classes, test=candidates[best], inner=unseen[best], candidates=candidates)
@@ -67,25 +67,25 @@ class AttentionProbe:
 def outputs_of(
     train: Float[Tensor, "train token width"],
     labels: ndarray,
-    held: Float[Tensor, "held token width"],
+    test: Float[Tensor, "test token width"],
     classes: ndarray | None,
-) -> Float[ndarray, "candidate held output"]:
+) -> Float[ndarray, "candidate test output"]:
     """Train on layer-normalised tokens; return probabilities, or values, of every check and weight decay."""
     if classes is None:
         mean, spread = float(labels.mean()), float(labels.std()) or 1.0
         truth = torch.from_numpy((labels - mean) / spread).float()[:, None]
-        found = _train(train, held, 1, lambda outputs: (outputs - truth).square().mean(dim=1).sum())
+        found = _train(train, test, 1, lambda outputs: (outputs - truth).square().mean(dim=1).sum())
         return found.numpy() * spread + mean
     member = labels[:, None] == classes
     weight = torch.from_numpy(member / np.maximum(member.sum(axis=0), 1)).float()
     # Weight decays do not share parameters: the gradient of the sum of their losses is each one's own.
-    found = _train(train, held, len(classes), lambda logits: -(logits.log_softmax(dim=2) * weight).sum() / len(classes))
+    found = _train(train, test, len(classes), lambda logits: -(logits.log_softmax(dim=2) * weight).sum() / len(classes))
     return found.softmax(dim=2).numpy()
 
 
 def _train(
-    train: Tensor, held: Tensor, outputs: int, loss: Callable[[Tensor], Tensor]
-) -> Float[Tensor, "candidate held output"]:
+    train: Tensor, test: Tensor, outputs: int, loss: Callable[[Tensor], Tensor]
+) -> Float[Tensor, "candidate test output"]:
     """Return the probes' outputs for the test people at every check, all weight decays of the first check first."""
     width = train.shape[2]
     query = torch.zeros(len(DECAYS), width, requires_grad=True)
@@ -111,7 +111,7 @@ def _train(
         optimizer.step()
         if step % STEPS == 0:
             with torch.no_grad():
-                found.append(answers(train, held)[1])
+                found.append(answers(train, test)[1])
     return torch.cat(found)
 
 
@@ -122,10 +122,10 @@ def _attend(
     return rearrange(scores.softmax(dim=2) @ tokens, "p d w -> d p w")
 
 
-def _loss(labels: ndarray, said: Float[ndarray, "held output"], classes: ndarray | None) -> float:
+def _loss(labels: ndarray, outputs: Float[ndarray, "test output"], classes: ndarray | None) -> float:
     """Squared error, or minus the log probability of the true class, each class counting alike."""
     if classes is None:
-        return float(np.mean((said[:, 0] - labels) ** 2))
+        return float(np.mean((outputs[:, 0] - labels) ** 2))
     truth = np.searchsorted(classes, labels)
-    logs = np.log(np.maximum(said[np.arange(len(truth)), truth], _LEAST))
+    logs = np.log(np.maximum(outputs[np.arange(len(truth)), truth], _LEAST))
     return -float(np.mean([logs[truth == name].mean() for name in np.unique(truth)]))

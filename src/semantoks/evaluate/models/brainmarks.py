@@ -65,10 +65,10 @@ class LogisticCV:
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
         everybody = self.features.matrix(task.train, np.concatenate([task.train, task.test]))
-        rows, held = row_space(*standardise(everybody[: len(task.train)], everybody[len(task.train) :]))
+        rows, test = row_space(*standardise(everybody[: len(task.train)], everybody[len(task.train) :]))
         # ``standardise`` divides by the root of the number of features, StandardScaler does not.
-        rows, held = rows * np.sqrt(everybody.shape[1]), held * np.sqrt(everybody.shape[1])
-        return fit_path(_path, _error_rate, Fold(rows, task.labels, held, task.inner, task.kind), PENALTIES)[0]
+        rows, test = rows * np.sqrt(everybody.shape[1]), test * np.sqrt(everybody.shape[1])
+        return fit_path(_path, _error_rate, Fold(rows, task.labels, test, task.inner, task.kind), PENALTIES)[0]
 
 
 def _path(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
-from semantoks.types import Features, Held
+from semantoks.types import Features, HeldOut
 
 INVERSE_PENALTIES = np.logspace(-3, 4, 8)
 """C of the logistic model, for rows of mean squared length 1; the ridge model's alphas are their inverses."""
@@ -84,7 +84,7 @@ class Fold:
     ----------
     rows, labels
         Of the training people.
-    held
+    test
         Features of the test people.
     inner
         Splits of ``rows``, which choose the penalty.
@@ -92,7 +92,7 @@ class Fold:
 
     rows: Features
     labels: ndarray
-    held: Held
+    test: HeldOut
     inner: Sequence[Split]
     kind: TargetKind
 
@@ -100,8 +100,8 @@ class Fold:
 def fold_of(features: FeatureSet, task: Task) -> Fold:
     """Standardise the features of a task by its training people, and turn them into the span of their rows."""
     matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
-    rows, held = row_space(*standardise(matrix[: len(task.train)], matrix[len(task.train) :]))
-    return Fold(rows, task.labels, held, task.inner, task.kind)
+    rows, test = row_space(*standardise(matrix[: len(task.train)], matrix[len(task.train) :]))
+    return Fold(rows, task.labels, test, task.inner, task.kind)
 
 
 Outputs = Float[ndarray, "_ output"]
@@ -136,7 +136,7 @@ def fit_path(
                 losses[part, place] = loss(labels[test], found, classes)
                 unseen[place, test] = found
         best = int(losses.mean(axis=0).argmin())
-        outputs = np.stack([model(fold.held) for model in path(rows, labels, penalties)])
+        outputs = np.stack([model(fold.test) for model in path(rows, labels, penalties)])
     return Predicted(classes=classes, test=outputs[best], inner=unseen[best], candidates=outputs), best
 
 

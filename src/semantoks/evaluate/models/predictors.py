@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from semantoks.evaluate.models.linear import Fold, fold_of, linear_model, log_odds, standardise, support_vectors
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
-from semantoks.types import Features, Held
+from semantoks.types import Features, HeldOut
 
 NEIGHBOURS = (5, 9, 17, 33, 65)
 
@@ -72,7 +72,7 @@ class Neighbours:
         weight = votes.sum(axis=1) if classes is not None else np.ones(len(votes))
         truth = votes / weight[:, None] if classes is not None else votes
         best = int((((inner - truth) ** 2).sum(axis=2) @ weight).argmin())
-        found = _by_neighbours(fold.rows, votes, fold.held, counts)
+        found = _by_neighbours(fold.rows, votes, fold.test, counts)
         return Predicted(classes=classes, test=found[best], inner=inner[best], candidates=found)
 
 
@@ -86,11 +86,11 @@ def _votes(labels: ndarray, classes: ndarray | None) -> Float[ndarray, "row outp
 
 
 def _by_neighbours(
-    rows: Features, votes: Float[ndarray, "row output"], held: Held, counts: list[int]
-) -> Float[ndarray, "count held output"]:
+    rows: Features, votes: Float[ndarray, "row output"], test: HeldOut, counts: list[int]
+) -> Float[ndarray, "count test output"]:
     index = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(rows)
-    said = votes[index.kneighbors(held, return_distance=False)].cumsum(axis=1)
-    found = [said[:, k - 1] / k if votes.shape[1] == 1 else said[:, k - 1] for k in counts]
+    sums = votes[index.kneighbors(test, return_distance=False)].cumsum(axis=1)
+    found = [sums[:, k - 1] / k if votes.shape[1] == 1 else sums[:, k - 1] for k in counts]
     return np.stack([f if votes.shape[1] == 1 else f / f.sum(axis=1, keepdims=True) for f in found])
 
 
@@ -106,11 +106,11 @@ class Stacked:
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:
         """Fit on the parts' inner predictions and predict from their predictions of the test people."""
         rows = np.hstack([_level(before[name].inner) for name in self.parts])
-        held = np.hstack([_level(before[name].test) for name in self.parts])
-        rows, held = standardise(rows, held)
-        return linear_model(Fold(rows, task.labels, held, task.inner, task.kind))
+        test = np.hstack([_level(before[name].test) for name in self.parts])
+        rows, test = standardise(rows, test)
+        return linear_model(Fold(rows, task.labels, test, task.inner, task.kind))
 
 
-def _level(said: Float[ndarray, "row output"]) -> Features:
+def _level(outputs: Float[ndarray, "row output"]) -> Features:
     """Log odds against the first class, or the value itself."""
-    return said if said.shape[1] == 1 else log_odds(said)
+    return outputs if outputs.shape[1] == 1 else log_odds(outputs)

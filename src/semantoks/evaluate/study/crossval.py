@@ -1,4 +1,4 @@
-"""Cross-validation: every method on every split of a plan, each test side scored once, and the two tables of it."""
+"""Cross-validation: every method on every split of a plan, each test set scored once, as two tables."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from semantoks.statistics.tables import (
 )
 
 INNER_FOLDS = 3
-"""Folds of each training side, among which penalties are chosen."""
+"""Inner folds of each training side, used to choose penalties."""
 Tick = Callable[[], None]
 
 
@@ -37,7 +37,7 @@ class Results:
     predictions: list[pd.DataFrame] = field(default_factory=list)
 
     def add(self, other: "Results") -> None:
-        """Append another's rows."""
+        """Append the rows of other results."""
         self.scores.extend(other.scores)
         self.predictions.extend(other.predictions)
 
@@ -52,7 +52,7 @@ class Results:
     def write(self, folder: Path, ids: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Write scores.csv and predictions.parquet into ``folder``, and return them.
 
-        People are numbers in there, unless ``ids`` gives the participant_id of each.
+        People are identified by number, unless ``ids`` gives their participant_id.
         """
         scores, predictions = self.tables()
         if ids is not None:
@@ -73,16 +73,16 @@ def cross_validate(
     n_jobs: int = 1,
     tick: Tick | None = None,
 ) -> Results:
-    """Let every method, in order, predict the test people of every split of a plan, and score its predictions.
+    """Predict the test people of every split of a plan with every method, in order, and score the predictions.
 
     Parameters
     ----------
     keep
-        Whether the predictions are kept, too.
+        Whether to keep the predictions, too.
     first
-        Number of the split to begin with.
+        Number of the first split.
     n_jobs
-        Splits at a time, in processes of their own; -1 uses all cores. The numbers do not depend on it.
+        Worker processes; -1 uses all cores. The results are the same for any number.
     tick
         Called after every split.
     """
@@ -100,20 +100,20 @@ def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: in
     """Score every method on one split of a plan."""
     split = plan.splits[number]
     task = task_of(plan, split, seed)
-    found, said = Results(), dict[str, Predicted]()
+    found, predicted = Results(), dict[str, Predicted]()
     for name, method in methods.items():
-        said[name] = method.predict(task, said)
+        predicted[name] = method.predict(task, predicted)
         key = row_key(plan.analysis, plan.condition, plan.target, plan.kind, name, number)
         found.scores.append(
-            {**key, "n_train": len(split[0]), "n_test": len(split[1]), **split_scores(plan, split, said[name])}
+            {**key, "n_train": len(split[0]), "n_test": len(split[1]), **split_scores(plan, split, predicted[name])}
         )
         if keep:
-            found.predictions.append(split_predictions(plan, split, said[name], key))
+            found.predictions.append(split_predictions(plan, split, predicted[name], key))
     return found
 
 
 def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) -> Task:
-    """Make the task of one split, with no inner splits for 0 ``folds``; the test people's labels stay behind."""
+    """Make the task of one split, without the test people's labels; 0 ``folds`` gives no inner splits."""
     train, test = split
     labels, groups, inner = plan.labels[train], plan.groups[train], list[Split]()
     if folds:
@@ -122,10 +122,10 @@ def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) ->
     return Task(kind=plan.kind, train=people[train], test=people[test], labels=labels, inner=tuple(inner), seed=seed)
 
 
-def split_scores(plan: Plan, split: Split, said: Predicted) -> dict[str, float]:
-    """Score a method's predictions of the test side, and the best of its candidates (``peeked``)."""
+def split_scores(plan: Plan, split: Split, predicted: Predicted) -> dict[str, float]:
+    """Score a method's predictions of the test people, and the best of its candidates (``peeked``)."""
     truth, main = plan.labels[split[1]], MAIN[plan.kind]
-    each = [_scores(plan, truth, output, said.classes) for output in (said.test, *said.candidates)]
+    each = [_scores(plan, truth, output, predicted.classes) for output in (predicted.test, *predicted.candidates)]
     best = max((found[main] for found in each), default=float("nan"))
     return {**each[0], "peeked": best}
 
@@ -142,23 +142,23 @@ def _scores(
 def spread_classes(
     output: Float[ndarray, "row known"], classes: ndarray | None, everyone: ndarray
 ) -> Float[ndarray, "row class"]:
-    """Give the classes that the training side lacked a probability of zero."""
+    """Add classes that the training side lacks, with probability 0."""
     full = np.zeros((len(output), len(everyone)))
     full[:, np.searchsorted(everyone, classes)] = output  # type: ignore[arg-type]
     return full
 
 
-def split_predictions(plan: Plan, split: Split, said: Predicted, key: dict[str, Any]) -> pd.DataFrame:
+def split_predictions(plan: Plan, split: Split, predicted: Predicted, key: dict[str, Any]) -> pd.DataFrame:
     """Return the predictions of one split as rows of predictions.parquet."""
     test = split[1]
     truth = plan.labels[test]
     table: dict[str, Any] = {"person": plan.people[test].astype("int64"), "group": plan.groups[test].astype("int64")}
     if plan.kind == "value":
-        table |= {"truth": truth.astype(float), "predicted": said.test[:, 0], "truth_name": ""}
+        table |= {"truth": truth.astype(float), "predicted": predicted.test[:, 0], "truth_name": ""}
         table["probability"] = [np.zeros(0, np.float32)] * len(test)
     else:
         everyone = np.unique(plan.labels)
-        chances = spread_classes(said.test, said.classes, everyone)
+        chances = spread_classes(predicted.test, predicted.classes, everyone)
         table |= {"truth": np.searchsorted(everyone, truth).astype(float), "truth_name": truth.astype(str)}
         table |= {"predicted": chances.argmax(axis=1).astype(float), "probability": list(chances.astype(np.float32))}
     return pd.DataFrame({**key, **table})[[*PREDICTION_KEYS, *PREDICTION_VALUES]]

@@ -19,7 +19,7 @@ FAMILY_COLUMNS = ("family_id", "rel_family_id")
 
 @dataclass(frozen=True, kw_only=True)
 class People:
-    """Everybody who has a recording, sorted by participant_id; everywhere in evaluate, a person is a place in here.
+    """Everybody who has a recording, sorted by participant_id; everywhere in evaluate, a person is an index into this.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class People:
     owner
         The person of each recording, in the order of ``Cohort.recordings``.
     groups
-        Group of each person: people who share a byte-identical recording (or, where asked, a family) are one group.
+        Group of each person: people who share a byte-identical recording (or, if asked, a family) form one group.
     """
 
     ids: tuple[str, ...]
@@ -36,13 +36,13 @@ class People:
     groups: Int[ndarray, " person"]
 
     def __len__(self) -> int:
-        """Count them."""
+        """Return the number of people."""
         return len(self.ids)
 
     def average(self, values: ndarray) -> ndarray:
-        """Average what each recording has [recording, ...] over each person's recordings: [person, ...], NaN left out.
+        """Average values [recording, ...] over each person's recordings, ignoring NaN; returns [person, ...].
 
-        NaN where none of a person's recordings has a value.
+        NaN if none of a person's recordings has a value.
         """
         known = ~np.isnan(values)
         total = np.zeros((len(self), *values.shape[1:]))
@@ -54,7 +54,7 @@ class People:
         return mean
 
     def first(self, values: Sequence[Any]) -> ndarray:
-        """Take what the first recording of each person has."""
+        """Return the value of each person's first recording."""
         _, where = np.unique(self.owner, return_index=True)
         return np.asarray(values)[where]
 
@@ -67,12 +67,12 @@ def people_of(cohort: Cohort, families: pd.Series | None = None) -> People:
 
 
 def people_with_families(cohort: Cohort, family: str) -> tuple[People, str]:
-    """Group people by copies of recordings and by family, and say by which column.
+    """Group people by copies of recordings and by family, with a note on the column used.
 
     Parameters
     ----------
     family
-        A column of participants.tsv; "auto" = the first of ``FAMILY_COLUMNS`` that is there, in any case.
+        A column of participants.tsv; "auto" = the first of ``FAMILY_COLUMNS`` that exists, in any case.
 
     Raises
     ------
@@ -83,18 +83,18 @@ def people_with_families(cohort: Cohort, family: str) -> tuple[People, str]:
     lower = {str(name).lower(): str(name) for name in table.columns}
     column = next((lower[name] for name in FAMILY_COLUMNS if name in lower), None) if family == "auto" else family
     if column is None:
-        return people_of(cohort), "No families are known (no column family_id): relatives count as strangers."
+        return people_of(cohort), "No families are known (no column family_id): relatives count as unrelated."
     if column not in table:
         raise DataError(f"participants.tsv has no column {column!r} (--family); it has {', '.join(table.columns)}.")
     families = table.dropna(subset=[column]).drop_duplicates("participant_id").set_index("participant_id")[column]
-    return people_of(cohort, families), f"Families by the column {column}: {families.nunique()} of them."
+    return people_of(cohort, families), f"Families come from the column {column}: {families.nunique()} families."
 
 
 def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd.Series:
-    """Return a group for every participant: people who share a byte-identical recording, or a family, are one group.
+    """Return the group of every participant: people who share a byte-identical recording, or a family, form one group.
 
-    ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (a missing one is a
-    family of its own); the result is indexed by participant_id.
+    ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (someone missing
+    is a family of their own); the result is indexed by participant_id.
     """
     people, who = np.unique(recordings["participant_id"].to_numpy(str), return_inverse=True)
     ties = [(who, recordings["sha256"].to_numpy(str))]

@@ -1,4 +1,4 @@
-"""What a baseline is shown (the frames that the encoder's crops cover), and how to add a baseline from outside."""
+"""What a baseline is shown (the frames that the encoder's crops cover), and how to add a baseline of your own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import even_starts
 
 Spans = Int[ndarray, "recording *span 2"]
-"""(first frame, frames) of each recording, or several of them, which count as their union; past the end is nothing."""
+"""(first frame, number of frames) per recording; of several spans, the union counts, up to the recording's end."""
 Run = Float32[ndarray, "_ roi"]
-"""Frames without a gap."""
+"""Consecutive frames, without a gap."""
 
 
 def crop_spans(cohort: Cohort, window: int, crops: int) -> Int[ndarray, "recording crop 2"]:
-    """Return the frames that an encoder is shown of each recording: ``crops`` even windows of ``window`` frames."""
+    """Return the frames of each recording that an encoder is shown: ``crops`` even windows of ``window`` frames."""
     starts = np.stack([even_starts(int(frames), window, crops) for frames in cohort.recordings["frames"]])
     return np.stack([starts, np.full_like(starts, window)], axis=-1)
 
@@ -31,7 +31,7 @@ def shown_runs(cohort: Cohort, index: int, spans: Spans | None) -> list[Run]:
     Raises
     ------
     DataError
-        If the spans hold no frame of the recording.
+        If the spans contain no good frame of the recording.
     """
     series = np.asarray(cohort.series(index), dtype=np.float32)
     first_of_all = int(cohort.first_frames[index])
@@ -45,7 +45,7 @@ def shown_runs(cohort: Cohort, index: int, spans: Spans | None) -> list[Run]:
     if not shown.any():
         name = cohort.recordings["recording_id"][index]
         span = "it" if spans is None else spans[index].tolist()
-        raise DataError(f"recording {name} has {len(series)} frames, but no good one in {span}.")
+        raise DataError(f"recording {name} has {len(series)} frames, but none in {span} is good.")
     changes = np.flatnonzero(np.diff(shown, prepend=False, append=False))
     return [series[begin:end] for begin, end in changes.reshape(-1, 2)]
 
@@ -60,19 +60,19 @@ def standardised(runs: list[Run]) -> list[Run]:
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """The recordings of a cohort as every method sees them: the same frames, and whose they are.
+    """The recordings of a cohort as every method sees them: the same frames, and the person of each recording.
 
     Attributes
     ----------
     cohort
-        Its ``recordings`` has one row per recording; everything per recording is in this order.
+        Its ``recordings`` has one row per recording; everything else per recording follows this order.
     people
-        ``people.owner`` is the person of each recording; ``people.average`` takes a table per recording to one per
+        ``people.owner`` is the person of each recording; ``people.average`` turns a table per recording into one per
         person.
     spans
         The frames that the encoder's crops cover; None = all.
     seed, n_jobs
-        The probe's seed, and how many processes or threads may work at a time.
+        The probe's seed, and the number of worker processes or threads.
     """
 
     cohort: Cohort
@@ -82,15 +82,15 @@ class Shown:
     n_jobs: int = 1
 
     def __len__(self) -> int:
-        """Count the recordings."""
+        """Return the number of recordings."""
         return len(self.cohort)
 
     def runs(self, index: int) -> list[Run]:
-        """Return the shown good frames of a recording as runs without a gap, every ROI z-scored over all of them."""
+        """Return the shown good frames of a recording as runs without a gap; ROIs are z-scored over all runs."""
         return standardised(shown_runs(self.cohort, index, self.spans))
 
     def series(self, index: int) -> Float32[ndarray, "frame roi"]:
-        """Return the same frames one after the other; a missing ROI is 0."""
+        """Return the same frames concatenated; a missing ROI is 0."""
         return np.concatenate(self.runs(index))
 
 
@@ -102,7 +102,7 @@ Build = Callable[[Shown], "ndarray | FeatureSet | None"]
 class Baseline:
     """A baseline of your own, scored beside the packaged ones by ``probe(..., extra={"name": Baseline(...)})``.
 
-    It sees the same people, splits and frames as they do, gets the protocol's linear model, and has its row in
+    It sees the same people, splits and frames as they do, uses the protocol's linear model, and gets its own rows in
     scores.csv, predictions.parquet, the summary and the report. For example, lag-1 autocorrelations::
 
         def autocorrelations(shown):
@@ -118,11 +118,12 @@ class Baseline:
     Attributes
     ----------
     words
-        What it is, for readers of the report.
+        What it does, for readers of the report.
     features
-        A function of ``Shown``. It returns one row per recording (a person's rows are averaged), or, where something
-        has to be fitted, an object with ``matrix(train, people)``: the features [person, feature] of ``people``, after
-        fitting on ``train`` alone; both are places in ``shown.people``. None where the cohort has nothing for it.
+        A function of ``Shown``. It returns one row per recording (a person's rows are averaged), or, if something has
+        to be fitted, an object with ``matrix(train, people)``, which returns the features [person, feature] of
+        ``people`` after fitting on ``train`` only (both are indices into ``shown.people``). None if the cohort has no
+        data for it.
     """
 
     words: str

@@ -1,4 +1,4 @@
-"""Splits by person: nobody, nobody's family, and no copy of anybody's recording is on both sides."""
+"""Splits by person: no person, family or copy of a recording is on both sides."""
 
 import math
 import warnings
@@ -18,7 +18,7 @@ from semantoks.storage.tables import read_table
 Split = tuple[Int[ndarray, " _"], Int[ndarray, " _"]]
 """Rows of the training side and of the test side."""
 _BINS = 5
-"""Most bins of equal size by which a value is stratified."""
+"""Maximum number of equally large bins for stratifying a value."""
 SITE_PEOPLE = 10
 """A site with fewer people is not tested on its own."""
 
@@ -35,16 +35,16 @@ def split_people(
 ) -> list[Split]:
     """Return ``repeats`` x ``folds`` stratified (train, test) index pairs; a group is never on both sides.
 
-    Classes are stratified as they are, values by bins of equal size. Every class is on both sides of every split, and
-    every training side can itself be split into ``inner`` folds; but where a group has people of several classes (a
-    family, a site), the folds are as nearly stratified as whole groups allow.
+    Folds are stratified by class, or by equally large bins of a value. Every class is on both sides of every split, and
+    every training side can itself be split into ``inner`` folds. If a group (a family, a site) has people of several
+    classes, the folds are stratified as closely as whole groups allow.
 
     Raises
     ------
     ConfigError
-        For fewer than two folds, no repeats, or a seed below 0.
+        For fewer than two folds, no repeats, or a negative seed.
     DataError
-        When a class (or, for a value, everybody) has too few groups for the folds.
+        If a class (for a value: the sample) has too few groups for the folds.
     """
     if folds < 2 or repeats < 1 or seed < 0:
         raise ConfigError(
@@ -61,7 +61,7 @@ def split_people(
             small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < least].items())
             raise DataError(
                 f"every class needs at least {least} people for {folds} folds; too few in: {small}. Leave these "
-                "people out (--drop-rare), join their classes, or use fewer folds."
+                "classes out (--drop-rare), merge them, or use fewer folds."
             )
     else:
         ranks = table.mean().rank(method="first") - 1
@@ -72,13 +72,13 @@ def split_people(
     for repeat in range(repeats):
         folder = StratifiedKFold(folds, shuffle=True, random_state=seed + repeat)
         for _, test in folder.split(np.zeros(len(strata)), strata):
-            held = np.isin(groups, strata.index[test])
-            splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
+            test_side = np.isin(groups, strata.index[test])
+            splits.append((np.flatnonzero(~test_side), np.flatnonzero(test_side)))
     return splits
 
 
 def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, repeats: int, seed: int) -> list[Split]:
-    """Split groups that have people of several classes."""
+    """Split groups that contain people of several classes."""
     number = len(np.unique(groups))
     if number < folds:
         raise DataError(f"{folds} folds need at least {folds} groups (families, sites), but there are {number}.")
@@ -87,12 +87,12 @@ def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, rep
     for repeat in range(repeats):
         folder = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a rare class: what matters is asked below
+            warnings.simplefilter("ignore", UserWarning)  # about rare classes: the check that matters is below
             parts = list(folder.split(labels, labels, groups))
         for train, test in parts:
             if lacking := classes - set(labels[train]):
                 raise DataError(
-                    f"with whole groups (families, sites) on one side, a training side has nobody of class "
+                    f"keeping groups (families, sites) whole leaves a training side without class "
                     f"{', '.join(repr(str(name)) for name in sorted(lacking))}: use fewer folds, or other groups."
                 )
             splits.append((train, test))
@@ -100,10 +100,10 @@ def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, rep
 
 
 def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind) -> list[Split]:
-    """Return one split per site: its people are the test set, everybody else (but for their groups) the training set.
+    """Return one split per site; that site's people are the test set, everybody outside their groups the training set.
 
-    A site is tested only where it has at least ten people and, of a class target, at least two of two classes; the
-    people of the others are always on the training side.
+    A site is tested only if it has at least ten people and, for a class target, at least two people in each of two
+    classes; people from other sites are always on the training side.
 
     Raises
     ------
@@ -112,14 +112,14 @@ def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"]
     """
     splits: list[Split] = []
     for site in np.unique(sites):
-        held = sites == site
-        _, counts = np.unique(labels[held], return_counts=True)
-        if held.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < 2):
+        tested = sites == site
+        _, counts = np.unique(labels[tested], return_counts=True)
+        if tested.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < 2):
             continue
-        train = ~held & ~np.isin(groups, groups[held])
-        if kind == "class" and set(labels[held]) - set(labels[train]):
+        train = ~tested & ~np.isin(groups, groups[tested])
+        if kind == "class" and set(labels[tested]) - set(labels[train]):
             continue
-        splits.append((np.flatnonzero(train), np.flatnonzero(held)))
+        splits.append((np.flatnonzero(train), np.flatnonzero(tested)))
     if len(splits) < 2:
         raise DataError(
             f"leave-site-out needs two sites of at least {SITE_PEOPLE} people (two of each of two classes), but of "
@@ -134,21 +134,21 @@ def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
     Returns
     -------
     list of Split
-        Places in ``ids``; people of the file who are not in ``ids`` are left out.
+        Positions in ``ids``; people in the file who are not in ``ids`` are left out.
 
     Raises
     ------
     DataError
-        If the file is missing, has no split, repeats a participant, holds another word, or leaves a side empty.
+        If the file is missing, has no split, repeats a participant, contains another word, or leaves a side empty.
     """
     table = read_table(path, what="a table of splits")
     if "participant_id" not in table or len(table.columns) < 2:
-        raise DataError(
-            f"{path} has to hold participant_id and one column a split, but holds {', '.join(map(str, table))}."
-        )
+        raise DataError(f"{path} needs participant_id and one column per split, but has {', '.join(map(str, table))}.")
     who = table.pop("participant_id").str.strip().str.removeprefix("sub-")
     if who.duplicated().any():
-        raise DataError(f"{path} names participant {who[who.duplicated()].iloc[0]} twice: keep one row each.")
+        raise DataError(
+            f"{path} names participant {who[who.duplicated()].iloc[0]} twice: keep one row per participant."
+        )
     sides = table.set_axis(who).apply(lambda column: column.str.strip().str.lower()).reindex(ids, fill_value="")
     splits: list[Split] = []
     for name, column in sides.items():
@@ -157,19 +157,19 @@ def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
         train, test = (np.flatnonzero(column == side) for side in ("train", "test"))
         if not len(train) or not len(test):
             raise DataError(
-                f"{path}, column {name}: {len(train)} people to train on and {len(test)} to test, of these."
+                f"{path}, column {name}: {len(train)} people train and {len(test)} test; both sides need people."
             )
         splits.append((train, test))
     return splits
 
 
 def check_disjoint(splits: Sequence[Split], groups: Int[ndarray, " row"]) -> None:
-    """Raise DataError where a person, or a group, is on both sides of a split."""
+    """Raise DataError if a person or a group is on both sides of a split."""
     for number, (train, test) in enumerate(splits):
         if shared := set(groups[train]) & set(groups[test]):
             raise DataError(
-                f"split {number} has {len(shared)} people, families or copies of a recording on both sides: whoever is "
-                "trained on cannot be tested. Move them to one side."
+                f"split {number} has {len(shared)} people, families or copies of a recording on both sides. Move each "
+                "to one side."
             )
 
 
@@ -185,21 +185,21 @@ def shuffle_people(
 ) -> list[Split]:
     """Return ``repeats`` random (training rows, test rows) with a ``share`` of the groups on the test side (0..1).
 
-    Groups are stratified by the class of their first row, or by bins of equal size of their mean value. Split ``r``
-    depends on ``seed + r`` alone, and so people are tested a different number of times: folds are the better choice
-    where a protocol does not ask for this one.
+    Groups are stratified by the class of their first row, or by equally large bins of their mean value. Split ``r``
+    depends only on ``seed + r``, so people are tested different numbers of times: prefer folds unless a protocol
+    prescribes these splits.
 
     Parameters
     ----------
     least
-        Groups that every class (of a value: everybody) has to have on the training side.
+        Groups that every class (for a value: the sample) needs on the training side.
 
     Raises
     ------
     ConfigError
-        For no repeats, or a seed below 0.
+        For no repeats, or a negative seed.
     DataError
-        When a class (or, of a value, everybody) has too few groups.
+        If a class (for a value: the sample) has too few groups.
     """
     if repeats < 1 or seed < 0:
         raise ConfigError(f"splits need at least 1 repeat and a seed of at least 0, not {repeats} and {seed}.")
@@ -211,8 +211,8 @@ def shuffle_people(
         if (sizes < needed).any():
             small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < needed].items())
             raise DataError(
-                f"every class needs at least {needed} people for these splits; too few in: {small}. Leave these people "
-                "out (--drop-rare), or join their classes."
+                f"every class needs at least {needed} people for these splits; too few in: {small}. Leave these "
+                "classes out (--drop-rare), or merge them."
             )
     else:
         if len(table) < needed:
@@ -227,6 +227,6 @@ def shuffle_people(
             ((_, test),) = shuffled.split(strata, strata)
         except ValueError as error:
             raise DataError(f"{len(strata)} people are too few for these splits: {error}") from error
-        held = np.isin(groups, strata.index[test])
-        splits.append((np.flatnonzero(~held), np.flatnonzero(held)))
+        test_side = np.isin(groups, strata.index[test])
+        splits.append((np.flatnonzero(~test_side), np.flatnonzero(test_side)))
     return splits

@@ -1,4 +1,4 @@
-"""What one evaluation works on: people, plans, encoder and protocol, and all that probe.json says of them."""
+"""What one evaluation works on (people, plans, encoder, protocol), and all that probe.json reports about it."""
 
 import dataclasses
 import itertools
@@ -38,17 +38,17 @@ class Stages:
         self.furthest = 0
 
     def step(self, done: int, total: int) -> None:
-        """Show how far the present stage is."""
+        """Show the progress of the current stage."""
         self.furthest = max(self.furthest, 1000 * self.done + 1000 * done // max(total, 1))
         self.progress(self.furthest, 1000 * self.stages)
 
     def ticks(self, total: int) -> Callable[[], None]:
-        """Return a function to call after each of ``total`` pieces of the present stage."""
+        """Return a function to call after each of the ``total`` pieces of the current stage."""
         count = itertools.count(1)
         return lambda: self.step(next(count), total)
 
     def next(self) -> None:
-        """End the present stage."""
+        """End the current stage."""
         self.done += 1
         self.step(0, 1)
 
@@ -60,18 +60,18 @@ class Protocol:
     Attributes
     ----------
     repeats
-        Unless the settings give a number.
+        Number of repeats, unless the settings give one.
     splits
-        (plan, repeats, seed) -> its splits; None = those that the settings describe (``--split``, ``--folds``).
+        (plan, repeats, seed) -> its splits; None = the splits of the settings (``--split``, ``--folds``).
     methods
-        Per target, the methods that take the place of the linear models of the same names; None = none do.
+        Per target, the methods that replace the linear models of the same names; None = none are replaced.
     costly
-        Whether methods that take most of the time run on the first repeat alone, only where asked for by name, or
-        always; what is asked for by name runs on every split.
+        Whether the slowest methods run on the first repeat only, only if named, or always; a method that is named runs
+        on every split.
     bins
-        Classes into which every value is cut unless the settings give a number; None = values stay values.
+        Number of classes that values are cut into, unless the settings give one; None = values stay values.
     analyses
-        Whether the analyses of the settings follow the scores.
+        Whether the analyses in the settings run after the scores.
     """
 
     repeats: int
@@ -91,14 +91,14 @@ class Study:
     plans
         One per target.
     seen
-        Whether the encoder saw a person, without labels, in pretraining.
+        Whether the encoder saw each person, without labels, in pretraining.
     cache
-        Folder of embeddings.
+        Folder for stored embeddings.
     extra
-        Baselines from outside, by method.
+        Baselines of your own, by name.
     excluded, checks, notes, words, confounds, decoded
-        What probe.json reports: (reason, count); sentences; words for each method; what was regressed out; the kind
-        and classes of each confound that was decoded.
+        What probe.json reports: (reason, count); sentences; the description of each method; what was regressed out; the
+        kind and classes of each decoded confound.
     """
 
     cohort: Cohort
@@ -123,17 +123,17 @@ class Study:
     stages: Stages = field(default_factory=lambda: Stages(None, 1))
 
     def words_of(self, method: str) -> str:
-        """Say what a method is, in words for readers."""
+        """Describe a method for readers."""
         return self.extra[method].words if method in self.extra else METHODS[method].words
 
     @cached_property
     def encoders(self) -> Mapping[str, Encoder]:
-        """The encoder, and the same one with the weights that its pretraining started from."""
+        """The encoder, and the same one with the random weights that its pretraining started from."""
         start = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed)
         return {ENCODER: self.encoder, RANDOM: start.eval()}
 
     def about(self) -> dict[str, Any]:
-        """Return what probe.json holds, but for the command."""
+        """Return the contents of probe.json, except for the command."""
         return {
             "protocol": self.config.protocol,
             "targets": {
@@ -160,6 +160,6 @@ class Study:
 
 
 def first_repeats(plan: Plan, config: ProbeConfig, repeats: int = 1) -> Plan:
-    """Return a plan with the splits of the first repeats alone (all of them where they are not repeated folds)."""
+    """Return a plan with only the splits of the first repeats (or all splits, if they are not repeated folds)."""
     repeated = config.split in ("person", "site")
     return dataclasses.replace(plan, splits=plan.splits[: repeats * config.folds] if repeated else plan.splits)

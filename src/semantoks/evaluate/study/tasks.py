@@ -1,4 +1,4 @@
-"""What a method gets and returns: plans, tasks, predictions, and the protocols of feature sets and methods."""
+"""What a method takes and returns: plans, tasks, predictions, and the protocols for feature sets and methods."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from semantoks.types import Features
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One target under one analysis: who has it, and the splits that all methods share.
+    """One target in one analysis: the people who have it, and the splits that all methods share.
 
     Attributes
     ----------
     target, kind
         Name and kind of the target.
     people
-        Places in ``People`` of those who have a label, ascending; "row" below counts along them.
+        Indices into ``People`` of those who have a label, ascending; "row" below is an index into these.
     labels
-        Text of a class, or float64, for each row.
+        Class (text) or value (float64) of each row.
     groups
-        Rows of one group are never on both sides.
+        Rows of one group are never on both sides of a split.
     splits
         (training rows, test rows).
     analysis, condition
-        Which part of the evaluation this is: see ``statistics.tables.ANALYSES``.
+        The part of the evaluation: see ``statistics.tables.ANALYSES``.
     """
 
     target: str
@@ -49,13 +49,13 @@ class Task:
     Attributes
     ----------
     train, test
-        People, as places in ``People``.
+        People, as indices into ``People``.
     labels
-        Of the training people. A method never gets the labels of the test people.
+        Labels of the training people. A method never sees the labels of the test people.
     inner
-        Splits of the training side (indices into ``train``), by groups: for choosing penalties and nothing else.
+        Splits of the training side (indices into ``train``), by groups, used only to choose penalties.
     seed
-        Of everything random in the method.
+        Seed for everything random in the method.
     """
 
     kind: TargetKind
@@ -73,13 +73,13 @@ class Predicted:
     Attributes
     ----------
     classes
-        Sorted classes of the training side; None for a value.
+        Sorted classes of the training people; None for a value.
     test
-        For the test people.
+        Predictions for the test people.
     inner
-        For the training people, each by a model of the inner splits that did not see them; stacking needs it.
+        Predictions for the training people, each from an inner-split model that did not see them; used by stacking.
     candidates
-        For the test people, by every setting that was tried: what peeking at the test side could have chosen from.
+        Predictions for the test people by every setting that was tried; used to measure the gain from peeking.
     """
 
     classes: ndarray | None
@@ -90,15 +90,15 @@ class Predicted:
 
 @runtime_checkable
 class FeatureSet(Protocol):
-    """Features of people; a set that has to be fitted is fitted on the training people alone."""
+    """Features of people; a set that has to be fitted is fitted on the training people only."""
 
     def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
-        """Return the features of ``people``, after fitting on ``train`` whatever has to be fitted."""
+        """Return the features of ``people``, after fitting on ``train`` if anything has to be fitted."""
 
 
 @runtime_checkable
 class Method(Protocol):
-    """Anything that predicts: a feature set with a linear model, neighbours, a stack of other methods."""
+    """Anything that predicts: a feature set with a linear model or neighbours, or a stack of other methods."""
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:
-        """Predict the test people of a task; ``before`` has the predictions of the methods earlier in the list."""
+        """Predict the test people of a task; ``before`` has the predictions of the methods before this one."""
