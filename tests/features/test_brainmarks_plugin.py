@@ -87,7 +87,7 @@ def test_their_cortex_is_in_seventeen_network_order():
 
 def test_which_encoder_is_asked_for_and_may_come_from_the_environment(published, monkeypatch):
     monkeypatch.delenv("SEMANTOKS_MODEL", raising=False)
-    with pytest.raises(ConfigError, match="which encoder"):
+    with pytest.raises(ConfigError, match="no encoder is given"):
         build("schaefer400")
     monkeypatch.setenv("SEMANTOKS_MODEL", str(published))
     assert build("schaefer400")[1].__space__ == "schaefer400"

@@ -70,6 +70,8 @@ class Wrapped(nn.Module):
 def build(space: str, model: str = "", crops: int = 8) -> tuple[Windows, Wrapped]:
     """Load ``model`` (else what SEMANTOKS_MODEL names): a run, an encoder folder or a hub id, for one of ``SPACES``."""
     if not (name := model or os.environ.get("SEMANTOKS_MODEL", "")):
-        raise ConfigError("which encoder? Give model=..., or set SEMANTOKS_MODEL: a run, a folder or a hub id.")
+        raise ConfigError(
+            "no encoder is given: pass model=..., or set SEMANTOKS_MODEL to a run, an encoder folder or a hub id."
+        )
     encoder, card = open_encoder(name)
     return Windows(card, space, crops), Wrapped(encoder, space)

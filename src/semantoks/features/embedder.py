@@ -23,15 +23,15 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Time series of people to features of a frozen encoder; nothing is learnt in ``fit``.
 
     Takes what nilearn's ``ConnectivityMeasure`` takes: a list of arrays [frame, roi], of any lengths, or one array
-    [subject, frame, roi]; ROIs in the order of the encoder's atlas, missing ones NaN or constant. A row a subject comes
-    out, with the same numbers as `semantoks.embed`.
+    [subject, frame, roi]; ROIs in the order of the encoder's atlas, missing ones NaN or constant. Returns one
+    row per subject, with the same numbers as `semantoks.embed`.
 
     Parameters
     ----------
     model
         A run, an encoder folder, or an id on the Hugging Face hub.
     tr
-        Repetition time of the series, seconds. Needed: it is never guessed.
+        Repetition time of the series, in seconds. Required: it is never guessed.
     already_filtered
         The series are band-passed: do not filter again.
     readout, crops, device
@@ -91,8 +91,10 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 already_filtered=self.already_filtered,
             )
         if refused := table.attrs["excluded"]:
-            said = "; ".join(f"subject {one['participant_id']}: {one['reason']}" for one in refused[:3])
-            raise DataError(f"{len(refused)} of {len(recordings)} subjects cannot be embedded: {said} Leave them out.")
+            reasons = "; ".join(f"subject {one['participant_id']}: {one['reason']}" for one in refused[:3])
+            raise DataError(
+                f"{len(refused)} of {len(recordings)} subjects cannot be embedded: {reasons} Leave them out."
+            )
         return table[list(self.get_feature_names_out())].to_numpy(np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> ndarray:  # noqa: ARG002
@@ -106,7 +108,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Load the encoder once for as long as ``model`` is the same; it is not pickled."""
         if self.tr is None:
             raise ConfigError(
-                "SemantoksEmbedder needs tr, the repetition time of the series in seconds; none is guessed."
+                "SemantoksEmbedder needs tr, the repetition time of the series in seconds; it is never guessed."
             )
         stored: tuple[str, Encoder] | None = self.__dict__.get("_stored")
         if stored is None or stored[0] != str(self.model):

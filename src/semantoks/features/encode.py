@@ -28,12 +28,14 @@ BATCH = 64
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device called ``name``: cpu, cuda, cuda:1, mps; ConfigError when this machine has none such."""
+    """Return the device called ``name``: cpu, cuda, cuda:1, mps; ConfigError if this machine does not have it."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"--device {name!r} is not there: use cpu, or a GPU that torch finds here.") from error
+        raise ConfigError(
+            f"--device {name!r} is not available: use cpu, or a GPU that torch finds on this machine."
+        ) from error
     return device
 
 
@@ -45,7 +47,7 @@ def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
     if not isinstance(model, Encoder):
         return load_encoder(find_encoder(model))
     if not isinstance(model, hub.Encoder) or model.card is None:
-        raise WeightsError("this encoder has no card that says what it takes: load it with from_pretrained.")
+        raise WeightsError("this encoder has no card that describes its input: load it with from_pretrained.")
     return model, model.card
 
 
@@ -129,7 +131,7 @@ def _windows(
     spans: Int[ndarray, "recording 2"] | None,
     shown: Sequence[int] | None,
 ) -> dict[str, ndarray]:
-    """Say of every crop, recording by recording, where it begins (over all shards), its real frames, what is hidden."""
+    """Return for every crop, by recording, its first frame (over all shards), its real frames, and what is hidden."""
     frames, index = cohort.recordings["frames"].to_numpy(), cohort.atlas.network_index
     begin, length = (np.zeros_like(frames), frames) if spans is None else spans.T
     if (wrong := (begin < 0) | (length < 1) | (begin + length > frames)).any():

@@ -38,7 +38,7 @@ def embed_stored(
     folder: Path,
     progress: Progress | None = None,
 ) -> dict[Readout, Float[ndarray, "recording crop feature"]]:
-    """Return the readouts of all crops, from ``folder`` where they lie there already; new ones are kept there.
+    """Return the readouts of all crops, from ``folder`` if they are stored there; new ones are stored there.
 
     A file that was cut short counts as absent. The cache can be deleted at any time.
     """

@@ -255,7 +255,7 @@ CURVES = (
         section="loss",
         title="Loss",
         axis="loss L (lower is better)",
-        caption="L = L_CLS + 0.5 L_Tok + w L_TTR. Masked steps lie apart from the others. "
+        caption="L = L_CLS + 0.5 L_Tok + w L_TTR. Masked steps differ from the others. "
         "A falling loss means something only while the collapse watch stays calm.",
         curves=(Curve(column="loss"),),
     ),
@@ -341,7 +341,7 @@ CURVES = (
         key="momentum",
         section="schedules",
         title="Teacher momentum",
-        axis="share of the teacher that is kept a step",
+        axis="share of the teacher kept per step",
         caption="At 1 the teacher stands still.",
         curves=(Curve(column="momentum", paint="deep", kind="exact"),),
     ),

@@ -72,18 +72,18 @@ def redrawn(
 
 
 def association(
-    said: Float[ndarray, "row output"], confounds: Shaped[ndarray, "row draw"], kind: TargetKind
+    predicted: Float[ndarray, "row output"], confounds: Shaped[ndarray, "row draw"], kind: TargetKind
 ) -> Float[ndarray, "output draw"]:
     """Return R² (0..1) of each output on each confound: squared correlation, or eta² of class numbers; 0 if flat."""
-    outputs = said.astype(np.float64) - said.mean(axis=0)
+    outputs = predicted.astype(np.float64) - predicted.mean(axis=0)
     length = np.linalg.norm(outputs, axis=0)
-    outputs = outputs / np.where(length > 1e-12 * np.abs(said).max(axis=0), length, np.inf)
+    outputs = outputs / np.where(length > 1e-12 * np.abs(predicted).max(axis=0), length, np.inf)
     if kind == "value":
         spread = confounds - confounds.mean(axis=0)
         norm = np.linalg.norm(spread, axis=0)
         found: Float[ndarray, "output draw"] = (outputs.T @ spread / np.where(norm > 0, norm, np.inf)) ** 2
         return found
-    between = np.zeros((said.shape[1], confounds.shape[1]))
+    between = np.zeros((predicted.shape[1], confounds.shape[1]))
     for code in np.unique(confounds[:, 0]):
         member = (confounds == code).astype(np.float64)
         between += (outputs.T @ member) ** 2 / member[:, 0].sum()

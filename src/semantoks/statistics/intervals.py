@@ -49,8 +49,8 @@ def interval(samples: Float[ndarray, "split method sample"], overlap: float) -> 
     """Return the lower and upper end of the 95 % interval of each method's mean over its splits.
 
     The percentile interval of the samples, stretched away from the first one (everybody once) by the root of
-    1 + ``overlap`` (see ``tested.overlap``). It covers who was tested, and that those tested have trained the models of
-    other folds; it does not cover what altogether other training people would have changed.
+    1 + ``overlap`` (see ``tested.overlap``). It covers the choice of test people, and that these people train the
+    models of other folds; it does not cover the effect of an entirely different training sample.
     """
     known = ~np.isnan(samples)
     with np.errstate(invalid="ignore"):
@@ -76,7 +76,7 @@ def _auroc(side: SplitTested, weights: ndarray) -> ndarray:
     for i in [1] if count == 2 else range(count):
         member = side.truth == i
         if 0 < member.sum() < len(member):
-            areas.append([_area(said, member, weights) for said in side.probability[:, :, i]])
+            areas.append([_area(scores, member, weights) for scores in side.probability[:, :, i]])
     if not areas:
         return np.full((len(side.predicted), weights.shape[1]), np.nan)
     known = ~np.isnan(areas)
@@ -84,13 +84,15 @@ def _auroc(side: SplitTested, weights: ndarray) -> ndarray:
     return mean
 
 
-def _area(said: ndarray, member: ndarray, weights: ndarray) -> ndarray:
+def _area(scores: ndarray, member: ndarray, weights: ndarray) -> ndarray:
     """Return the weighted share of (member, other) pairs in which the member is ahead, ties by half [sample]."""
-    order = np.argsort(said[~member])
-    others, below = said[~member][order], np.zeros((len(order) + 1, weights.shape[1]))
+    order = np.argsort(scores[~member])
+    others, below = scores[~member][order], np.zeros((len(order) + 1, weights.shape[1]))
     weights_of_others = weights[~member][order]
     np.cumsum(weights_of_others, axis=0, out=below[1:])
-    ahead = below[np.searchsorted(others, said[member], "left")] + below[np.searchsorted(others, said[member], "right")]
+    ahead = (
+        below[np.searchsorted(others, scores[member], "left")] + below[np.searchsorted(others, scores[member], "right")]
+    )
     pairs = np.einsum("ij,ij->j", weights[member], ahead) / 2
     share: ndarray = pairs / (weights[member].sum(axis=0) * below[-1])
     return share

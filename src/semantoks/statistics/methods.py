@@ -1,4 +1,4 @@
-"""The methods of an evaluation, one line each: what readers call them, what they are, how figures draw them."""
+"""The methods of an evaluation, one line each: their names, what they are, and how figures draw them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How figures draw a method or condition; marker, dash and hatch tell it apart without colour, too."""
+    """How figures draw a method or condition; marker, dash and hatch distinguish it without colour, too."""
 
     paint: str = "muted"
     marker: str = "o"
@@ -22,12 +22,12 @@ class Look:
 
 
 PLAIN = Look(filled=False)
-"""The look of all methods without one of their own."""
+"""The look of methods without their own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodInfo:
-    """What there is to know of a method before it has run.
+    """What is known about a method before it has run.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class MethodInfo:
     central
         Whether the costlier analyses (learning curves, confounds, motion matching) include it.
     bar
-        Whether every encoder is held against it: beside a fine-tuning, in a model card, first on a screen.
+        Whether it is shown beside every encoder: after fine-tuning, in a model card, first on a screen.
     costly
-        Whether it takes most of the time, so that it runs on the first repeat alone unless asked for by name.
+        Whether it takes most of the time, so that it runs on the first repeat only, unless it is named.
     tuned
         Whether fine-tuning computes it, and not the probe.
     """
@@ -65,7 +65,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         ),
         BOTH: MethodInfo(
             name="FC + encoder",
-            words="a second linear model of what FC and the encoder predict: does the encoder add to FC?",
+            words="a second linear model on the predictions of FC and the encoder: does the encoder add to FC?",
             look=Look(paint="green", marker="D"),
             central=True,
         ),
@@ -153,7 +153,7 @@ PROBED = tuple(name for name, method in METHODS.items() if not method.tuned)
 
 
 def method_name(method: str) -> str:
-    """Return what tables and figures call a method; one that is not listed goes by its own name."""
+    """Return the name of a method in tables and figures; one that is not listed keeps its own name."""
     return METHODS[method].name if method in METHODS else method
 
 

@@ -1,4 +1,4 @@
-"""The permutation null: what a feature set scores when labels belong to nobody, everything refitted each time."""
+"""The permutation null: what a feature set scores when labels are permuted, with everything refitted each time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ PENALTIES = np.logspace(-4, 3, 8)
 """Of the kernel ridge, for rows of mean squared length 1: the grid of ``evaluate.models.linear``."""
 _RANK = 1e-10
 _CELLS = 2**21
-"""Most targets held at a time, rows x columns: a few arrays of this size fit a processor's cache and any memory."""
+"""Most targets in memory at a time, rows x columns: a few arrays of this size fit a processor's cache."""
 _SAME = 1e-10
 
 
@@ -38,7 +38,7 @@ def permutation_null(
     permutations: int = 1000,
     rng: np.random.Generator,
 ) -> Null:
-    """Test whether features tell a target at all, by permuting its labels and refitting everything.
+    """Test whether features predict a target at all, by permuting its labels and refitting everything.
 
     The model is a kernel ridge with an unpenalised intercept, its penalty chosen for every permutation by the exact
     leave-one-out error on the training side among ``PENALTIES``. For classes it fits an indicator of each class and
@@ -51,9 +51,9 @@ def permutation_null(
     that, under the null, labels could have been dealt out otherwise within a test side; with test sides that are sites,
     this is permuting within sites. A group that has no partner of its size stays where it is, which costs power alone.
 
-    Cost, for n training rows, m test rows, B permutations and C outputs (one for a value or two classes, else one a
-    class): one eigendecomposition, and 2 n² B C FLOPs for the targets' coordinates, the same for the residuals of each
-    of 8 penalties, 2 n m B C for the test rows. For n = 640, m = 160, B = 1,000 and C = 1 that is 7.6 GFLOP.
+    Cost, for n training rows, m test rows, B permutations and C outputs (one for a value or two classes, else one
+    per class): one eigendecomposition, and 2 n² B C FLOPs for the targets' coordinates, the same for the residuals of
+    each of 8 penalties, 2 n m B C for the test rows. For n = 640, m = 160, B = 1,000 and C = 1 that is 7.6 GFLOP.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from semantoks.statistics.tested import SplitTested, count_units, standard
 
 _ALIKE = 1e-12
 _CELLS = 2**23
-"""Most signs held at a time."""
+"""Most signs in memory at a time."""
 
 
 def corrected_t(differences: Float[ndarray, " split"], n_train: float, n_test: float) -> tuple[float, float]:
@@ -43,7 +43,7 @@ def paired_permutation(
 ) -> Float[ndarray, " method"]:
     """Return the two-sided p of each method's difference from the reference, by sign flips of the units' contributions.
 
-    Flipping a unit's sign exchanges what the two methods said of the people in it, in all splits at once. Assumed is
+    Flipping a unit's sign swaps the two methods' predictions for its people, in all splits at once. Assumed is
     that under the null a unit's contribution is as likely positive as negative, and that units are independent but for
     the ``overlap`` of training and test sides, for which the differences after flips are stretched by the root of
     1 + overlap (see ``tested.overlap``; without overlap the test is a plain permutation test). Unlike ``corrected_t``
@@ -66,9 +66,9 @@ def paired_permutation(
 
 
 def unit_contributions(sides: Sequence[SplitTested], metric: str, reference: int) -> Float[ndarray, "unit method"]:
-    """Split each method's mean difference from the reference, over the splits that both have, into one part a unit.
+    """Split each method's mean difference from the reference, over the splits that both have, into one part per unit.
 
-    A split's difference is a sum over its people, which exchanging what the two methods said of a person turns around:
+    A split's difference is a sum over its people; swapping the two methods' predictions for a person flips their part:
 
     - ``balanced_accuracy``: right or wrong, over the size of the person's class; ``mae``, ``r2``: error, its square;
     - ``auroc``: the person's placement among the other class, both methods' ranks pooled. A flip then gives exactly the
@@ -151,7 +151,7 @@ _PARTS = {"balanced_accuracy": _balanced_accuracy, "auroc": _auroc, "r": _r, "r2
 
 
 def holm(p: Float[ndarray, " test"]) -> Float[ndarray, " test"]:
-    """Return Holm's step-down adjusted p-values, in the order given; NaN (no test made) stays NaN and counts for none.
+    """Return Holm's step-down adjusted p-values, in the order given; NaN (no test made) stays NaN and does not count.
 
     Rejecting where the adjusted p is below alpha bounds the chance of one or more false rejections by alpha, however
     the tests depend on each other (Holm 1979, Scandinavian Journal of Statistics 6:65).

@@ -57,18 +57,18 @@ def summarise(
         - ``verdict``: is the method better than FC? "yes" or "no" (it is worse) where ``p_holm`` < 0.05; else, and with
           fewer than 3 splits in common, "not distinguishable"; empty for FC, and where there is no FC.
 
-        A number that cannot be had is NaN.
+        A number that cannot be computed is NaN.
     """
     rows = scores[scores["analysis"].isin(COMPARED)]
     parts = []
     for key, of_one in rows.groupby(_ONE):
         one = [str(part) for part in key]
-        said = predictions[(predictions[_ONE] == one).all(axis=1)]
+        predicted = predictions[(predictions[_ONE] == one).all(axis=1)]
         metric, fresh = metrics[one[-1]], np.random.default_rng([seed, zlib.crc32("\t".join(one).encode())])
         n_train, n_test = float(of_one["n_train"].mean()), float(of_one["n_test"].mean())
-        again = overlap(said["person"].nunique(), n_train, n_test)
+        again = overlap(predicted["person"].nunique(), n_train, n_test)
         table = _scored(of_one, metric, n_train, n_test)
-        table = table.join(_resampled(said, list(table.index), metric, again, samples, flips, fresh))
+        table = table.join(_resampled(predicted, list(table.index), metric, again, samples, flips, fresh))
         table = table.rename_axis("method").reset_index().assign(metric=metric)
         table[_ONE] = one
         parts.append(table)
@@ -100,7 +100,7 @@ def _scored(rows: pd.DataFrame, metric: str, n_train: float, n_test: float) -> p
 
 
 def _resampled(
-    said: pd.DataFrame,
+    predicted: pd.DataFrame,
     methods: list[str],
     metric: str,
     again: float,
@@ -110,7 +110,7 @@ def _resampled(
 ) -> pd.DataFrame:
     """Summarise the predictions of one target, one row per method; ``again`` is the ``tested.overlap``."""
     table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip"], dtype=float)
-    sides = held_out(said, methods)
+    sides = held_out(predicted, methods)
     if not sides:
         return table
     drawn = bootstrap(sides, metric, draw(count_units(sides), samples, rng))

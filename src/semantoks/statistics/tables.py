@@ -1,4 +1,4 @@
-"""The two tables that an evaluation leaves behind, scores.csv and predictions.parquet: columns, names, reading."""
+"""The two tables that an evaluation writes, scores.csv and predictions.parquet: columns, names, reading."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ TargetKind = Literal["class", "value"]
 """What a target is: text of a class, or a number."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
 QUESTION = ("analysis", "condition", "target", "kind")
-"""What is asked of all methods alike: these columns begin every table."""
+"""The columns that begin every table: what all methods are compared on."""
 ROW = (*QUESTION, "method", "split")
 SCORE_KEYS = (*ROW, "n_train", "n_test")
 PREDICTION_KEYS = (*ROW, "person", "group")
@@ -22,7 +22,7 @@ ANALYSES = {
     "permutation": "permutation null: p of the method, labels permuted and everything refitted",
     "learning_curve": "condition = labelled people in training",
     "deconfounded": "condition = confounds, regressed out of the features inside each training fold",
-    "motion_matched": "only people among whom head motion does not tell the target",
+    "motion_matched": "only people in whom head motion does not predict the target",
     "confound_test": "condition = a confound; p of the partial confounder test on the predictions",
     "decode": "the target is a confound (site, TR, frames, mean FD), decoded from the features",
     "network": "condition = the only network that the encoder is shown",
@@ -43,7 +43,7 @@ METRICS = {
 }
 LOWER_IS_BETTER = frozenset({"brier", "ece", "mae"})
 MAIN = {"class": "balanced_accuracy", "value": "r"}
-"""The score by which methods are compared first."""
+"""The main score of each kind of target."""
 EXTRA = ("peeked", "p")
 """Further number columns of scores.csv: the main score of the best setting on the test side; a p-value."""
 SUMMARY = (

@@ -62,10 +62,10 @@ def _one_split(rows: pd.DataFrame, methods: pd.Index, number: object) -> SplitTe
             f"split {number} of target {rows['target'].iloc[0]!r}: every method must have predicted each of its "
             f"{len(people)} test people once, but the methods' counts differ. Run the probe again."
         )
-    said = np.stack(rows["probability"].to_list()).astype(np.float64)
+    outputs = np.stack(rows["probability"].to_list()).astype(np.float64)
     predicted = np.full(counts.shape, np.nan)
-    probability = np.full((*counts.shape, said.shape[1]), np.nan)
-    predicted[who, row], probability[who, row] = rows["predicted"], said
+    probability = np.full((*counts.shape, outputs.shape[1]), np.nan)
+    predicted[who, row], probability[who, row] = rows["predicted"], outputs
     unit, truth = rows["unit"].to_numpy(np.int64)[first], rows["truth"].to_numpy(np.float64)[first]
     return SplitTested(unit=unit, truth=truth, predicted=predicted, probability=probability)
 
@@ -82,7 +82,7 @@ def overlap(tested: int, n_train: float, n_test: float) -> float:
     linear model both meetings add nearly the same number to the score, so that people are not independent even given
     the trained models, and the variance of a mean over splits is about 1 + overlap times what independent people would
     make it: doubled for folds, as it is for a single test side. Where features tell nearly everything it is less.
-    No estimate from one cross-validation is exact (Bengio & Grandvalet 2004, JMLR 5:1089); this one is held against
+    No estimate from one cross-validation is exact (Bengio & Grandvalet 2004, JMLR 5:1089); this one is checked against
     simulations in ``benchmarks/nulls.py``.
 
     Parameters

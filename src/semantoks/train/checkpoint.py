@@ -1,4 +1,4 @@
-"""Checkpoints from which a training goes on bit for bit: safetensors, each written whole or not at all."""
+"""Checkpoints that resume a training bit for bit: safetensors, each written whole or not at all."""
 
 import json
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
             f"{path} cannot be read as a checkpoint: {error}. Delete it to resume from the one before."
         ) from error
     if not written or not {"meta", "step"} <= written.keys():
-        raise WeightsError(f"{path} is a safetensors file, but no checkpoint of semantoks.")
+        raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint.")
     before = json.loads(written["meta"])
     before["config"] = with_kinds(modernise(before.get("config", {}), str(path)))
     if differing := _differences(before, meta):

@@ -1,4 +1,4 @@
-"""Where a running training is written down: run.json, checkpoints, the encoder for users, and what it all cost."""
+"""What a training run writes: run.json, checkpoints, the encoder for users, and its cost."""
 
 import hashlib
 import json
@@ -94,7 +94,7 @@ def start_record(
 
 @dataclass(kw_only=True)
 class Job:
-    """Where a running training is written down: run.json, checkpoints, encoder."""
+    """What a training run writes: run.json, checkpoints, encoder."""
 
     out: Path
     record: dict[str, Any]
@@ -103,7 +103,7 @@ class Job:
     trainer: Trainer
     state: TrainState
     meta: dict[str, Any]
-    """What a resumed run has to share with this one."""
+    """Settings and data that must not change when the run is resumed."""
     keep: int
     """Checkpoints that are kept."""
     parent: EncoderCard | None
@@ -159,16 +159,16 @@ class Job:
         )
 
     def _origin(self) -> tuple[str, ...]:
-        """Say what was trained on, after what the weights at the start say of themselves; no paths, no names."""
+        """Describe the training data, after the origin of the initial weights; no paths, no names."""
         size, steps = self.trainer.config.batch_size, self.counted
-        told = []
+        lines = []
         for cohort in self.cohorts:
             table = _trained_on(cohort, self.trainer.config)
-            told.append(
+            lines.append(
                 f"trained on {len(table)} recordings of {table['participant_id'].nunique()} people "
                 f"({cohort.description['Name']}), {steps} steps of {size} people"
             )
-        return (*(self.parent.origin if self.parent else ()), *told)
+        return (*(self.parent.origin if self.parent else ()), *lines)
 
 
 def _trained_on(cohort: Cohort, config: PretrainConfig) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def _trained_on(cohort: Cohort, config: PretrainConfig) -> pd.DataFrame:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most memory that this process has held, bytes: on the GPU it trains on, else resident."""
+    """Return the peak memory of this process, in bytes: on the GPU if it trains on one, else resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""One row a step in metrics.jsonl, written without stalling the device, and a watch for collapse."""
+"""One row per step in metrics.jsonl, written without stalling the device, and a watch for collapse."""
 
 import json
 import math
@@ -138,8 +138,8 @@ class Monitor:
         watched["gradient norm"] = row["grad_norm"]
         if None in watched.values():
             raise FloatingPointError(
-                f"{', '.join(f'{name} {value}' for name, value in watched.items())} at step {row['step']}: None stands "
-                "for a number that is not finite. Lower --optim.lr, or try --precision 32-true; the last checkpoint is "
+                f"{', '.join(f'{name} {value}' for name, value in watched.items())} at step {row['step']} (None: not "
+                "finite). Lower --optim.lr, or try --precision 32-true; the last checkpoint is "
                 "from before it."
             )
         message = self.objective.find_collapse(row) if row["step"] >= self.quiet_until else None

@@ -27,7 +27,7 @@ from semantoks.train.recipe import PretrainConfig
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, open_pool
 
-_STEPS_A_LOOK = 10
+_STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
 """What batch systems send before they end a job."""
@@ -119,7 +119,7 @@ def pretrain(
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
-        raise ConfigError(f"{out} already holds a run: pass --resume to go on with it, or choose another --out.")
+        raise ConfigError(f"{out} already holds a run: pass --resume to continue it, or choose another --out.")
     objective: Objective = config.objective
     begin = parent = None
     if init_from is not None:
@@ -154,7 +154,7 @@ def pretrain(
 
 
 def _meta(cohorts: Sequence[Cohort], trainer: Trainer) -> dict[str, Any]:
-    """Gather what a resumed run has to share with the run that wrote the checkpoint."""
+    """Gather what must be the same when a run is resumed from a checkpoint."""
     meta = {
         "config": to_plain(trainer.config),
         "atlas": cohorts[0].atlas.fingerprint,
@@ -168,7 +168,7 @@ def _meta(cohorts: Sequence[Cohort], trainer: Trainer) -> dict[str, Any]:
 def _train(
     job: Job, monitor: Monitor, done: int, checkpoint_every: int, on_epoch: Callable[[int, Path], None] | None
 ) -> None:
-    """Take the steps that are left, saving now and then, at the ends of epochs where asked, and when told to stop."""
+    """Take the steps that are left, saving now and then, at the ends of epochs where asked, and when asked to stop."""
     trainer = job.trainer
     per_epoch = max(1, trainer.pool.people // trainer.config.batch_size)
     with StopRequest() as stop:
@@ -189,7 +189,7 @@ def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
     """Say whether to stop after this step; several ranks stop together, soon after one of them was asked."""
     if fabric.world_size == 1:
         return stop.asked
-    if (step + 1) % _STEPS_A_LOOK:
+    if (step + 1) % _STEPS_PER_CHECK:
         return False
     asked = fabric.all_reduce(torch.tensor(float(stop.asked), device=fabric.device), reduce_op="sum")
     return bool(torch.as_tensor(asked) > 0)

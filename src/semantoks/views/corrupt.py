@@ -38,7 +38,7 @@ def _uniform(low: float, high: float, rows: int, generator: torch.Generator) -> 
 def dropped_rois(
     rows: int, rois: int, share: tuple[float, float], generator: torch.Generator
 ) -> Bool[Tensor, "batch roi"]:
-    """Choose max(1, floor(R u)) ROIs a row, u uniform in ``share``."""
+    """Choose max(1, floor(R u)) ROIs per row, u uniform in ``share``."""
     count = (_uniform(*share, rows, generator) * rois).floor().clamp(min=1)
     order = torch.rand(rows, rois, generator=generator, device=generator.device).argsort(dim=1)
     chosen = torch.arange(rois, device=generator.device) < count[:, None]
@@ -48,7 +48,7 @@ def dropped_rois(
 def dropped_frames(
     rows: int, frames: int, share: tuple[float, float], generator: torch.Generator
 ) -> Bool[Tensor, "batch frame"]:
-    """Choose one block of max(1, floor(T u)) frames a row, u uniform in ``share``, its start uniform."""
+    """Choose one block of max(1, floor(T u)) frames per row, u uniform in ``share``, its start uniform."""
     count = (_uniform(*share, rows, generator) * frames).floor().clamp(min=1)
     start = (_uniform(0.0, 1.0, rows, generator) * (frames - count + 1)).floor()
     frame = torch.arange(frames, device=generator.device)

@@ -58,7 +58,7 @@ class Frames:
     shards
         float16 arrays [frame, roi], memory-mapped or not.
     resident
-        The device on which to hold everything, or None to leave the frames where they lie and read what is asked for.
+        The device on which to hold everything, or None to leave the frames in place and read only what is needed.
     """
 
     def __init__(self, shards: Sequence[ndarray], resident: torch.device | None = None) -> None:

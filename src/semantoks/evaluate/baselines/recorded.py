@@ -24,7 +24,7 @@ def motion(shown: Shown) -> Float[ndarray, "recording feature"] | None:
 
 
 def demographics(cohort: Cohort, people: People, *, without: str = "") -> Float[ndarray, "person feature"] | None:
-    """Return age and sex from participants.tsv: numbers as they are, text one column a category; NaN where unknown.
+    """Return age and sex from participants.tsv: numbers as they are, text as one column per category; NaN if unknown.
 
     ``without`` names the target, which is left out, sex with gender; of several rows of a person the first known value
     counts. None where no column is left.
@@ -44,8 +44,8 @@ def demographics(cohort: Cohort, people: People, *, without: str = "") -> Float[
 def roi_moments(shown: Shown) -> Float32[ndarray, "recording feature"] | None:
     """Return the mean, then the standard deviation, of each ROI before z-scoring; NaN for a missing ROI.
 
-    They are of whole recordings and in the units that these came in: recordings that came z-scored or without their
-    mean carry nothing here but rounding. None for a cohort that was prepared before moments were kept.
+    They cover whole recordings, in the original units; for recordings that were already z-scored or had their mean
+    removed, they contain only rounding errors. None for a cohort that was prepared before moments were stored.
     """
     moments = shown.cohort.moments
     return None if moments is None else moments.reshape(len(shown), -1)

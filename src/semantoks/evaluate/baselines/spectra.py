@@ -14,7 +14,7 @@ from semantoks.signals.cohort import Cohort
 BANDS = 8
 LOWEST = 0.01
 """Hz; where the bands begin in a cohort that was not band-passed."""
-_BINS_A_BAND = 2
+_BINS_PER_BAND = 2
 _LEAST = 1e-12
 
 
@@ -33,7 +33,7 @@ def network_spectra(shown: Shown) -> Float32[ndarray, "recording feature"]:
     recordings, and gaps between spans, give shorter windows, padded with zeros to the same frequencies.
     """
     cohort, edges = shown.cohort, band_edges(shown.cohort)
-    segment = math.ceil(_BINS_A_BAND / ((edges[1] - edges[0]) * cohort.tr))
+    segment = math.ceil(_BINS_PER_BAND / ((edges[1] - edges[0]) * cohort.tr))
     frequency = np.fft.rfftfreq(segment, cohort.tr)
     which = np.searchsorted(edges[1:-1], frequency, side="right")
     inside = (frequency >= edges[0]) & (frequency <= edges[-1])

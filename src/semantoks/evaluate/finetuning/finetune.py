@@ -37,12 +37,12 @@ from semantoks.views.pool import Pool, open_pool
 
 
 def hold_out(labels: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind, share: float, seed: int) -> Split:
-    """Set one of round(1 / share) parts of the rows apart: whole groups, stratified; a larger part for rare classes.
+    """Hold out one of round(1 / share) parts of the rows: whole groups, stratified; a larger part for rare classes.
 
     Raises
     ------
     DataError
-        When a class has a single group, or a value a single person.
+        If a class has a single group, or a value a single person.
     """
     for parts in range(round(1 / share), 2, -1):
         with suppress(DataError):
@@ -52,7 +52,7 @@ def hold_out(labels: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind,
 
 @dataclass(frozen=True)
 class Scale:
-    """Labels to what a model learns, and its outputs to what is predicted; made from the training side alone."""
+    """Convert labels to training targets, and outputs to predictions; made from the training side only."""
 
     classes: ndarray | None
     mean: float = 0.0
@@ -77,7 +77,7 @@ class Scale:
         return found
 
     def base(self, labels: ndarray) -> Float[ndarray, " output"]:
-        """Return what would be predicted without any recording: the shares of the classes, or the median."""
+        """Return the prediction without any recording: the shares of the classes, or the median."""
         if self.classes is None:
             return np.array([np.median(labels)])
         return np.bincount(self.encode(labels)) / len(labels)
@@ -85,7 +85,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Fits:
-    """The models of all learning rates, which one was chosen, and its outputs for the held-out rows."""
+    """The models for all learning rates, the chosen one, and its outputs for the validation rows."""
 
     scale: Scale
     models: tuple[TargetModel, ...]
@@ -98,9 +98,9 @@ class Fits:
 class Finetune:
     """A method that fine-tunes an encoder on the training people of each task.
 
-    A share of them, by groups, is held out; by these the epoch and, of several, the learning rate are chosen. What it
-    says of them is their inner prediction; a person who was trained on has the base rate of the training side instead,
-    which tells nothing: out-of-fold predictions would cost one training per fold. Stack it with that in mind.
+    A share of them (whole groups) is held out to choose the epoch and the learning rate. Its outputs for these people
+    are their inner predictions; all other training people get the uninformative base rate of the training side, since
+    out-of-fold predictions would cost one training per fold. Keep that in mind when stacking.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ EPOCHS = "epochs.csv"
 
 
 def load_settings(name: str | Path) -> FinetuneConfig:
-    """Read the packaged recipe "finetune", or a TOML file; keys that are not given keep the published defaults."""
+    """Read the packaged recipe "finetune", or a TOML file; missing keys keep the published defaults."""
     if str(name) == "finetune":
         with resources.as_file(resources.files("semantoks.recipes") / "finetune.toml") as path:
             return from_plain(FinetuneConfig, read_toml(path), "recipe finetune")
@@ -173,7 +173,7 @@ def settings_beside(probe: ProbeConfig, config: FinetuneConfig) -> ProbeConfig:
 
 
 class Diary:
-    """Every epoch of every training as a row, and the progress that it makes."""
+    """A row for every epoch of every training, and overall progress."""
 
     def __init__(self, config: FinetuneConfig, splits: int, step: Progress) -> None:
         self.config, self.step = config, step
@@ -181,7 +181,7 @@ class Diary:
         self.done, self.rows = 0, list[dict[str, Any]]()
 
     def of(self, target: str, method: str) -> Callable[[Epoch], None]:
-        """Return what writes down the epochs of one method on one target, which come split by split."""
+        """Return a function that records the epochs of one method on one target, split by split."""
         ended = 0
 
         def write(epoch: Epoch) -> None:
@@ -247,10 +247,10 @@ def finetune(
     config
         How to fine-tune; the published settings by default.
     probe
-        Who is predicted, and on which splits, as in a probe; what it says of protocol, readouts, methods, crops and
-        analyses does not count here. Repeats are 1 unless given: every split costs one training per learning rate.
+        The people and the splits, as in a probe; its protocol, readouts, methods, crops and analyses are ignored.
+        Repeats default to 1, since every split costs one training per learning rate.
     from_scratch
-        Also fine-tune from random weights: what did the pretraining bring?
+        Also fine-tune from random weights, to show what pretraining adds.
 
     Returns
     -------

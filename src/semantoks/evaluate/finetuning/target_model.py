@@ -1,4 +1,4 @@
-"""An encoder with a linear head for one target, the windows it is shown, and what it says of people (METHOD 9)."""
+"""An encoder with a linear head for one target, the windows it is shown, and its predictions (METHOD 9)."""
 
 import copy
 import math
@@ -20,7 +20,7 @@ from semantoks.views.pool import Pool, empty_tokens
 
 _HEAD_SD = 2e-5
 Windows = tuple[Float[Tensor, "batch roi frame"], Bool[Tensor, "batch network patch"] | None]
-"""Series, and the tokens that hold no data; None = none such."""
+"""Series, and the tokens without data; None = every token has data."""
 
 
 class TargetModel(nn.Module):
@@ -103,7 +103,7 @@ def gather_windows(
 def random_windows(
     pool: Pool, people: Int[ndarray, " batch"], size: EncoderConfig, rng: np.random.Generator, device: torch.device
 ) -> Windows:
-    """Draw one window a person: one of their recordings, and in it a start, both uniform."""
+    """Draw one window per person: one of their recordings and a start in it, both uniform."""
     recordings = pool.person_first[people] + rng.integers(0, np.bincount(pool.person)[people])
     starts = published_starts(rng, pool.length[recordings], size.frames)[0]
     return gather_windows(pool, recordings, starts, size, device)
@@ -138,7 +138,7 @@ class LowRank(nn.Module):
     Parameters
     ----------
     linear
-        The map to adapt; it is held, not copied, and its gradients are switched off.
+        The map to adapt; it is not copied, and its gradients are switched off.
     rank
         Rows of A and columns of B.
     alpha

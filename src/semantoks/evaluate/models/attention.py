@@ -1,4 +1,4 @@
-"""An attention probe: a learnt query decides which of a person's tokens a linear model gets to see."""
+"""An attention probe: a learnt query weights a person's tokens for a linear model."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -25,10 +25,10 @@ _EPS, _LEAST = 1e-5, 1e-12
 class AttentionProbe:
     """Attention of one learnt query over frozen tokens, then a linear layer.
 
-    Tokens are layer-normalised without weights: x[person, token, width]. A person's feature is the mean of her tokens,
-    weighted by softmax(x q / sqrt(width)) over them for the query q. Features are standardised by mean and standard
-    deviation of the training side, divided by sqrt(width), and go into the linear layer. (Projections to keys and
-    values would add nothing to a single query with a linear layer behind it.)
+    Tokens are layer-normalised without weights: x[person, token, width]. A person's feature is the mean of their
+    tokens, weighted by softmax(x q / sqrt(width)) over them for the query q. Features are standardised by mean and
+    standard deviation of the training side, divided by sqrt(width), and go into the linear layer. (Projections to keys
+    and values would add nothing to a single query with a linear layer behind it.)
 
     Query and layer start at 0: the probe begins as a linear probe of the mean token. AdamW takes steps over the whole
     training side, so nothing is random and the order of people does not matter. The loss is cross-entropy, each class
@@ -40,9 +40,9 @@ class AttentionProbe:
     Attributes
     ----------
     features
-        The tokens of each person, one after the other: token x width columns.
+        The tokens of each person, concatenated: token x width columns.
     width
-        Of a token.
+        Width of a token.
     """
 
     features: FeatureSet

@@ -45,7 +45,7 @@ def brainmarks_splits(plan: Plan, trials: int, seed: int) -> list[Split]:
     """
     if plan.kind == "value":
         raise ConfigError(
-            f"the Brainmarks protocol takes classes alone: cut {plan.target} into classes (--bins {BINS})."
+            f"the Brainmarks protocol takes classes only: cut {plan.target} into classes (--bins {BINS})."
         )
     return shuffle_people(
         plan.labels, plan.groups, kind=plan.kind, share=TEST, least=INNER_FOLDS, repeats=trials, seed=seed

@@ -23,7 +23,7 @@ from semantoks.types import Features, HeldOut
 INVERSE_PENALTIES = np.logspace(-3, 4, 8)
 """C of the logistic model, for rows of mean squared length 1; the ridge model's alphas are their inverses."""
 MARGIN_PENALTIES = INVERSE_PENALTIES[:5]
-"""C of support vectors: above 10 the classes lie apart, nothing changes, and solving takes a hundred times longer."""
+"""C of support vectors: above 10 the classes are separated, nothing changes, and solving takes 100 times longer."""
 _ITERATIONS, _TOLERANCE = 500, 1e-6
 _RANK, _RANK_FLOAT32 = 1e-10, 1e-6
 _MANY_COLUMNS = 4096
@@ -78,16 +78,16 @@ def row_space(
 
 @dataclass(frozen=True)
 class Fold:
-    """What a model of standardised features is fitted on, and whom it predicts.
+    """The data for a model on standardised features: who it is fitted on, and who it predicts.
 
     Attributes
     ----------
     rows, labels
-        Of the training people.
+        Features and labels of the training people.
     test
         Features of the test people.
     inner
-        Splits of ``rows``, which choose the penalty.
+        Splits of ``rows``, used to choose the penalty.
     """
 
     rows: Features
@@ -114,7 +114,7 @@ Loss = Callable[[ndarray, Outputs, ndarray | None], float]
 def fit_path(
     path: PenaltyPath, loss: Loss, fold: Fold, penalties: Float[ndarray, " penalty"] = INVERSE_PENALTIES
 ) -> tuple[Predicted, int]:
-    """Fit a model at every penalty; the one with the least mean loss over the inner splits predicts the test people.
+    """Fit a model at every penalty; the one with the lowest mean loss over the inner splits predicts the test people.
 
     Returns
     -------

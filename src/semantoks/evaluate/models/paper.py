@@ -26,8 +26,8 @@ TRAIN, VALIDATION, TEST = 0.31, 0.08, 0.62
 def paper_splits(plan: Plan, repetitions: int, seed: int) -> list[Split]:
     """Return the splits of the paper; a training side has the people of its training and its validation.
 
-    The paper's probe parts the two (``validation_split``). Any other method may use both, and has to choose its penalty
-    among them.
+    The paper's probe separates the two (``validation_split``). Any other method may use both, and has to choose its
+    penalty on them.
 
     Raises
     ------
@@ -43,12 +43,12 @@ def paper_splits(plan: Plan, repetitions: int, seed: int) -> list[Split]:
 
 
 def validation_split(labels: ndarray, groups: Int[ndarray, " train"], *, kind: TargetKind, seed: int) -> Split:
-    """Part a training side into those who are trained on and those who choose the rate; stratified, groups whole.
+    """Divide a training side into people to train on and people to choose the rate; stratified, groups whole.
 
     Raises
     ------
     DataError
-        When there are too few people.
+        If there are too few people.
     """
     share = VALIDATION / (TRAIN + VALIDATION)
     return shuffle_people(labels, groups, kind=kind, share=share, least=1, repeats=1, seed=seed)[0]
@@ -56,13 +56,13 @@ def validation_split(labels: ndarray, groups: Int[ndarray, " train"], *, kind: T
 
 @dataclass(frozen=True)
 class Trained:
-    """A method that was trained for all splits of a plan beforehand; keys are the test people, as bytes."""
+    """A method that was trained for all splits of a plan in advance; keys are the test people, as bytes."""
 
-    said: Mapping[bytes, Predicted]
+    predictions: Mapping[bytes, Predicted]
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
-        """Return what was predicted for the test people of a task."""
-        return self.said[task.test.tobytes()]
+        """Return the predictions for the test people of a task."""
+        return self.predictions[task.test.tobytes()]
 
 
 def paper_probes(
@@ -97,17 +97,17 @@ def paper_probes(
     for name, crops in features.items():
         rows = torch.from_numpy(rearrange(crops, "r c f -> (r c) f"))
         people = int(owner.max()) + 1
-        asked = {plan.target: _questions(plan, people, recipe.seed, inner=name in stacked) for plan in plans}
-        jobs = [job for questions in asked.values() for question in questions for job in question.jobs]
+        repetitions = {plan.target: _repetitions(plan, people, recipe.seed, inner=name in stacked) for plan in plans}
+        jobs = [job for of_target in repetitions.values() for one in of_target for job in one.jobs]
         outputs = iter(train_probes(rows, owner.repeat(crops.shape[1]), jobs, recipe))
-        for target, questions in asked.items():
-            said = {one.task.test.tobytes(): one.answer([next(outputs) for _ in one.jobs]) for one in questions}
-            methods[target][name] = Trained(said)
+        for target, of_target in repetitions.items():
+            predictions = {one.task.test.tobytes(): one.predict([next(outputs) for _ in one.jobs]) for one in of_target}
+            methods[target][name] = Trained(predictions)
     return methods
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Question:
+class _Repetition:
     """One repetition of one target: its task, who of the training side chooses the rate, and the probes to train.
 
     The first job is the paper's; the others, if any, are those of the inner splits.
@@ -118,28 +118,28 @@ class _Question:
     classes: ndarray | None
     jobs: Sequence[ProbeJob]
 
-    def answer(self, outputs: Sequence[Float[ndarray, "rate person output"]]) -> Predicted:
+    def predict(self, outputs: Sequence[Float[ndarray, "rate person output"]]) -> Predicted:
         """Choose the rate by the validation people, and keep its outputs for the test people."""
-        said = [logits if self.classes is None else softmax(logits, axis=2) for logits in outputs]
-        train, held = self.task.train, self.validation
-        best = int(np.argmin([self._loss(self.task.labels[held], one[train[held]]) for one in said[0]]))
-        inner = np.full((len(train), said[0].shape[2]), np.nan)
-        for (_, unseen), found in zip(self.task.inner, said[1:], strict=False):
+        chances = [logits if self.classes is None else softmax(logits, axis=2) for logits in outputs]
+        train, rows = self.task.train, self.validation
+        best = int(np.argmin([self._loss(self.task.labels[rows], one[train[rows]]) for one in chances[0]]))
+        inner = np.full((len(train), chances[0].shape[2]), np.nan)
+        for (_, unseen), found in zip(self.task.inner, chances[1:], strict=False):
             inner[unseen] = found[best, train[unseen]]
-        tested = said[0][:, self.task.test]
+        tested = chances[0][:, self.task.test]
         return Predicted(classes=self.classes, test=tested[best], inner=inner, candidates=tested)
 
-    def _loss(self, truth: ndarray, said: Float[ndarray, "validation output"]) -> float:
+    def _loss(self, truth: ndarray, outputs: Float[ndarray, "validation output"]) -> float:
         if self.classes is None:
-            return value_scores(truth, said[:, 0])["mae"]
-        return -class_scores(truth, said, self.classes)["balanced_accuracy"]
+            return value_scores(truth, outputs[:, 0])["mae"]
+        return -class_scores(truth, outputs, self.classes)["balanced_accuracy"]
 
 
-def _questions(plan: Plan, people: int, seed: int, *, inner: bool) -> list[_Question]:
-    """Make one question per repetition of a plan."""
-    # The name of a target, not its place: nobody's numbers depend on what other targets there are.
+def _repetitions(plan: Plan, people: int, seed: int, *, inner: bool) -> list[_Repetition]:
+    """Return the repetitions of a plan."""
+    # Keyed by the name of the target, not its position: results do not depend on the other targets.
     number = zlib.crc32(plan.target.encode())
-    questions = []
+    found = []
     for repetition, split in enumerate(plan.splits):
         task, groups = task_of(plan, split, seed), plan.groups[split[0]]
         classes = np.unique(task.labels) if plan.kind == "class" else None
@@ -156,5 +156,5 @@ def _questions(plan: Plan, people: int, seed: int, *, inner: bool) -> list[_Ques
             )
             for place, part in enumerate(parts)
         ]
-        questions.append(_Question(task=task, validation=validation, classes=classes, jobs=jobs))
-    return questions
+        found.append(_Repetition(task=task, validation=validation, classes=classes, jobs=jobs))
+    return found

@@ -17,7 +17,7 @@ NEIGHBOURS = (5, 9, 17, 33, 65)
 
 @dataclass(frozen=True)
 class Fixed:
-    """Features that do not depend on who is trained on: one row a person."""
+    """Features that do not depend on the training people: one row per person."""
 
     values: Float[ndarray, "everybody feature"]
 
@@ -77,7 +77,7 @@ class Neighbours:
 
 
 def _votes(labels: ndarray, classes: ndarray | None) -> Float[ndarray, "row output"]:
-    """What each row votes as a neighbour: its value, or one over its class's size in the column of its class."""
+    """Return each row's vote as a neighbour: its value, or 1 / class size in the column of its class."""
     if classes is None:
         return labels[:, None].astype(float)
     member: ndarray = labels[:, None] == classes
@@ -96,7 +96,7 @@ def _by_neighbours(
 
 @dataclass(frozen=True)
 class Stacked:
-    """A linear model of other methods' predictions: does the one add anything to the other (Wolpert 1992)?
+    """A linear model on other methods' predictions: does one add anything to the other (Wolpert 1992)?
 
     On the training side the predictions come from the models of the inner splits that had not seen the person.
     """

@@ -99,7 +99,7 @@ def train_probes(
 
     BatchNorm1d (affine; running statistics for evaluation) and Linear, by SGD with momentum, without schedule and
     decay; plain cross-entropy for classes; for values L1 loss, the values standardised by those of the training people
-    and turned back. Every row of a training person is a row of its own; a person's output is the mean over her rows.
+    and turned back. Every row of a training person is a row of its own; a person's output is the mean over their rows.
     METHOD 9; the weights after the last epoch are the ones that count.
 
     Jobs of one target train side by side, as many as the cache holds; no other target touches their numbers.
@@ -131,10 +131,10 @@ def train_probes(
 
 @dataclass(frozen=True, kw_only=True)
 class _Crops:
-    """Rows minus ``centre``, with a row of zeros at the end; their squares; whose they are; everybody's mean row.
+    """Rows minus ``centre``, with a row of zeros at the end; their squares; their owners; everybody's mean row.
 
     Batch normalisation undoes any shift, and the variance of centred rows loses nothing in E[x^2] - E[x]^2. Outputs are
-    linear in a row, so that a person's mean output is the output of her mean row.
+    linear in a row, so a person's mean output is the output of their mean row.
     """
 
     rows: Float[Tensor, "padded feature"]
@@ -245,7 +245,7 @@ class _Probes:
         truth: Float[Tensor, "job batch"],
         weight: Float[Tensor, "job batch"],
     ) -> None:
-        """Take the first jobs a step of SGD further.
+        """Take one step of SGD for the first jobs.
 
         Batches are the same at all rates, so they are gathered and measured once. The normalised rows are never
         written down: gamma over the standard deviation goes into the weights, the mean goes out of logits and errors.
