@@ -3,20 +3,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
 
-.PHONY: demo test check bench clean
+# One file, one worker: what a file's tests share is made once.
+WORKERS := -n auto --dist loadscope --no-loadscope-reorder
+
+.PHONY: demo test test-fast check bench clean
 
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
 
 test: $(SETUP) ## all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest $(WORKERS)
 
-check: $(SETUP) ## style, types, layers, caps
+test-fast: $(SETUP) ## all but the slow ones, in under a minute on two free cores
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
+
+check: $(SETUP) ## style, types, layers, caps, and how much of the package the fast tests run
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/caps.py
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow" --cov --cov-report=
 
 bench: $(SETUP) ## speed and memory, a table each
 	$(BIN)/python -m benchmarks

@@ -14,7 +14,7 @@ features = semantoks.embed("cohort", model="run")
 print(features.iloc[:, :6])
 
 # %% The comparison: the same people and splits for every method
-config = semantoks.ProbeConfig(folds=3, repeats=1, analyses=("confounds", "reliability"))
+config = semantoks.ProbeConfig(folds=3, repeats=1, analyses=("reliability",))  # all analyses by default
 summary = semantoks.probe("run", "cohort", targets=["sex", "occupancy"], out="run/probe", config=config)
 shown = ["target", "method", "mean", "low", "high", "diff", "p_holm", "verdict"]
 print(summary.loc[summary["analysis"] == "main", shown].round(2).to_string(index=False))

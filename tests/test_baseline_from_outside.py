@@ -10,6 +10,8 @@ from semantoks import Baseline, ProbeConfig, probe, write_report
 from semantoks.errors import ConfigError, DataError
 from tiny_people import cohort, model
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cohort", "model"]
 
 

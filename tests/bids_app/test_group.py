@@ -15,6 +15,8 @@ from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.simulation.derivatives import write_xcpd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shard", [32, 3])
 def test_the_assembled_cohort_is_the_prepared_one_byte_for_byte(told, xcpd, tmp_path, monkeypatch, shard):

@@ -19,6 +19,8 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from tiny_people import save_model
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(sysconfig.get_path("scripts")) / "semantoks-bids"
 
 

@@ -108,6 +108,7 @@ def test_hdf5_with_swapped_axes_says_which_are_which(tmp_path, series):
         checkup(tmp_path / "all.h5", atlas=ATLAS, tr=2.0)
 
 
+@pytest.mark.slow
 def test_the_atlas_is_found_by_labels_and_by_what_correlates(tmp_path):
     for name in ("schaefer100", "schaefer100-17"):
         atlas = get_atlas(name)

@@ -15,6 +15,8 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, write_cohort
 
+pytestmark = pytest.mark.slow
+
 QUICK = FinetuneConfig(epochs=2, lr=(1e-3, 1e-2), crops=2, validation_crops=1)
 PROBE = ProbeConfig(folds=2, repeats=1)
 

@@ -21,6 +21,8 @@ from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, save_model, write_cohort
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"crops": 1, "folds": 2, "repeats": 1, "analyses": ()}
 
 

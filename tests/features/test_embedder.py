@@ -61,6 +61,7 @@ def test_it_is_cloned_and_pickled_without_its_weights(embedder, series):
     np.testing.assert_array_equal(pickle.loads(packed).transform(series), found)
 
 
+@pytest.mark.slow
 def test_it_works_in_pipelines_cross_validation_and_grid_search_beside_connectivity(embedder, series):
     y = np.array([s[:, 0].std() for s in series])
     fc = ConnectivityMeasure(kind="correlation", vectorize=True, discard_diagonal=True, standardize=False)

@@ -12,6 +12,8 @@ from typist import type_in
 from semantoks.model.card import read_card
 from semantoks.signals.cohort import Cohort
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--encoder.width", 32, "--encoder.depth", 1, "--batch-size", 8, "--head.hidden", 16, "--head.projection", 8)
 
 

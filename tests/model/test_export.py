@@ -38,6 +38,7 @@ def python(code, *words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path):
     encoder = Encoder(SIZE, ATLAS.network_index).eval()
     card = EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None)

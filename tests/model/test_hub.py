@@ -28,6 +28,8 @@ from semantoks.objective.branch import Branches, HeadConfig, build_branch, load_
 from semantoks.objective.self_distillation import SelfDistillation
 from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
 
+pytestmark = pytest.mark.slow
+
 TEACHER_ALONE = {"config.json", "model.safetensors", "README.md", ".gitattributes"}
 HASHES = tuple(sorted(hash_participant("pepper", f"ward{i:02d}") for i in range(20)))
 IN_A_PROCESS = """

@@ -84,6 +84,7 @@ def _rank(rank: int, world: int, port: int, z: torch.Tensor, t: torch.Tensor, ou
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_ranks_have_the_loss_and_the_gradient_of_one(tmp_path):
     z, t = unit(2, 12, 8), unit(2, 12, 8, seed=1)
     whole = z.flatten(0, 1).clone().requires_grad_()

@@ -9,7 +9,7 @@ from browser import CHROMIUM, chromium, look
 
 from semantoks.report import write_report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")]
 LONG = "$x_1$_a_very_long_name_without_any_space_that_goes_on_and_on_and_on"
 
 

@@ -10,7 +10,7 @@ from test_browser import LONG, in_shape
 from semantoks.atlas.atlas import Atlas
 from semantoks.report import write_report
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")]
 
 
 @pytest.fixture(scope="module")

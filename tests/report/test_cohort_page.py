@@ -21,6 +21,8 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.recording import Recording
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def page(whole_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -8,6 +8,8 @@ from semantoks.report.run.evaluation import Evaluation, table_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.statistics.summary import summarise
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def probe(whole: RunFolder) -> Evaluation:

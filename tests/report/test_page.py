@@ -16,6 +16,8 @@ from semantoks.report import write_report
 from semantoks.report.run.folder import read_run
 from semantoks.report.wording import interval, p_value, score
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "link", "br", "use", "path"}
 
 

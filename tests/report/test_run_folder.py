@@ -99,6 +99,7 @@ def test_scores_that_do_not_fit_the_predictions_become_a_sentence(make_run: Call
     assert "scores.csv and predictions.parquet do not fit together:" in run.probe_notes[0]
 
 
+@pytest.mark.slow
 def test_rows_of_no_known_kind_are_left_out_and_counted(make_run: Callable[..., Path]) -> None:
     folder = make_run()
     scores = pd.read_csv(folder / "probe" / "scores.csv", dtype=str, keep_default_na=False)

@@ -16,6 +16,8 @@ from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.prepare import PUBLISHED, prepare
 from semantoks.signals.writer import plan_jobs, run_jobs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def start():

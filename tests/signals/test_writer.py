@@ -157,6 +157,7 @@ def test_a_finished_shard_of_other_recordings_does_not_count(tmp_path):
     assert not is_finished(job)
 
 
+@pytest.mark.slow
 def test_stopped_before_any_of_its_renamings_it_ends_with_the_same_files(tmp_path, monkeypatch):
     source = scripted(9, zz=noise(1, 3))
     undisturbed, replace = write(source, tmp_path / "undisturbed"), os.replace
@@ -219,6 +220,7 @@ print(died)
 """
 
 
+@pytest.mark.slow
 def test_killed_with_sigkill_at_random_moments_and_run_again_it_ends_with_the_same_cohort(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -236,6 +238,7 @@ def test_killed_with_sigkill_at_random_moments_and_run_again_it_ends_with_the_sa
         assert tree(tmp_path / f"killed{number}") == undisturbed
 
 
+@pytest.mark.slow
 def test_two_processes_that_prepare_into_one_folder_do_not_disturb_each_other(tmp_path):
     source = scripted(24)
     expected = write(source, tmp_path / "alone")

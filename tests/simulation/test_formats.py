@@ -23,6 +23,7 @@ KINDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", KINDS)
 def test_what_is_prepared_from_the_files_equals_the_simulated_recordings_prepared_directly(tmp_path, layout):
     kind, atlas = KINDS[layout]

@@ -12,6 +12,8 @@ from two_ranks import PLAIN
 
 from semantoks.train.run import pretrain
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 

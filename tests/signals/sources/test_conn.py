@@ -96,6 +96,7 @@ def test_a_project_without_a_number_there_says_nothing(tmp_path, variables):
     assert read(project, tr=2.0)[0].tr_from == "--tr"
 
 
+@pytest.mark.slow
 def test_every_subject_is_a_recording_from_wherever_the_project_is_given(tmp_path):
     project = tmp_path / "conn_project01"
     for seed, subject in enumerate(("001", "002", "010")):
@@ -177,6 +178,7 @@ def test_the_tissues_are_no_rois_even_where_the_atlas_has_one_of_their_name(tmp_
     np.testing.assert_array_equal(read(tmp_path, atlas)[0].series[:, 4], made()[:, 3])
 
 
+@pytest.mark.slow
 def test_scales_of_one_atlas_beside_each_other_are_told_apart_by_their_files(tmp_path):
     large, small, tian = (get_atlas(name) for name in ("schaefer200", "schaefer100", "tian-s3"))
     names = [f"Schaefer100.7Networks_{label}" for label in small.labels]

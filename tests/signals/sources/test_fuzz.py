@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.sources.source import notes_of
 
+pytestmark = pytest.mark.slow
+
 MORE = int(os.environ.get("SEMANTOKS_FUZZ", "0"))
 EXAMPLES = 8
 

@@ -18,6 +18,8 @@ from semantoks.signals.sources.listed import open_listed
 from semantoks.signals.sources.source import Request
 from semantoks.signals.sources.xcpd import open_xcpd
 
+pytestmark = pytest.mark.slow
+
 MORE = int(os.environ.get("SEMANTOKS_FUZZ", "0"))
 few = settings(
     max_examples=30 * max(1, MORE),
