@@ -6,6 +6,7 @@ and eight names changed their parcel when the labels were revised (CBIG v0.14.3,
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -73,11 +74,11 @@ def refuse_other_schaefer(own: Sequence[str], labels: Sequence[str], name: str) 
     labels
         Labels of the recording.
     """
-    ours, theirs = _schaefer(own), _schaefer(labels)
+    ours, theirs = _schaefer(tuple(own)), _schaefer(tuple(labels))
     if not ours or not theirs:
         return
-    strange = theirs - ours if _is_complete(ours) else set()
-    lacking = ours - theirs if _is_complete(theirs) else set()
+    strange = theirs - ours if _is_complete(ours) else frozenset()
+    lacking = ours - theirs if _is_complete(theirs) else frozenset()
     if strange or lacking:
         side = "only in the recording" if strange else "only in the atlas"
         raise DataError(
@@ -110,17 +111,18 @@ def _parse(label: str) -> Parcel:
     return prefix or (_ORDER.get(parcel[1], "") if parcel else ""), bare
 
 
-def _schaefer(labels: Sequence[str]) -> set[Parcel]:
-    return {(order, bare) for order, bare in map(_parse, labels) if order and _PARCEL.match(bare)}
+@functools.lru_cache(maxsize=256)  # a source's files are held against every atlas, the same labels again and again
+def _schaefer(labels: tuple[str, ...]) -> frozenset[Parcel]:
+    return frozenset((order, bare) for order, bare in map(_parse, labels) if order and _PARCEL.match(bare))
 
 
-def _is_complete(parcels: set[Parcel]) -> bool:
+def _is_complete(parcels: frozenset[Parcel]) -> bool:
     orders = {order for order, _ in parcels}
     left = sum(bare.startswith("L") for _, bare in parcels)
     networks = {bare.split("_")[1] for _, bare in parcels}
     return len(orders) == 1 and 2 * left == len(parcels) and left % 50 == 0 and networks == _NETWORKS[orders.pop()]
 
 
-def _described(parcels: set[Parcel]) -> str:
+def _described(parcels: frozenset[Parcel]) -> str:
     orders = " and ".join(sorted({order for order, _ in parcels}, key=int))
     return f"{len(parcels)} Schaefer parcels ({orders} networks)"
