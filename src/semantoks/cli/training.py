@@ -60,7 +60,6 @@ def pretrain(argv: list[str]) -> int:
     """
     from semantoks.info import describe_path
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
-    from semantoks.train.run import pretrain as run
 
     argv = [_modern(word, MOVED) for word in argv]
     config = _with_kinds(load_recipe(_recipe_of(argv)), argv)
@@ -73,6 +72,8 @@ def pretrain(argv: list[str]) -> int:
     )
     markers = (tyro.conf.AvoidSubcommands,)
     given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=inspect.getdoc(pretrain), config=markers)
+    from semantoks.train.run import pretrain as run  # the trainer's libraries take a second, which no help needs
+
     settings: PretrainConfig = given.config
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
