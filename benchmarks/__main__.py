@@ -16,5 +16,6 @@ SCRIPTS = (
     "finetune_step",
 )
 
-for script in SCRIPTS:
-    subprocess.run([sys.executable, "-m", f"benchmarks.{script}"], check=True)
+if __name__ == "__main__":
+    for script in SCRIPTS:
+        subprocess.run([sys.executable, "-m", f"benchmarks.{script}"], check=True)

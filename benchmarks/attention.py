@@ -1,6 +1,6 @@
 """Attention on a CPU: torch's fused kernel, which the model uses, beside the plain product.
 
-    python -m benchmarks.attention [--threads N]
+    python -m benchmarks.attention [--threads N] [--tokens 46 101 181 361 501 1001 2286]
 
 From 46 tokens (9 networks x 5 patches, and CLS) to 2286 (457 ROIs x 5), 12 heads of 64. Both take queries, keys and
 values out of one [row, token, 3 x head x channel] tensor, as the model has them, and give [row, token, head x channel].
@@ -61,11 +61,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--tokens", type=int, nargs="+", choices=list(ROWS), default=list(ROWS))
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
     title = f"Attention, ms; f+b = forward and backward. {machine(torch.device('cpu'))}"
     rate = matmul_rate(torch.device("cpu"))
     header = ["tokens", "rows", "floor", "plain", "fused", "floor f+b", "plain f+b", "fused f+b"]
-    show(title, [*header, "plain / fused, a step", "max difference"], [line(tokens, rate) for tokens in ROWS])
+    show(title, [*header, "plain / fused, a step", "max difference"], [line(tokens, rate) for tokens in chosen.tokens])
 
 
 if __name__ == "__main__":
