@@ -63,6 +63,9 @@ def test_settings_at_their_former_places_are_understood_and_both_places_at_once_
     path.write_text("[head]\nhidden = 8\n[optim]\nlr = 0.1\nteacher_momentum = 0.5\n")
     config = load_recipe(path)
     assert (config.objective.head.hidden, config.objective.teacher_momentum, config.optim.lr) == (8, 0.5, 0.1)
+    path.write_text('objective = "self-distillation"\n[head]\nhidden = 8\n')
+    with pytest.raises(ConfigError, match="objective has to be a table of settings, not 'self-distillation'"):
+        load_recipe(path)
     path.write_text("[optim]\nteacher_momentum = 0.5\n[objective]\nteacher_momentum = 0.6\n")
     with pytest.raises(ConfigError, match=r"both optim\.teacher_momentum and objective\.teacher_momentum: keep the"):
         load_recipe(path)

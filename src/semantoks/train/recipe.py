@@ -108,6 +108,8 @@ def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not isinstance(holder, dict) or name not in holder:
             continue
         target = new.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"{where}: {section} has to be a table of settings, not {target!r}.")
         if key in target:
             raise ConfigError(f"{where} sets both {'.'.join([*folder, name])} and {section}.{key}: keep the latter.")
         target[key] = holder.pop(name)
