@@ -97,6 +97,7 @@ def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):
     assert "(default: 4096)" in said(capsys, "pretrain", "--recipe", tmp_path / "own.toml", "--help")[1]
     assert "(default: 4096)" in said(capsys, "pretrain", f"--recipe={tmp_path / 'own.toml'}", "--help")[1]
     assert "(default: 768)" in said(capsys, "pretrain", "--recipe", "paper", "--help")[1]
+    assert "(default: 768)" in said(capsys, "pretrain", "--recipe", "small", "--recipe", "paper", "--help")[1]
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def pretrain(argv: list[str]) -> int:
 
 def _recipe_of(argv: list[str]) -> str:
     """Find the recipe before the rest is parsed, since its values are the defaults of the rest."""
-    return dict(reversed(list(_options(argv)))).get("recipe") or "small"
+    return dict(_options(argv)).get("recipe") or "small"
 
 
 def _with_kinds(config: "PretrainConfig", argv: list[str]) -> "PretrainConfig":
