@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from semantoks.errors import ConfigError
-from semantoks.objective.branch import Projections, update_teacher
+from semantoks.model.encoder import EncoderConfig
+from semantoks.objective.branch import HeadConfig, Projections, update_teacher
 from semantoks.objective.losses.masked_token import masked_token_loss
 from semantoks.objective.losses.simdino import agreement, simdino
 from semantoks.objective.self_distillation import SelfDistillation, agreement_by_overlap, effective_rank, loss_terms
@@ -103,6 +104,16 @@ def test_weights_out_of_range_are_refused():
     for bad in ({"token_weight": -1.0}, {"ttr_share": 1.5}, {"teacher_momentum": 1.1}):
         with pytest.raises(ConfigError):
             SelfDistillation(**bad)
+
+
+def test_the_teacher_follows_by_the_momentum_of_the_step():
+    objective = SelfDistillation(teacher_momentum=0.6, head=HeadConfig(hidden=4, projection=4))
+    branches = objective.learner(EncoderConfig(width=8, depth=0, frames=4, patch=2), [0, 0, 1], 0)
+    with torch.no_grad():
+        branches.student.head.layers[0].bias.fill_(1.0)
+    for step, expected in ((0, 0.4), (10, 0.4)):
+        branches.follow(objective.rates(step, 10))
+        torch.testing.assert_close(branches.teacher.head.layers[0].bias, torch.full((4,), expected))
 
 
 def test_the_teacher_is_the_moving_average_of_the_students_parameters_alone():

@@ -11,6 +11,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig, clean
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
+from semantoks.signals.quality import GateConfig
 from semantoks.storage.durable import TEMPORARY
 
 
@@ -52,6 +53,15 @@ def test_a_table_can_be_given_as_file_or_frame_and_then_counts_instead(folder, t
     from_file = prepare(folder, out=tmp_path / "b", atlas=TOY, participants=tmp_path / "own.csv")
     assert from_frame.recordings["frames"].tolist() == [150, 150, 150]
     assert tree(from_frame.path) == tree(from_file.path)
+
+
+def test_the_gates_decide_who_is_kept_and_are_described(folder, tmp_path):
+    table = pd.DataFrame({"participant_id": ["02", "010", "03"], "tr": 2.0, "mean_fd": [0.3, 0.4, 0.1]})
+    given = {"atlas": TOY, "participants": table}
+    strict = prepare(folder, out=tmp_path / "strict", gates=GateConfig(max_fd=0.35, warn_fd=0.1), **given)
+    assert strict.excluded["participant_id"].tolist() == ["010", "03"]
+    assert (strict.description["MaxMeanFD"], strict.description["WarnMeanFD"]) == (0.35, 0.1)
+    assert prepare(folder, out=tmp_path / "usual", **given).excluded["participant_id"].tolist() == ["03"]
 
 
 def test_the_description_says_what_defines_the_cohort(folder, tmp_path):

@@ -8,7 +8,7 @@ import torch
 from tiny_pool import LENGTHS, PEOPLE, make_pool
 
 from semantoks.errors import ConfigError
-from semantoks.views.batch import Slice, ViewConfig, choose_windows, draw_batch, people_of_step, step_is_masked
+from semantoks.views.batch import Slice, ViewConfig, choose_windows, draw_batch, people_of_step, step_is_masked, stream
 from semantoks.views.corrupt import CorruptionConfig
 from semantoks.views.masks import MaskConfig
 
@@ -33,6 +33,21 @@ def test_ranks_and_accumulation_share_a_step_without_overlap(pool):
     whole = people_of_step(pool, Slice(step=5, seed=1), 4)
     parts = [people_of_step(pool, Slice(step=5, seed=1, chunk=c, chunks=2), 4) for c in range(2)]
     assert np.concatenate(parts).tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize(("purpose", "numbers"), [(1, [597, 293, 179, 147]), ("mine", [16, 650, 35, 481])])
+def test_the_numbers_of_a_purpose_stay_what_they_are(purpose, numbers):
+    """Old runs resume, and new purposes shift none, only while these do not change."""
+    assert stream(Slice(step=5, seed=3, chunk=1, chunks=2), purpose).integers(1000, size=4).tolist() == numbers
+
+
+def test_who_is_drawn_and_which_steps_are_masked_stay_what_they_are(pool):
+    assert (
+        people_of_step(pool, Slice(step=0, seed=3), 4).tolist()
+        == np.random.default_rng([3, 0, 0]).permutation(4).tolist()
+    )
+    masked = [step_is_masked(MaskConfig(probability=0.5), Slice(step=step, seed=3)) for step in range(20)]
+    assert masked == [np.random.default_rng([3, 2, step]).random() < 0.5 for step in range(20)]
 
 
 def test_a_batch_larger_than_the_pool_is_a_sentence(pool):
