@@ -124,7 +124,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_trained(cohort, model, t
         ([], {}, ConfigError, "finetune needs at least one target"),
         (["sexx"], {}, DataError, "Did you mean sex"),
         (["sex"], {"probe": ProbeConfig(folds=30)}, DataError, "every class needs at least 30 people"),
-        (["sex"], {"device": "abacus"}, ConfigError, "--device 'abacus' is not there"),
+        (["sex"], {"device": "abacus"}, ConfigError, "--device 'abacus' is not available"),
     ):
         with pytest.raises(error, match=words):
             finetune(model, cohort, targets=targets, out=tmp_path / "out", **changes)

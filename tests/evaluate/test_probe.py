@@ -231,7 +231,7 @@ def test_what_cannot_be_probed_is_said_before_anything_is_embedded(cohort, model
     ):
         with pytest.raises(error, match=words):
             quick(model, cohort, targets, out, **changes)
-    with pytest.raises(ConfigError, match="--device 'abacus' is not there"):
+    with pytest.raises(ConfigError, match="--device 'abacus' is not available"):
         probe(model, cohort, targets=["sex"], out=out, device="abacus")
     assert not out.exists()
 

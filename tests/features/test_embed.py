@@ -183,10 +183,10 @@ def test_no_crops_no_encoder_no_source_and_no_such_device_are_said(cohort, model
         embed(cohort, model=tmp_path)
     with pytest.raises(DataError, match="there is no"):
         embed(tmp_path / "nowhere", model=model)
-    with pytest.raises(ConfigError, match="--device 'gpu' is not there"):
+    with pytest.raises(ConfigError, match="--device 'gpu' is not available"):
         embed(cohort, model=model, device="gpu")
     if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="--device 'cuda' is not there"):
+        with pytest.raises(ConfigError, match="--device 'cuda' is not available"):
             find_device("cuda")
 
 

@@ -186,7 +186,7 @@ def mistakes(at: Path, other: Path):
     yield (
         ("embed", cohort, "--model", good, "--out", other / "g.parquet", "--device", "gpu"),
         2,
-        "--device 'gpu' is not there",
+        "--device 'gpu' is not available",
     )
     yield ("embed", cohort, "--model", empty, "--out", other / "g.parquet"), 3, "neither a run with a saved encoder"
     yield ("embed", good, "--model", good, "--out", other / "g.parquet"), 2, "no repetition time"
@@ -234,4 +234,4 @@ def test_a_damaged_run_is_a_sentence(road, tmp_path):
     (tmp_path / "run" / "encoder" / "model.safetensors").write_bytes(b"")
     answer = type_in("embed", at / "cohort", "--model", tmp_path / "run", "--out", tmp_path / "f.parquet")
     assert answer.code == 3
-    assert "does not hold the weights" in answer.err
+    assert "does not have the weights" in answer.err

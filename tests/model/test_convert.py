@@ -257,7 +257,7 @@ def test_what_is_no_checkpoint_is_refused_and_nothing_in_it_is_run(tmp_path, hel
         path.write_bytes(held)
     else:
         torch.save(held, path)
-    with pytest.raises(WeightsError, match=r"made.pth (cannot be read|holds no)"):
+    with pytest.raises(WeightsError, match=r"made.pth (cannot be read|has no)"):
         convert_checkpoint(path, tmp_path / "out")
     assert capsys.readouterr().out == ""
 

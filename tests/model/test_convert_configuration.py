@@ -32,7 +32,7 @@ def test_a_configuration_that_contradicts_itself_or_is_no_yaml_is_refused(tmp_pa
     given = write(tmp_path, 13)
     path = tmp_path / "config_used.yaml"
     path.write_text("patch_size: 10\nmodel: {patch_length: 20}")
-    with pytest.raises(WeightsError, match=r"\[10, 20\]: say which with --patch"):
+    with pytest.raises(WeightsError, match=r"\[10, 20\]: choose one with --patch"):
         convert_checkpoint(**given, config=path)
     path.write_text("a: [")
     with pytest.raises(WeightsError, match="cannot be read as YAML"):

@@ -169,7 +169,7 @@ def test_a_teacher_pushed_over_a_whole_encoder_leaves_no_student_of_another(hub,
     assert set(hub.repos["lab/whole"].files) == TEACHER_ALONE
     assert same(Encoder.from_pretrained("lab/whole"), other)
     said = refused(Encoder.from_pretrained, "lab/whole", which="student")
-    assert re.search(r"lab--whole.* holds the teacher alone; student and heads \(training.safetensors\) are not", said)
+    assert re.search(r"lab--whole.* has only the teacher, without student and heads \(training.safetensors\)", said)
 
 
 def test_a_revision_is_a_commit_a_tag_or_refused(hub, tmp_path):
@@ -182,16 +182,16 @@ def test_a_revision_is_a_commit_a_tag_or_refused(hub, tmp_path):
     assert same(Encoder.from_pretrained("lab/grown"), two)
     assert same(Encoder.from_pretrained("lab/grown", revision="v1"), one)
     assert same(Encoder.from_pretrained("lab/grown", revision=first), one)
-    assert "lab/grown is not there or private: check" in refused(Encoder.from_pretrained, "lab/grown", revision="v9")
+    assert "lab/grown is absent or private: check" in refused(Encoder.from_pretrained, "lab/grown", revision="v9")
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("lab/absent", "lab/absent is not there or private: check owner, name and revision, or log in with `hf auth"),
-        ("lab/private", "lab/private is not there or private: check owner, name and revision, or log in with `hf auth"),
+        ("lab/absent", "lab/absent is absent or private: check owner, name and revision, or log in with `hf auth"),
+        ("lab/private", "lab/private is absent or private: check owner, name and revision, or log in with `hf auth"),
         ("lab/gated", "lab/gated is gated: accept its terms there, then log in with `hf auth login`."),
-        ("lab/empty", "lab/empty on the Hugging Face hub holds no config.json: it is not an encoder of semantoks."),
+        ("lab/empty", "lab/empty on the Hugging Face hub has no config.json, so it is not a semantoks encoder."),
         ("lab/stranger", r"lab/stranger on the Hugging Face hub cannot be used here: .* is not an encoder's config"),
         ("lab/newer", r"lab/newer on .* has schema 99; this semantoks reads 1: use a matching version\."),
         ("no/such/thing/x", r"no/such/thing/x is neither a run .* nor an id on the Hugging Face hub \(owner/name\)\."),
@@ -235,7 +235,7 @@ def test_a_push_that_cannot_be_is_one_sentence_with_what_to_do(hub, trained, mon
     push = Encoder.from_pretrained(trained).push_to_hub
     assert "on the Hugging Face hub is owner/name, not 'no-owner'" in refused(push, "no-owner")
     hub.put("lab/open", {"README.md": b"for all"})
-    assert "lab/open is there already and public: make it private there, or push with --public" in refused(
+    assert "lab/open already exists and is public: make it private there, or push with --public" in refused(
         push, "lab/open"
     )
     assert hub.repos["lab/open"].files == {"README.md": b"for all"}

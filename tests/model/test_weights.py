@@ -115,14 +115,14 @@ def test_a_configuration_that_was_tampered_with_is_refused(saved, change, words)
 
 def test_absent_and_damaged_files_are_named(saved, tmp_path):
     folder, _ = saved
-    with pytest.raises(WeightsError, match=r"holds no config\.json"):
+    with pytest.raises(WeightsError, match=r"has no config\.json"):
         load_encoder(tmp_path)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(WeightsError, match=r"model\.safetensors does not hold the weights"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not have the weights"):
         load_encoder(folder)
     weights.unlink()
-    with pytest.raises(WeightsError, match=r"model\.safetensors does not hold the weights"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not have the weights"):
         load_encoder(folder)
     (folder / "config.json").write_bytes(b'{"schema": \xff')
     with pytest.raises(WeightsError, match="is not an encoder's configuration"):

@@ -39,15 +39,15 @@ class EncoderCard:
     participants: tuple[str, ...] = ()
     """Salted hashes of the people it was pretrained on (``hash_participant``), sorted; empty = not known."""
     origin: tuple[str, ...] = ()
-    """Where the weights come from, a sentence each: what they were trained on, what they were converted from."""
+    """Where the weights come from, one sentence per step: what they were trained on, what they were converted from."""
     versions: dict[str, str] = field(default_factory=dict)
     cost: dict[str, int | float] = field(default_factory=dict)
     """samples, flops (4 x the encoder's forward pass; the head is not counted), seconds, peak_memory_bytes."""
     scores: tuple[dict[str, str], ...] = ()
-    """What probes of it found, for the model card: one a target and cohort, the FC baseline beside it (``publish``)."""
+    """What its probes found, for the model card: one row per target and cohort, with the FC baseline (``publish``)."""
 
     def __post_init__(self) -> None:
-        """Check what a file may say wrongly."""
+        """Check what a file can get wrong."""
         if self.learner is not None and not isinstance(self.learner.get("kind"), str):
             raise ConfigError("the learner of an encoder has to be a table of settings with a kind.")
         numbers = [self.tr, *(self.band or ()), *self.cost.values()]
@@ -115,7 +115,7 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
             **fields,
         )
     except FileNotFoundError:
-        raise WeightsError(f"{folder} is no encoder folder: it holds no {CARD}.") from None
+        raise WeightsError(f"{folder} is not an encoder folder: it has no {CARD}.") from None
     except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
         raise WeightsError(f"{path} is not an encoder's configuration: {error!r}.") from error
 
@@ -125,7 +125,7 @@ def _encoder(table: dict[str, Any], tokenizer: TokenizerSettings | None, path: P
         return from_plain(EncoderConfig, table, str(path))
     given, used = to_plain(tokenizer), table.pop("tokenizer", None)
     if used != given:
-        raise WeightsError(f"{path} is of an encoder with the tokenizer {used}, not {given}.")
+        raise WeightsError(f"{path} describes an encoder with the tokenizer {used}, not {given}.")
     return replace(from_plain(EncoderConfig, table, str(path)), tokenizer=tokenizer)
 
 
@@ -194,7 +194,7 @@ def check_fit(card: EncoderCard, cohort: PreparedRecordings) -> None:
     """
     check_atlas(card, cohort.atlas)
     if not len(cohort):
-        raise DataError(f"the cohort {cohort.path} holds no recordings: its excluded.tsv says why.")
+        raise DataError(f"the cohort {cohort.path} has no recordings: its excluded.tsv says why.")
     if abs(card.tr - cohort.tr) > 1e-3:
         raise WeightsError(
             f"the encoder takes frames of {card.tr:g} s, but {cohort.path} has {cohort.tr:g} s: prepare the recordings "

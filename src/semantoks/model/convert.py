@@ -32,7 +32,7 @@ from semantoks.storage.durable import write_durably
 LEARNER = "self-distillation"
 """The objective that a released checkpoint was trained with, and whose heads it has."""
 PATCH = 20
-"""Frames of a patch in every published run; the released file does not say it."""
+"""Frames per patch in every published run; the released file does not record it."""
 
 
 def convert_checkpoint(
@@ -64,7 +64,7 @@ def convert_checkpoint(
         When the file is no such checkpoint: every key that is missing, misshapen or unknown is named.
     """
     path = Path(checkpoint)
-    held, state = _read(path)
+    content, state = _read(path)
     sizes = ReleasedSizes(state, path)
     parts, counts = sizes.parts(), sizes.networks()
     atlas = get_atlas(PUBLISHED) if network_map is None else atlas_of_map(Path(network_map), parts, counts)
@@ -90,30 +90,30 @@ def convert_checkpoint(
         atlas=atlas,
         tr=2.0,
         band=(0.01, 0.1),
-        origin=_origin(path, held, state),
+        origin=_origin(path, content, state),
     )
     return save_encoder(out, encoder, card, training)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the file without running anything in it; returns all that it holds, and its weights without ``module.``."""
+    """Read the file without running anything in it; return all its content, and the weights without ``module.``."""
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no checkpoint {path}.") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(
-            f"{path} cannot be read as a PyTorch checkpoint of plain tensors ({reason}). Files that hold Python "
-            "objects are not opened, since reading them could run code."
+            f"{path} cannot be read as a PyTorch checkpoint of plain tensors ({reason}). Files with Python "
+            "objects are not opened, because reading them could run code."
         ) from error
-    held = held if isinstance(held, dict) else {}
-    weights = held.get("model_state_dict", held)
+    content = content if isinstance(content, dict) else {}
+    weights = content.get("model_state_dict", content)
     weights = weights if isinstance(weights, dict) else {}
     state = {re.sub(r"^(module\.)+", "", str(k)): v for k, v in weights.items() if isinstance(v, Tensor)}
     if not state:
-        raise WeightsError(f"{path} holds no model_state_dict and no tensors: it is not a released checkpoint.")
-    return held, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        raise WeightsError(f"{path} has no model_state_dict and no tensors: it is not a released checkpoint.")
+    return content, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
 def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None:
@@ -125,7 +125,7 @@ def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None
             f"--network-map):\n  {listed}"
         )
     if wrong := [key for key, value in state.items() if not torch.isfinite(value).all()]:
-        raise WeightsError(f"{path} holds values that are not finite, in {', '.join(wrong)}.")
+        raise WeightsError(f"{path} has values that are not finite, in {', '.join(wrong)}.")
     for one in (one for role in ROLES for one in released_tensors(layout, role)):
         expected = expected_buffer(one, layout)
         if expected is not None and not torch.allclose(state[one.key], expected, atol=1e-3):
@@ -144,7 +144,7 @@ def _patch_of(config: str | Path | None) -> int | None:
         raise WeightsError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}.") from error
     found = set(_patches(plain))
     if len(found) > 1:
-        raise WeightsError(f"{config} gives the frames of a patch as {sorted(found)}: say which with --patch FRAMES.")
+        raise WeightsError(f"{config} gives the frames per patch as {sorted(found)}: choose one with --patch FRAMES.")
     return found.pop() if found else None
 
 
@@ -157,23 +157,23 @@ def _patches(plain: Any) -> list[int]:
     return own + [n for value in plain.values() for n in _patches(value)]
 
 
-def _origin(path: Path, held: dict[str, Any], state: dict[str, Tensor]) -> tuple[str, ...]:
+def _origin(path: Path, content: dict[str, Any], state: dict[str, Tensor]) -> tuple[str, ...]:
     """Say where the weights come from, and what of the file was left aside or differs from what it should be."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    epoch = held.get("epoch")
-    told = [
+    epoch = content.get("epoch")
+    lines = [
         f"converted from {path.name} (sha256 {digest[:16]}"
         + (f", after epoch {epoch + 1})" if type(epoch) is int else ")"),
         "a checkpoint in the layout of Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026); if it is the published "
         "one, it was pretrained on 39,139 recordings of UK Biobank, and its licence is not known",
     ]
     if any(f"{role}_encoder.inter_network_transformer.mask_embedding" not in state for role in ROLES):
-        told.append("trained without masks: hidden tokens are replaced by zeros, which the encoder has never seen")
+        lines.append("trained without masks: hidden tokens are replaced by zeros, which the encoder has never seen")
     heads = [key for key in state if "_mask_predictor." in key]
     if any(not torch.equal(state[key], state[key.replace("_mask_predictor.", "_predictor.")]) for key in heads):
-        told.append("its masked tokens had a head of their own, which was left aside; features do not depend on it")
-    return tuple(told)
+        lines.append("its masked tokens had a head of their own, which was left aside; features do not depend on it")
+    return tuple(lines)
 
 
 def convert_back(folder: str | Path, out: str | Path) -> Path:
@@ -195,7 +195,7 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
             f"the authors' layout has no tokenizer with branches {tokenizer.branches} and {tokenizer.pooling} pooling."
         )
     if atlas.n_networks == atlas.n_rois > 1:
-        raise WeightsError("the authors' layout has no place for one projection that all ROIs share (a network a ROI).")
+        raise WeightsError("the authors' layout has no projection that all ROIs share (one network per ROI).")
     parts, path = part_names(atlas), Path(out)
     index = tuple(atlas.network_index.tolist())
     layout = ReleasedLayout(encoder=card.encoder, head=learner["head"], parts=tuple(parts), network_index=index)

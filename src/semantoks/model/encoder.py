@@ -27,15 +27,15 @@ class EncoderConfig:
     depth: int = 8
     """Transformer blocks."""
     frames: int = 100
-    """Frames of one window (a crop)."""
+    """Frames per window (a crop)."""
     patch: int = 20
-    """Frames of one patch; frames // patch patches make a window."""
+    """Frames per patch; a window has frames // patch patches."""
     mlp_ratio: int = 4
     """Width of a block's hidden layer over D."""
     layer_scale: float = 0.1
     """Initial layer scale."""
     tokenizer: TokenizerConfig | ProjectionConfig | TokenizerSettings = field(default_factory=TokenizerConfig)
-    """How a network's patch becomes a token; a file chooses by ``kind`` among those of the package."""
+    """How a network's patch becomes a token; ``kind`` chooses."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -46,7 +46,7 @@ class EncoderConfig:
         if self.depth < 0 or self.mlp_ratio < 1:
             raise ConfigError("encoder depth has to be at least 0 and mlp_ratio at least 1.")
         if not 1 <= self.patch <= self.frames:
-            raise ConfigError(f"patch has to lie in 1..{self.frames} (the window's frames), not {self.patch}.")
+            raise ConfigError(f"patch has to be 1 to {self.frames} (the frames per window), not {self.patch}.")
 
     @property
     def heads(self) -> int:

@@ -78,9 +78,7 @@ class Encoder(encoder.Encoder):
             When this encoder has no card, or ``folder`` has the student of another one.
         """
         if (Path(folder) / TRAINING).exists():
-            raise WeightsError(
-                f"{folder} holds a student and heads, which would not be this encoder's: choose another folder."
-            )
+            raise WeightsError(f"{folder} already has the student and heads of another encoder: choose another folder.")
         card = self._teacher_card()
         folder = save_encoder(folder, self, card)
         write_durably(folder / README, model_card(card).encode())
@@ -99,7 +97,7 @@ class Encoder(encoder.Encoder):
         """Return the card of this encoder alone, without student and heads."""
         if self.card is None:
             raise WeightsError(
-                "this encoder has no card that says what it is for: load it with from_pretrained, or use "
+                "this encoder has no card that says what it is for. Load it with from_pretrained, or use "
                 "semantoks.save_encoder(folder, encoder, card)."
             )
         return replace(self.card, learner=None)
@@ -127,7 +125,8 @@ def load_encoder(
 def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> Path:
     """Return the encoder folder of a run, an encoder folder, or ``owner/name`` on the hub (downloaded once).
 
-    What exists here goes before the hub. ``HF_HUB_OFFLINE=1`` is respected; no usage statistics are sent.
+    A folder on this machine takes precedence over the hub. ``HF_HUB_OFFLINE=1`` is respected; no usage statistics are
+    sent.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> 
     folder = _downloaded(name, revision)
     if not (folder / CARD).exists():
         raise WeightsError(
-            f"{name} on the Hugging Face hub holds no {CARD}: it is not an encoder of semantoks. Check owner and name."
+            f"{name} on the Hugging Face hub has no {CARD}, so it is not a semantoks encoder. Check owner and name."
         )
     try:
         read_card(folder)
@@ -183,7 +182,7 @@ def _why(error: Exception, unreached: str) -> str:
     if isinstance(error, errors.GatedRepoError):
         return "is gated: accept its terms there, then log in with `hf auth login`."
     if isinstance(error, (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)):
-        return "is not there or private: check owner, name and revision, or log in with `hf auth login`."
+        return "is absent or private: check owner, name and revision, or log in with `hf auth login`."
     answered = isinstance(error, (errors.HfHubHTTPError, ValueError, OSError))
     if not answered or isinstance(error, (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)):
         return f"is out of reach: {'HF_HUB_OFFLINE is set' if constants.HF_HUB_OFFLINE else NO_ANSWER}{unreached}"
@@ -211,10 +210,10 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
     api, it = hub.HfApi(token=token), f"on the Hugging Face hub {repo_id}"
     with tempfile.TemporaryDirectory() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
         folder = write_folder(source, Path(scratch), card)
-        place = api.create_repo(repo_id, private=private, exist_ok=True)
+        address = api.create_repo(repo_id, private=private, exist_ok=True)
         if private and api.model_info(repo_id).private is False:
             raise WeightsError(
-                f"{it} is there already and public: make it private there, or push with --public (private=False)."
+                f"{it} already exists and is public: make it private there, or push with --public (private=False)."
             )
         api.upload_folder(
             repo_id=repo_id,
@@ -223,4 +222,4 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
             delete_patterns=list(FILES),  # what an earlier upload left and this one has not: its student
             commit_message="An encoder",
         )
-    return str(place)
+    return str(address)

@@ -25,7 +25,7 @@ Numbers = Int64[ndarray, " roi"]
 def atlas_of_map(path: Path, parts: Sequence[str], sizes: Sequence[int]) -> Atlas:
     """Read the map whose networks have the ``sizes`` (ROIs) that a checkpoint's tokenizers have.
 
-    The file may hold maps of several numbers of networks (``network_map_schaefer400_7n``, ``..._17n``); sizes decide.
+    The file may have maps with several numbers of networks (``network_map_schaefer400_7n``, ``..._17n``); sizes decide.
     The values of each part are numbered in their order, after those of the part before it. Labels are those of our
     atlas of that name and length, else ``<part>_001`` and so on; networks likewise.
 
@@ -34,17 +34,17 @@ def atlas_of_map(path: Path, parts: Sequence[str], sizes: Sequence[int]) -> Atla
     WeightsError
         When the file cannot be read, or no choice of its maps has these sizes.
     """
-    held = _read(path)
-    choices = [[k for k in held if re.fullmatch(rf"{KEY}{re.escape(part)}(_\d+n)?", k)] for part in parts]
+    maps = _read(path)
+    choices = [[k for k in maps if re.fullmatch(rf"{KEY}{re.escape(part)}(_\d+n)?", k)] for part in parts]
     for chosen in product(*choices):
-        numbers = [np.unique(held[key].ravel(), return_inverse=True)[1].astype(np.int64) for key in chosen]
+        numbers = [np.unique(maps[key].ravel(), return_inverse=True)[1].astype(np.int64) for key in chosen]
         counts = [count for part in numbers for count in np.bincount(part)]
         if counts == list(sizes):
             return _joined([_atlas_of(part, index) for part, index in zip(parts, numbers, strict=True)])
-    found = ", ".join(f"{key} {np.unique(value, return_counts=True)[1].tolist()}" for key, value in held.items())
+    found = ", ".join(f"{key} {np.unique(value, return_counts=True)[1].tolist()}" for key, value in maps.items())
     raise WeightsError(
         f"{path} has no maps for {' + '.join(parts)} whose networks have {list(sizes)} ROIs, as the checkpoint's "
-        f"tokenizers have. It holds (ROIs a network): {found or 'nothing'}. Give the checkpoint's own map."
+        f"tokenizers have. It has (ROIs per network): {found or 'nothing'}. Give the checkpoint's own map."
     )
 
 
@@ -126,9 +126,9 @@ def _count(part: str, labels: Sequence[str]) -> int:
 
 def write_map(path: Path, parts: dict[str, Numbers]) -> None:
     """Write a map that `atlas_of_map` reads."""
-    held = {
+    maps = {
         f"{KEY}{part}" + (f"_{numbers.max() + 1}n" if numbers.max() else ""): numbers for part, numbers in parts.items()
     }
     buffer = io.BytesIO()
-    np.savez(buffer, **held)  # type: ignore[arg-type]
+    np.savez(buffer, **maps)  # type: ignore[arg-type]
     write_durably(path, buffer.getvalue())

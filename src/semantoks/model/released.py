@@ -314,6 +314,6 @@ class ReleasedSizes:
     def _lacking(self, what: str) -> WeightsError:
         shown = ", ".join(list(self.state)[:3])
         return WeightsError(
-            f"{self.path} is not a released checkpoint: it lacks {what}, by which its size is known. It holds "
+            f"{self.path} is not a released checkpoint: it lacks {what}, which gives its size. It has "
             f"{len(self.state)} tensors, such as {shown}."
         )

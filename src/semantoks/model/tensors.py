@@ -57,8 +57,8 @@ def read_training(folder: str | Path) -> dict[str, Tensor]:
     path = Path(folder) / TRAINING
     if not path.exists():
         raise WeightsError(
-            f"{folder} holds the teacher alone; student and heads ({TRAINING}) are not there. Embed with the teacher, "
-            "or take the folder that a pretraining or `semantoks convert` wrote."
+            f"{folder} has only the teacher, without student and heads ({TRAINING}). Embed with the teacher, or use a "
+            "folder that `semantoks pretrain` or `semantoks convert` wrote."
         )
     return _read(path)
 
@@ -68,7 +68,7 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
+        raise WeightsError(f"{path} does not have the weights that {CARD} describes: {error}") from error
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -90,4 +90,4 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} does not hold the weights that {CARD} describes: {error}") from error
+        raise WeightsError(f"{path} does not have the weights that {CARD} describes: {error}") from error

@@ -83,7 +83,7 @@ def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
     if twice := {str(place) for place in places if places.count(place) > 1}:
         raise DataError(f"the cohort {', '.join(sorted(twice))} is given more than once.")
     if empty := [str(cohort.path) for cohort in cohorts if not len(cohort)]:
-        raise DataError(f"the cohort {', '.join(empty)} holds no recordings: its excluded.tsv says why.")
+        raise DataError(f"the cohort {', '.join(empty)} has no recordings: its excluded.tsv says why.")
     first = cohorts[0]
     for other in cohorts[1:]:
         if other.description["Band"] != first.description["Band"]:

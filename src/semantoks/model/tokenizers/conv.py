@@ -84,7 +84,7 @@ class StructuredKernel(nn.Module):
 
 
 class PlainKernel(nn.Module):
-    """Unstructured kernels, one free weight a tap: the "plain depthwise" ablation of METHOD 3."""
+    """Unstructured kernels, one free weight per tap: the "plain depthwise" ablation of METHOD 3."""
 
     def __init__(self, n_rois: int, filters: int, *, taps: int) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class PlainKernel(nn.Module):
 
 
 class DepthwiseConv(nn.Module):
-    """Several long filters a ROI, a feed-through term, then a linear map over channels (METHOD 3, structured branch).
+    """Several long filters per ROI, a feed-through term, then a linear map over channels (METHOD 3, structured branch).
 
     y[c*H+h, l] = sum_t kernel[h, c, t] x[c, l + taps//2 - t] + feed_through[h, c] x[c, l] (a true convolution; 7 zeros
     to the left and 8 to the right for 16 taps), then ``projection`` [width, roi * filter], ROI-major.
@@ -124,7 +124,7 @@ class DepthwiseConv(nn.Module):
     def toeplitz(self, frames: int) -> Float[Tensor, "roi filter out_frame in_frame"]:
         """Return kernel and feed-through as matrices that map the frames of a patch to the frames of its output.
 
-        Row l, column f holds tap l - f + taps//2: each row is the row above it moved on by one, so all are windows of
+        Row l, column f holds tap l - f + taps//2: each row is the row above, shifted by one, so all are windows of
         one vector, the reversed kernel between zeros. The feed-through acts where l = f.
         """
         kernel = self.kernel()

@@ -50,5 +50,5 @@ def test_other_series_are_refused_with_the_remedy(other, remedy):
 
 
 def test_an_empty_cohort_is_refused():
-    with pytest.raises(DataError, match="holds no recordings"):
+    with pytest.raises(DataError, match="has no recordings"):
         check_fit(CARD, cohort(recordings=0))
