@@ -82,6 +82,16 @@ def test_a_kind_on_the_command_line_decides_which_options_there_are(capsys):
     assert "--encoder.tokenizer.branches" not in projection
 
 
+def test_a_kind_that_is_a_mere_setting_leaves_the_recipes_other_settings_alone(monkeypatch, tmp_path):
+    seen = {}
+    monkeypatch.setattr("semantoks.train.run.pretrain", lambda cohorts, **options: seen.update(options) or 1 / 0)
+    (tmp_path / "own.toml").write_text("[views.masks]\nprobability = 0.25\n")
+    with pytest.raises(ZeroDivisionError):
+        pretrain(["c", "--out", "o", "--recipe", str(tmp_path / "own.toml"), "--views.masks.kind", "random"])
+    masks = seen["config"].views.masks
+    assert (masks.kind, masks.probability) == ("random", 0.25)
+
+
 def test_flags_of_earlier_versions_are_understood(monkeypatch):
     seen = {}
     monkeypatch.setattr("semantoks.train.run.pretrain", lambda cohorts, **options: seen.update(options) or 1 / 0)

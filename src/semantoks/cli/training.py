@@ -4,10 +4,11 @@ import dataclasses
 import functools
 import inspect
 import json
+import operator
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 from tyro.conf import Positional, arg
@@ -98,10 +99,13 @@ def _with_kinds(config: "PretrainConfig", argv: list[str]) -> "PretrainConfig":
     """Choose the kinds that the command line names (``--encoder.tokenizer.kind``): they decide which options exist."""
     plain = to_plain(config)
     for name, value in _options(argv):
-        *path, last, key = ["", *name.replace("-", "_").split(".")]
-        table = functools.reduce(lambda table, part: table.get(part, {}), path[1:], plain)
-        if key == "kind" and table.get(last, {}).get("kind", value) != value:
-            table[last] = {"kind": value}
+        *path, key = name.replace("-", "_").split(".")
+        part: Any = config
+        for field in path:
+            part = getattr(part, field, None)
+        # A value that the present class does not know names another class; any other is a mere setting of this one.
+        if key == "kind" and hasattr(part, key) and value not in get_args(get_type_hints(type(part))[key]):
+            functools.reduce(operator.getitem, path[:-1], plain)[path[-1]] = {key: value}
     return from_plain(type(config), plain, "the command line")
 
 
