@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from benchmarks.__main__ import SCRIPTS
 
+from semantoks import SimulationConfig, prepare, simulate
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +32,31 @@ def test_every_benchmark_has_a_toy_size():
     assert set(TOY) == set(SCRIPTS)
 
 
-@pytest.mark.parametrize("script", TOY)
-def test_a_benchmark_runs_and_prints_a_table(script, tmp_path):
-    words = [sys.executable, "-m", f"benchmarks.{script}", *map(str, TOY[script])]
+def run(folder, script, *options):
+    """Run a script as its page says, and return what it prints."""
+    words = [sys.executable, "-m", f"benchmarks.{script}", *map(str, options)]
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "src")))
     done = subprocess.run(
-        words, cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
+        words, cwd=folder, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert any(line.startswith("|--") for line in done.stdout.splitlines())
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", TOY)
+def test_a_benchmark_runs_and_prints_a_table(script, tmp_path):
+    run(tmp_path, script, *TOY[script])
+
+
+def test_the_simulated_nulls_are_drawn_and_printed(tmp_path):
+    run(tmp_path, "nulls", "--runs", 2, "--figure", "nulls.svg")
+    assert (tmp_path / "nulls.svg").stat().st_size > 1000
+
+
+def test_a_trial_is_trained_and_has_its_row(tmp_path):
+    simulate(SimulationConfig(participants=20, sessions=1, minutes=7.5, atlas="schaefer100"), out=tmp_path / "rec")
+    prepare(tmp_path / "rec", out=tmp_path / "cohort", atlas="schaefer100:one")
+    printed = run(tmp_path, "trials", "cohort", "--out", "trials", "--target", "sex", "--only", "toy")
+    for name in ("FC", "motion", "toy", "its random weights"):
+        assert f"| {name} |" in printed

@@ -89,7 +89,7 @@ def write_embeddings(embedding: Embedding, dataset: Dataset, participant: str) -
     for number, row in enumerate(rows.to_dict("records")):
         place, one = found[row["recording_id"]], table.iloc[[number]]
         text = table_text(one.reset_index()).encode()
-        sidecar = _sidecar(embedding, cohort, row, one.iloc[0]) | {
+        sidecar = _sidecar(embedding, cohort, row, one.iloc[0].to_dict()) | {
             "Sources": [bids_uri(path_of[row["recording_id"]], dataset.config.source)],
             "TableSha256": hashlib.sha256(text).hexdigest(),
         }
@@ -99,7 +99,9 @@ def write_embeddings(embedding: Embedding, dataset: Dataset, participant: str) -
         write_durably(place, json.dumps(sidecar, indent=2).encode(), b"\n")
 
 
-def _sidecar(embedding: Embedding, cohort: Cohort, row: dict[Hashable, Any], one: "pd.Series[Any]") -> dict[str, Any]:
+def _sidecar(
+    embedding: Embedding, cohort: Cohort, row: dict[Hashable, Any], one: dict[Hashable, Any]
+) -> dict[str, Any]:
     """Say what a recording is and how it was embedded; ``row`` is of recordings.tsv, ``one`` what ``embed`` gives."""
     missing = [int(roi) for roi in row["missing_rois"].split(",") if roi]
     return {
