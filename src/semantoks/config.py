@@ -1,11 +1,15 @@
-"""Frozen dataclasses to plain data and back; an unknown key or a wrong type is refused in one sentence."""
+"""Frozen dataclasses to plain data and back; an unknown key or choice, or a wrong type, is refused in one sentence."""
 
 import dataclasses
 import difflib
+import functools
+import inspect
+import numbers
+import os
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -41,8 +45,7 @@ def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configurati
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(fields)}."
+            hint = did_you_mean(key, fields) or f" Known: {', '.join(fields)}."
             raise ConfigError(f"{where} has the unknown key {key!r}.{hint}")
     required = [
         n for n, f in fields.items() if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -92,10 +95,98 @@ def _by_kind(tables: list[Any], value: Mapping[str, Any], where: str) -> Any:
 
 def _one_of(names: tuple[Any, ...], value: Any, where: str) -> Any:
     if value not in names:
-        near = difflib.get_close_matches(str(value), [str(name) for name in names], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(value, map(str, names))
         raise ConfigError(f"{where} has to be one of {', '.join(map(str, names))}, not {value!r}.{hint}")
     return value
+
+
+def did_you_mean(given: Any, names: Iterable[str]) -> str:
+    """Return " Did you mean 'the nearest name'?", upper and lower case alike; empty where none is near."""
+    lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(given).lower(), lower, n=1)
+    return f" Did you mean {lower[near[0]]!r}?" if near else ""
+
+
+def check_fields(config: Any) -> None:
+    """Check the value of every field of a configuration against its type; for its ``__post_init__``.
+
+    Raises
+    ------
+    ConfigError
+        For a choice that there is not (with the nearest one), and for a number or a switch that is none (or NaN).
+    """
+    kind: Any = type(config)
+    for name, hint in _hints(kind).items():
+        check_value(getattr(config, name), hint, f"{kind.__name__}: {name}")
+
+
+def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Check a function's arguments, its ``locals()`` at the start, as ``check_fields`` checks a configuration's."""
+    for name, hint in _hints(inspect.unwrap(function)).items():
+        if name in given:
+            check_value(given[name], hint, name)
+
+
+@functools.cache
+def _hints(thing: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(thing)
+    return {f.name: hints[f.name] for f in dataclasses.fields(thing)} if dataclasses.is_dataclass(thing) else hints
+
+
+def check_value(value: Any, hint: Any, where: str) -> None:
+    """Check one value: choices, numbers, switches, configurations, and tuples and unions of these; others pass."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        _one_of(args, value, where)
+    elif origin in (types.UnionType, typing.Union):
+        _check_union(value, args, where)
+    elif origin is tuple or (origin is Sequence and args == (str,)):
+        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+            raise ConfigError(f"{where} has to be a list of values, not {value!r}.")
+        fixed = origin is tuple and Ellipsis not in args
+        if fixed and len(value) != len(args):
+            raise ConfigError(f"{where} has to be a list of {len(args)} values, not {value!r}.")
+        for one, kind in zip(value, args if fixed else (args[0],) * len(value), strict=True):
+            check_value(one, kind, where)
+    elif (
+        hint in NUMBERS
+        or hint is Path
+        or dataclasses.is_dataclass(hint)
+        or getattr(hint, "_is_runtime_protocol", False)
+    ):
+        if not _is_one(value, hint):
+            raise ConfigError(f"{where} has to be of type {hint.__name__}, not {value!r}.")
+        if hint is float and value != value:
+            raise ConfigError(f"{where} has to be a number, not NaN.")
+
+
+NUMBERS = {bool: (bool,), int: (numbers.Integral,), float: (numbers.Real,)}
+"""What counts as a switch or a number: numpy's own do, too."""
+
+
+def _is_one(value: Any, hint: Any) -> bool:
+    if hint is Path:
+        return isinstance(value, os.PathLike)
+    if hint not in NUMBERS:
+        return isinstance(value, hint)
+    switch = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+    return switch if hint is bool else isinstance(value, NUMBERS[hint]) and not switch
+
+
+def _check_union(value: Any, kinds: tuple[Any, ...], where: str) -> None:
+    """Check that the value is of one kind of several; where it is not, the message is about the first."""
+    if value is None and type(None) in kinds:
+        return
+    refused: list[ConfigError] = []
+    for kind in kinds:
+        if kind is not type(None):
+            try:
+                check_value(value, kind, where)
+            except ConfigError as error:
+                refused.append(error)
+            else:
+                return
+    raise refused[0]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

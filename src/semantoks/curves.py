@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from semantoks.config import check_fields
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -18,6 +20,10 @@ class Curve:
     """Another column: steps where it is zero are left out (a term that takes no part in that step)."""
     kind: Literal["noisy", "exact", "bound"] = "noisy"
     """noisy is drawn raw and smoothed, exact (a schedule) as it is, bound (a limit for the others) dashed."""
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +44,7 @@ class Panel:
     """Whether the vertical axis is logarithmic."""
     from_zero: bool = False
     """Whether the vertical axis starts at zero."""
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        check_fields(self)

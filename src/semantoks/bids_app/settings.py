@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 
 
@@ -34,5 +35,6 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         """Check the range."""
+        check_fields(self)
         if self.crops < 1:
             raise ConfigError(f"crops must be at least 1, not {self.crops}.")

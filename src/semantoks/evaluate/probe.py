@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semantoks.config import to_plain
+from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.analyses.run import run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
@@ -64,6 +64,7 @@ def probe(
     WeightsError
         If there is no encoder, or its atlas is not the cohort's.
     """
+    check_arguments(probe, locals())
     config, out, extra = config or ProbeConfig(), Path(out), extra or {}
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")

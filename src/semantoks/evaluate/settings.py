@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from semantoks.config import check_fields, did_you_mean
 from semantoks.errors import ConfigError
 
 ProtocolName = Literal["nested", "paper", "brainmarks"]
 Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
 Analysis = Literal["permutation", "learning_curve", "confounds", "networks", "reliability"]
 ANALYSES: tuple[Analysis, ...] = ("permutation", "learning_curve", "confounds", "networks", "reliability")
+SPLITS = ("person", "site", "leave-site-out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if self.folds < 2 or (self.repeats is not None and self.repeats < 1) or self.seed < 0:
             raise ConfigError(
                 "splits need at least 2 folds, 1 repeat and a seed of at least 0, not "
@@ -70,7 +73,8 @@ class ProbeConfig:
             raise ConfigError(f"the protocol {self.protocol} has its own splits: use --split with nested only.")
         if self.protocol == "paper" and self.readouts[0] == "attention":
             raise ConfigError("the paper's probe is linear: its first readout cannot be attention.")
-        if self.split not in ("person", "site", "leave-site-out") and not Path(self.split).is_file():
+        if self.split not in SPLITS and not Path(self.split).is_file():
             raise ConfigError(
-                f"--split has to be person, site, leave-site-out or a file of splits; there is no file {self.split!r}."
+                f"--split has to be {', '.join(SPLITS)} or a file of splits; there is no file {self.split!r}."
+                f"{did_you_mean(self.split, SPLITS)}"
             )

@@ -13,6 +13,7 @@ from einops import rearrange
 from jaxtyping import Float
 from numpy import ndarray
 
+from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder
 from semantoks.model.card import EncoderCard, check_fit
@@ -92,6 +93,7 @@ def embed(
     ConfigError, DataError, WeightsError
         For settings, recordings or weights that cannot be used; DataError if no recording can be used.
     """
+    check_arguments(embed, locals())
     check_jobs(n_jobs)
     where = find_device(device)
     if crops < 1:

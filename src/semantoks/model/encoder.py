@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.block import Block
 from semantoks.model.flops import flops_of
@@ -39,6 +40,7 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if self.width < 2 or self.width % 2 or self.width % self.heads:
             raise ConfigError(
                 f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}."

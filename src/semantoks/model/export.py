@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
 from semantoks.model.card import CARD
 from semantoks.model.encoder import Encoder
@@ -50,6 +51,7 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
     WeightsError
         When there is no encoder.
     """
+    check_arguments(export_encoder, locals())
     out = Path(out)
     if out.suffix != SUFFIX or out.is_dir():
         raise ConfigError(f"the program has to be a file that ends in {SUFFIX}, not {out}.")

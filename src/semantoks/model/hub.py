@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from semantoks.config import check_arguments
 from semantoks.errors import WeightsError
 from semantoks.model import encoder
 from semantoks.model.card import CARD, EncoderCard, read_card, write_card
@@ -67,6 +68,7 @@ class Encoder(encoder.Encoder):
         WeightsError
             When nothing is there, or what is there is damaged, of a newer schema, or without a student.
         """
+        check_arguments(load_encoder, locals())
         return load_encoder(find_encoder(path_or_hub_id, revision=revision), which, tokenizer)[0]
 
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -115,6 +117,7 @@ def load_encoder(
     tokenizer
         The settings that the encoder was made with, where they are of a kind from outside this package.
     """
+    check_arguments(load_encoder, locals())
     card = read_card(folder, tokenizer)
     loaded = Encoder(card.encoder, card.atlas.network_index)
     load_weights(loaded, folder, which)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.config import from_plain
+from semantoks.config import check_fields, from_plain
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.card import CARD, EncoderCard, read_card
 from semantoks.model.encoder import Encoder, EncoderConfig
@@ -32,6 +32,7 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if min(self.hidden, self.hidden_layers, self.projection) < 1:
             raise ConfigError("head hidden, hidden_layers and projection have to be at least 1.")
 

@@ -11,6 +11,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from semantoks.config import check_fields
 from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
@@ -59,6 +60,7 @@ class SelfDistillation:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if min(self.token_weight, self.ttr_weight, self.cls_weight) < 0 or not 0 <= self.ttr_share <= 1:
             raise ConfigError("objective weights have to be at least 0, and ttr_share has to lie in 0..1.")
         if not 0 <= self.teacher_momentum <= 1:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.types import RoiMask, Series
@@ -120,6 +121,7 @@ class CleaningConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges and that band and sampling rate fit together."""
+        check_fields(self)
         if self.target_tr is not None and not MIN_TR <= self.target_tr <= MAX_TR:
             raise ConfigError(f"target_tr must be {MIN_TR:g} to {MAX_TR:g} s, not {self.target_tr:g} s.")
         if not 1 <= self.order <= 10:

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import Cleaned
 from semantoks.signals.recording import Recording
@@ -79,6 +80,7 @@ class GateConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if (self.max_fd is not None and self.max_fd <= 0) or self.warn_fd <= 0:
             raise ConfigError(f"max_fd and warn_fd must be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 
 Strategy = Literal["simple", "scrubbing", "compcor", "ica_aroma"]
@@ -60,6 +61,7 @@ class ReadingConfig:
 
     def __post_init__(self) -> None:
         """Check that the parcellation exists."""
+        check_fields(self)
         if self.parcellation is not None and not self.parcellation.is_file():
             raise ConfigError(f"there is no parcellation image {self.parcellation}.")
 

@@ -9,6 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from semantoks.atlas.catalog import get_atlas
+from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL
@@ -48,6 +49,7 @@ def simulate_as(
     ConfigError
         When ``out`` is something else, or the format cannot have the atlas or the sessions.
     """
+    check_arguments(simulate_as, locals())
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ConfigError(f"{out} exists already: give a new or an empty folder.")
     config = fitted(tool_format, config)

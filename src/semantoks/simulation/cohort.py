@@ -58,6 +58,7 @@ class Site:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a value out of its range."""
+        plain.check_fields(self)
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise ConfigError(f"a simulated site's name has to be letters, digits, - and _, not {self.name!r}.")
         if not MIN_TR <= self.tr <= MAX_TR:
@@ -103,6 +104,7 @@ class SimulationConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for a value out of its range."""
+        plain.check_fields(self)
         for name in ("participants", "sessions"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"simulation: {name} has to be 1 or more, not {getattr(self, name)}.")

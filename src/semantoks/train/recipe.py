@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from semantoks.config import from_plain, read_toml
+from semantoks.config import check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.objective import Objective
@@ -40,10 +40,11 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if self.lr <= 0 or self.clip <= 0 or min(self.weight_decay) < 0:
             raise ConfigError("optim lr and clip have to be above 0, and weight_decay at least 0.")
-        if not 0 <= self.warmup_share < 1:
-            raise ConfigError("optim warmup_share has to be in [0, 1).")
+        if not 0 <= self.warmup_share < 1 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError("optim warmup_share and betas have to be in [0, 1).")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +72,12 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if min(self.batch_size, self.accumulate, self.epochs) < 1 or (self.steps is not None and self.steps < 1):
             raise ConfigError("batch_size, accumulate, epochs and steps have to be at least 1.")
-        if self.seed < 0:
-            raise ConfigError(f"seed has to be at least 0, not {self.seed}.")
+        for name in ("seed", "min_seconds"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} has to be at least 0, not {getattr(self, name)}.")
         if self.batch_size % self.accumulate:
             raise ConfigError(f"batch_size {self.batch_size} has to be a multiple of accumulate {self.accumulate}.")
 

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 
-from semantoks.config import to_plain
+from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import check_fit
 from semantoks.model.hub import find_encoder
@@ -113,6 +113,7 @@ def pretrain(
     ConfigError, DataError, WeightsError
         For settings, cohorts or checkpoints that do not fit; FloatingPointError when the loss is not finite.
     """
+    check_arguments(pretrain, locals())
     config, out = config or PretrainConfig(), Path(out)
     if min(checkpoint_every, keep, log_every, devices) < 1:
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")

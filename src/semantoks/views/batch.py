@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 from semantoks.views.corrupt import CorruptionConfig, corrupt
 from semantoks.views.crops import Policy, apart_starts, published_starts, send
@@ -29,6 +30,10 @@ class ViewConfig:
     """Corruption of each crop."""
     masks: MaskConfig = field(default_factory=MaskConfig)
     """Masks of the student's views."""
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 
 
@@ -24,6 +25,7 @@ class CorruptionConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         for name, (low, high) in {"drop_rois": self.drop_rois, "drop_frames": self.drop_frames}.items():
             if not 0 <= low <= high <= 1:
                 raise ConfigError(f"{name} has to be a range within 0..1, not {low} to {high}.")

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 
 Kind = Literal["slice", "network", "time", "random", "block"]
@@ -26,6 +27,7 @@ class MaskConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if not 0 <= self.probability <= 1:
             raise ConfigError(f"mask probability has to lie in 0..1, not {self.probability}.")
         if not 0 < self.share[0] <= self.share[1] <= 1:

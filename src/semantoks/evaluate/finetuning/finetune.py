@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-from semantoks.config import from_plain, read_toml, to_plain
+from semantoks.config import check_arguments, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.target_model import TargetModel, predict_people
 from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, Lesson, tune
@@ -269,6 +269,7 @@ def finetune(
     FloatingPointError
         When a training diverges.
     """
+    check_arguments(finetune, locals())
     config, out = config or FinetuneConfig(), Path(out)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")

@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.target_model import (
     TargetModel,
@@ -73,6 +74,7 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if self.batch_size < 2 or min(self.epochs, self.crops, self.validation_crops) < 1:
             raise ConfigError("batch_size has to be at least 2; epochs, crops and validation_crops at least 1.")
         if not self.lr or min(*self.lr, self.clip, self.lora_alpha) <= 0 or len(set(self.lr)) < len(self.lr):

@@ -8,6 +8,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 from semantoks.model.tokenizers.tokenizer import one_roi_each, rois_by_network
 
@@ -18,6 +19,10 @@ class ProjectionConfig:
 
     kind: Literal["projection"] = "projection"
     """One linear projection for all ROIs."""
+
+    def __post_init__(self) -> None:
+        """Check the kind."""
+        check_fields(self)
 
     def build(self, network_index: Sequence[int], width: int, patch: int) -> "SharedProjection":
         """Return the tokenizer; ConfigError when a network has several ROIs."""

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 from semantoks.model.flops import flops_of
 from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv, PlainKernel, StructuredKernel
@@ -39,6 +40,7 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_fields(self)
         if min(self.dense_taps, self.pieces, self.piece_taps) < 1:
             raise ConfigError("dense_taps, pieces and piece_taps have to be at least 1.")
 
