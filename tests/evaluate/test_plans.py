@@ -6,12 +6,13 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.analyses.run import learning_plans
-from semantoks.evaluate.plans import plan_target, read_targets
+from semantoks.evaluate.plans import plan_target, read_targets, unmatched_codes
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.study import first_repeats
-from semantoks.signals.phenotypes import Target
+from semantoks.signals.phenotypes import UNKNOWN
+from semantoks.signals.targets import Target
 
 PEOPLE = People(ids=tuple(f"{i:02d}" for i in range(60)), owner=np.arange(60), groups=np.arange(60))
 SITES = np.repeat(["A", "B", "C"], 20)
@@ -98,7 +99,27 @@ def test_codes_bins_and_classes_are_as_asked():
     assert age.values["01"].startswith("1 (20")
     assert group.classes == ("1", "2", "3")
     with pytest.raises(DataError, match="cannot be cut into 3"):
-        read_targets(table.assign(age=[1.5] * 59 + [2.5]), ["age"], config)
+        read_targets(table.assign(age=[1.5] * 59 + [2.5]), ["age"], ProbeConfig(bins=3))
+
+
+def test_kinds_are_chosen_for_targets_alone_and_one_each():
+    table = pd.DataFrame({"participant_id": [f"{i:02d}" for i in range(60)], "sex": [0, 1, 2] * 20})
+    (sex,), (amount,) = (
+        read_targets(table, ["sex"], ProbeConfig()),
+        read_targets(table, ["sex"], ProbeConfig(as_value=("sex",))),
+    )
+    assert (sex.kind, amount.kind) == ("class", "value")
+    with pytest.raises(ConfigError, match="--as-value names age, which is no target here: the targets are sex"):
+        read_targets(table, ["sex"], ProbeConfig(as_value=("age",)))
+    with pytest.raises(ConfigError, match="sex cannot be both --as-class and --as-value"):
+        read_targets(table, ["sex"], ProbeConfig(as_value=("sex",), as_class=("sex",)))
+
+
+def test_a_code_that_no_target_has_is_named():
+    table = pd.DataFrame({"participant_id": ["1", "2", "3"], "sex": [1.0, 2.0, np.nan], "age": ["old", "8", "9"]})
+    table.attrs[UNKNOWN] = {"sex": {"-9999": 1}}
+    assert unmatched_codes(table, ["sex", "age"], ["2", "old", "-9999"]) == []
+    assert unmatched_codes(table, ["sex"], ["2", "old", "-8"]) == ["--missing: no target has the value old, -8."]
 
 
 def test_settings_out_of_range_are_refused():

@@ -5,7 +5,7 @@ import pytest
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.opened_source import SourceConfig, find_source, introduce, unmatched_ids
+from semantoks.signals.opened_source import SourceConfig, find_source, introduce
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 
@@ -47,16 +47,31 @@ def test_the_words_reach_the_cohort(folder, tmp_path):
     assert cohort.participants["dx"].tolist() == ["patient", "control", "patient"]
 
 
-def test_a_table_that_does_not_fit_is_told_with_its_probable_reason(folder):
+def test_ids_without_their_zeros_find_their_recordings_and_it_is_said(folder):
     write_people(folder, [("participant_id", "age"), ("sub-1", "30"), ("0002", "40"), ("0003", "50"), ("0009", "60")])
-    lines, _ = said(folder)
+    lines, table = said(folder)
     assert lines[1:] == [
-        "1 of 3 participants with recordings are not in the participants table (for example 0001): nothing is known of "
-        "them but their recordings.",
-        "2 of 4 participants of the table have no recording (for example 0009, 1).",
-        "1 of these ids differ only by sub-, leading zeros, case or punctuation (for example 0001 and the table's 1). "
-        "If they are the same people, spell them in the table as the recordings do.",
+        "1 of 4 participants of the table is spelled otherwise by the recordings (1 for 0001): paired, because each "
+        "fits a single one",
+        "1 of 4 participants of the table has no recording (for example 0009).",
     ]
+    assert table["participant_id"].tolist() == ["0001", "0002", "0003", "0009"]
+
+
+def test_spreadsheet_floats_are_the_numbers_that_they_were_and_their_phenotypes_reach_the_cohort(folder, tmp_path):
+    write_people(folder, [("participant_id", "age"), ("3.0", "30"), ("10.0", "40"), ("1.0", "50"), ("2.0", "60")])
+    cohort = prepare(folder, out=tmp_path / "c", atlas=ATLAS, tr=2.0)
+    ages = cohort.participants.set_index("participant_id")["age"]
+    assert ages.to_dict() == {"0003": 30, "10": 40, "0001": 50, "0002": 60}
+
+
+def test_a_repetition_time_is_found_under_the_paired_id_and_session(tmp_path):
+    simulate(SimulationConfig(participants=2, sessions=2, atlas=ATLAS.name, minutes=5.0), out=tmp_path / "sim")
+    rows = [("SUBJECT", "visit", "tr"), *((p, s, f"{1 + int(s) / 2}") for p in "12" for s in "12")]
+    write_people(tmp_path / "sim", rows)
+    source = find_source(tmp_path / "sim", SourceConfig(atlas=ATLAS))
+    found = {(one.participant, one.session): one.tr for one in map(source.read, source.items())}
+    assert found == {(f"000{p}", s): 1 + int(s) / 2 for p in "12" for s in "12"}
 
 
 def test_a_damaged_json_beside_the_table_is_refused_with_its_name(folder):
@@ -68,55 +83,3 @@ def test_a_damaged_json_beside_the_table_is_refused_with_its_name(folder):
 def test_without_a_table_it_is_said(folder):
     (folder / "participants.tsv").unlink()
     assert said(folder)[0][1:] == ["no participants table: nothing is known of them but their recordings"]
-
-
-def test_ids_that_agree_say_nothing():
-    assert unmatched_ids(["01", "02", "02"], ["02", "01"]) == []
-
-
-def test_unknown_ids_of_both_sides_are_counted_with_three_examples():
-    recorded = [f"r{i}" for i in (5, 4, 3, 2)] + ["01"]
-    assert unmatched_ids(recorded, ["01", "x"]) == [
-        "4 of 5 participants with recordings are not in the participants table (for example r2, r3, r4): nothing is "
-        "known of them but their recordings.",
-        "1 of 2 participants of the table have no recording (for example x).",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("recorded", "listed"),
-    [
-        ("0050642", "50642"),
-        ("01", "sub-01"),
-        ("sub-01", "1"),
-        ("sub01", "01"),
-        ("NDARINV003RTV85", "NDAR_INV003RTV85"),
-        ("CC110033", "cc110033"),
-        ("0", "000"),
-    ],
-)
-def test_ids_that_differ_only_in_spelling_get_a_hint(recorded, listed):
-    notes = unmatched_ids([recorded], [listed])
-    assert len(notes) == 3
-    assert notes[2] == (
-        f"1 of these ids differ only by sub-, leading zeros, case or punctuation (for example {recorded} and the "
-        f"table's {listed}). If they are the same people, spell them in the table as the recordings do."
-    )
-
-
-@pytest.mark.parametrize(("recorded", "listed"), [("1", "10"), ("01", "101"), ("a1", "b1"), ("sub-1", "sub-2")])
-def test_other_ids_get_no_hint(recorded, listed):
-    assert len(unmatched_ids([recorded], [listed])) == 2
-
-
-def test_an_id_that_has_its_row_is_not_taken_for_another():
-    assert unmatched_ids(["1", "01"], ["1", "01", "001"]) == [
-        "1 of 3 participants of the table have no recording (for example 001)."
-    ]
-
-
-def test_with_an_empty_table_everybody_is_unknown():
-    assert unmatched_ids(["1"], []) == [
-        "1 of 1 participants with recordings are not in the participants table (for example 1): nothing is known of "
-        "them but their recordings."
-    ]

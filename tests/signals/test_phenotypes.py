@@ -5,18 +5,13 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import DataError
-from semantoks.signals.phenotypes import read_participants, target, tidy_participants
+from semantoks.signals.phenotypes import NOTES, UNKNOWN, read_participants, tidy_participants, unknown_note
 
 
 def table(tmp_path: Path, text: str, name: str = "participants.tsv") -> pd.DataFrame:
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return read_participants(path)
-
-
-def people(**columns: list[object]) -> pd.DataFrame:
-    n = len(next(iter(columns.values())))
-    return pd.DataFrame({"participant_id": [f"{i:02d}" for i in range(n)], **columns})
 
 
 def test_ids_stay_strings_and_lose_one_prefix(tmp_path: Path) -> None:
@@ -94,7 +89,7 @@ def test_reading_again_what_was_written_changes_nothing(tmp_path: Path) -> None:
     [
         ("name\tage\nx\t1\n", "found name, age"),
         ("participant_id\tage\n1\t1\nsub-1\t2\n", "participant_id more than once, for example 1"),
-        ("participant_id\tsession\n1\ta\n1\tses-a\n", "for example 1 a"),
+        ("participant_id\tsession\tx\n1\ta\t1\n1\tses-a\t2\n", "for example 1 a"),
         ("participant_id\tage\n\t1\nsub-\t1\n \t1\n", "3 rows without participant_id"),
         ("participant_id\tage\n1\t2\n2\t2\t3\n", "same number of cells in each row, but line 3 has 3 and the header 2"),
         ("participant_id\tage\n1\t2\n\n2\n", "line 4 has 1 and the header 2"),
@@ -122,74 +117,98 @@ def test_a_table_made_in_memory_gets_string_ids_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "classes"),
+    "text",
     [
-        (["M", "F", "F"], "class", ("F", "M")),
-        ([True, False, True], "class", ("False", "True")),
-        ([2, 1, 2], "class", ("1", "2")),
-        ([2.0, 1.0, np.nan, 2.0], "class", ("1", "2")),
-        ([1, 2, 3, 3], "value", None),
-        ([0.5, 1.0, 1.0], "value", None),
+        "participant_id;age\n01;46,7\n02;30\n",
+        "participant_id\tage\n01\t46,7\n02\t30\n",
+        'participant_id,age\n01,"46,7"\n02,30\n',
+        "participant_id;age\n01;46.7\n02;30\n",
+        "sep=;\nparticipant_id;age\n01;46,7\n02;30\n",
+        '"participant_id" "age"\n"1" "01" 46.7\n"2" "02" 30\n',
+        ",participant_id,age\n0,01,46.7\n1,02,30\n",
+        "participant_id,age,,\n01,46.7,,\n,,,\n02,30,,\n,,,\n",
+        "participant_id|age\r\n01|46.7\r\n02|30\r\n",
     ],
 )
-def test_the_kind_of_a_target_follows_from_its_values(
-    values: list[object], kind: str, classes: tuple[str, ...] | None
-) -> None:
-    got = target(people(t=values), "t")
-    assert (got.kind, got.classes) == (kind, classes)
-    assert got.missing == sum(value != value for value in values)
+def test_tables_of_many_programs_read_alike(tmp_path: Path, text: str) -> None:
+    read = table(tmp_path, text)
+    assert read.to_dict("list") == {"participant_id": ["01", "02"], "age": [46.7, 30.0]}
+    assert read.attrs[NOTES] == []
 
 
-def test_a_target_is_indexed_by_participant_and_leaves_the_missing_out() -> None:
-    got = target(people(age=[1.5, np.nan, 3.0]), "age")
-    assert got.values.to_dict() == {"00": 1.5, "02": 3.0}
-    assert got.missing == 1
-
-
-def test_the_kind_can_be_chosen() -> None:
-    scores = people(t=[10, 2, 2, 9])
-    assert target(scores, "t", "class").classes == ("2", "9", "10")
-    assert target(scores, "t", "class").values.tolist() == ["10", "2", "2", "9"]
-    assert target(people(t=[1, 2, 2]), "t", "value").values.tolist() == [1.0, 2.0, 2.0]
-
-
-def test_rows_of_a_participant_that_agree_count_once() -> None:
-    rows = pd.DataFrame({"participant_id": ["a", "a", "b"], "session_id": ["1", "2", "1"], "t": ["x", None, "y"]})
-    assert target(rows, "t").values.to_dict() == {"a": "x", "b": "y"}
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_excels_encodings_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "p.txt").write_text("participant_id\tcity\n1\tKöln\n", encoding=encoding)
+    assert read_participants(tmp_path / "p.txt").to_dict("list") == {"participant_id": ["1"], "city": ["Köln"]}
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (["x", "x", "x"], "3 participants have it, all with the same value"),
-        ([None, None, None], "0 participants have it"),
-        (["x", "y", "z"], "Is it a name or an id"),
-    ],
+    ("start", "what"),
+    [(b"PK\x03\x04", "a spreadsheet"), (b"\xd0\xcf\x11\xe0", "an old spreadsheet"), (b"$FL2", "an SPSS")],
 )
-def test_what_cannot_be_predicted_is_refused(values: list[object], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        target(people(t=values), "t")
-
-
-def test_a_target_that_varies_within_a_participant_is_refused_with_an_example() -> None:
-    rows = pd.DataFrame({"participant_id": ["a", "a", "b"], "session_id": ["1", "2", "1"], "age": [20, 21, 30]})
-    with pytest.raises(DataError, match="age varies within 1 participants, for example a: 20, 21"):
-        target(rows, "age")
-
-
-def test_text_as_a_value_is_refused_with_an_example() -> None:
-    with pytest.raises(DataError, match="1 participants have something else, for example '>90'"):
-        target(people(t=["1", "2", ">90"]), "t", "value")
+def test_a_spreadsheet_is_refused_with_what_to_do(tmp_path: Path, start: bytes, what: str) -> None:
+    (tmp_path / "p.xlsx").write_bytes(start + bytes(range(256)))
+    with pytest.raises(DataError, match=f"p.xlsx is {what}.*Save it as .csv in UTF-8"):
+        read_participants(tmp_path / "p.xlsx")
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("agee", "Did you mean age"), ("AGE", "Did you mean age"), ("iq", "age, sex")]
+    "column", ["eid", "src_subject_id", "subjectkey", "SUBJECT", "Subject", "RID", "PTID", "record_id"]
 )
-def test_an_unknown_target_is_answered_with_the_nearest_names(name: str, hint: str) -> None:
-    with pytest.raises(DataError, match=hint):
-        target(people(age=[1, 2], sex=["M", "F"]), name)
+def test_the_id_columns_of_large_studies_are_known(tmp_path: Path, column: str) -> None:
+    assert table(tmp_path, f"age,{column}\n20,x07\n")["participant_id"].tolist() == ["x07"]
 
 
-def test_the_id_is_no_target() -> None:
-    with pytest.raises(DataError, match="no target 'participant_id'"):
-        target(people(age=[1, 2]), "participant_id")
+def test_codes_that_were_taken_as_missing_are_counted_by_column(tmp_path: Path) -> None:
+    rows = "".join(f"{i}\t{20 + i}\t{'MF'[i % 2]}\n" for i in range(8))
+    read = table(tmp_path, "participant_id\tage\tsex\n" + rows + "a\t-9999\tunknown\nb\t999\tM\nc\t-9999\tn/a\n")
+    assert read["age"].isna().tolist() == [False] * 8 + [True] * 3
+    assert read.attrs[UNKNOWN] == {"age": {"-9999": 2, "999": 1}, "sex": {"unknown": 1}}
+    assert unknown_note(read) == ["taken as missing: age (1 x 999, 2 x -9999), sex (1 x unknown)"]
+    assert unknown_note(read, ["sex"]) == ["taken as missing: sex (1 x unknown)"]
+    assert unknown_note(read, ["dx"]) == []
+
+
+def test_reading_a_table_twice_says_things_once(tmp_path: Path) -> None:
+    read = table(tmp_path, "participant_id\tage\n1.0\t>89\n2.0\t20\n3.0\t-999\n2.0\t20\n")
+    again = tidy_participants(read, where="t")
+    assert again.attrs == read.attrs
+    assert read.attrs[NOTES] == [
+        "age: 1 such as >89 as its bound",
+        "1 row of the participants table repeats another one whole: left out",
+        "4 ids such as 1.0 are whole numbers: read without the point",
+    ]
+    assert read["participant_id"].tolist() == ["1", "2", "3"]
+
+
+def test_whole_number_ids_of_a_table_in_memory_lose_the_point_that_an_empty_row_gave_them() -> None:
+    frame = pd.DataFrame({"subject": [1.0, 10.0, np.nan], "age": [1, 2, np.nan]})
+    assert tidy_participants(frame, where="t")["participant_id"].tolist() == ["1", "10"]
+    frame = pd.DataFrame({"age": [30, 40]}, index=pd.Index(["a", "b"], name="participant_id"))
+    assert tidy_participants(frame, where="t")["participant_id"].tolist() == ["a", "b"]
+
+
+def test_ids_with_a_point_among_other_ids_stay_as_they_are(tmp_path: Path) -> None:
+    assert table(tmp_path, "participant_id\tx\n1.0\t1\nA\t2\n")["participant_id"].tolist() == ["1.0", "A"]
+
+
+def test_visits_tell_rows_apart_where_there_is_no_session_and_else_are_phenotypes(tmp_path: Path) -> None:
+    read = table(tmp_path, "src_subject_id\teventname\tage\na\tbaseline\t9\na\tyear_1\t10\n")
+    assert read["session_id"].tolist() == ["baseline", "year_1"]
+    assert read.attrs[NOTES] == ["the column eventname tells the rows of a person apart: taken as sessions"]
+    assert "visit" in table(tmp_path, "participant_id\tvisit\na\t1\nb\t2\n")
+
+
+def test_columns_without_a_name_and_a_row_of_descriptions_are_left_out_and_named(tmp_path: Path) -> None:
+    read = table(tmp_path, "subjectkey\tage\t\nThe NDAR Global Unique Identifier\tAge in months\t\nN1\t9\tx\nN2\t8\t\n")
+    assert read.to_dict("list") == {"participant_id": ["N1", "N2"], "age": [9, 8]}
+    assert read.attrs[NOTES] == [
+        "1 column without a name is left out: give it one to use it",
+        "the row below the header describes the columns: left out",
+    ]
+
+
+def test_a_message_never_lists_hundreds_of_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as error:
+        table(tmp_path, "\t".join(f"column{i}" for i in range(500)) + "\n" + "\t".join("1" * 500) + "\n")
+    assert len(str(error.value)) < 500

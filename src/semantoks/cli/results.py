@@ -26,6 +26,7 @@ else:
         repeats="5 (nested), 10 (paper), 100 (brainmarks)",
         bins="none",
         as_class="none",
+        as_value="none",
         missing="none",
     )
 

@@ -47,6 +47,8 @@ class _People:
     """Seed for splits, heads, crops and batches, at least 0."""
     as_class: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Targets whose numbers are class codes."""
+    as_value: Annotated[tuple[str, ...], words_if_empty("none")] = ()
+    """Targets whose few whole numbers are amounts, no class codes."""
     missing: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False

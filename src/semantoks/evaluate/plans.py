@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool
 from numpy import ndarray
 
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import INNER_FOLDS
@@ -20,7 +21,8 @@ from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import find_device, open_encoder
 from semantoks.model.card import check_fit, hash_participant
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.phenotypes import Target, binned, target, without_codes
+from semantoks.signals.phenotypes import UNKNOWN, unknown_note
+from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
 
 Excluded = list[tuple[str, int]]
 """(reason, how many people)"""
@@ -47,7 +49,8 @@ def open_study(
         If there is no encoder, or its atlas is not the cohort's.
     """
     cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
-    aims = read_targets(cohort.participants, targets, config)
+    table = of_recorded_sessions(cohort.participants, cohort.recordings)
+    aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
     check_fit(card, cohort)
     people, family_note = people_with_families(cohort, config.family)
@@ -76,19 +79,48 @@ def open_study(
         n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],
     )
+    study.notes += [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
+    study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     _describe_people(study, family_note)
     return study
 
 
 def read_targets(participants: pd.DataFrame, names: Sequence[str], config: ProbeConfig) -> list[Target]:
-    """Read the targets, applying the settings for codes, classes and bins."""
+    """Read the targets, applying the settings for codes, classes and bins.
+
+    Raises
+    ------
+    ConfigError
+        If a setting names a column that is no target, or as a class and as a value.
+    DataError
+        If a target cannot be predicted.
+    """
+    for option, listed in (("--as-class", config.as_class), ("--as-value", config.as_value)):
+        if other := [name for name in listed if name not in names]:
+            raise ConfigError(
+                f"{option} names {other[0]}, which is no target here: the targets are {', '.join(names)}."
+            )
+    if both := set(config.as_class) & set(config.as_value):
+        raise ConfigError(f"{sorted(both)[0]} cannot be both --as-class and --as-value: choose one.")
     table = without_codes(participants, config.missing)
     bins = config.bins or PROTOCOLS[config.protocol].bins
+    kinds: dict[str, Literal["class", "value"]] = {
+        **dict.fromkeys(config.as_class, "class"),
+        **dict.fromkeys(config.as_value, "value"),
+    }
     found = []
     for name in dict.fromkeys(names):
-        aim = target(table, name, "class" if name in config.as_class else "auto")
+        aim = target(table, name, kinds.get(name, "auto"))
         found.append(binned(aim, bins) if bins and aim.kind == "value" else aim)
     return found
+
+
+def unmatched_codes(participants: pd.DataFrame, names: Sequence[str], codes: Sequence[str]) -> list[str]:
+    """Name the codes for a missing value that no cell of the targets has."""
+    cells = {str(cell) for name in names for cell in participants[name].dropna().map(class_name).unique()}
+    taken = {code for name in names for code in participants.attrs.get(UNKNOWN, {}).get(name, ())}
+    idle = [code for code in codes if code not in cells | taken]
+    return [f"--missing: no target has the value {', '.join(idle)}."] if idle else []
 
 
 def plan_target(

@@ -42,6 +42,8 @@ class ProbeConfig:
     """Cut every numeric target into this many classes of equal size, 2 to 9."""
     as_class: tuple[str, ...] = ()
     """Targets whose numbers are class codes."""
+    as_value: tuple[str, ...] = ()
+    """Targets whose few whole numbers are amounts, no class codes."""
     missing: tuple[str, ...] = ()
     """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False

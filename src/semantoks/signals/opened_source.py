@@ -1,9 +1,8 @@
 """A source before any signal is read: how it is opened, what it lists, and whom its participants table misses."""
 
 import dataclasses
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.pairing import unmatched_ids
 from semantoks.signals.participants_json import read_participants_in_words
-from semantoks.signals.phenotypes import NOTES, tidy_participants
+from semantoks.signals.phenotypes import NOTES, tidy_participants, unknown_note
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources import (
@@ -27,9 +27,6 @@ from semantoks.signals.sources import (
     usual_atlas,
 )
 
-SHOWN = 3
-"""Ids that a note names."""
-PUNCTUATION, PREFIX = re.compile(r"[^0-9a-z]"), re.compile(r"^(sub)?0*")
 PUBLISHED = CleaningConfig()
 GATES = GateConfig()
 
@@ -129,10 +126,12 @@ def introduce(source: Source, items: Sequence[Item]) -> list[str]:
     """
     people = [participant_of(item) for item in items]
     table = source.participants()
-    lines = [f"{source.kind}: {len(items)} recordings of {len(set(people))} people", *notes_of(source)]
+    counts = f"{len(items)} recording{'' if len(items) == 1 else 's'} of {len(set(people))}"
+    lines = [f"{source.kind}: {counts} {'person' if len(set(people)) == 1 else 'people'}", *notes_of(source)]
     if table is None:
         return [*lines, "no participants table: nothing is known of them but their recordings"]
-    return [*lines, *table.attrs.get(NOTES, ()), *unmatched_ids(people, table["participant_id"])]
+    said = [*table.attrs.get(NOTES, ()), *unknown_note(table)]
+    return [*lines, *said, *unmatched_ids(people, table["participant_id"])]
 
 
 def work_list(source: Source) -> list[Item]:
@@ -159,48 +158,3 @@ def people_of(source: Source, items: Sequence[Item]) -> pd.DataFrame:
         return table
     ids = sorted({participant_of(item) for item in items} - {""})
     return pd.DataFrame({"participant_id": ids})
-
-
-def unmatched_ids(recorded: Iterable[str], listed: Iterable[str]) -> list[str]:
-    """Compare the participants of recordings with those of a participants table.
-
-    Parameters
-    ----------
-    recorded, listed
-        Ids as the recordings, and as the table, have them; each may come several times.
-
-    Returns
-    -------
-    A note on the ids that only the recordings have, one on those that only the table has, with counts and examples, and
-    one on those that differ only by ``sub-``, leading zeros, case or punctuation and may be the same people; each only
-    where there are any.
-    """
-    with_recording, in_table = set(recorded), set(listed)
-    lost, idle = sorted(with_recording - in_table), sorted(in_table - with_recording)
-    notes = []
-    if lost:
-        notes.append(
-            f"{len(lost)} of {len(with_recording)} participants with recordings are not in the participants table "
-            f"(for example {_some(lost)}): nothing is known of them but their recordings."
-        )
-    if idle:
-        notes.append(
-            f"{len(idle)} of {len(in_table)} participants of the table have no recording (for example {_some(idle)})."
-        )
-    alike = {_core(one): one for one in reversed(idle)}
-    pairs = [f"{one} and the table's {alike[_core(one)]}" for one in lost if _core(one) in alike]
-    if pairs:
-        notes.append(
-            f"{len(pairs)} of these ids differ only by sub-, leading zeros, case or punctuation (for example "
-            f"{_some(pairs)}). If they are the same people, spell them in the table as the recordings do."
-        )
-    return notes
-
-
-def _core(name: str) -> str:
-    """Take off what is easily lost or added on the way: ``sub-``, leading zeros, case, punctuation."""
-    return PREFIX.sub("", PUNCTUATION.sub("", name.lower())) or "0"
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN])

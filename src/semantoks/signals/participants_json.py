@@ -9,7 +9,8 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals.files.stated import read_json
-from semantoks.signals.phenotypes import ID_COLUMNS, MISSING, NOTES, SESSION_COLUMNS, read_participants
+from semantoks.signals.phenotypes import ID_COLUMNS, NOTES, SESSION_COLUMNS, read_participants
+from semantoks.signals.typed_columns import MISSING, UNKNOWN_WORDS, typed_column
 
 WORD_KEYS = ("Description", "description", "Label")
 """Where the word of a level is when BIDS has an object there and no text (since 1.9)."""
@@ -36,14 +37,16 @@ def read_participants_in_words(path: Path) -> pd.DataFrame:
     DataError
         If one of the two files is not what it has to be.
     """
-    table, words = read_participants(path), path.with_suffix(".json")
+    words = path.with_suffix(".json")
     if not words.is_file():
-        return table
-    worded, notes = in_words(table, read_column_words(words))
+        return read_participants(path)
+    columns = read_column_words(words)
+    table = read_participants(path, {name: set(column.levels) for name, column in columns.items()})
+    worded, notes = in_words(table, columns)
     changed = [name for name in worded.columns if not worded[name].equals(table[name])]
     if changed:
         notes = [f"{', '.join(changed)} in the words of {words.name}", *notes]
-    worded.attrs = {NOTES: notes}
+    worded.attrs = {**table.attrs, NOTES: [*table.attrs.get(NOTES, ()), *notes]}
     return worded
 
 
@@ -78,20 +81,31 @@ def in_words(table: pd.DataFrame, columns: Mapping[str, ColumnWords]) -> tuple[p
         if name not in table.columns or not column.levels or name.lower() in (*ID_COLUMNS, *SESSION_COLUMNS):
             continue
         codes = table[name].map(_code, na_action="ignore")
+        unknown = codes.isin([code for code, word in column.levels.items() if _is_unknown(word)])
+        if said := sorted({column.levels[code] for code in codes[unknown]} - {*MISSING}):
+            notes.append(f"{name}: {int(unknown.sum())} x {', '.join(said)}, taken as missing")
+        codes = codes.mask(unknown)
         used = sorted(set(codes.dropna()))
+        if not set(used) & set(column.levels):  # its levels say only what stands for missing
+            words[name] = typed_column(table[name].mask(unknown)).values
+            if all(_is_unknown(word) for word in column.levels.values()):
+                continue
         if strange := [code for code in used if code not in column.levels]:
             notes.append(
                 f"{name} keeps its codes: {_some(strange)} are none of its levels in participants.json "
                 f"({_some(list(column.levels))})."
             )
             continue
-        meant = [column.levels[code] for code in used if column.levels[code] not in MISSING]
+        meant = [column.levels[code] for code in used]
         if len(set(meant)) < len(meant):
             notes.append(f"{name} keeps its codes: two of its levels in participants.json have the same word.")
         elif used:
-            worded = codes.map(column.levels, na_action="ignore")
-            words[name] = worded.mask(worded.isin(MISSING))
+            words[name] = codes.map(column.levels, na_action="ignore")
     return table.assign(**words), notes
+
+
+def _is_unknown(word: str) -> bool:
+    return word in MISSING or word.lower() in UNKNOWN_WORDS
 
 
 def _column(entry: Any, where: str) -> ColumnWords:

@@ -1,44 +1,42 @@
-"""The participants table: read it with ids that stay strings, and take a target (class or value) from it."""
+"""The participants table: one row per person, or per person and session, read with ids that stay strings."""
 
 import csv
-import dataclasses
-import difflib
 import io
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.signals.typed_columns import MISSING, typed_column
+from semantoks.storage.tables import decoded
 
-ID_COLUMNS = ("participant_id", "file_id", "subject_id", "subject", "sub_id")
+ID_COLUMNS = (
+    *("participant_id", "file_id", "subject_id", "subject", "sub_id", "eid", "subjectkey", "src_subject_id", "ptid"),
+    *(
+        "rid",
+        "participant",
+        "participantid",
+        "subjectid",
+        "subject_key",
+        "subj_id",
+        "subid",
+        "subj",
+        "sub",
+        "record_id",
+    ),
+)
 SESSION_COLUMNS = ("session_id", "session")
+VISIT_COLUMNS = ("ses", "ses_id", "visit", "visit_id", "eventname", "viscode", "viscode2", "timepoint", "wave")
+"""Columns that tell the rows of a person apart where there is no session; elsewhere they are phenotypes."""
 FILE_COLUMNS = ("filename", "file")
 RUN_COLUMNS = ("run_id", "run")
 NOTES = "notes"
 """Key of a table's ``attrs``: notes on how it was read, one line each."""
-MISSING = ("", "n/a", "N/A", "NA", "NaN", "nan", "NAN")
-MAX_INTEGER_CLASSES = 2
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What is to be predicted: one value per participant; participants without a value are left out.
-
-    ``values`` is indexed by ``participant_id``; strings for a class, float64 for a value. ``classes`` is sorted, and
-    None for a value. ``missing`` counts the participants without a value.
-    """
-
-    name: str
-    kind: Literal["class", "value"]
-    values: pd.Series
-    classes: tuple[str, ...] | None
-    missing: int
+UNKNOWN = "unknown"
+"""Key of a table's ``attrs``: for each column with codes that were taken as missing, how often each occurs."""
+SHOWN = 5
+"""Columns that a note names."""
 
 
 def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -52,100 +50,179 @@ def without_prefix(entity: str, value: str) -> str:
     return value.removeprefix(f"{entity}-")
 
 
-def read_participants(path: Path) -> pd.DataFrame:
-    """Read a participants table, tab or comma separated, one row per participant, or per participant and session.
+def read_participants(path: Path, declared: Mapping[str, Collection[str]] | None = None) -> pd.DataFrame:
+    """Read a participants table, one row per participant, or per participant and session.
 
-    The id column (``participant_id``, ``FILE_ID``, ``subject_id``, ``subject`` or ``SUB_ID``, in that order) becomes
-    ``participant_id``, a string without ``sub-``; ``session`` becomes ``session_id``, without ``ses-``. Columns of
-    numbers become numbers unless they are codes with leading zeros; ``n/a``, ``NA``, ``NaN`` and empty are missing,
-    but an id keeps its text: a participant may be called NA.
+    Separated by tabs, commas, semicolons or blanks; with or without R's row names; UTF-8, or UTF-16 with its mark. The
+    id column (the first of ``ID_COLUMNS``) becomes ``participant_id``, a string without ``sub-``; ``session`` becomes
+    ``session_id``, without ``ses-``. Columns of numbers become numbers unless they are codes with leading zeros
+    (``typed_column``); an id keeps its text: a participant may be called NA. What was taken as missing, left out or
+    understood in some way is noted in ``attrs`` (``NOTES``, ``UNKNOWN``).
+
+    Parameters
+    ----------
+    declared
+        Codes of each column that a description explains; they are never taken as missing.
 
     Raises
     ------
     DataError
-        If there is no such file, it is not text in UTF-8, its rows differ in length, it has no id column, lacks an
-        id, or repeats a participant.
+        If there is no such file, it is not text, its rows differ in length, it has no id column, lacks an id, or
+        repeats a participant.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(path, "a participants table")
     except FileNotFoundError:
         raise DataError(f"there is no participants table {path}.") from None
-    except (UnicodeDecodeError, IsADirectoryError) as error:
-        raise DataError(
-            f"{path} has to be a table as text in UTF-8 (.tsv or .csv), and is not: {error}. Save it so."
-        ) from error
-    header = text.partition("\n")[0]
-    separator = max("\t,;", key=header.count)
+    first, _, below = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) <= len("sep=;"):  # a line for Excel alone
+        text, first = below, below.partition("\n")[0]
+    separator = max("\t,;|", key=first.count)
+    separator = separator if separator in first or len(first.split()) < 2 else " "
     try:
-        width = _common_width(text, separator, path)
-        table = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False, usecols=range(width)
-        )
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path} is not a table: {error}.") from error
-    table = table.rename(columns=lambda name: str(name).strip())
-    missing = table.isin(MISSING)
+        rows = _rows(text, separator, path)
+        table = pd.DataFrame(rows[1:], columns=_distinct(rows[0]), dtype=object)
+    except (csv.Error, IndexError) as error:
+        raise DataError(f"{path} is not a table: {error if str(error) else 'it is empty'}.") from error
+    missing = table.apply(lambda column: column.str.strip()).isin(MISSING)
     missing[find_column(table, ID_COLUMNS) or []] = False
-    return tidy_participants(table.mask(missing), where=str(path))
+    return tidy_participants(table.mask(missing), where=str(path), declared=declared, semicolons=separator == ";")
 
 
-def _common_width(text: str, separator: str, path: Path) -> int:
-    """Count the cells of the header; refuse a row with more or fewer, but for an empty one after a last delimiter."""
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    width = 0
-    for cells in rows:
-        width = width or len(cells)
-        if any(map(str.strip, cells)) and len(cells) != width and (len(cells) != width + 1 or cells[-1]):
+def _rows(text: str, separator: str, path: Path) -> list[list[str]]:
+    """Split a table into rows of cells, as many as the header has; refuse a row with more or fewer.
+
+    An empty cell after the last delimiter, and the name that R writes before every row, are no cells.
+    """
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
+    lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    if not lines:
+        raise IndexError
+    width, below = len(lines[0][1]), lines[1:]
+    if len(below) > 1 and all(
+        len(cells) == width + 1 and cells[0] == str(place) for place, (_, cells) in enumerate(below, start=1)
+    ):
+        return [lines[0][1], *(cells[1:] for _, cells in below)]
+    for number, cells in below:
+        if len(cells) != width and (len(cells) != width + 1 or cells[-1]):
             raise DataError(
-                f"{path} has to be a table with the same number of cells in each row, but line {rows.line_num} has "
+                f"{path} has to be a table with the same number of cells in each row, but line {number} has "
                 f"{len(cells)} and the header {width}. Correct that line, or put quotes around text with a delimiter."
             )
-    return width
+    return [cells[:width] for _, cells in lines]
 
 
-def tidy_participants(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
+def _distinct(names: list[str]) -> list[str]:
+    """Number the columns after the first of a name: age, age.1."""
+    names = [name.strip() for name in names]
+    return [f"{name}.{names[:i].count(name)}" if name and name in names[:i] else name for i, name in enumerate(names)]
+
+
+def tidy_participants(
+    table: pd.DataFrame,
+    *,
+    where: str,
+    declared: Mapping[str, Collection[str]] | None = None,
+    semicolons: bool = False,
+) -> pd.DataFrame:
     """Give a participants table its ``participant_id`` (and ``session_id``) columns, and columns of text their types.
 
-    Rows whose ``FILE_ID`` is ``no_filename`` have no recording (ABIDE's own table) and are left out. ``where`` names
-    the table in errors. See `read_participants` for the rules and the errors.
+    Blank rows, rows that repeat another one whole, columns without a name, and rows whose ``FILE_ID`` is
+    ``no_filename`` (ABIDE's, without a recording) are left out. ``where`` names the table in errors. See
+    `read_participants` for the rules and the errors.
     """
+    table, notes = _without_blanks(table)
     id_column = find_column(table, ID_COLUMNS)
     if id_column is None:
         raise DataError(
-            f"{where} has no column of participant ids. Expected one of participant_id, FILE_ID, subject_id, subject, "
-            f"SUB_ID; found {', '.join(map(str, table.columns))}. Rename the column with the ids to participant_id."
+            f"{where} has no column of participant ids. Expected participant_id (or FILE_ID, subject_id, SUB_ID, eid, "
+            f"subjectkey ...); found {_some(list(map(str, table.columns)))}. Rename the column with the ids to "
+            "participant_id."
         )
     if id_column.lower() == "file_id":
         table = table[table[id_column] != "no_filename"]
-    ids = table[id_column].astype(str).str.strip().map(lambda value: without_prefix("sub", value))
+    words = table[id_column].astype(str).str.count(" ") > 1
+    if words.sum() == 1 and words.iloc[0]:
+        notes.append("the row below the header describes the columns: left out")
+        table = table.iloc[1:]
+    ids, as_text = _ids(table[id_column])
     if (lacking := int((table[id_column].isna() | (ids == "")).sum())) > 0:
-        raise DataError(f"{where} has {lacking} rows without {id_column}: give each row its id, or remove it.")
+        raise DataError(f"{where} has {_rows_of(lacking)} without {id_column}: give each row its id, or remove it.")
     columns: dict[str, pd.Series] = {"participant_id": ids}
-    session_column = find_column(table, SESSION_COLUMNS)
+    session_column = find_column(table, SESSION_COLUMNS) or _visits(table, ids)
     if session_column is not None:
-        sessions = table[session_column].fillna("").astype(str).str.strip()
+        sessions = _ids(table[session_column].astype(object).where(table[session_column].notna(), ""))[0]
         columns["session_id"] = sessions.map(lambda value: without_prefix("ses", value))
-    names_kept = (*FILE_COLUMNS, *RUN_COLUMNS, "scan_id")
+    names_kept, unknown = (*FILE_COLUMNS, *RUN_COLUMNS, "scan_id"), dict(table.attrs.get(UNKNOWN, {}))
     for name in map(str, table.columns):
-        if name not in (id_column, session_column):
-            columns[name] = table[name] if name.lower() in names_kept else _typed(table[name])
+        if name in (id_column, session_column):
+            continue
+        if name.lower() in names_kept:
+            columns[name] = table[name]
+            continue
+        found = typed_column(table[name], declared=(declared or {}).get(name, ()), semicolons=semicolons)
+        columns[name] = found.values
+        notes += found.notes
+        if found.unknown:
+            unknown[name] = {**unknown.get(name, {}), **found.unknown}
     tidy = pd.DataFrame(columns).reset_index(drop=True)
-    tidy.attrs = dict(table.attrs)
+    again = tidy.duplicated()
+    if again.any():
+        verb = "repeats" if again.sum() == 1 else "repeat"
+        notes.append(f"{_rows_of(int(again.sum()))} of the participants table {verb} another one whole: left out")
+        tidy = tidy[~again].reset_index(drop=True)
+    notes += [as_text] if as_text else []
+    if session_column is not None and session_column.lower() not in SESSION_COLUMNS:
+        notes.append(f"the column {session_column} tells the rows of a person apart: taken as sessions")
+    tidy.attrs = {**table.attrs, NOTES: [*table.attrs.get(NOTES, ()), *notes], UNKNOWN: unknown}
     _refuse_repeats(tidy, where)
     return tidy
 
 
-def _typed(column: pd.Series) -> pd.Series:
-    """Numbers where all cells are numbers and none is a code like 007; booleans where all are True or False."""
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column) or not column.notna().any():
-        return column
-    text = column.dropna().astype(str).str.strip()
-    if text.str.fullmatch(r"-?0\d+").any():
-        return column
-    if not column.isna().any() and text.str.lower().isin(["true", "false"]).all():
-        return text.str.lower() == "true"
-    numbers = pd.to_numeric(text, errors="coerce")
-    return column if numbers.isna().any() else numbers.reindex(column.index)
+def _without_blanks(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows and nameless columns of a spreadsheet without any cell, and a nameless index; note the rest."""
+    if str(table.index.name).lower() in ID_COLUMNS and find_column(table, ID_COLUMNS) is None:
+        table = table.reset_index()
+    attrs, notes = table.attrs, list[str]()
+    blank = table.isna() | (table == "")
+    nameless = [str(name).strip() == "" or str(name).startswith("Unnamed:") for name in table.columns]
+    dropped = table.loc[~blank.all(axis=1), nameless]
+    if lost := sum(1 for _, column in dropped.items() if not _is_index(column)):
+        which = "1 column without a name is left out: give it one to use it"
+        notes.append(which if lost == 1 else f"{lost} columns without a name are left out: give each one to use it")
+    kept = table.loc[~blank.all(axis=1), [not one for one in nameless]]
+    kept.attrs = attrs
+    return kept, notes
+
+
+def _is_index(column: pd.Series) -> bool:
+    """Tell whether a column is empty or counts the rows, as R and pandas write them before a table."""
+    numbers = pd.to_numeric(column, errors="coerce").dropna()
+    return bool(
+        column.replace("", None).isna().all() or (len(numbers) == len(column) and numbers.diff()[1:].eq(1).all())
+    )
+
+
+def _ids(column: pd.Series) -> tuple[pd.Series, str]:
+    """Spell ids as text without ``sub-``; whole numbers lose the ``.0`` that a spreadsheet gave them, with a note."""
+    ids = column.astype(str).str.strip().map(lambda value: without_prefix("sub", value))
+    pointed = ids.str.fullmatch(r"\d+\.0+")
+    if not pointed.any() or not (pointed | ids.str.fullmatch(r"\d*")).all():
+        return ids, ""
+    if pd.api.types.is_float_dtype(column):  # a table in memory: an empty row made its whole numbers floats
+        return ids.str.replace(r"\.0+$", "", regex=True), ""
+    note = f"{int(pointed.sum())} ids such as {ids[pointed].iloc[0]} are whole numbers: read without the point"
+    return ids.str.replace(r"\.0+$", "", regex=True), note
+
+
+def _visits(table: pd.DataFrame, ids: pd.Series) -> str | None:
+    """Find a column that tells apart the rows of people with several."""
+    if not ids.duplicated().any():
+        return None
+    there = [find_column(table, (name,)) for name in VISIT_COLUMNS]
+    return next(
+        (name for name in there if name and not pd.DataFrame({0: ids, 1: table[name]}).duplicated().any()), None
+    )
 
 
 def _refuse_repeats(table: pd.DataFrame, where: str) -> None:
@@ -155,106 +232,26 @@ def _refuse_repeats(table: pd.DataFrame, where: str) -> None:
     if len(repeated):
         examples = "; ".join(" ".join(map(str, row)) for row in repeated.head(3).to_numpy())
         raise DataError(
-            f"{where} has {len(repeated)} entries of {' + '.join(key)} more than once, for example {examples}. "
-            "Keep one row per participant, or tell the rows apart with a session_id column."
+            f"{where} has {len(repeated)} {'entry' if len(repeated) == 1 else 'entries'} of {' + '.join(key)} more "
+            f"than once, for example {examples}. Keep one row per participant, or tell the rows apart with a "
+            "session_id column."
         )
 
 
-def target(participants: pd.DataFrame, name: str, kind: Literal["auto", "class", "value"] = "auto") -> Target:
-    """Take the column ``name`` of a participants table as a target.
-
-    ``auto``: text and booleans are classes; numbers are a class if they are whole and take two different values, and
-    a value otherwise. Participants without a value are left out and counted in ``missing``.
-
-    Raises
-    ------
-    DataError
-        If there is no such column (the nearest names are given), it varies within a participant, is the same for
-        everyone, differs for everyone although it is text, or is to be a value and has cells that are not numbers.
-    """
-    if name not in participants.columns or name in ("participant_id", "session_id"):
-        usable = [str(column) for column in participants.columns if column not in ("participant_id", "session_id")]
-        near = difflib.get_close_matches(name, usable, n=3) or [c for c in usable if c.lower() == name.lower()]
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(usable) or 'none'}."
-        raise DataError(f"the participants table has no target {name!r}. {hint}")
-    values = _one_a_participant(participants, name)
-    if values.nunique() < 2:
-        raise DataError(f"{name} cannot be predicted: {len(values)} participants have it, all with the same value.")
-    chosen = _kind(values) if kind == "auto" else kind
-    missing = participants["participant_id"].nunique() - len(values)
-    if chosen == "value":
-        return Target(name=name, kind="value", values=_numbers(values, name), classes=None, missing=missing)
-    order = sorted(values.unique().tolist()) if _is_number(values) else sorted(map(str, values.unique()))
-    labels = values.map(_class_name)
-    if len(order) == len(values) > 2:
-        raise DataError(
-            f"{name} is different for each of its {len(values)} participants, so it is no class. Is it a name or an id?"
-        )
-    return Target(name=name, kind="class", values=labels, classes=tuple(map(_class_name, order)), missing=missing)
+def unknown_note(table: pd.DataFrame, columns: Collection[str] = ()) -> list[str]:
+    """Say which codes were taken as missing, in which of ``columns`` (all if there are none) and how often."""
+    counts: Mapping[str, Mapping[str, int]] = table.attrs.get(UNKNOWN, {})
+    found = [
+        f"{name} ({', '.join(f'{count} x {code}' for code, count in codes.items())})"
+        for name, codes in counts.items()
+        if not columns or name in columns
+    ]
+    return [f"taken as missing: {_some(found)}"] if found else []
 
 
-def _one_a_participant(participants: pd.DataFrame, name: str) -> pd.Series:
-    known = participants.loc[participants[name].notna(), ["participant_id", name]].drop_duplicates()
-    varying = known.loc[known["participant_id"].duplicated(), "participant_id"]
-    if len(varying):
-        example = varying.iloc[0]
-        seen = known.loc[known["participant_id"] == example, name].tolist()
-        raise DataError(
-            f"{name} varies within {varying.nunique()} participants, for example {example}: "
-            f"{', '.join(map(str, seen[:4]))}. A target has one value per participant: choose or "
-            "average it in the table."
-        )
-    return known.set_index("participant_id")[name]
+def _rows_of(count: int) -> str:
+    return f"{count} row{'' if count == 1 else 's'}"
 
 
-def _is_number(values: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
-
-
-def _kind(values: pd.Series) -> Literal["class", "value"]:
-    if not _is_number(values):
-        return "class"
-    numbers = values.to_numpy(dtype=np.float64)
-    whole = bool(np.all(numbers == np.round(numbers)))
-    return "class" if whole and len(np.unique(numbers)) <= MAX_INTEGER_CLASSES else "value"
-
-
-def _class_name(value: object) -> str:
-    """Spell a class the same whether missing cells made its column float or not: 1.0 is ``1``."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _numbers(values: pd.Series, name: str) -> pd.Series:
-    numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
-    wrong = ~np.isfinite(numbers.to_numpy())
-    if wrong.any():
-        raise DataError(
-            f"{name} is to be a value, but {int(wrong.sum())} participants have something else, for example "
-            f"{values[wrong].iloc[0]!r}. Make it a class, or make those cells n/a."
-        )
-    return numbers
-
-
-def without_codes(participants: pd.DataFrame, codes: Sequence[str]) -> pd.DataFrame:
-    """Make cells that hold one of ``codes`` (as text or as a number: ``-9999``) missing, but for the ids."""
-    if not codes:
-        return participants
-    meant = {*codes, *(float(code) for code in codes if NUMBER.fullmatch(code))}
-    columns = [name for name in participants.columns if name not in ("participant_id", "session_id")]
-    return participants.assign(**{name: participants[name].mask(participants[name].isin(meant)) for name in columns})
-
-
-def binned(aim: Target, bins: int) -> Target:
-    """Cut a value into ``bins`` classes of about equal size, ordered; equal values are never parted.
-
-    Raises
-    ------
-    DataError
-        If there are not that many different values.
-    """
-    codes, edges = pd.qcut(aim.values, bins, labels=False, retbins=True, duplicates="drop")
-    if codes.nunique() < bins:
-        raise DataError(f"{aim.name} cannot be cut into {bins} classes of equal size: it takes too few values.")
-    names = tuple(f"{k + 1} ({edges[k]:.4g} to {edges[k + 1]:.4g})" for k in range(bins))
-    values = codes.map(lambda code: names[int(code)])
-    return dataclasses.replace(aim, kind="class", values=values, classes=names)
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")

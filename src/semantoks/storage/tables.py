@@ -1,5 +1,6 @@
 """Tables as tab-separated text: one writer, and one reader that says which file is wrong, and how."""
 
+import codecs
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,16 @@ from semantoks.storage.durable import write_durably
 
 NONE = "n/a"
 """What an empty cell is written as."""
+BINARY = {
+    b"PK\x03\x04": "a spreadsheet or an archive (.xlsx, .ods, .zip)",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls)",
+    b"$FL2": "an SPSS file (.sav)",
+    b"$FL3": "an SPSS file (.zsav)",
+    b"PAR1": "a parquet file",
+    b"\x1f\x8b": "a compressed file (.gz)",
+    b"%PDF": "a PDF",
+}
+"""How files begin that people take for tables of text."""
 UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
@@ -73,3 +84,29 @@ def _read(
     except (OSError, ValueError) as error:
         what_to_do = f" {remedy[0].upper()}{remedy[1:]}." if remedy else ""
         raise DataError(f"{path} cannot be read as {what}: {error}.{what_to_do}") from error
+
+
+def decoded(path: Path, what: str) -> str:
+    """Read a text file in UTF-8, or in UTF-16 with its byte order mark.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    DataError
+        If it is something else; a spreadsheet is named as such. ``what`` is what it should be.
+    """
+    try:
+        content = path.read_bytes()
+    except IsADirectoryError as error:
+        raise DataError(f"{path} has to be {what}, and is a folder.") from error
+    kind = next((name for start, name in BINARY.items() if content.startswith(start)), None)
+    if kind is not None:
+        raise DataError(
+            f"{path} is {kind}, not {what} as text. Save it as .csv in UTF-8 (in a spreadsheet: Save as, CSV UTF-8), "
+            "and give that file."
+        )
+    try:
+        return content.decode("utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} has to be {what} as text in UTF-8, and is not: {error}. Save it so.") from error

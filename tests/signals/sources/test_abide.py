@@ -10,6 +10,8 @@ import pytest
 from tiny_pcp import ATLAS, made, opened, read
 
 from semantoks.errors import ConfigError, DataError, UnknownTRError
+from semantoks.signals.opened_source import introduce
+from semantoks.signals.phenotypes import read_participants
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.pcp import ABIDE_TR, is_pcp
@@ -71,6 +73,37 @@ def test_a_site_that_is_not_in_the_table_of_protocols_needs_to_be_told(tmp_path)
     assert (read(tmp_path, tr=2.0)[0].tr_from, read(tmp_path, tr=2.0)[0].site) == ("--tr", "STANFORD")
 
 
+def test_the_option_is_for_the_sites_without_a_protocol_alone_and_it_is_said(tmp_path):
+    write_abide([made("NYU_0050952"), made("MaxMun_a_0051318", tr=3.0), made("Stanford_0051160")], tmp_path, ATLAS)
+    assert opened(tmp_path).notes()[-1] == (
+        "no repetition time is known for 2 recordings (MAXMUN, STANFORD): left out, unless --tr gives it, or a column "
+        "`tr` of the table"
+    )
+    source = opened(tmp_path, tr=3.0)
+    assert source.notes()[-1] == (
+        "--tr 3 s is for 2 recordings (MAXMUN, STANFORD); the others keep that of their site's protocol or the table"
+    )
+    assert {one.participant: one.tr for one in map(source.read, source.items())} == {
+        "NYU_0050952": 2.0,
+        "MaxMun_a_0051318": 3.0,
+        "Stanford_0051160": 3.0,
+    }
+
+
+def test_the_option_leaves_the_table_s_repetition_times_alone_where_others_have_none(tmp_path):
+    write_abide([made("MaxMun_a_0051318", tr=3.0), made("Stanford_0051160"), made("NYU_0050952")], tmp_path, ATLAS)
+    table = pd.DataFrame({"participant_id": ["51318"], "tr": [3.0]})
+    source = opened(tmp_path, tr=2.0, table=table)
+    assert source.notes()[-1].startswith("--tr 2 s is for 1 recording (STANFORD)")
+    assert sorted((one.site, one.tr) for one in map(source.read, source.items())) == [
+        ("MAXMUN", 3.0),
+        ("NYU", 2.0),
+        ("STANFORD", 2.0),
+    ]
+    with pytest.raises(DataError, match="--tr says 2 s, but the participants table says 3 s"):
+        read(tmp_path, tr=2.0, table=pd.DataFrame({"participant_id": ["51318", "51160"], "tr": [3.0, 2.0]}))
+
+
 @pytest.mark.parametrize("participant", ["NYU_0010042", "NYU_a", "0050952", "sub-NYU", "New_York_0050952x"])
 def test_protocols_are_only_for_ids_of_abide(tmp_path, participant):
     np.savetxt(tmp_path / f"{participant}_rois_cc200.1D", made().series)
@@ -127,6 +160,21 @@ def test_what_the_files_have_no_place_for_is_not_written(tmp_path, facts, messag
         write_abide([made(**facts)], tmp_path, ATLAS)
     with pytest.raises(ConfigError, match="one recording per participant"):
         write_abide([made(), made()], tmp_path, ATLAS)
+
+
+def test_a_table_by_sub_id_is_paired_with_the_file_ids_and_its_codes_are_missing(tmp_path):
+    write_abide([made("CMU_a_0050642"), made("NYU_0050952", seed=1)], tmp_path, ATLAS)
+    (tmp_path / "by_sub_id.csv").write_text("SUB_ID,SITE_ID,FIQ\n50642,CMU,-9999\n50952,NYU,104\n50953,NYU,-9999\n")
+    source = opened(tmp_path, table=read_participants(tmp_path / "by_sub_id.csv"))
+    table = source.participants().set_index("participant_id")
+    assert list(table.index) == ["CMU_a_0050642", "NYU_0050952", "50953"]
+    np.testing.assert_array_equal(table["FIQ"], [np.nan, 104, np.nan])
+    assert introduce(source, source.items())[2:] == [
+        "2 of 3 participants of the table are spelled otherwise by the recordings (50642 for CMU_a_0050642, 50952 for "
+        "NYU_0050952): paired, because each fits a single one",
+        "taken as missing: FIQ (2 x -9999)",
+        "1 of 3 participants of the table has no recording (for example 50953).",
+    ]
 
 
 def test_what_abides_table_does_not_know_is_missing_and_other_codes_stay(tmp_path):

@@ -268,7 +268,7 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site) == (2.5, "the participants table", "x")
     with pytest.raises(UnknownTRError, match="none of the 1 participants"):
-        opened(tmp_path, tr=None, table=table.assign(participant_id="1"))
+        opened(tmp_path, tr=None, table=table.assign(participant_id="2"))
 
 
 def test_subjects_are_chosen_by_number(tmp_path):

@@ -187,4 +187,4 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site, found.mean_fd) == (2.5, "the participants table", "S1", 0.1)
     with pytest.raises(UnknownTRError, match="none of the 1 participants"):
-        opened(tmp_path, tr=None, table=table.assign(participant_id="50642"))
+        opened(tmp_path, tr=None, table=table.assign(participant_id="50643"))

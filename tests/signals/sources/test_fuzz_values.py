@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.phenotypes import MISSING
 from semantoks.signals.sources.folder import open_folder
 from semantoks.signals.sources.listed import open_listed
 from semantoks.signals.sources.source import Request
 from semantoks.signals.sources.xcpd import open_xcpd
+from semantoks.signals.typed_columns import MISSING
 
 pytestmark = pytest.mark.slow
 

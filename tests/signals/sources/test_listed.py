@@ -240,6 +240,14 @@ def test_text_in_another_encoding_is_refused(tmp_path, atlas):
         open_listed(Request(path=tmp_path / "files.tsv", atlas=atlas, tr=2.0))
 
 
+def test_a_list_in_utf_16_is_read(tmp_path, atlas, save):
+    save("ä.npy")
+    (tmp_path / "files.txt").write_text("path\tparticipant_id\nä.npy\tö1\n", encoding="utf-16")
+    assert is_listed(tmp_path / "files.txt")
+    (item,) = open_listed(Request(path=tmp_path / "files.txt", atlas=atlas, tr=2.0)).items()
+    assert (item.path.name, item.participant) == ("ä.npy", "ö1")
+
+
 def test_a_list_is_told_by_its_header(tmp_path, series):
     for name, text, told in (
         ("a.tsv", "\ufeffpath\tparticipant_id\n", True),

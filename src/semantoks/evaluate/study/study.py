@@ -23,7 +23,7 @@ from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.phenotypes import Target
+from semantoks.signals.targets import Target
 from semantoks.statistics.methods import ENCODER, METHODS, RANDOM
 
 Progress = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import only_counts
 from semantoks.signals.files.intact import check_line_ends
-from semantoks.signals.phenotypes import MISSING
+from semantoks.signals.typed_columns import MISSING
 
 ABSENT = (*MISSING, "-nan")
 EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]

@@ -1,5 +1,6 @@
 """Recordings in files that a table of the user's own lists: path, participant_id, and what else is known of each."""
 
+import codecs
 import csv
 import io
 import math
@@ -16,7 +17,7 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.stated import StatedTR
-from semantoks.signals.phenotypes import MISSING, find_column, without_prefix
+from semantoks.signals.phenotypes import find_column, without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items, run_key
 from semantoks.signals.sources.source import (
@@ -28,7 +29,8 @@ from semantoks.signals.sources.source import (
     OpenedSource,
     Request,
 )
-from semantoks.storage.tables import plain
+from semantoks.signals.typed_columns import MISSING
+from semantoks.storage.tables import decoded, plain
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {
@@ -129,8 +131,11 @@ def _read(item: Item, *, rows: Mapping[str, _Row], facts: FactTable, request: Re
 def is_listed(path: Path) -> bool:
     """Recognise a list of files: text whose first line has the columns ``path`` and ``participant_id``."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline(LONGEST_HEADER)
+        with path.open("rb") as file:
+            start = file.read(LONGEST_HEADER)
+        utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = start[: len(start) // 2 * 2].decode("utf-16") if utf16 else start.partition(b"\n")[0].decode("utf-8-sig")
+        header = text.partition("\n")[0]
     except (OSError, UnicodeDecodeError):
         return False
     names = {name.strip().strip('"').lower() for name in header.split(_separator(header))}
@@ -144,11 +149,11 @@ def _separator(header: str) -> str:
 def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
     """Read the rows of a list, and the names of its columns that have no meaning here."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(path, "a list of files")
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]), strict=True)
         table = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if any(map(str.strip, cells))]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table, tab or comma separated, in UTF-8: {error}.") from error
+    except (OSError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table, tab or comma separated: {error}.") from error
     if not table:
         raise DataError(f"{path} is empty. Expected a header with path and participant_id, and a line for each file.")
     header = table[0][1]

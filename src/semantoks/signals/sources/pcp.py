@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
@@ -17,7 +15,7 @@ from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.phenotypes import read_participants
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, of_one_variant, one_per_run, run_items, the_only
-from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request, spelled_as
 
 PCP_NAME = re.compile(r"(?P<sub>.+)_rois_(?P<atlas>[A-Za-z0-9]+)\.(?:1D|txt)", re.IGNORECASE)
 CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1D|txt)", re.IGNORECASE)
@@ -25,8 +23,6 @@ CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1
 FORK_FOLDER = re.compile(r"cpac|ccs|css|dparsf|niak|(?:no)?filt_(?:no)?global|pipeline[_-].+|cpac[_-].+")
 FORK_ENTITIES = ("reg", "desc")
 PHENOTYPES = "Phenotypic_V1_0b*.csv"
-UNKNOWN = -9999
-"""What ABIDE's table of phenotypes writes for a value that is not known."""
 FILTERED = (0.01, 0.1)
 """Band in Hz of the strategies ``filt_...`` of the Preprocessed Connectomes Project."""
 
@@ -45,8 +41,8 @@ def open_pcp(request: Request) -> OpenedSource:
 
     The atlas with the name of ours is read, else the only one; its columns are found by label where the header has
     labels, else by their number. The files do not state their repetition time: for recordings of ABIDE I, known by
-    their FILE_ID, the protocol of the site does. ABIDE's table of phenotypes is found in the folder or two above it;
-    its -9999 are missing, its other codes stay.
+    their FILE_ID, the protocol of the site does, and ``--tr`` is for the others. ABIDE's table of phenotypes is found
+    in the folder or two above it.
 
     Raises
     ------
@@ -62,7 +58,7 @@ def open_pcp(request: Request) -> OpenedSource:
         raise DataError(f"{path} has no series of C-PAC: looked for ..._rois_<atlas>.1D and ..._timeseries.1D.")
     abide = any(_abide_site(one) for one in files)
     phenotypes = find_phenotypes(path) if request.participants is None else None
-    table = request.participants if phenotypes is None else _read_phenotypes(phenotypes)
+    table = request.participants if phenotypes is None else read_participants(phenotypes)
     facts = FactTable(table, request.tr, files_say=abide)
     chosen = _of_one_atlas(files, request.atlas, path)
     name = chosen[0].entities["atlas"]
@@ -76,22 +72,31 @@ def open_pcp(request: Request) -> OpenedSource:
     if others:
         listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(others.items()))
         notes.append(f"other atlases left out: {listed}")
+    items = run_items(one_per_run(chosen, path).values())
+    table = spelled_as(items, table, facts)
+    lacking = [item for item in items if facts.lacks_tr(item) and _stated_tr(_parsed(item)).seconds is None]
+    if abide and lacking:
+        notes.append(_lacking_words(lacking, request.tr))
+    spared = facts.without_option() if abide and lacking and request.tr is not None else facts
     return OpenedSource(
         request,
         kind="ABIDE, Preprocessed Connectomes Project" if abide else "C-PAC",
-        items=run_items(one_per_run(chosen, path).values()),
+        items=items,
         facts=facts,
-        read=partial(_read, facts=facts, atlas=request.atlas, reorder=reading.reorder),
+        read=partial(_read, facts=facts, spared=spared, atlas=request.atlas, reorder=reading.reorder),
         notes=notes,
         table=table,
     )
 
 
-def _read(item: Item, *, facts: FactTable, atlas: Atlas, reorder: bool) -> Recording:
-    """Read one file; DataError when it is not of this atlas or its repetition time is unknown."""
-    one = _parse(item.path)
-    assert one is not None  # it became an item because it could be parsed
-    known = facts.of(item, _stated_tr(one))
+def _read(item: Item, *, facts: FactTable, spared: FactTable, atlas: Atlas, reorder: bool) -> Recording:
+    """Read one file; DataError when it is not of this atlas or its repetition time is unknown.
+
+    ``spared`` are the facts of a recording whose repetition time is known: if ``--tr`` is for others, it is not for it.
+    """
+    one = _parsed(item)
+    stated = _stated_tr(one)
+    known = (facts if stated.seconds is None and facts.lacks_tr(item) else spared).of(item, stated)
     table = read_text_table(item.path)
     return known.recording(
         item,
@@ -100,6 +105,21 @@ def _read(item: Item, *, facts: FactTable, atlas: Atlas, reorder: bool) -> Recor
         band=FILTERED if any(word.startswith("filt_") for word in _fork(one).split()) else None,
         source=str(item.path),
     )
+
+
+def _parsed(item: Item) -> BidsFile:
+    one = _parse(item.path)
+    assert one is not None  # it became an item because it could be parsed
+    return one
+
+
+def _lacking_words(lacking: list[Item], tr: float | None) -> str:
+    """Say which recordings neither a protocol nor the table gives a repetition time, and what becomes of them."""
+    sites = sorted({_abide_site(_parsed(item)) or "no site of ABIDE I" for item in lacking})
+    whose = f"{len(lacking)} recording{'' if len(lacking) == 1 else 's'} ({', '.join(sites)})"
+    if tr is not None:
+        return f"--tr {tr:g} s is for {whose}; the others keep that of their site's protocol or the table"
+    return f"no repetition time is known for {whose}: left out, unless --tr gives it, or a column `tr` of the table"
 
 
 def is_pcp(path: Path) -> bool:
@@ -111,13 +131,6 @@ def find_phenotypes(path: Path) -> Path | None:
     """Find ABIDE's table of phenotypes in a folder or the two above it, where its download leaves it."""
     whole = path.resolve()
     return next((table for folder in (whole, *whole.parents[:2]) for table in sorted(folder.glob(PHENOTYPES))), None)
-
-
-def _read_phenotypes(path: Path) -> pd.DataFrame:
-    """Read ABIDE's table without its running indices, which have no name; what it does not know is missing."""
-    table = read_participants(path)
-    table = table.mask(table.isin([UNKNOWN, str(UNKNOWN)]))
-    return table.drop(columns=[name for name in map(str, table.columns) if not name or name.startswith("Unnamed")])
 
 
 def _scan(root: Path) -> Iterator[BidsFile]:

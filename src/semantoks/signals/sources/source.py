@@ -1,8 +1,9 @@
 """What a source is: a list of recordings and a way to read each one; and what the participants table says of them."""
 
+import copy
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -12,7 +13,8 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.files.stated import StatedTR
-from semantoks.signals.phenotypes import find_column
+from semantoks.signals.pairing import paired, paired_note, paired_sessions
+from semantoks.signals.phenotypes import NOTES, find_column
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import MAX_TR, MIN_TR, PREFIXES, Recording, bare_label
 from semantoks.types import Series
@@ -149,6 +151,27 @@ class FactTable:
             entry = _Entry(session=row[0], tr=row[1], site=row[2], mean_fd=row[3])
             self._entries.setdefault(participant, []).append(entry)
 
+    def rename(self, people: Mapping[str, str], sessions: Mapping[str, str]) -> None:
+        """Spell participants and sessions of the table as the recordings do: {in the table: in the recordings}."""
+        renamed = {
+            people.get(name, name): [
+                dataclasses.replace(entry, session=sessions.get(entry.session, entry.session)) for entry in entries
+            ]
+            for name, entries in self._entries.items()
+        }
+        self._entries.clear()
+        self._entries.update(renamed)
+
+    def without_option(self) -> "FactTable":
+        """Give these facts for recordings that ``--tr`` is not meant for."""
+        other = copy.copy(self)
+        other._option = None
+        return other
+
+    def lacks_tr(self, item: Item) -> bool:
+        """Tell whether the table has no repetition time for the participant of a recording."""
+        return all(entry.tr is None for entry in self._entries.get(item.participant, []))
+
     def of(self, item: Item, stated: StatedTR | None = None) -> Facts:
         """Give the facts of one recording; ``stated`` is what its own files say about its repetition time.
 
@@ -253,10 +276,10 @@ class OpenedSource:
         notes: Iterable[str] = (),
         table: pd.DataFrame | None = None,
     ) -> None:
+        self._table = spelled_as(items, request.participants if table is None else table, facts)
         facts.require_any_tr(items)
         self.path, self.kind = request.path, kind
         self._items, self._notes, self._read = list(items), list(notes), read
-        self._table = request.participants if table is None else table
 
     def items(self) -> list[Item]:
         """List the recordings; a lost or damaged one is listed too, and reading it says what is wrong."""
@@ -273,6 +296,24 @@ class OpenedSource:
     def read(self, item: Item) -> Recording:
         """Read one recording; DataError when it cannot be used."""
         return self._read(item)
+
+
+def spelled_as(items: Sequence[Item], table: pd.DataFrame | None, facts: FactTable) -> pd.DataFrame | None:
+    """Spell the ids and sessions of a table, and of the facts from it, as the recordings do, where that is certain."""
+    if table is None:
+        return None
+    people = paired((item.participant for item in items), table["participant_id"])
+    sessions = paired_sessions((item.session for item in items), table.get("session_id", []))
+    if not people and not sessions:
+        return table
+    facts.rename(people, sessions)
+    notes = [*paired_note(people, table["participant_id"], "participants")]
+    renamed = table.assign(participant_id=table["participant_id"].replace(people))
+    if sessions:
+        notes += paired_note(sessions, table["session_id"], "sessions")
+        renamed["session_id"] = table["session_id"].replace(sessions)
+    renamed.attrs = {**table.attrs, NOTES: [*table.attrs.get(NOTES, ()), *notes]}
+    return renamed
 
 
 def _numbers(table: pd.DataFrame, column: str) -> list[float | None]:
