@@ -33,10 +33,10 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
 from semantoks.objective import branch, self_distillation
 from semantoks.train.job import peak_memory
+from semantoks.train.launch import Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig, load_recipe
-from semantoks.train.run import Precision, start_fabric
 from semantoks.views import batch as batch_module
 from semantoks.views.batch import Slice, step_is_masked
 from semantoks.views.crops import Frames

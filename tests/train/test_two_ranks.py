@@ -1,6 +1,7 @@
 """Two ranks train what one trains, write once, and stop together."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from tiny_run import make_cohort, tiny_config
 from two_ranks import PLAIN
 
+from semantoks.storage.lock import hold_folder
 from semantoks.train.run import pretrain
 
 pytestmark = pytest.mark.slow
@@ -22,8 +24,41 @@ def rows(run):
 
 
 def run_two(cohort, out, steps, stop_at):
-    command = [sys.executable, str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), str(stop_at)]
+    command = [sys.executable, str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), str(stop_at), "2"]
     subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=HERE)
+
+
+def started(by, cohort, out):
+    """Start two processes as torchrun or as srun does; their exit codes, and what they wrote to the screen."""
+    words = [str(HERE / "two_ranks.py"), str(cohort.path), str(out), "4", "-1", "0"]
+    if by == "torchrun":
+        words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *words]
+        environments = [os.environ]
+    else:
+        job = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0", "SLURM_NODEID": "0", "SLURM_JOB_ID": "4711"}
+        environments = [os.environ | job | dict.fromkeys(("SLURM_PROCID", "SLURM_LOCALID"), str(n)) for n in range(2)]
+        environments = [one | {"MASTER_ADDR": "127.0.0.1"} for one in environments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": HERE}
+    ranks = [subprocess.Popen([sys.executable, *words], env=one, **pipes) for one in environments]
+    said = "".join(rank.communicate(timeout=120)[0] for rank in ranks)
+    return [rank.returncode for rank in ranks], said
+
+
+@pytest.mark.parametrize("by", ["torchrun", "srun"])
+def test_processes_that_were_started_together_train_one_run_together(fixed, tmp_path, by):
+    codes, said = started(by, fixed, tmp_path / "run")
+    assert not any(codes), said
+    assert len(rows(tmp_path / "run")) == 4
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == 2
+
+
+@pytest.mark.parametrize("by", ["torchrun", "srun"])
+def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path, by):
+    with hold_folder(tmp_path / "run"):
+        codes, said = started(by, fixed, tmp_path / "run")
+    assert all(codes)
+    assert said.count(f"ConfigError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""Train on two CPU ranks: ``python two_ranks.py COHORT OUT STEPS STOP_AT`` (fabric starts the second rank itself)."""
+"""Train on two CPU ranks: ``python two_ranks.py COHORT OUT STEPS STOP_AT DEVICES``.
+
+DEVICES is 2 (fabric starts the second rank itself), or 0: what torchrun or srun started.
+"""
 
 import os
 import signal
@@ -21,14 +24,14 @@ PLAIN = {
 
 def main() -> None:
     """Train; with STOP_AT, ask the first rank alone to stop there."""
-    cohort, out, steps, stop_at = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    cohort, out, (steps, stop_at, devices) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
 
     def on_row(row):
         if row["step"] == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
 
     config = tiny_config(**PLAIN, steps=steps)
-    pretrain([cohort], out=out, config=config, device="cpu", devices=2, log_every=1, on_row=on_row)
+    pretrain([cohort], out=out, config=config, device="cpu", devices=devices or None, log_every=1, on_row=on_row)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from semantoks.signals.prepare import claim, nothing_left
 from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_shard_tables
 from semantoks.storage.durable import write_durably
+from semantoks.storage.lock import hold_file
 from semantoks.storage.tables import plain, write_table
 
 ARRAYS = (layout.shard_path, layout.moments_path, layout.fd_path, layout.spectra_path)
@@ -135,13 +136,14 @@ def run_group(config: AppConfig, *, embedding: Embedding | None = None, progress
     for one in finished:
         _, _, description = plan(dataset.share_of(one), dataset.part(one), config)
         claim(dataset.part(one), description)
-    cohort = _assembled(dataset, finished, progress)
-    if not len(cohort):
-        raise DataError(f"{nothing_left(cohort)} All of them are in {cohort.path / layout.EXCLUDED}.")
-    table, lacking = gather(dataset, finished, cohort, embedding)
     place = config.out / EMBEDDINGS
-    if table is not None:
-        write_features(table, place)
+    with hold_file(config.out / COHORT):
+        cohort = _assembled(dataset, finished, progress)
+        if not len(cohort):
+            raise DataError(f"{nothing_left(cohort)} All of them are in {cohort.path / layout.EXCLUDED}.")
+        table, lacking = gather(dataset, finished, cohort, embedding)
+        if table is not None:
+            write_features(table, place)
     known = {folder_name(one) for one in dataset.items_of}
     return Assembled(
         cohort=cohort,

@@ -12,7 +12,7 @@ from semantoks.cli.typed import TYPED, worded
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import probe_notes, progress, score_table
-from semantoks.storage.durable import need_folder
+from semantoks.storage.lock import hold_file
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -73,26 +73,26 @@ def embed(
 
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
-    need_folder(out.parent)
-    with progress("embed") as shown, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
-        table = run(
-            named_source(source, files),
-            model=model,
-            tr=options.tr,
-            already_filtered=already_filtered,
-            participants=options.participants,
-            reading=options.reading,
-            readout=readout,
-            crops=crops,
-            keep_crops=keep_crops,
-            keep_cohort=keep_cohort,
-            device=device,
-            n_jobs=n_jobs,
-            progress=shown,
-        )
-    print("\n".join(table.attrs["notes"]))
-    excluded = write_features(table, out)
+    with hold_file(out):
+        with progress("embed") as shown, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
+            table = run(
+                named_source(source, files),
+                model=model,
+                tr=options.tr,
+                already_filtered=already_filtered,
+                participants=options.participants,
+                reading=options.reading,
+                readout=readout,
+                crops=crops,
+                keep_crops=keep_crops,
+                keep_cohort=keep_cohort,
+                device=device,
+                n_jobs=n_jobs,
+                progress=shown,
+            )
+        print("\n".join(table.attrs["notes"]))
+        excluded = write_features(table, out)
     print(f"\n{len(table)} rows x {sum(str(c).startswith(readout + '_') for c in table)} features in {out}")
     if excluded is None:
         return EXIT_OK

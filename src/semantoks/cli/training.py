@@ -34,8 +34,10 @@ class _Pretrain:
     """Where the settings start: paper, small, smoke, or a FILE.toml."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a CUDA GPU where there is one."""
-    devices: int = 1
-    """GPUs to train on; under SLURM or torchrun, as many as there are tasks."""
+    devices: Annotated[int | None, arg(help_behavior_hint="(default: the processes of torchrun or srun, else 1)")] = (
+        None
+    )
+    """How many GPUs (or, on a CPU, processes) train together, on all machines."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """auto: bf16 on CUDA, float32 elsewhere; the losses are always float32."""
     residence: Literal["auto", "device", "memory", "disk"] = "auto"

@@ -18,7 +18,7 @@ from semantoks.evaluate.study.study import Progress, Stages
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
-from semantoks.storage.durable import need_folder
+from semantoks.storage.lock import hold_folder
 
 
 def probe(
@@ -69,20 +69,20 @@ def probe(
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)
-    need_folder(out)
-    _refuse_another(out, targets, config, extra)
-    study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
-    study.extra = extra
-    study.stages = Stages(progress, 2 + (len(config.analyses) if study.protocol.analyses else 0))
-    sets = feature_sets(study)
-    study.stages.next()
-    results = run_protocol(study, sets)
-    study.stages.next()
-    run_analyses(study, sets, results)
-    scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
-    about = {"command": command, **study.about()}
-    (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    return summarise(scores, predictions, seed=config.seed)
+    with hold_folder(out):
+        _refuse_another(out, targets, config, extra)
+        study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
+        study.extra = extra
+        study.stages = Stages(progress, 2 + (len(config.analyses) if study.protocol.analyses else 0))
+        sets = feature_sets(study)
+        study.stages.next()
+        results = run_protocol(study, sets)
+        study.stages.next()
+        run_analyses(study, sets, results)
+        scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
+        about = {"command": command, **study.about()}
+        (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        return summarise(scores, predictions, seed=config.seed)
 
 
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:

@@ -30,6 +30,7 @@ from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources import Item, Source
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
+from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.storage.tables import table_text, write_table
 
 MEANING = {
@@ -141,13 +142,17 @@ def store(
         for line in introduce(source, items):
             tell(line)
     jobs, people, description = plan(source, items, out, config)
-    claim(out, description)
-    if (out / layout.RECORDINGS).exists():
+    if (out / layout.RECORDINGS).exists() or out.is_file():
+        claim(out, description)
         return
-    write_table(out / layout.ATLAS, config.known_atlas.to_frame())
-    write_durably(out / layout.PARTICIPANTS, people.encode())
-    run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
-    assemble(out, len(jobs))
+    with hold_folder(out):
+        claim(out, description)
+        if (out / layout.RECORDINGS).exists():  # another job has just finished it
+            return
+        write_table(out / layout.ATLAS, config.known_atlas.to_frame())
+        write_durably(out / layout.PARTICIPANTS, people.encode())
+        run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
+        assemble(out, len(jobs))
 
 
 def plan(
@@ -211,7 +216,7 @@ def claim(out: Path, description: dict[str, Any]) -> None:
     file = out / layout.DESCRIPTION
     if file.exists():
         _compare(file, description)
-    elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith(TEMPORARY)):
+    elif others := sorted(entry.name for entry in out.iterdir() if not entry.name.startswith((TEMPORARY, LOCK))):
         raise ConfigError(f"--out {out} contains {others[0]} and is not a cohort: choose a new or an empty folder.")
     else:
         write_durably(file, (json.dumps(description, indent=2) + "\n").encode())

@@ -18,6 +18,7 @@ from semantoks.simulation.cohort import Simulation, SimulationConfig, Site
 from semantoks.simulation.derivatives import FD_THRESHOLD, write_participants, write_ptseries, write_xcpd
 from semantoks.simulation.hdf5 import write_hdf5
 from semantoks.simulation.ukb import write_ukb
+from semantoks.storage.lock import hold_file
 
 Format = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"
@@ -50,31 +51,32 @@ def simulate_as(
         When ``out`` is something else, or the format cannot have the atlas or the sessions.
     """
     check_arguments(simulate_as, locals())
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ConfigError(f"{out} exists already: give a new or an empty folder.")
-    config = fitted(tool_format, config)
-    simulation = Simulation(config, get_atlas(config.atlas))
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    recordings = _counted(tool_format, simulation, progress)
-    table = participants_table(tool_format, simulation)
-    if tool_format == "xcpd":
-        write_xcpd(recordings, partial, simulation.atlas)
-    elif tool_format == "ukb":
-        write_ukb(recordings, partial, simulation.atlas)
-    elif tool_format == "abide":
-        write_abide(recordings, partial, simulation.atlas, participants=table)
-    elif tool_format == "hdf5":
-        write_hdf5(recordings, partial / HDF5, simulation.atlas)
-    else:
-        write_ptseries(recordings, partial, simulation.atlas)
-    if tool_format != "abide":  # which has a table of its own
-        write_participants(partial / "participants.tsv", table)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
-    return out / HDF5 if tool_format == "hdf5" else out
+    with hold_file(out):
+        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+            raise ConfigError(f"{out} exists already: give a new or an empty folder.")
+        config = fitted(tool_format, config)
+        simulation = Simulation(config, get_atlas(config.atlas))
+        partial = out.with_name(f".{out.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        recordings = _counted(tool_format, simulation, progress)
+        table = participants_table(tool_format, simulation)
+        if tool_format == "xcpd":
+            write_xcpd(recordings, partial, simulation.atlas)
+        elif tool_format == "ukb":
+            write_ukb(recordings, partial, simulation.atlas)
+        elif tool_format == "abide":
+            write_abide(recordings, partial, simulation.atlas, participants=table)
+        elif tool_format == "hdf5":
+            write_hdf5(recordings, partial / HDF5, simulation.atlas)
+        else:
+            write_ptseries(recordings, partial, simulation.atlas)
+        if tool_format != "abide":  # which has a table of its own
+            write_participants(partial / "participants.tsv", table)
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+        return out / HDF5 if tool_format == "hdf5" else out
 
 
 def fitted(tool_format: Format, config: SimulationConfig) -> SimulationConfig:

@@ -41,6 +41,7 @@ from semantoks.errors import ConfigError
 from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
 from semantoks.simulation import dynamics, people
 from semantoks.simulation.dynamics import draw_series
+from semantoks.storage.lock import hold_file
 
 _SETTINGS = "simulation.json"
 _SERIES = "sub-*_task-rest_timeseries.npy"
@@ -228,25 +229,26 @@ def simulate(
         If ``out`` contains anything that a simulation did not write; an earlier simulation is replaced.
     """
     out = Path(out)
-    _check_replaceable(out)
-    simulation = Simulation(config, get_atlas(config.atlas))
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    jobs = (joblib.delayed(_write_participant)(simulation, partial, k) for k in range(config.participants))
-    written = 0
-    for count in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
-        written += count
-        if progress is not None:
-            progress(written, config.participants * config.sessions)
-    table = simulation.participants_table()
-    table["participant_id"] = "sub-" + table["participant_id"]
-    table.to_csv(partial / "participants.tsv", sep="\t", index=False, float_format="%.6g")
-    (partial / _SETTINGS).write_text(json.dumps(plain.to_plain(config), indent=2, default=plain.to_plain) + "\n")
-    if out.exists():
-        shutil.rmtree(out)
-    partial.rename(out)
-    return out
+    with hold_file(out):
+        _check_replaceable(out)
+        simulation = Simulation(config, get_atlas(config.atlas))
+        partial = out.with_name(f".{out.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        jobs = (joblib.delayed(_write_participant)(simulation, partial, k) for k in range(config.participants))
+        written = 0
+        for count in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+            written += count
+            if progress is not None:
+                progress(written, config.participants * config.sessions)
+        table = simulation.participants_table()
+        table["participant_id"] = "sub-" + table["participant_id"]
+        table.to_csv(partial / "participants.tsv", sep="\t", index=False, float_format="%.6g")
+        (partial / _SETTINGS).write_text(json.dumps(plain.to_plain(config), indent=2, default=plain.to_plain) + "\n")
+        if out.exists():
+            shutil.rmtree(out)
+        partial.rename(out)
+        return out
 
 
 def _write_participant(simulation: Simulation, folder: Path, participant: int) -> int:

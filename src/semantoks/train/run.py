@@ -3,15 +3,15 @@
 import json
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies.ddp import DDPStrategy
 
 from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
@@ -19,8 +19,10 @@ from semantoks.model.card import check_fit
 from semantoks.model.hub import find_encoder
 from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
+from semantoks.storage.lock import hold_folder
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
+from semantoks.train.launch import Device, Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig
@@ -31,8 +33,6 @@ _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
 """What batch systems send before they end a job."""
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "32-true", "bf16-mixed"]
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -58,19 +58,6 @@ class StopRequest:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
-def start_fabric(device: Device, precision: Precision, devices: int) -> Fabric:
-    """Choose device and precision ("auto": CUDA in bf16 where there is one, else CPU in float32) and launch."""
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    exact: Any = ("bf16-mixed" if chosen == "cuda" else "32-true") if precision == "auto" else precision
-    strategy: Any = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if devices > 1 else "auto"
-    try:
-        fabric = Fabric(accelerator=chosen, devices=devices, precision=exact, strategy=strategy)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"cannot train on {devices} x {chosen}: {error}") from error
-    fabric.launch()
-    return fabric
-
-
 def pretrain(
     cohorts: Sequence[Cohort | str | Path],
     *,
@@ -78,7 +65,7 @@ def pretrain(
     config: PretrainConfig | None = None,
     device: Device = "auto",
     precision: Precision = "auto",
-    devices: int = 1,
+    devices: int | None = None,
     residence: Residence = "auto",
     resume: bool = False,
     init_from: str | Path | None = None,
@@ -97,6 +84,8 @@ def pretrain(
         Prepared cohorts of one atlas; people of different cohorts count as different people.
     out
         The run folder: run.json, metrics.jsonl, warnings.jsonl, checkpoints/, encoder/.
+    devices
+        How many devices train together. None: the processes that torchrun or SLURM's srun started, else one.
     resume
         Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
     init_from
@@ -115,7 +104,7 @@ def pretrain(
     """
     check_arguments(pretrain, locals())
     config, out = config or PretrainConfig(), Path(out)
-    if min(checkpoint_every, keep, log_every, devices) < 1:
+    if min(checkpoint_every, keep, log_every, 1 if devices is None else devices) < 1:
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
@@ -129,29 +118,46 @@ def pretrain(
             check_fit(parent, cohort)
         config = replace(config, encoder=parent.encoder, objective=objective)
     fabric = start_fabric(device, precision, devices)
-    trainer, state = _assemble(fabric, opened, config, residence, begin)
-    meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
-    saved = list_checkpoints(out / "checkpoints") if resume else []
-    done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
-    out.mkdir(parents=True, exist_ok=True)
-    record = start_record(opened, config, fabric, trainer.total, command, out, parent)
-    record["init_from"] = None if init_from is None else str(init_from)
-    job = Job(out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent)
-    quiet = round(2 * config.optim.warmup_share * trainer.total)
-    monitor = Monitor(
-        out,
-        objective=objective,
-        every=log_every,
-        first_step=done,
-        on_row=on_row,
-        watch_from=quiet,
-        fabric=fabric,
-    )
-    job.write_record("running" if done < trainer.total else "finished")
-    if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
-        monitor.warn(0, advice)
-    _train(job, monitor, done, checkpoint_every, on_epoch)
-    return job.record
+    with _only_writer(fabric, out):
+        trainer, state = _assemble(fabric, opened, config, residence, begin)
+        meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
+        saved = list_checkpoints(out / "checkpoints") if resume else []
+        done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
+        record = start_record(opened, config, fabric, trainer.total, command, out, parent)
+        record["init_from"] = None if init_from is None else str(init_from)
+        job = Job(
+            out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
+        )
+        quiet = round(2 * config.optim.warmup_share * trainer.total)
+        monitor = Monitor(
+            out,
+            objective=objective,
+            every=log_every,
+            first_step=done,
+            on_row=on_row,
+            watch_from=quiet,
+            fabric=fabric,
+        )
+        job.write_record("running" if done < trainer.total else "finished")
+        if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
+            monitor.warn(0, advice)
+        _train(job, monitor, done, checkpoint_every, on_epoch)
+        return job.record
+
+
+@contextmanager
+def _only_writer(fabric: Fabric, out: Path) -> Iterator[None]:
+    """Let the first rank lock the run folder; where another job has it, every rank says so."""
+    with ExitStack() as held:
+        refused = None
+        if fabric.is_global_zero:
+            try:
+                held.enter_context(hold_folder(out))
+            except ConfigError as error:
+                refused = str(error)
+        if refused := fabric.broadcast(refused):
+            raise ConfigError(refused)
+        yield
 
 
 def _meta(cohorts: Sequence[Cohort], trainer: Trainer) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, TargetKind
-from semantoks.storage.durable import need_folder
+from semantoks.storage.lock import hold_folder
 from semantoks.views.pool import Pool, open_pool
 
 
@@ -273,13 +273,13 @@ def finetune(
     config, out = config or FinetuneConfig(), Path(out)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
-    need_folder(out)
-    settings = settings_beside(probe or ProbeConfig(), config)
-    study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
-    study.stages = Stages(progress, 2)
-    results, epochs = tune_and_compare(study, config, from_scratch=from_scratch)
-    scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
-    epochs.to_csv(out / EPOCHS, index=False)
-    about = {"command": command, **study.about(), "finetune": to_plain(config)}
-    (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-    return summarise(scores, predictions, seed=settings.seed)
+    with hold_folder(out):
+        settings = settings_beside(probe or ProbeConfig(), config)
+        study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
+        study.stages = Stages(progress, 2)
+        results, epochs = tune_and_compare(study, config, from_scratch=from_scratch)
+        scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
+        epochs.to_csv(out / EPOCHS, index=False)
+        about = {"command": command, **study.about(), "finetune": to_plain(config)}
+        (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        return summarise(scores, predictions, seed=settings.seed)

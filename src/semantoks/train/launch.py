@@ -1,0 +1,118 @@
+"""Where a training runs: its device, its precision, and the processes that train together (torchrun, srun, ours)."""
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+from semantoks.errors import ConfigError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class Launched:
+    """Processes that something else started, to train together."""
+
+    by: str
+    """torchrun or srun."""
+    option: str
+    """How to start another number of them."""
+    world: int
+    """How many there are, on all machines."""
+    local: int
+    """How many of them are on this machine."""
+
+
+def find_launched(environment: MutableMapping[str, str] = os.environ) -> Launched | None:
+    """Say whether torchrun or SLURM's srun started this process among others; None when it was started alone.
+
+    What Lightning needs to know of them and they left out is added to the environment.
+    """
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        environment.setdefault("LOCAL_WORLD_SIZE", environment["WORLD_SIZE"] if "LOCAL_RANK" in environment else "1")
+        environment.setdefault("LOCAL_RANK", "0")
+        world, local = (int(environment[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+        return Launched("torchrun", "--nproc-per-node", world, local)
+    if not _is_slurm_task(environment):
+        return None
+    world, machines = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", 1))
+    per_machine = environment.setdefault("SLURM_NTASKS_PER_NODE", str(max(1, world // machines)))
+    return Launched("srun", "--ntasks-per-node", world, int(per_machine))
+
+
+def _is_slurm_task(environment: MutableMapping[str, str]) -> bool:
+    """Say whether this is one of srun's tasks, and not a script of sbatch, or a shell, which is there once."""
+    script = environment.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in environment
+    return {"SLURM_NTASKS", "SLURM_PROCID"} <= environment.keys() and not script and "SLURM_PTY_PORT" not in environment
+
+
+def start_fabric(device: Device, precision: Precision, devices: int | None) -> Fabric:
+    """Choose device and precision ("auto": CUDA in bf16 where there is one, else CPU in float32) and launch.
+
+    Parameters
+    ----------
+    devices
+        How many train together; None: the processes that torchrun or srun started, else one.
+
+    Raises
+    ------
+    ConfigError
+        When ``devices`` is not the number of processes that were started, or this machine does not have as many.
+    """
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    exact: Any = ("bf16-mixed" if chosen == "cuda" else "32-true") if precision == "auto" else precision
+    launched = find_launched()
+    world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
+    _check(launched, world, local, devices, chosen)
+    strategy: Any = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if world > 1 else "auto"
+    try:
+        fabric = Fabric(
+            accelerator=chosen,
+            devices=local,
+            num_nodes=world // local,
+            precision=exact,
+            strategy=strategy,
+            plugins=_environment(launched),
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"cannot train on {world} x {chosen}: {' '.join(str(error).split())}") from error
+    return fabric
+
+
+def _check(launched: Launched | None, world: int, local: int, devices: int | None, chosen: str) -> None:
+    """Refuse numbers of processes and of GPUs that contradict each other."""
+    if launched and devices not in (None, world):
+        raise ConfigError(
+            f"{launched.by} started {world} process{'es' if world > 1 else ''} to train together, but --devices is "
+            f"{devices}: leave --devices out, or start {devices} ({launched.by} {launched.option})."
+        )
+    if world % local:
+        raise ConfigError(
+            f"{world} processes, {local} of them on this machine: start equally many on every machine"
+            f"{f' ({launched.by} {launched.option} N)' if launched else ''}."
+        )
+    there = torch.cuda.device_count() if chosen == "cuda" else 1 if chosen == "mps" else local
+    if local > there:
+        kind, few = ("CUDA GPU", f"{there or 'none'}") if chosen == "cuda" else ("GPU", "one")
+        how = f"{launched.by} {launched.option} {there or 1}" if launched else f"--devices {there or 1}"
+        raise ConfigError(
+            f"{local} processes are to train on this machine, each on a {kind} of its own, but it sees {few}. "
+            f"Use {how}" + (", or --device cpu." if there else " --device cpu.")
+        )
+
+
+def _environment(launched: Launched | None) -> Any:
+    if launched:
+        return TorchElasticEnvironment() if launched.by == "torchrun" else SLURMEnvironment()
+    return LightningEnvironment() if "SLURM_NTASKS" in os.environ else None  # else Lightning would wait for tasks
