@@ -54,3 +54,36 @@ def test_an_empty_participant_is_refused(participant):
 
 def test_a_value_beyond_float32_becomes_infinite_and_not_a_warning():
     assert make(series=np.full((2, 2), 1e300)).series[0, 0] == np.inf
+
+
+@pytest.mark.parametrize("blank", [0.0, np.nan])
+def test_a_frame_that_is_zero_or_nan_in_every_roi_is_censored(blank: float) -> None:
+    series = np.random.default_rng(0).normal(size=(9, 4))
+    series[:, 3] = np.nan  # a missing ROI
+    series[:, 2] = 0  # another
+    series[[2, 7, 8]] = blank
+    recording = Recording(series=series, tr=2.0, participant="1", source="x")
+    assert recording.good is not None
+    assert np.flatnonzero(~recording.good).tolist() == [2, 7, 8]
+    known = np.arange(9) != 4
+    assert np.flatnonzero(~Recording(series=series, tr=2.0, participant="1", source="x", good=known).good).tolist() == [
+        2,
+        4,
+        7,
+        8,
+    ]
+
+
+def test_zeros_that_censor_nothing_leave_all_frames_good() -> None:
+    series = np.random.default_rng(0).normal(size=(9, 2))
+    series[3, 0] = 0
+    for one in (series, series[:, :1], np.zeros((9, 4)), np.full((9, 4), np.nan)):
+        assert Recording(series=one, tr=2.0, participant="1", source="x").good is None
+
+
+def test_a_recording_that_is_nearly_all_zero_has_the_few_frames_that_are_left() -> None:
+    series = np.zeros((200, 4))
+    series[50:53] = np.random.default_rng(0).normal(size=(3, 4))
+    recording = Recording(series=series, tr=2.0, participant="1", source="x")
+    assert recording.good is not None
+    assert np.flatnonzero(recording.good).tolist() == [50, 51, 52]

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Real, Shaped
 from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.signals.connectivity import refuse_connectivity
 
 MIN_TR, MAX_TR = 0.3, 6.0
 PREFIXES = {"participant": "sub-", "session": "ses-", "run": "run-"}
@@ -33,7 +35,8 @@ class Recording:
     mean_fd
         Mean framewise displacement in mm, NaN where unknown; that of ``fd`` if that is given.
     good
-        Frames to trust; None = all. The series may be NaN in the others.
+        Frames to trust; None = all. The series may be NaN in the others. Frames without a value in any ROI, or that are
+        exactly 0 in all of them, were censored by the tool that made the file, and are taken out here.
     fd
         Framewise displacement of each frame in mm, NaN where unknown (the first one); None where unknown.
     band
@@ -47,8 +50,8 @@ class Recording:
     Raises
     ------
     DataError
-        If ``series`` is not a 2-D array of real numbers, ``tr`` is out of range, ``participant`` is empty or n/a, or
-        ``good`` or ``fd`` do not have one value per frame.
+        If ``series`` is not a 2-D array of real numbers, or a connectivity matrix, ``tr`` is out of range,
+        ``participant`` is empty or n/a, or ``good`` or ``fd`` do not have one value per frame.
     """
 
     series: Shaped[ndarray, "..."]  # of any shape and type until it has checked itself
@@ -70,6 +73,7 @@ class Recording:
             raise DataError(f"{self.source}: a recording is a 2-D array, time x ROI, not {self.series.ndim}-D.")
         if self.series.dtype.kind not in "fiu":
             raise DataError(f"{self.source}: a recording has to hold real numbers, not {self.series.dtype}.")
+        refuse_connectivity(self.series, self.source)
         if not MIN_TR <= self.tr <= MAX_TR:
             raise DataError(
                 f"{self.source}: the repetition time is {self.tr:g} s, but {MIN_TR:g} to {MAX_TR:g} s was expected. "
@@ -83,9 +87,26 @@ class Recording:
                 raise DataError(
                     f"{self.source}: {name} has {len(given)} values, but the recording has {len(self.series)} frames."
                 )
+        object.__setattr__(self, "good", _without_blanked(self.series, self.good))
         if self.fd is not None and np.isfinite(self.fd).any():
             object.__setattr__(self, "mean_fd", float(np.nanmean(self.fd)))
         for field, prefix in PREFIXES.items():
             object.__setattr__(self, field, bare_label(getattr(self, field), prefix))
         if self.participant in ("", "n/a"):
             raise DataError(f"{self.source}: the participant's id is {self.participant or 'empty'}: give it one.")
+
+
+def _without_blanked(series: Real[ndarray, "frame roi"], good: Bool[ndarray, " frame"] | None) -> Any:
+    """Take frames without any value, and those of exact zeros, out of the good ones; None where all are good.
+
+    AFNI's ``cenmode ZERO`` blanks censored frames with 0, other tools with NaN. In a single ROI a 0 says nothing. A
+    series that has nothing else is left as it is: then it is flat, and whoever cleans it says so.
+    """
+    finite = np.isfinite(series)
+    blanked = ~finite.any(axis=1)
+    there = finite & (series != 0)
+    if there.any(axis=0).sum() > 1:
+        blanked |= ~there.any(axis=1)
+    if not blanked.any() or blanked.all():
+        return good
+    return ~blanked if good is None else good & ~blanked

@@ -4,7 +4,8 @@ import pytest
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.columns import in_atlas_order, only_counts
+from semantoks.signals.files.columns import in_atlas_order
+from semantoks.signals.files.counters import only_counts
 
 
 def test_the_axis_as_long_as_the_atlas_is_the_rois(atlas: Atlas, series: np.ndarray) -> None:

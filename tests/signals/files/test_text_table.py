@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,59 @@ def test_a_header_is_no_frame(tmp_path: Path, header: str, names: tuple[str, ...
     assert got.values.tolist() == ROWS
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.5;-2;0.3\n4;5.25;6\n",
+        "1,5;-2;0,3\n4;5,25;6\n",
+        "1,5\t-2\t0,3\n4\t5,25\t6\n",
+        "1,5 -2,0 0,3\n4,0 5,25 6,0\n",
+        '"1,5","-2","0,3"\n"4","5,25","6"\n',
+        "sep=;\n1,5;-2;0,3\n4;5,25;6\n",
+        "1.5,-2,0.3\n4,5.25,6\n,,\n,,\n",
+        "#f 0[?]\n1.5\t-2\t0.3\n#f 1[?]\n4\t5.25\t6\n",
+    ],
+)
+def test_semicolons_decimal_commas_and_what_spreadsheets_and_afni_add_are_read(tmp_path: Path, text: str) -> None:
+    got = read(tmp_path, text)
+    assert got.values.tolist() == ROWS
+    assert (got.column_names, got.row_names) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a;b;c\n1,5;-2,0;3e-1\n4;5,25;6\n", ("a", "b", "c")),
+        ('"a" "b" "c"\n"1" 1.5 -2 0.3\n"2" 4 5.25 6\n', ("a", "b", "c")),
+        ('"","a","b","c"\n"1",1.5,-2,0.3\n"2",4,5.25,6\n', ("a", "b", "c")),
+        ('"a b","c, d","e"\n1.5,-2,0.3\n4,5.25,6\n', ("a b", "c, d", "e")),
+        ("b'a',b'b',b'c'\n1.5,-2,0.3\n4,5.25,6\n", ("a", "b", "c")),
+        ("File\tSub-brick\tMean_1  \tMean_2\tMean_3\nf.nii\t0[?]\t1.5\t-2\t0.3\nf.nii\t1[?]\t4\t5.25\t6\n", None),
+        ("sub,a,b,c\nx,1.5,-2,0.3\nx,4,5.25,6\n", ("a", "b", "c")),
+    ],
+)
+def test_headers_of_other_programs_name_the_columns(tmp_path: Path, text: str, names: tuple[str, ...] | None) -> None:
+    got = read(tmp_path, text)
+    assert got.values.tolist() == ROWS
+    assert got.column_names == (names or ("Mean_1", "Mean_2", "Mean_3"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_text_of_other_encodings_is_read(tmp_path: Path, encoding: str) -> None:
+    mark = "" if encoding != "utf-16-be" else "\ufeff"
+    (tmp_path / "x.tsv").write_bytes(f"{mark}Précuneus\tb\tc\n1.5\t-2\t0.3\n4\t5.25\t6\n".encode(encoding))
+    got = read_text_table(tmp_path / "x.tsv")
+    assert (got.column_names, got.values.tolist()) == (("Précuneus", "b", "c"), ROWS)
+
+
+def test_a_compressed_table_is_read_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_bytes(gzip.compress(b"1.5\t-2\t0.3\n4\t5.25\t6\n"))
+    assert read_text_table(tmp_path / "x.tsv").values.tolist() == ROWS
+    (tmp_path / "y.csv.gz").write_bytes(gzip.compress(b"1.5,-2,0.3\n4,5.25,6\n")[:-9])
+    with pytest.raises(DataError, match=r"y\.csv\.gz cannot be read"):
+        read_text_table(tmp_path / "y.csv.gz")
+
+
 def test_missing_cells_are_nan_in_every_spelling(tmp_path: Path) -> None:
     values = read(tmp_path, "a\tb\tc\td\n1\tn/a\t\tNaN\nnan\t2\tNA\t\n").values
     assert np.array_equal(np.isnan(values), [[False, True, True, True], [True, False, True, True]])
@@ -92,7 +146,10 @@ def test_one_column_with_a_name_is_read(tmp_path: Path) -> None:
         ("1.5\t2\n3\n", "line 2 of its numbers has 1 cells, the first has 2"),
         ("a\tb\n1\tx\n", "a cell is not a number .*'?x'?"),
         ("a\tb\tc\n1\t2\n", "its header has 3 names, its lines have 2 numbers"),
-        ("a\tb\n1,5\t2,5\n", "a cell is not a number"),
+        ("a\tb\n1,5\t2.5\n", "a cell is not a number"),
+        ("sub-01\nsub-02\n", "has no numbers in it: its 1 lines are words \\(the first: 'sub-02'\\)"),
+        ("a b\nc d\n", "has no numbers in it: its 1 lines are words"),
+        ("sub,a,b\nx,1,2\nx,1,2\ny,3,4\n", "its column 'sub' has 2 different values, so it has several recordings"),
         ("1.5\t2\n3\t4.2", "does not end with a line break"),
         ("1.5\t2\n\r\t4.2\n", "mixes carriage returns and line feeds"),
         ("1.5\t2\n# 3\t4\n5\t6\n", "the line '# 3.*is a comment between its numbers"),
@@ -104,6 +161,6 @@ def test_a_file_that_is_no_table_of_numbers_is_refused_by_name(tmp_path: Path, t
 
 
 def test_binary_content_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "x.txt").write_bytes(b"\xff\x01\x02\x01")
     with pytest.raises(DataError, match="cannot be read as text in UTF-8"):
         read_text_table(tmp_path / "x.txt")

@@ -90,7 +90,7 @@ def test_tables_sidecars_and_hidden_files_are_no_recordings(tmp_path: Path, seri
     for name in (
         *("participants.tsv", "recordings.tsv", "Phenotypic_V1.csv", "sub-1_desc-confounds_timeseries.tsv"),
         *("sub-1_motion.tsv", "sub-1_outliers.tsv", "sub-1_events.tsv", "sub-1_bold.json", ".sub-2.npy", "README.txt"),
-        "sub-1_scans.tsv",
+        *("sub-1_scans.tsv", "sub-1_stat-pearsoncorrelation_relmat.tsv", "sub-1_FC.npy", "subject_ids.txt"),
     ):
         (tmp_path / "sub-1" / name).write_text("x")
     (tmp_path / ".git").mkdir()
@@ -100,10 +100,64 @@ def test_tables_sidecars_and_hidden_files_are_no_recordings(tmp_path: Path, seri
     save(series, tmp_path / "out" / "shards" / "000001.npy")
     source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
     assert [item.key for item in source.items()] == ["sub-1/sub-1_bold.npy"]
+    assert source.notes() == [
+        "left out, no recordings by their names: connectivity matrices (2), lists of ids or names (1), tables "
+        "of confounds, motion, events and the like (6)"
+    ]
+
+
+def test_a_folder_of_connectivity_alone_says_so(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    save(np.eye(5), tmp_path / "sub-1_conmat.npy", tmp_path / "sub-2_conmat.npy")
+    with pytest.raises(DataError, match=r"has no recordings: .*\.mat\. It has connectivity matrices \(2\)\."):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+
+
+def test_a_connectivity_matrix_among_recordings_is_refused_and_the_others_are_read(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    save(np.corrcoef(np.random.default_rng(0).normal(size=(5, 40))), tmp_path / "sub-2.npy")
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    good, matrix = source.items()
+    assert np.array_equal(source.read(good).series, series)
+    with pytest.raises(DataError, match=r"sub-2\.npy: it is a connectivity matrix, 5 x 5"):
+        source.read(matrix)
+
+
+@pytest.mark.parametrize("text", ["sub-01\nsub-02\nsub-03\n", "id\n50952\n50953\n", "1,Vis_L\n2,Vis_R\n"])
+def test_a_list_of_ids_or_names_beside_recordings_is_refused_and_the_others_are_read(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas, text: str
+) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    (tmp_path / "whom.txt").write_text(text)
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    good, words = source.items()
+    assert np.array_equal(source.read(good).series, series)
+    with pytest.raises(DataError, match=r"whom\.txt"):
+        source.read(words)
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".tsv.gz", ".1D.gz", ".txt.gz"])
+def test_compressed_tables_are_read_and_named_without_their_suffixes(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll, suffix: str
+) -> None:
+    np.savetxt(tmp_path / f"s7_timeseries{suffix}", series, delimiter="," if suffix == ".csv.gz" else "\t")
+    (recording,) = read_all(tmp_path)
+    assert recording.participant == "s7"
+    assert np.array_equal(recording.series, series)
+
+
+def test_a_table_and_its_compressed_copy_are_one_recording_in_two_formats(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    np.savetxt(tmp_path / "sub-1_bold.csv", series, delimiter=",")
+    np.savetxt(tmp_path / "sub-1_bold.csv.gz", series, delimiter=",")
+    with pytest.raises(DataError, match="If they are one recording, keep one"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
 
 
 def test_an_empty_folder_says_what_was_looked_for(tmp_path: Path, atlas: Atlas) -> None:
-    with pytest.raises(DataError, match=r"has no recordings: looked in all its folders for \.tsv, \.csv, \.npy"):
+    with pytest.raises(DataError, match=r"has no recordings: looked in all its folders for \.tsv, \.csv, \.txt"):
         open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
 
 

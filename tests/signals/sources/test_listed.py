@@ -132,7 +132,7 @@ def test_a_missing_file_a_link_and_a_wrong_one_are_reasons_and_the_others_are_re
     reasons = cohort.excluded.set_index("participant_id")["reason"]
     assert "wrong number of ROIs" in reasons["small.npy"]
     assert "datalad get" in reasons["linked.npy"]
-    assert "is no file of an array: expected one of .tsv .csv .npy" in reasons["a.pkl"]
+    assert "is no file of an array: expected one of .tsv, .csv, .txt" in reasons["a.pkl"]
     assert f"there is no file {tmp_path}/gone.npy (files.tsv line 6)" in reasons["gone.npy"]
 
 

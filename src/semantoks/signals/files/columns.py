@@ -1,9 +1,7 @@
 """Which axis of a 2-D array is the ROIs, and which ROI of the atlas each entry is: labels decide, then counts."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +11,10 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import schaefer_twins
 from semantoks.errors import DataError
+from semantoks.signals.connectivity import LEAVE_OUT, refuse_connectivity
+from semantoks.signals.files.counters import Labelled, only_counts, without_counters
 from semantoks.types import RoiIndex, Series
 
-NUMBERED = re.compile(r"(.*?)(\d+)")
 FileColumns = tuple[Path, Num[ndarray, "frame column"], RoiIndex | None]
 """A file, its numbers, and the position among its columns of each ROI of the atlas; None where it has none of them."""
 CHOOSE = "Choose the atlas that it was made with"
@@ -34,14 +33,21 @@ def in_atlas_order(
 
     Names that match the atlas's labels decide on orientation and order, and what does not match is left out. Names
     that only count (``0 1 2``, ``#1 #2``, ``timepoint_0``) say nothing, and the axis as long as the atlas is the ROIs.
-    ``reorder``: see ``match_labels``.
+    Columns and rows that count frames, seconds or ROIs are left out (``without_counters``). ``reorder``: see
+    ``match_labels``.
 
     Raises
     ------
     DataError
-        If names match no label, or are of another version or order of the atlas; if there are none and no axis is as
-        long as the atlas, or both are.
+        If it is a connectivity matrix; if names match no label, or are of another version or order of the atlas; if
+        there are none and no axis is as long as the atlas, or both are.
     """
+    values, column_names, row_names = without_counters(Labelled(values, column_names, row_names), where)
+    if not values.size:
+        raise DataError(f"{where}: its numbers only count. If it is a list of ids, move it to another folder.")
+    refuse_connectivity(values, where)
+    if column_names and row_names and list(column_names) == list(row_names):
+        raise DataError(f"{where}: its rows and columns have the same labels: it is a connectivity matrix. {LEAVE_OUT}")
     foreign = None
     for names, oriented in ((column_names, values), (row_names, values.T)):
         if names is None or only_counts(names, bare=True):
@@ -90,16 +96,6 @@ def from_time_by_roi(
             f"{atlas.name} has {atlas.n_rois}. {hint or f'{CHOOSE}.'}"
         )
     return values.astype(np.float32)
-
-
-def only_counts(names: Sequence[str], *, bare: bool = False) -> bool:
-    """True if names are the same but for a rising number, so that they name nothing; ``bare``: nothing but numbers."""
-    found = [NUMBERED.fullmatch(name.strip()) for name in names]
-    stems = {match[1] for match in found if match is not None}
-    if None in found or len(stems) != 1 or (bare and stems != {""}):
-        return False
-    numbers = [int(match[2]) for match in found if match is not None]
-    return all(a < b for a, b in pairwise(numbers))
 
 
 def match_labels(names: Sequence[str], atlas: Atlas, *, where: str, reorder: bool = False) -> RoiIndex | None:

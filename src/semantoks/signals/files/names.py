@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
 
@@ -22,8 +22,10 @@ HCP_NAME = re.compile(
 VISIT = re.compile(r"(.+)_(V\d+)_MR")
 RESULTS = "MNINonLinear"
 
-SUFFIXES = (".tsv", ".csv", ".npy", ".npz", ".1d", ".txt", ".mat")
-"""What files of arrays end with."""
+TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
+SUFFIXES = (*TEXT_SUFFIXES, *(f"{suffix}.gz" for suffix in TEXT_SUFFIXES), ".npy", ".npz", ".mat")
+"""What files of arrays end with, in lower case."""
+SHOWN_SUFFIXES = ".tsv, .csv, .txt, .1D (each also as .gz), .npy, .npz, .mat"
 ANY_ENTITY = re.compile(r"(?:^|(?<=_))([a-z]+)-([^_]+)")
 ATLAS_TAIL = re.compile(r"_rois_[A-Za-z0-9]+$")
 SUFFIX_WORDS = re.compile(r"(_timeseries|_bold)+$")
@@ -130,12 +132,22 @@ def _hcp_participant(path: Path, root: Path, before: str | None) -> str | None:
     return below[0] if below and "fMRI_" not in below[0] else None
 
 
+def array_suffix(name: str) -> str:
+    """Give the one of ``SUFFIXES`` that a file name ends with; empty for other files."""
+    return next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+
+
+def bare_name(name: str) -> str:
+    """Give the name of a file of arrays without its suffix; other names stay as they are."""
+    return name[: len(name) - len(array_suffix(name))]
+
+
 def identify(name: str, folders: tuple[str, ...] = ()) -> Identity:
     """Read whose recording a file is from any name, extension allowed, and ``sub-`` and ``ses-`` also from its folders.
 
     Without a ``sub-`` entity the participant is the stem, less a last ``_rois_<atlas>``, ``_timeseries`` or ``_bold``.
     """
-    stem = PurePath(name).stem if PurePath(name).suffix.lower() in SUFFIXES else name
+    stem = bare_name(name)
     entities = dict(ANY_ENTITY.findall(stem))
     for folder in reversed(folders):
         for key, value in ANY_ENTITY.findall(folder):

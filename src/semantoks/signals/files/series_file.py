@@ -16,12 +16,11 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.intact import readable
-from semantoks.signals.files.names import SUFFIXES
+from semantoks.signals.files.names import SHOWN_SUFFIXES, TEXT_SUFFIXES, array_suffix
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.storage.tables import plain
 from semantoks.types import Series
 
-TEXT_SUFFIXES = (".tsv", ".csv", ".txt", ".1d")
 NAMED = ("bold", "timeseries")
 """Variables that go before others."""
 MOST_NAMED = 12
@@ -40,10 +39,10 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     DataError
         If the file has another suffix, is damaged, or is no recording in this atlas.
     """
-    where, suffix = plain(str(path)), path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{where} is no file of an array: expected one of {' '.join(SUFFIXES)}. Save it as one.")
-    if suffix not in TEXT_SUFFIXES:
+    where, suffix = plain(str(path)), array_suffix(path.name)
+    if not suffix:
+        raise DataError(f"{where} is no file of an array: expected one of {SHOWN_SUFFIXES}. Save it as one.")
+    if not suffix.startswith(TEXT_SUFFIXES):
         return in_atlas_order(read_array_file(path), atlas, where=where)
     table = read_text_table(path)
     return in_atlas_order(

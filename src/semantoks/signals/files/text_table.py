@@ -11,16 +11,19 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from semantoks.atlas.spelling import shown
 from semantoks.errors import DataError
-from semantoks.signals.files.columns import only_counts
+from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
+from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect
 from semantoks.signals.files.intact import check_line_ends
-from semantoks.signals.typed_columns import MISSING
+from semantoks.storage.text import read_text
 
-ABSENT = (*MISSING, "-nan")
 EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
 """What derivative pipelines write for a number that is missing."""
 HASH = re.compile(r"_hash-[^_]+$")
 LONGEST_HEADER = 2**22
+LONGEST_REASON = 100
+"""Characters of a reason that quotes a file."""
 
 
 def read_header(path: Path) -> list[str]:
@@ -104,87 +107,98 @@ class TextTable:
 
 
 def read_text_table(path: Path) -> TextTable:
-    """Read numbers separated by tabs, commas or spaces.
+    """Read numbers separated by tabs, commas, semicolons or blanks, with decimal points or commas, compressed or not.
 
     Lines before and after the numbers that begin with ``#`` are comments, and the last before them is the header if it
     has as many words as there are columns. A first line with words, or of rising whole numbers, is a header too. Words
-    in the first cell of every line are row names. A first column whose header is empty is a running index and is left
-    out.
+    in the first cells of every line are row names, unless they are all the same. A first column whose header is empty
+    is a running index and is left out, as is one that the header has no name for (R).
 
     Raises
     ------
     DataError
-        If the file cannot be read as UTF-8 text, is empty, has lines of different length or a cell that is no number,
-        has comments between its numbers, or does not end with a line break, as when it is cut off.
+        If the file cannot be read as text, is empty, has lines of different length or a cell that is no number, has
+        comments between its numbers, or does not end with a line break, as when it is cut off.
     """
-    try:
-        content = path.read_bytes()
-        lines = content.decode("utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
+    text = read_text(path)
+    lines = text.splitlines()
+    if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
+        lines = lines[1:]
     data = [line for line in lines if line.strip() and not _is_comment(line)]
+    while data and not data[-1].strip("\t,; "):  # blank rows of a spreadsheet
+        data.pop()
     if not data:
         raise DataError(f"{path} has no numbers in it.")
-    check_line_ends(content, path)
-    separator = next((mark for mark in ("\t", ",") if mark in data[-1]), None)
+    check_line_ends(text.encode(), path)
+    dialect = find_dialect(data)
     names: list[str] | None = None
-    if _is_header(first := _cells(data[0], separator)):
+    if _is_header(first := dialect.cells(data[0]), dialect):
         names, data = first, data[1:]
     if not data:
         raise DataError(f"{path} has a header and no numbers.")
-    _refuse_comments_between(data, lines, path)
-    width = _same_width(data, separator, path)
+    before = _comments_before(data, lines, dialect, path)
+    rows = [dialect.cells(line) for line in data]
+    width = _same_width(rows, path)
     if names is None:
-        names = _commented_header(lines, separator, width)
-    named_rows = not _is_number(_cells(data[0], separator)[0])
-    cells = _parse(data, separator, width, named_rows, path)
-    row_names = tuple(cells.iloc[:, 0].astype(str).str.strip()) if named_rows else None
-    values = cells.iloc[:, int(named_rows) :].to_numpy(dtype=np.float64)
-    return _named(values, names, row_names, path)
+        names = _commented_header(before, dialect, width)
+    words = next((i for i, cell in enumerate(rows[0]) if dialect.is_number(cell)), width)
+    if words == width:
+        raise DataError(
+            f"{path} has no numbers in it: its {len(rows)} lines are words (the first: {shown([rows[0][0]])}). If "
+            "it is a list of ids or names, move it to another folder."
+        )
+    values = _parse(data, dialect, width, words, path)
+    beside = [[row[i] for row in rows] for i in range(words)]
+    return _named(values, names, beside, path)
 
 
 def _named(
-    values: Float[ndarray, "row column"], names: list[str] | None, row_names: tuple[str, ...] | None, path: Path
+    values: Float[ndarray, "row column"], names: list[str] | None, beside: list[list[str]], path: Path
 ) -> TextTable:
-    if names is None:
-        return TextTable(values=values, column_names=None, row_names=row_names)
+    """Put names to numbers; ``beside`` are the columns of words that come before them."""
     width = values.shape[1]
-    if row_names is not None and len(names) == width + 1:
-        names = names[1:]
-    elif len(names) == width and names[0] in ("", "Unnamed: 0"):
-        names, values = names[1:], values[:, 1:]
-    if names and names[-1] == "" and len(names) == values.shape[1]:
-        names, values = names[:-1], values[:, :-1]
-    if len(names) != values.shape[1]:
-        raise DataError(f"{path}: its header has {len(names)} names, its lines have {values.shape[1]} numbers.")
-    return TextTable(values=values, column_names=tuple(names), row_names=row_names)
+    called = [""] * len(beside)
+    if names is not None:
+        if len(names) == width + len(beside):
+            called, names = names[: len(beside)], names[len(beside) :]
+        elif len(names) == width - 1 and only_counts([f"{number:g}" for number in values[:, 0]], bare=True):
+            names, values = names, values[:, 1:]  # R names no column of row numbers
+        if names and len(names) == values.shape[1] and not beside and names[0] in ("", "Unnamed: 0"):
+            names, values = names[1:], values[:, 1:]
+        if names and names[-1] == "" and len(names) == values.shape[1]:
+            names, values = names[:-1], values[:, :-1]
+        if len(names) != values.shape[1]:
+            raise DataError(f"{path}: its header has {len(names)} names, its lines have {values.shape[1]} numbers.")
+    row_names = _row_names(beside, called, path)
+    return TextTable(values=values, column_names=None if names is None else tuple(names), row_names=row_names)
 
 
-def _cells(line: str, separator: str | None) -> list[str]:
-    return [cell.strip().strip('"') for cell in line.split(separator)]
+def _row_names(beside: list[list[str]], called: list[str], path: Path) -> tuple[str, ...] | None:
+    """Choose the column of words that names the rows: the first without repeats; none where words are all the same."""
+    telling = []
+    for name, words in zip(called, beside, strict=True):
+        different = len(set(words))
+        if 1 < different < len(words) and says_whose(name):
+            raise several_recordings(path, name, different)
+        if different > 1 or len(words) == 1:
+            telling.append(words)
+    return next(
+        (tuple(words) for words in telling if len(set(words)) == len(words)), tuple(telling[0]) if telling else None
+    )
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return cell in ABSENT
-    return True
-
-
-def _is_header(cells: list[str]) -> bool:
-    words = [cell for cell in cells if not _is_number(cell)]
-    beyond_first = any(not _is_number(cell) for cell in cells[1:]) or (len(cells) == 1 and bool(words))
+def _is_header(cells: list[str], dialect: Dialect) -> bool:
+    words = [cell for cell in cells if not dialect.is_number(cell)]
+    beyond_first = any(not dialect.is_number(cell) for cell in cells[1:]) or (len(cells) == 1 and bool(words))
     numbers = cells[1:] if words or cells[0] == "" else cells
     counted = len(numbers) > 1 and all(re.fullmatch(r"\d+", cell) for cell in numbers) and only_counts(numbers)
     return beyond_first or counted
 
 
-def _commented_header(lines: list[str], separator: str | None, width: int) -> list[str] | None:
-    comments = [line for line in lines if _is_comment(line)]
+def _commented_header(comments: list[str], dialect: Dialect, width: int) -> list[str] | None:
     if not comments:
         return None
-    words = [word.lstrip("#").strip() for word in _cells(comments[-1].strip().lstrip("#"), separator)]
+    words = [word.lstrip("#").strip() for word in dialect.cells(comments[-1].strip().lstrip("#").strip())]
     return words if len(words) == width else None
 
 
@@ -192,37 +206,48 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def _refuse_comments_between(data: list[str], lines: list[str], path: Path) -> None:
-    """Refuse a ``#`` among the numbers: a frame that is taken out this way would move all frames after it."""
-    after = lines[lines.index(data[0]) :]
-    within = [line for line in after if line.strip()][: len(data)]
-    if comment := next(filter(_is_comment, within), None):
+def _comments_before(data: list[str], lines: list[str], dialect: Dialect, path: Path) -> list[str]:
+    """Give the comments before the numbers, and refuse one among them: a frame taken out so would move all others.
+
+    Comments in words before each line of numbers (AFNI's ``3dROIstats -1Dformat``) take none out.
+    """
+    start = lines.index(data[0])
+    within = [line for line in lines[start:] if line.strip()]
+    comments = [number for number, line in enumerate(within) if _is_comment(line)]
+    worded = all(any(not dialect.is_number(cell) for cell in dialect.cells(within[i].lstrip("# "))) for i in comments)
+    each = worded and comments == list(range(1, 2 * len(data) - 1, 2))
+    if not each and (among := [i for i in comments if i < len(data)]):
         raise DataError(
-            f"{path}: the line {comment[:40]!r} is a comment between its numbers. Remove the line, or its #."
+            f"{path}: the line {within[among[0]][:40]!r} is a comment between its numbers. Remove the line, or its #."
         )
+    return [line for line in lines[:start] if _is_comment(line)]
 
 
-def _same_width(data: list[str], separator: str | None, path: Path) -> int:
-    widths = [len(line.split(separator)) for line in data]
-    for number, width in enumerate(widths, start=1):
-        if width != widths[0]:
+def _same_width(rows: list[list[str]], path: Path) -> int:
+    width = len(rows[0])
+    for number, cells in enumerate(rows, start=1):
+        if len(cells) != width:
             raise DataError(
-                f"{path}: line {number} of its numbers has {width} cells, the first has {widths[0]}. Is it cut off?"
+                f"{path}: line {number} of its numbers has {len(cells)} cells, the first has {width}. Is it cut off?"
             )
-    return widths[0]
+    return width
 
 
-def _parse(data: list[str], separator: str | None, width: int, named_rows: bool, path: Path) -> pd.DataFrame:
-    types = {column: np.float64 if column or not named_rows else str for column in range(width)}
+def _parse(data: list[str], dialect: Dialect, width: int, words: int, path: Path) -> Float[ndarray, "row column"]:
+    """Parse the numbers, which come after ``words`` columns of words."""
     try:
-        return pd.read_csv(
+        cells = pd.read_csv(
             io.StringIO("\n".join(data)),
-            sep=r"\s+" if separator is None else separator,
+            sep=r"\s+" if dialect.separator is None else dialect.separator,
+            decimal=dialect.decimal,
             header=None,
-            dtype=types,
+            dtype={column: str if column < words else np.float64 for column in range(width)},
             keep_default_na=False,
             na_values=list(ABSENT),
             skipinitialspace=True,
         )
     except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: a cell is not a number ({error}). Missing cells are n/a or empty.") from error
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise DataError(f"{path}: a cell is not a number ({reason}). Missing cells are n/a or empty.") from error
+    values: Float[ndarray, "row column"] = cells.iloc[:, words:].to_numpy(dtype=np.float64)
+    return values

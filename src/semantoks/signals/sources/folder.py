@@ -1,6 +1,5 @@
 """A folder of arrays, one recording per file: .tsv .csv .txt .1D .npy .npz .mat."""
 
-import fnmatch
 import os
 from collections import defaultdict
 from functools import partial
@@ -10,17 +9,14 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
-from semantoks.signals.files.names import SUFFIXES, Identity, identify
+from semantoks.signals.files.names import SHOWN_SUFFIXES, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
+from semantoks.signals.files.set_aside import counted_aside, set_aside
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.storage.tables import plain
 
-NOT_RECORDINGS = (
-    *("participants.*", "recordings.*", "phenotypic*", "*[_-]confounds*", "*_motion*", "*_outliers*", "*_events.*"),
-    *("*_scans.*", "*_sessions.*", "*_dseg.*", "*_physio.*", "*_channels.*", "readme*", "license*", "changes*", ".*"),
-)
 TELLING_ENTITIES = ("task", "acq", "dir")
 
 
@@ -28,7 +24,8 @@ def open_folder(request: Request) -> OpenedSource:
     """Open the files of a folder and all folders in it as recordings, in the order of their paths.
 
     Participants come from a ``filename`` or ``file`` column of the table, else from the file names. Files that are
-    known to be no recordings (participants.*, confounds, events, ...) are left out, as is a prepared cohort inside.
+    known by name to be no recordings (confounds, events, connectivity matrices, lists of ids ...) are left out and
+    counted, as is a prepared cohort inside.
     Files that the table names and the folder lacks are listed, too: reading one says so.
 
     Raises
@@ -39,12 +36,15 @@ def open_folder(request: Request) -> OpenedSource:
         If no repetition time can be known.
     """
     facts = request.facts()
+    found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
+    aside = ", ".join(counted_aside(file.name for file in found))
     return OpenedSource(
         request,
         kind="folder of arrays",
-        items=_list_items(request.path, request.participants),
+        items=_list_items([file for file in found if not set_aside(file.name)], request, aside),
         facts=facts,
         read=partial(_read, request=request, facts=facts),
+        notes=[f"left out, no recordings by their names: {aside}"] if aside else [],
     )
 
 
@@ -58,12 +58,13 @@ def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
     return known.recording(item, series, source=plain(str(item.path)))
 
 
-def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
-    found = [file for file in sorted(path.rglob("*")) if _may_be_recording(file, path)]
+def _list_items(found: list[Path], request: Request, aside: str) -> list[Item]:
+    path = request.path
     files = {plain(file.relative_to(path).as_posix()): file for file in found}
     if not files:
-        raise DataError(f"{path} has no recordings: looked in all its folders for {', '.join(SUFFIXES)}.")
-    listed = _listed(participants, files, path)
+        there = f" It has {aside}." if aside else ""
+        raise DataError(f"{path} has no recordings: looked in all its folders for {SHOWN_SUFFIXES}.{there}")
+    listed = _listed(request.participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
     whose = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
     whose |= {key: identity for key, identity in listed.items() if key not in files}
@@ -82,12 +83,10 @@ def _list_items(path: Path, participants: pd.DataFrame | None) -> list[Item]:
     ]
 
 
-def _may_be_recording(file: Path, root: Path) -> bool:
-    if file.suffix.lower() not in SUFFIXES or any(part.startswith(".") for part in file.relative_to(root).parts):
+def _is_array(file: Path, root: Path) -> bool:
+    if not array_suffix(file.name) or any(part.startswith(".") for part in file.relative_to(root).parts):
         return False
     if file.parent.name == "shards" and (file.parent.parent / "dataset_description.json").exists():
-        return False
-    if any(fnmatch.fnmatch(file.name.lower(), pattern) for pattern in NOT_RECORDINGS):
         return False
     return file.is_file() or (file.is_symlink() and not file.exists())
 
@@ -123,8 +122,7 @@ def _refuse_lookalikes(whose: dict[str, Identity]) -> None:
     """Refuse a recording kept in two formats, and files of different people with the same name."""
     seen: dict[str, str] = {}
     for key, identity in whose.items():
-        name = PurePosixPath(key)
-        same = name.stem if not identity.entities and not identity.session else name.with_suffix("").as_posix()
+        same = bare_name(key if identity.entities or identity.session else PurePosixPath(key).name)
         if same in seen:
             raise DataError(
                 f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else name "

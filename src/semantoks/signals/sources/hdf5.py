@@ -18,7 +18,8 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.columns import match_labels, only_counts, pick
+from semantoks.signals.files.columns import match_labels, pick
+from semantoks.signals.files.counters import only_counts
 from semantoks.signals.files.intact import readable
 from semantoks.signals.files.names import identify
 from semantoks.signals.phenotypes import without_prefix

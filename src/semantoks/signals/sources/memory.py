@@ -15,7 +15,8 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.columns import either_axis, in_atlas_order, only_counts
+from semantoks.signals.files.columns import either_axis, in_atlas_order
+from semantoks.signals.files.counters import only_counts
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import row_items
 from semantoks.signals.sources.source import Item

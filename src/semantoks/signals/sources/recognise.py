@@ -8,7 +8,7 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.files.names import SUFFIXES
+from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import is_arrow, open_arrow
@@ -42,7 +42,7 @@ FOLDERS: tuple[tuple[Callable[[Path], bool], Callable[[Request], OpenedSource], 
 (empty: it has to be named). The first that fits counts, the quick ones first; any other folder is one of arrays."""
 LOOKED_FOR = (
     "(a) a folder that XCP-D, fMRIPrep, giga_connectome, HALFpipe, CONN or DPABI wrote, of ABIDE's C-PAC .1D files, of "
-    f"UK Biobank's bulk files, of CIFTI or of Arrow files; (b) a folder with files {' '.join(SUFFIXES)}; (c) a list of "
+    f"UK Biobank's bulk files, of CIFTI or of Arrow files; (b) a folder with files {SHOWN_SUFFIXES}; (c) a list of "
     "files, a table with path and participant_id; (d) an HDF5 file with timeseries/<atlas> [n, roi, frame] and "
     "long_subject_id; (e) an HDF5 file with bold [n, roi, frame] and participant_id or scan_id"
 )
@@ -91,7 +91,7 @@ def _open_file(request: Request) -> Source:
     if is_listed(path):
         return open_listed(request)
     if not h5py.is_hdf5(path):
-        hint = " It is one file: give its folder." if path.suffix.lower() in SUFFIXES else ""
+        hint = " It is one file: give its folder." if array_suffix(path.name) else ""
         raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
     return open_hdf5_source(request, looked_for=LOOKED_FOR)
 

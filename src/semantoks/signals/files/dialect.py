@@ -1,0 +1,68 @@
+"""How a text file writes its table: what stands between cells, and before the decimals."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semantoks.signals.typed_columns import MISSING
+
+ABSENT = (*MISSING, "-nan")
+NUMBER = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
+"""A number with a decimal comma."""
+COMMAS = re.compile(NUMBER)
+BYTES = re.compile(r"b(['\"])(.*)\1")
+"""How Python writes a label that it has as bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """What separates cells (None: blanks), what comes before decimals, and whether cells are quoted."""
+
+    separator: str | None
+    decimal: str
+    quoted: bool
+
+    def cells(self, line: str) -> list[str]:
+        """Take a line apart; cells come without quotes and blanks around them."""
+        if self.quoted:
+            (cells,) = csv.reader([line], delimiter=self.separator or " ", skipinitialspace=True)
+            cells = cells[:-1] if self.separator is None and cells[-1] == "" else cells
+        else:
+            cells = line.split(self.separator)
+        return [bare(cell) for cell in cells]
+
+    def is_number(self, cell: str) -> bool:
+        """Tell whether a cell is a number, or says that it has none."""
+        try:
+            float(cell.replace(",", ".") if self.decimal == "," else cell)
+        except ValueError:
+            return cell in ABSENT
+        return True
+
+
+def bare(cell: str) -> str:
+    """Give a cell without blanks, quotes and Python's mark of bytes around it."""
+    cell = cell.strip()
+    found = BYTES.fullmatch(cell)
+    return found[2] if found else cell.strip('"')
+
+
+def find_dialect(lines: Sequence[str]) -> Dialect:
+    """Find out how a table is written, from all of its lines (at least one)."""
+    last = lines[-1]
+    quoted = any('"' in line for line in lines)
+    apart = last.split()
+    if "\t" in last or ";" in last:
+        separator: str | None = "\t" if "\t" in last else ";"
+    elif "," not in last or (len(apart) > 1 and all(COMMAS.fullmatch(cell) or "," not in cell for cell in apart)):
+        separator = None
+    else:
+        separator = ","
+    if separator == ",":
+        comma = re.compile(f'"{NUMBER}"')
+    else:
+        edge = r"\s" if separator is None else separator
+        comma = re.compile(rf'(?:^|{edge})\s*"?{NUMBER}"?\s*(?:$|{edge})')
+    decimal = "," if any(comma.search(line) for line in lines) else "."
+    return Dialect(separator=separator, decimal=decimal, quoted=quoted)
