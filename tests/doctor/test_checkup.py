@@ -11,9 +11,13 @@ from semantoks.doctor.checkup import checkup
 from semantoks.doctor.orders import other_orders
 from semantoks.errors import DataError
 from semantoks.signals.clean import band_pass
+from semantoks.signals.reading_config import ReadingConfig
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.cohort import SimulationConfig, simulate
 
 ATLAS = get_atlas("schaefer100+tian-s1")
+CORTEX = get_atlas("schaefer200")
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +62,19 @@ def test_the_orders_of_a_joined_atlas_are_those_that_are_met():
         "left and right swapped",
         "subcortex before cortex",
         "subcortex before cortex, which is in 17-network order",
+        "its own order, reordered as if it were in 17-network order",
+        "left and right in turn",
+        "the left side before the right",
+        "network by network",
+        "the alphabet's order of the labels",
+        "the atlas's order, one column too early",
+        "the atlas's order, one column too late",
+        "the atlas's order from back to front",
     ]
-    assert [order.name for order in other_orders(get_atlas("schaefer200-17"))] == [
+    assert [order.name for order in other_orders(get_atlas("schaefer200-17"))][:3] == [
         "7-network order",
         "left and right swapped",
+        "its own order, reordered as if it were in 7-network order",
     ]
     assert [order.name for order in other_orders(get_atlas("4s456"))][2] == "subcortex before cortex"
     atlas = get_atlas("schaefer100")
@@ -136,7 +149,7 @@ def test_recordings_that_cannot_be_used_are_counted_with_their_reason(tmp_path, 
     folder = write(tmp_path / "raw", series)
     (folder / "sub-03_task-rest_timeseries.npy").write_bytes(b"cut")
     found = checkup(folder, atlas=ATLAS, tr=2.0)
-    assert evidence_of(found)[0].startswith("1 of 6 recordings cannot be used, for example: ")
+    assert evidence_of(found)[0].startswith("1 of 6 recordings cannot be used: (1 x) ")
     assert "sub-03" in evidence_of(found)[0]
 
 
@@ -190,3 +203,92 @@ def test_real_recordings_are_sound(real_data):
         found = checkup(real_data / path, tr=tr, most=12)
         assert found.problems == []
         assert any(fact.startswith("order      as") for fact in found.facts)
+
+
+def as_memory(series, good=None):
+    made = [
+        Recording(series=one, tr=2.0, participant=f"{i}", good=good, source=f"memory {i}")
+        for i, one in enumerate(series)
+    ]
+    return MemorySource(made, atlas=ATLAS)
+
+
+def said_of(found, *whats):
+    return [fact for fact in found.facts if fact.startswith(whats)]
+
+
+@pytest.mark.parametrize("where", ["at the start", "at both ends"])
+def test_censored_frames_change_nothing_that_the_doctor_says(series, where):
+    good = np.ones(150, dtype=bool)
+    good[:4] = False
+    if where == "at both ends":
+        good[-3:] = False
+    blown = [one.copy() for one in series]
+    for one in blown:
+        one[~good] *= np.array([500, -300, 900, 200, 400, 100, 600])[: (~good).sum(), None]
+    found, without = (
+        checkup(as_memory(blown, good), atlas=ATLAS),
+        checkup(as_memory([one[good] for one in series]), atlas=ATLAS),
+    )
+    assert found.problems == without.problems == []
+    kinds = ("atlas", "spectrum", "order", "filter", "hidden")
+    assert said_of(found, *kinds) == said_of(without, *kinds)
+    assert said_of(found, "censored") == [
+        f"censored   {(~good).mean():.0%} of the frames; {good.sum() / 30:.1f} to "
+        f"{good.sum() / 30:.1f} minutes are good"
+    ]
+    assert found.table["good_frames"].tolist() == [good.sum()] * 6
+    assert checkup(as_memory(blown), atlas=ATLAS).problems != []
+
+
+def test_minutes_that_are_censored_do_not_count_as_data(series):
+    good = np.arange(150) >= 40
+    found = checkup(as_memory(series, good), atlas=ATLAS)
+    assert said_of(found, "short") == ["short      6 of 6 have less than 240 s of good data: little to train on"]
+
+
+REORDERABLE = [order for order in other_orders(ATLAS) if "--atlas FILE.tsv" in order.remedy]
+
+
+@pytest.mark.parametrize("order", REORDERABLE, ids=lambda order: order.name)
+def test_a_table_of_the_atlas_in_the_order_of_the_columns_is_a_remedy(tmp_path, series, order):
+    folder = write(tmp_path / "raw", reordered(series, order.columns))
+    ATLAS.select([ATLAS.labels[roi] for roi in order.columns]).to_tsv(tmp_path / "own.tsv")
+    assert checkup(folder, atlas=tmp_path / "own.tsv", tr=2.0).problems == []
+
+
+@pytest.mark.parametrize(("atlas", "twin"), [("schaefer100", "schaefer100-17"), ("schaefer100-17", "schaefer100")])
+def test_columns_in_the_other_order_of_networks_are_sound_with_the_atlas_that_is_named(tmp_path, atlas, twin):
+    values = recordings(get_atlas(twin))
+    folder = write(tmp_path / "raw", values)
+    (problem,) = checkup(folder, atlas=atlas, tr=2.0).problems
+    assert problem.remedy.startswith(f"choose --atlas {twin};")
+    assert checkup(folder, atlas=twin, tr=2.0).problems == []
+
+
+def test_labels_of_the_other_order_on_columns_that_are_in_the_atlas_s_order_are_found_out(tmp_path):
+    values, atlas = recordings(get_atlas("schaefer100")), get_atlas("schaefer100")
+    labelled = write(tmp_path / "labelled", values, get_atlas("schaefer100-17").labels)
+    found = checkup(labelled, atlas=atlas, tr=2.0, reading=ReadingConfig(reorder=True))
+    assert evidence_of(found)[0].startswith(
+        "the columns look like its own order, reordered as if it were in 17-network"
+    )
+    assert "take them out" in found.problems[0].remedy
+    assert checkup(write(tmp_path / "bare", values), atlas=atlas, tr=2.0).problems == []
+
+
+def test_columns_that_are_partly_shuffled_are_in_no_known_order(tmp_path):
+    atlas = get_atlas("schaefer200")
+    rng = np.random.default_rng(0)
+    moved = rng.choice(200, 80, replace=False)
+    columns = np.arange(200)
+    columns[np.sort(moved)] = moved
+    found = checkup(write(tmp_path / "raw", reordered(recordings(atlas), columns)), atlas=atlas, tr=2.0)
+    assert evidence_of(found)[0].startswith("the columns are in no known order of schaefer200: correlations are within")
+    assert "well sorted, these recordings would reach within networks +0." in evidence_of(found)[0]
+
+
+def test_the_atlas_of_recordings_in_memory_is_found_too():
+    made = [Recording(series=one, tr=2.0, participant=str(i), source="") for i, one in enumerate(recordings(CORTEX, 2))]
+    found = checkup(MemorySource(made, atlas=CORTEX))
+    assert (found.atlas, found.problems) == ("schaefer200", [])

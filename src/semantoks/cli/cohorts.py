@@ -1,9 +1,11 @@
 """Commands about recordings: prepare, simulate, info."""
 
 import dataclasses
+import inspect
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -12,10 +14,13 @@ from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
 
 Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+Band = Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")]
+TargetTR = Annotated[float, arg(metavar="SECONDS")]
+MaxFD = Annotated[float | None, arg(metavar="MM")]
 TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
 
 if TYPE_CHECKING:
-    from semantoks.atlas.atlas import Atlas
+    from semantoks.model.card import EncoderCard
 
 
 def prepare(
@@ -24,10 +29,10 @@ def prepare(
     out: Path,
     files: Files = None,
     atlas: AtlasName = None,
-    band: Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")] = (0.01, 0.1),
+    band: Band = (0.01, 0.1),
     already_filtered: bool = False,
-    target_tr: Annotated[float, arg(metavar="SECONDS")] = 2.0,
-    max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
+    target_tr: TargetTR = 2.0,
+    max_fd: MaxFD = 0.5,
     options: SourceFlags = SourceOptions(),  # noqa: B008
     n_jobs: int = 1,
     scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: none)")] = None,
@@ -87,6 +92,10 @@ def doctor(
     files: Files = None,
     atlas: Annotated[str | None, arg(metavar="NAME|FILE", help_behavior_hint="(default: the likeliest)")] = None,
     model: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="(default: none)")] = None,
+    band: Band = (0.01, 0.1),
+    already_filtered: bool = False,
+    target_tr: TargetTR = 2.0,
+    max_fd: MaxFD = 0.5,
     options: SourceFlags = SourceOptions(),  # noqa: B008
     recordings: int = 20,
     table: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None,
@@ -95,47 +104,75 @@ def doctor(
 
     Example: semantoks doctor timeseries/ --atlas schaefer400
 
-    Reports kind, people, repetition times, atlas, missing networks, filters and lengths, and judges from correlations
-    whether the columns follow the atlas's order. The exit code is 3 if there is a problem.
+    Reports kind, people, repetition times, atlas, missing networks, filters and lengths, cleans some recordings as
+    prepare would, and judges from correlations whether the columns follow the atlas's order. The exit code is 3 if
+    there is a problem, and 4 if all that is wrong is that some of the recordings would be left out.
 
     Args:
         source: Anything that prepare reads.
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
         atlas: Atlas that the columns should follow: a name, or a FILE.tsv.
-        model: Run, encoder folder or Hugging Face id whose atlas the columns should follow.
+        model: Run, encoder folder or Hugging Face id whose atlas, band and repetition time count; all motion is let in.
+        band: As for prepare.
+        already_filtered: As for prepare.
+        target_tr: As for prepare.
+        max_fd: As for prepare.
         options: What is known of the recordings, and which of them are read.
         recordings: Number of recordings to look into, spread evenly over the source; 0 looks into all.
         table: Write the findings on each recording to FILE.tsv.
     """
     from semantoks.doctor.checkup import checkup
+    from semantoks.signals.clean import CleaningConfig
+    from semantoks.signals.quality import GateConfig
     from semantoks.storage.tables import table_text
 
     if atlas is not None and model is not None:
         raise ConfigError("--atlas and --model both name the atlas of the columns: give only one.")
     if recordings < 0:
         raise ConfigError(f"--recordings must be at least 0, not {recordings}.")
-    path = named_source(source, files)
-    named = _atlas_of(model) or atlas
+    path, card = named_source(source, files), _card(model)
+    if card is not None:
+        if (band, target_tr, max_fd) != ((0.01, 0.1), 2.0, 0.5):
+            raise ConfigError("--model has a band, a repetition time and no limit of motion: leave those options out.")
+        band, target_tr, max_fd = card.band, card.tr, None
     found = checkup(
         path,
-        atlas=named,
+        atlas=atlas if card is None else card.atlas,
         tr=options.tr,
         participants=options.participants,
         reading=options.reading,
+        cleaning=CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr),
+        gates=GateConfig(max_fd=max_fd),
         most=recordings,
     )
     print("\n".join(found.facts))
     if table is not None:
         table.write_text(table_text(found.table), encoding="utf-8")
     for problem in found.problems:
-        print(f"\nPROBLEM    {problem.evidence}\n       ->  {problem.remedy}")
-    if not found.problems:
-        words = ["semantoks", "prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
-        words += [*([] if options.tr is None else ["--tr", f"{options.tr:g}"])]
-        words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
-        words += _flags(options.reading)
-        print(f"\nNothing wrong. Next: {shlex.join(words)}")
-    return EXIT_INPUT if found.problems else EXIT_OK
+        print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
+    if not found.usable:
+        return EXIT_INPUT
+    if model is not None:
+        words = ["embed", str(path), "--model", model, "--out", "features.parquet"]
+    else:
+        words = ["prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
+        words += _changed(prepare, band=band, target_tr=target_tr, max_fd=max_fd)
+    words += [*([] if options.tr is None else ["--tr", f"{options.tr:.9g}"])]
+    words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
+    words += [*dict.fromkeys([*found.options, *(["--already-filtered"] if already_filtered else [])])]
+    words += _flags(options.reading)
+    print(f"\n{'' if found.problems else 'Nothing wrong. '}Next: {shlex.join(['semantoks', *words])}")
+    return EXIT_PARTIAL if found.problems else EXIT_OK
+
+
+def _changed(command: Callable[..., int], **given: Any) -> list[str]:
+    """Spell what differs from a command's defaults as options."""
+    defaults = inspect.signature(command).parameters
+    words: list[str] = []
+    for name, value in given.items():
+        if value != defaults[name].default:
+            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, tuple) else [value])]
+    return words
 
 
 def _flags(reading: ReadingOptions) -> list[str]:
@@ -149,13 +186,13 @@ def _flags(reading: ReadingOptions) -> list[str]:
     return words
 
 
-def _atlas_of(model: str | None) -> "Atlas | None":
+def _card(model: str | None) -> "EncoderCard | None":
     if model is None:
         return None
     from semantoks.model.card import read_card
     from semantoks.model.hub import find_encoder
 
-    return read_card(find_encoder(model)).atlas
+    return read_card(find_encoder(model))
 
 
 def simulate(

@@ -1,71 +1,92 @@
 """The doctor: what a source of recordings is, and what is wrong with it, before anything is prepared or embedded."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.catalog import get_atlas, list_atlases
-from semantoks.doctor.orders import (
-    LEAST_HOMOTOPIC,
-    LEAST_ROIS,
-    LEAST_WITHIN,
-    better_order,
-    evidence,
-    mean_correlations,
-    turned,
-    with_structure,
-)
+from semantoks.doctor.evidence import LEAST_ROIS, Frames, fits, mean_correlations, reach, trusted, turned
+from semantoks.doctor.fitting import NoAtlasError, fitting_atlases
+from semantoks.doctor.orders import better_order, with_structure
 from semantoks.errors import DataError, UnknownTRError
-from semantoks.signals.clean import missing_rois
-from semantoks.signals.opened_source import SourceConfig, find_source, introduce
-from semantoks.signals.quality import missing_networks, spectrum
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, unmatched_ids, work_list
+from semantoks.signals.quality import TRAIN_SECONDS, GateConfig, missing_networks, spectrum
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.reasons import common_reasons, names_of
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources import Item, Source, usual_atlas
-from semantoks.signals.writer import read_recording
+from semantoks.signals.sources import Item, Source, participant_of
+from semantoks.signals.writer import checked, read_recording
+from semantoks.types import RoiMask, Series
 
 SOME = 20
-TRAINING_SECONDS = 240.0
-"""Less good data than this is little to train on (XCP-D's min_time)."""
 FILTERED_SHARE = 0.03
 """Less power than this above the band means that it was low-passed; unfiltered recordings have a quarter and more."""
 STAND_IN_TR = 1.0
 """Lets a source be opened whose repetition time is not known, to look at all else; nothing is computed with it."""
+FILTERED = "--already-filtered"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something that would give wrong or no results: the evidence, and what to do."""
+    """Something that would give wrong or no results: the evidence, and what to do.
+
+    ``partial``: it keeps some recordings out, and the rest can be used as it is.
+    """
 
     evidence: str
     remedy: str
+    partial: bool = False
 
 
 @dataclass(kw_only=True)
 class Checkup:
-    """What was found: ``facts``, one line each; ``problems``; ``table``, one row per recording that was examined.
+    """What was found: ``facts``, one line each; ``problems``; ``table``, one row per recording that could be read.
 
-    ``atlas`` is the name of the one that the columns were compared with, empty if none fits.
+    ``atlas`` is the name of the one that the columns were compared with, empty if none fits; ``options`` are those of
+    prepare and embed that the recordings need, as found.
     """
 
     atlas: str = ""
     facts: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def usable(self) -> bool:
+        """Whether the recordings, or most of them, can be used as they are."""
+        return all(problem.partial for problem in self.problems)
 
     def say(self, what: str, words: str) -> None:
         """Add a fact."""
         self.facts.append(f"{what:<10} {words}")
 
-    def complain(self, evidence: str, remedy: str) -> None:
+    def complain(self, evidence: str, remedy: str, *, partial: bool = False) -> None:
         """Add a problem."""
-        self.problems.append(Problem(evidence=evidence, remedy=remedy))
+        self.problems.append(Problem(evidence=evidence, remedy=remedy, partial=partial))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Examined:
+    """One recording that was tried: what was read (None if it cannot be), why it would be left out (empty if not).
+
+    ``series`` is None where good frames are too few.
+    """
+
+    item: Item
+    recording: Recording | None
+    reason: str
+
+    @cached_property
+    def series(self) -> Series | None:
+        """The frames to judge by; ROIs without signal are NaN."""
+        return None if self.recording is None else trusted(self.recording)
 
 
 def checkup(
@@ -75,13 +96,18 @@ def checkup(
     tr: float | None = None,
     participants: Path | str | pd.DataFrame | None = None,
     reading: ReadingConfig = EVERYTHING,
+    cleaning: CleaningConfig = PUBLISHED,
+    gates: GateConfig = GATES,
     most: int = SOME,
 ) -> Checkup:
     """Look at a source: kind, people, repetition times, atlas, missing networks, filters, lengths, order of ROIs.
 
+    Each recording that is looked into is cleaned as ``prepare`` would do it, so that what it would leave out is known.
+    All else is judged by good frames alone.
+
     Parameters
     ----------
-    source, tr, participants, reading
+    source, tr, participants, reading, cleaning, gates
         As for ``prepare``.
     atlas
         What the columns should be; None finds out by labels, by number, and by what correlates with what.
@@ -94,76 +120,91 @@ def checkup(
         If there is nothing at the path, or nothing that can be recognised.
     """
     found, known_tr = Checkup(), True
-    given = SourceConfig(atlas=atlas, tr=tr, participants=participants, reading=reading)
+    given = SourceConfig(atlas=atlas, tr=tr, participants=participants, reading=reading, cleaning=cleaning, gates=gates)
     try:
-        fitting = _fitting(source, given)
-    except UnknownTRError as error:
-        found.complain(str(error), "then everything else can be checked and used")
-        fitting, known_tr = _fitting(source, dataclasses.replace(given, tr=STAND_IN_TR)), False
-    if not fitting:
-        found.complain(
-            "no packaged atlas has these labels or this number of ROIs",
-            "give --atlas FILE.tsv with the columns label and network, one row per ROI",
-        )
+        try:
+            fitting = fitting_atlases(source, given)
+        except UnknownTRError as error:
+            found.complain(str(error), "then everything else can be checked and used")
+            fitting, known_tr = fitting_atlases(source, dataclasses.replace(given, tr=STAND_IN_TR)), False
+    except NoAtlasError as error:
+        if error.example:
+            found.say("example", error.example)
+        found.complain(str(error), "give --atlas FILE.tsv with the columns label and network, one row per ROI")
         return found
     opened, chosen = fitting[0]
     found.atlas = chosen.name
-    items = opened.items()
+    items = work_list(opened)
     picked = items if most == 0 else [items[i] for i in np.unique(np.linspace(0, len(items) - 1, most).astype(int))]
-    recordings, refused = _read(opened, picked)
-    _tell_source(found, opened, items, picked, recordings, refused)
-    if not recordings:
-        return found
-    found.table = _table(recordings, known_tr)
-    _tell_atlas(found, recordings, chosen)
-    if known_tr:
-        _tell_time(found)
-    _tell_order(found, recordings, chosen)
+    examined = [_examine(opened, item, dataclasses.replace(given, atlas=chosen), known_tr) for item in picked]
+    _tell_source(found, opened, items, len(picked))
+    _tell_people(found, opened, items)
+    if read := [one for one in examined if one.recording is not None]:
+        found.table = _table(read, known_tr)
+        series = [one for one in (one.series for one in read) if one is not None]
+        _tell_atlas(found, series, chosen)
+        if known_tr:
+            _tell_time(found)
+            _tell_filter(found)
+        _tell_order(found, series, chosen)
+    _tell_kept(found, examined, known_tr)
     return found
 
 
-def _fitting(source: str | Path | Source, config: SourceConfig) -> list[tuple[Source, Atlas]]:
-    """Open the source with the atlas that is given or usual, or with all that fit, the likeliest first."""
-    if config.atlas is None and not (isinstance(source, str | Path) and usual_atlas(Path(source))):
-        return fitting_atlases(source, config)
-    named = config.with_atlas(source)
-    return [(find_source(source, named), named.known_atlas)]
+def _examine(source: Source, item: Item, config: SourceConfig, known_tr: bool) -> _Examined:
+    """Read a recording, and clean it as prepare would; without a repetition time, it is only read."""
+    recording, reason = None, ""
+    try:
+        recording = read_recording(source, item)
+        if known_tr:
+            checked(recording, atlas=config.known_atlas, cleaning=config.cleaning, gates=config.gates)
+    except DataError as error:
+        reason = str(error)
+    comparable = recording is not None and recording.series.shape[1] == config.known_atlas.n_rois
+    return _Examined(item=item, recording=recording if comparable else None, reason=reason)
 
 
-def _read(source: Source, items: Sequence[Item]) -> tuple[list[Recording], list[tuple[Item, str]]]:
-    recordings, refused = [], []
-    for item in items:
-        try:
-            recordings.append(read_recording(source, item))
-        except DataError as error:
-            refused.append((item, str(error)))
-    return recordings, refused
-
-
-def _tell_source(
-    found: Checkup,
-    source: Source,
-    items: Sequence[Item],
-    picked: Sequence[Item],
-    recordings: Sequence[Recording],
-    refused: Sequence[tuple[Item, str]],
-) -> None:
+def _tell_source(found: Checkup, source: Source, items: Sequence[Item], picked: int) -> None:
     first, *others = introduce(source, items)
-    found.say("source", f"{first}, {len(picked)} of them looked into")
+    found.say("source", f"{first}, {picked} of them looked into")
     for note in others:
         found.say("", note)
-    if refused:
-        reason, _ = Counter(reason for _, reason in refused).most_common(1)[0]
-        found.complain(
-            f"{len(refused)} of {len(picked)} recordings cannot be used, for example: {reason}",
-            "correct or remove them; prepare would list each in excluded.tsv with its reason"
-            if recordings
-            else "choose another --atlas, or correct the files",
-        )
 
 
-def _tell_atlas(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -> None:
-    missing = np.array([missing_rois(one.series) for one in recordings])
+def _tell_people(found: Checkup, source: Source, items: Sequence[Item]) -> None:
+    """Complain where the participants table is about other people."""
+    table, people = source.participants(), {participant_of(item) for item in items}
+    if table is None or people & set(table["participant_id"]):
+        return
+    alike = " ".join(unmatched_ids(people, table["participant_id"])[2:])
+    found.complain(
+        f"none of the {len(people)} people with recordings is in the participants table. {alike}".strip(),
+        "spell the ids in the table as the recordings do, or give the right table with --participants",
+    )
+
+
+def _tell_kept(found: Checkup, examined: Sequence[_Examined], known_tr: bool) -> None:
+    """Say how many recordings would be kept, and why the others would not."""
+    left_out = [one for one in examined if one.reason]
+    kept = len(examined) - len(left_out)
+    if known_tr:
+        found.say("kept", f"{kept} of the {len(examined)} looked into would be kept by prepare")
+    if not left_out:
+        return
+    reasons = " ".join(common_reasons((names_of(one.item), one.reason) for one in left_out))
+    found.complain(
+        f"{len(left_out)} of {len(examined)} recordings cannot be used: {reasons}",
+        "correct or remove them; prepare would list each in excluded.tsv with its reason"
+        if kept
+        else "do what the reasons say; as it is, nothing would be left",
+        partial=kept > 0,
+    )
+
+
+def _tell_atlas(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
+    if not series:
+        return
+    missing = np.array([_lacking(one) for one in series])
     there = np.sort((~missing).sum(axis=1))
     least = f"{there[0]}" if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
     found.say("atlas", f"{atlas.name}: {least} of {atlas.n_rois} ROIs have signal, {atlas.n_networks} networks")
@@ -175,105 +216,114 @@ def _tell_atlas(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -
         found.complain("no recording has signal in any ROI", "check that these are time series")
 
 
+def _lacking(series: Series) -> RoiMask:
+    lacking: RoiMask = np.isnan(series).all(axis=0)
+    return lacking
+
+
 def _tell_time(found: Checkup) -> None:
-    """Say what the table knows of repetition times, lengths and spectra."""
+    """Say what the table knows of repetition times, lengths and good frames."""
     table = found.table
     trs = sorted(table["tr"].round(4).unique())
     shown = ", ".join(f"{tr:g}" for tr in trs[:6]) + " s" + (" and others" if len(trs) > 6 else "")
     found.say("TR", f"{shown}; for example from {table['tr_from'].iloc[0]}")
-    seconds = table["frames"] * table["tr"]
+    seconds, good = table["frames"] * table["tr"], table["good_frames"] * table["tr"]
     low, middle, high = (f"{value / 60:.1f}" for value in (seconds.min(), seconds.median(), seconds.max()))
     found.say("length", f"{low} to {high} minutes, median {middle}")
-    if short := int((seconds < TRAINING_SECONDS).sum()):
-        found.say("short", f"{short} of {len(table)} have less than {TRAINING_SECONDS:g} s: little to train on")
+    if (good < seconds).any():
+        share = 1 - table["good_frames"].sum() / table["frames"].sum()
+        low, high = (f"{value / 60:.1f}" for value in (good.min(), good.max()))
+        found.say("censored", f"{share:.0%} of the frames; {low} to {high} minutes are good")
+    if short := int((good < TRAIN_SECONDS).sum()):
+        much = f"{TRAIN_SECONDS:g} s" + (" of good data" if (good < seconds).any() else "")
+        found.say("short", f"{short} of {len(table)} have less than {much}: little to train on")
+
+
+def _tell_filter(found: Checkup) -> None:
+    """Say what the spectra show, and what follows for the band-pass."""
+    table = found.table
     inside, above = table["power_in_band"], table["power_above_band"]
+    if inside.isna().all():
+        return
     where = f"{inside.mean():.0%} of the power in 0.01 to 0.1 Hz"
     found.say("spectrum", where if above.isna().all() else f"{where}, {above.mean():.1%} above")
-    if filtered := int((above < FILTERED_SHARE).sum()):
+    stated, low_passed = table["filtered"], above < FILTERED_SHARE
+    if stated.any():
         found.say(
-            "filter",
-            f"{filtered} of {len(table)} were already low-passed: pass --already-filtered to avoid filtering twice",
+            "filter", f"{stated.sum()} of {len(table)} were filtered, as their files say: prepare does not do it again"
         )
+    if not (silent := low_passed & ~stated).any():
+        return
+    if silent.sum() == (~stated & above.notna()).sum():
+        found.options.append(FILTERED)
+        advice = f"pass {FILTERED} to avoid filtering twice"
+    else:
+        advice = f"prepare them apart, with {FILTERED}, to avoid filtering twice"
+    found.say("filter", f"{silent.sum()} of {len(table)} were already low-passed: {advice}")
 
 
-def _tell_order(found: Checkup, recordings: Sequence[Recording], atlas: Atlas) -> None:
+def _tell_order(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
     """Judge by what correlates with what whether columns are ROIs of this atlas, in its order."""
     known = with_structure(atlas)
-    if atlas.n_rois < LEAST_ROIS:
+    if atlas.n_rois < LEAST_ROIS or not series:
+        why = "the recordings have too few good frames" if not series else f"{atlas.n_rois} ROIs are too few"
+        found.say("order", f"cannot be checked: {why}")
         return
-    if turned(one.series for one in recordings):
+    if turned(series):
         found.complain(
             "rows and columns look transposed: neighbours along what was taken for ROIs are more alike than along time",
             "save the arrays as time x ROI with the labels as a header, or choose the atlas with as many ROIs",
         )
         return
-    own, order, its = better_order(mean_correlations(one.series for one in recordings), known)
+    own, order, its = better_order(mean_correlations(series), known)
     if not str(own):
         found.say("order", "cannot be checked: the atlas has one network and no centres of ROIs")
         return
+    possible = reach(series, known)
     if order is not None:
         found.complain(
             f"the columns look like {order.name}: correlations are {own} as they stand, and {its} in that order",
             order.remedy,
         )
-    elif not (own.within > LEAST_WITHIN or own.homotopic > LEAST_HOMOTOPIC):
+    elif not fits(own, possible):
         found.complain(
-            f"the columns are in no known order of {atlas.name}: correlations are {own}, in other recordings about "
-            "+0.15 within networks and +0.35 homotopic",
+            f"the columns are in no known order of {atlas.name}: correlations are {own}; well sorted, these recordings "
+            f"would reach {possible}",
             "check which atlas and order the columns have, and give the recordings labels",
         )
     else:
         found.say("order", f"as {atlas.name} has it: {own}")
 
 
-def _table(recordings: Sequence[Recording], known_tr: bool) -> pd.DataFrame:
-    """Give one row per recording: whose, how long (frames, s), ROIs without signal, mean FD (mm), shares of power."""
+def _table(read: Sequence[_Examined], known_tr: bool) -> pd.DataFrame:
+    """Give one row per recording that could be read.
+
+    Whose, how long (frames, s), how many frames are good, ROIs without signal, mean FD (mm), shares of power, whether
+    its files say that it was filtered, and why it would be left out.
+    """
     rows = []
-    for one in recordings:
-        missing = missing_rois(one.series)
-        present = np.nan_to_num(one.series[:, ~missing], posinf=0, neginf=0)
-        shares = spectrum(present, one.tr) if known_tr and not missing.all() else None
+    for examined in read:
+        one, series = examined.recording, examined.series
+        assert one is not None
+        present = None if series is None else series[:, ~_lacking(series)]
+        measured = known_tr and present is not None and present.size
+        shares = spectrum(present, one.tr) if measured and present is not None else None
         rows.append(
             {
                 "participant_id": one.participant,
                 "session_id": one.session,
                 "run": one.run,
                 "frames": len(one.series),
+                "good_frames": len(one.series) if one.good is None else int(one.good.sum()),
                 "tr": one.tr if known_tr else np.nan,
                 "tr_from": one.tr_from if known_tr else "",
-                "missing_rois": int(missing.sum()),
+                "missing_rois": one.series.shape[1] if series is None else int(_lacking(series).sum()),
                 "mean_fd": one.mean_fd,
+                "filtered": one.band is not None,
                 "power_in_band": np.nan if shares is None else shares.inside,
                 "power_above_band": np.nan if shares is None else shares.above,
+                "left_out": examined.reason,
                 "source": one.source,
             }
         )
     return pd.DataFrame(rows)
-
-
-JOINED = ("schaefer400+tian-s3", "schaefer400+tian-s3+buckner7")
-FEW = 3
-
-
-def fitting_atlases(source: str | Path | Source, config: SourceConfig) -> list[tuple[Source, Atlas]]:
-    """Open a source by every packaged atlas that its first recordings can be read with; the likeliest first.
-
-    Likelier is the one whose rows are time, then the one with more ROIs that have signal and fewer that have none, then
-    the one in whose order ROIs of a network, and homotopic ones, correlate more.
-    """
-    fitting, refusals = [], set[str]()
-    for name in (*list_atlases(), *JOINED):
-        atlas = get_atlas(name)
-        try:
-            opened = find_source(source, dataclasses.replace(config, atlas=atlas))
-            recordings = [read_recording(opened, item) for item in opened.items()[:FEW]]
-        except DataError as error:
-            refusals.add(str(error))
-            continue
-        there = float(np.mean([(~missing_rois(one.series)).sum() for one in recordings]))
-        likely = evidence(mean_correlations(one.series for one in recordings), atlas).total
-        fitting.append(((turned(one.series for one in recordings), -there, atlas.n_rois, -likely), opened, atlas))
-    if not fitting and len(refusals) == 1:  # whatever the atlas
-        raise DataError(refusals.pop())
-    fitting.sort(key=lambda one: one[0])
-    return [(opened, atlas) for _, opened, atlas in fitting]

@@ -1,78 +1,23 @@
-"""Do columns follow the order of their atlas, and are rows time? What correlates with what answers both.
+"""The orders that columns are met in beside their atlas's own, and which of them fits recordings better."""
 
-In any resting-state recording, ROIs of one network correlate with each other, and an ROI with its mirror image on the
-other side (homotopic correlation). Both correlations are far smaller when the columns are in another order.
-Neighbours in time are more alike than neighbouring ROIs.
-"""
-
-from collections import Counter
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from numpy import ndarray
 
-from semantoks.atlas.atlas import Atlas, homotopic_pairs
+from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas, list_atlases, seven_network_labels
-from semantoks.types import RoiIndex, Series
+from semantoks.doctor.evidence import Correlations, Evidence, evidence, sides_of
+from semantoks.types import RoiIndex
 
-TIME_MARGIN = 0.2
-
-
-def autocorrelation(values: Float[ndarray, "row column"], axis: int) -> float:
-    """Return the lag-1 autocorrelation along an axis, the mean over the lines that vary."""
-    lines = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
-    lines = lines[:, np.isfinite(lines).all(axis=0)]
-    centred = lines - lines.mean(axis=0)
-    power = np.square(centred).sum(axis=0)
-    varying = power > 0
-    if not varying.any():
-        return float("nan")
-    return float(((centred[1:] * centred[:-1]).sum(axis=0)[varying] / power[varying]).mean())
-
-
-def time_axis(values: Float[ndarray, "row column"]) -> int | None:
-    """Tell which axis is time, along which neighbours are most alike; None where that is not clear."""
-    rows, columns = autocorrelation(values, 0), autocorrelation(values, 1)
-    if not abs(rows - columns) > TIME_MARGIN:
-        return None
-    return 0 if rows > columns else 1
-
-
-def turned(series: Iterable[Float[ndarray, "row column"]]) -> bool:
-    """Tell whether in most of the recordings, of those in which it is clear or not, columns are time."""
-    axes = Counter(time_axis(np.nan_to_num(one)) for one in series)
-    return axes.most_common(1)[0][0] == 1
-
-
-LEAST_ROIS = 20
 MARGIN, FACTOR = 0.05, 1.25
 """Another order is better when its evidence is more by both of these."""
-LEAST_WITHIN, LEAST_HOMOTOPIC = 0.03, 0.05
-"""Evidence below both of these fits no order; real recordings have about 0.15 and 0.35 (docs/embedding.md)."""
-Correlations = Float[ndarray, "roi roi"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """How much more ROIs correlate within networks than between, and homotopic ROIs than others of both sides.
-
-    Differences of mean correlations; NaN where the atlas does not say networks or centres.
-    """
-
-    within: float
-    homotopic: float
-
-    @property
-    def total(self) -> float:
-        """The sum of what is known."""
-        return float(np.nansum([self.within, self.homotopic]))
-
-    def __str__(self) -> str:
-        """Both numbers in words."""
-        parts = {"within networks": self.within, "homotopic": self.homotopic}
-        return ", ".join(f"{name} {value:+.2f}" for name, value in parts.items() if not np.isnan(value))
+SCHAEFER = re.compile(r"(schaefer\d+)(-17)?")
+ROWS = "pass --atlas FILE.tsv, a table with the atlas's rows in the order of the columns"
+RELABELLED = "the labels are wrong: correct them, or take them out, for without them the columns are in order"
+SHIFTED = "look for a column too many before the first ROI, or for a ROI that is lacking, and correct the files"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,18 +29,6 @@ class Order:
     columns: RoiIndex
 
 
-def mean_correlations(recordings: Iterable[Series]) -> Correlations:
-    """Average the correlation matrices of recordings [frame, roi]; NaN where no recording has both ROIs."""
-    total: ndarray | float = 0.0
-    count: ndarray | float = 0
-    for series in recordings:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.corrcoef(np.asarray(series, dtype=np.float64), rowvar=False)
-        total, count = total + np.nan_to_num(found), count + np.isfinite(found)
-    mean: Correlations = np.where(np.asarray(count) > 0, total / np.maximum(count, 1), np.nan)
-    return mean
-
-
 def with_structure(atlas: Atlas) -> Atlas:
     """Give the atlas that still knows its networks: ``cc200:one`` is ``cc200`` with all ROIs in one."""
     name, colon, suffix = atlas.name.rpartition(":")
@@ -104,54 +37,68 @@ def with_structure(atlas: Atlas) -> Atlas:
     return atlas
 
 
-def evidence(correlations: Correlations, atlas: Atlas) -> Evidence:
-    """Measure both kinds of evidence that columns stand in the order of ``atlas``."""
-    index, pairs = atlas.network_index, homotopic_pairs(atlas)
-    same, other = index[:, None] == index, ~np.eye(atlas.n_rois, dtype=bool)
-    within = homotopic = float("nan")
-    if (same & other).any() and not same.all():
-        within = float(np.nanmean(correlations[same & other]) - np.nanmean(correlations[~same]))
-    if len(pairs):
-        sides = np.array(atlas.hemisphere)
-        across = correlations[np.ix_(sides == "L", sides == "R")]
-        homotopic = float(np.nanmean(correlations[pairs[:, 0], pairs[:, 1]]) - np.nanmean(across))
-    return Evidence(within=within, homotopic=homotopic)
-
-
 def other_orders(atlas: Atlas) -> list[Order]:
     """List the orders that recordings of such ROIs are met in, but for the atlas's own."""
     own = np.arange(atlas.n_rois)
     deep = np.isin(atlas.networks, ("Subcortical", "Cerebellar"))
     name, networks = _other_networks(atlas)
+    twin = _twin_name(atlas)
+    choose = f"choose --atlas {twin}" if twin else ROWS
     found = [
-        Order(name=name, remedy=f"choose the atlas in {name}, or reorder the columns by label", columns=networks),
-        Order(
-            name="left and right swapped",
-            remedy="put the columns of the left hemisphere first",
-            columns=_right_first(atlas, deep),
+        (name, f"{choose}; labels that say otherwise are wrong", networks),
+        (
+            "left and right swapped",
+            f"put the columns of the left hemisphere first, or {ROWS}",
+            _right_first(atlas, deep),
         ),
-        Order(
-            name="subcortex before cortex",
-            remedy="put the columns of the cortex first",
-            columns=np.argsort(~deep, kind="stable"),
+        (
+            "subcortex before cortex",
+            f"put the columns of the cortex first, or {ROWS}",
+            np.argsort(~deep, kind="stable"),
         ),
-        Order(
-            name="cortex before subcortex",
-            remedy="put the columns of the subcortex first",
-            columns=np.argsort(deep, kind="stable"),
+        (
+            "cortex before subcortex",
+            f"put the columns of the subcortex first, or {ROWS}",
+            np.argsort(deep, kind="stable"),
         ),
-        Order(
-            name=f"subcortex before cortex, which is in {name}",
-            remedy="reorder the columns by label",
-            columns=networks[np.argsort(~deep[networks], kind="stable")],
-        ),
+        (f"subcortex before cortex, which is in {name}", ROWS, networks[np.argsort(~deep[networks], kind="stable")]),
+        (f"its own order, reordered as if it were in {name}", RELABELLED, np.argsort(networks)),
+        ("left and right in turn", ROWS, _in_turn(atlas)),
+        ("the left side before the right", ROWS, np.concatenate([*sides_of(atlas), _no_side(atlas)])),
+        ("network by network", ROWS, np.argsort(atlas.network_index, kind="stable")),
+        ("the alphabet's order of the labels", ROWS, np.argsort(np.array(atlas.labels), kind="stable")),
+        ("the atlas's order, one column too early", SHIFTED, np.roll(own, -1)),
+        ("the atlas's order, one column too late", SHIFTED, np.roll(own, 1)),
+        ("the atlas's order from back to front", ROWS, own[::-1]),
     ]
     seen, others = [own], []
-    for order in found:
-        if not any(np.array_equal(order.columns, columns) for columns in seen):
-            seen.append(order.columns)
-            others.append(order)
+    for words, remedy, columns in found:
+        if not any(np.array_equal(columns, known) for known in seen):
+            seen.append(columns)
+            others.append(Order(name=words, remedy=remedy, columns=columns))
     return others
+
+
+def _no_side(atlas: Atlas) -> RoiIndex:
+    return np.flatnonzero(~np.isin(atlas.hemisphere, ("L", "R")))
+
+
+def _in_turn(atlas: Atlas) -> RoiIndex:
+    """Give the order L R L R ..., ROIs of no side at the end; the atlas's own where its sides are not of equal size."""
+    left, right = sides_of(atlas)
+    if len(left) != len(right):
+        return np.arange(atlas.n_rois)
+    return np.concatenate([np.stack([left, right], axis=1).ravel(), _no_side(atlas)])
+
+
+def _twin_name(atlas: Atlas) -> str:
+    """Name the same atlas with Schaefer's other order of networks; empty where there is none of that name."""
+    parts = [SCHAEFER.fullmatch(part) for part in atlas.name.split("+")]
+    names = [
+        f"{found[1]}{'' if found[2] else '-17'}" if found else part
+        for found, part in zip(parts, atlas.name.split("+"), strict=True)
+    ]
+    return "+".join(names) if any(parts) else ""
 
 
 def _right_first(atlas: Atlas, deep: Bool[ndarray, " roi"]) -> RoiIndex:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +26,7 @@ from semantoks.signals.opened_source import (
 )
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.reasons import common_reasons
 from semantoks.signals.sources import Item, Source
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
@@ -262,7 +262,8 @@ def _check_apart(source: Path, out: Path) -> None:
 
 
 def nothing_left(cohort: Cohort) -> str:
-    """Say why no recording of a cohort could be used: the three most common reasons."""
-    reasons = Counter(cohort.excluded["reason"]).most_common(3)
-    listed = " ".join(f"({count} x) {reason}" for reason, count in reasons)
+    """Say why no recording of a cohort could be used: the most common reasons."""
+    named = cohort.excluded[["recording_id", "source_file", "participant_id", "session_id", "run"]]
+    refused = zip(named.astype(str).to_numpy().tolist(), cohort.excluded["reason"], strict=True)
+    listed = " ".join(common_reasons(refused))
     return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"

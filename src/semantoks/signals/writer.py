@@ -19,7 +19,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
-from semantoks.signals.clean import CleaningConfig, clean, gaps_text
+from semantoks.signals.clean import Cleaned, CleaningConfig, clean, gaps_text
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.cohort import checksum
 from semantoks.signals.quality import GRID, GateConfig, Traces, measure
@@ -190,18 +190,23 @@ def read_recording(source: Source, item: Item) -> Recording:
         raise DataError(f"{item.path} could not be read ({type(error).__name__}: {error}).") from error
 
 
+def checked(recording: Recording, *, atlas: Atlas, cleaning: CleaningConfig, gates: GateConfig) -> Cleaned:
+    """Clean one recording if it can be used, else raise DataError: whatever keeps it out of a cohort is found here."""
+    frames, found = recording.series.shape
+    if found != atlas.n_rois:
+        hint = " It has as many frames as the atlas has ROIs: is it transposed?" if frames == atlas.n_rois else ""
+        raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {atlas.n_rois}.{hint}")
+    gates.check(recording)
+    cleaned = clean(recording.series, recording.tr, cleaning, good=recording.good, filtered=recording.band is not None)
+    if not np.isfinite(cleaned.series).all():
+        raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
+    return cleaned
+
+
 def keep(recording: Recording, job: ShardJob) -> Kept:
     """Check, clean and measure one recording; DataError when it cannot be used."""
-    found = recording.series.shape[1]
-    if found != job.atlas.n_rois:
-        raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {job.atlas.n_rois}.")
-    job.gates.check(recording)
-    cleaned = clean(
-        recording.series, recording.tr, job.cleaning, good=recording.good, filtered=recording.band is not None
-    )
+    cleaned = checked(recording, atlas=job.atlas, cleaning=job.cleaning, gates=job.gates)
     signals = cleaned.series.astype(layout.DTYPE)
-    if not np.isfinite(signals).all():
-        raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
     there, good = ~cleaned.missing, slice(None) if recording.good is None else recording.good
     moments = np.full((2, there.size), np.nan, dtype=layout.MOMENTS_DTYPE)
     moments[0, there] = recording.series[good][:, there].mean(axis=0, dtype=np.float64)

@@ -58,9 +58,10 @@ class MemorySource:
         recording = self._recordings[item.row]
         frames, rois = np.shape(recording.series)
         if rois != self._n_rois:
+            hint = " Is it transposed?" if frames == self._n_rois else ""
             raise DataError(
                 f"{recording.source}: wrong number of ROIs. The atlas has {self._n_rois}, the series is [frame, roi] = "
-                f"[{frames}, {rois}]."
+                f"[{frames}, {rois}].{hint}"
             )
         return dataclasses.replace(recording, run=item.run)
 
