@@ -15,7 +15,8 @@ from semantoks.doctor.fitting import NoAtlasError, fitting_atlases
 from semantoks.doctor.orders import better_order, with_structure
 from semantoks.errors import DataError, UnknownTRError
 from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, unmatched_ids, work_list
+from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, work_list
+from semantoks.signals.pairing import unmatched_ids
 from semantoks.signals.quality import TRAIN_SECONDS, GateConfig, missing_networks, spectrum
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.reasons import common_reasons, names_of
@@ -176,9 +177,9 @@ def _tell_people(found: Checkup, source: Source, items: Sequence[Item]) -> None:
     table, people = source.participants(), {participant_of(item) for item in items}
     if table is None or people & set(table["participant_id"]):
         return
-    alike = " ".join(unmatched_ids(people, table["participant_id"])[2:])
+    spelling = "".join(f": {note}" for note in unmatched_ids(people, table["participant_id"])[2:])
     found.complain(
-        f"none of the {len(people)} people with recordings is in the participants table. {alike}".strip(),
+        f"none of the {len(people)} people with recordings is in the participants table{spelling}",
         "spell the ids in the table as the recordings do, or give the right table with --participants",
     )
 
