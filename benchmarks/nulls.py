@@ -138,8 +138,8 @@ def with_effect(runs: int) -> pd.DataFrame:
         each = pd.DataFrame(found)
         shares = {name: float((each[name] < ALPHA).mean()) for name in ("p_null", "p_t", "p_flip")}
         verdicts = {
-            "better": float((each["verdict"] == "yes").mean()),
-            "worse": float((each["verdict"] == "no").mean()),
+            "higher": float((each["verdict"] == "higher").mean()),
+            "lower": float((each["verdict"] == "lower").mean()),
         }
         rows.append({"effect": effect, "r": float(each["mean"].mean()), **shares, **verdicts})
     return pd.DataFrame(rows)
@@ -218,18 +218,18 @@ def tell_without_effect(null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataF
     show("Scores beside chance", ["kind", "method", "chance", "mean", "standard error", "errors away"], rows)
     verdicts = null["verdict"].value_counts()
     print(
-        f"Verdicts of {len(null)}: {verdicts.get('yes', 0)} yes, {verdicts.get('no', 0)} no; the 95 % interval of the "
+        f"Verdicts of {len(null)}: {verdicts.get('higher', 0)} higher, {verdicts.get('lower', 0)} lower; the 95 % interval of the "
         f"difference holds 0 in {null['covered'].mean():.3f} of the runs.\n"
     )
 
 
 def tell_with_effect(power: pd.DataFrame, motion: pd.DataFrame) -> None:
     """Print the tables of runs in which there is something to find."""
-    shares = ["p_null", "p_t", "p_flip", "better", "worse"]
+    shares = ["p_null", "p_t", "p_flip", "higher", "lower"]
     rows = [
         [f"{row['effect']:.2f}", f"{row['r']:+.2f}", *(f"{row[n]:.2f}" for n in shares)] for _, row in power.iterrows()
     ]
-    show(f"2. Share of runs with p < {ALPHA}", ["effect", "r", "null", "t", "flips", '"yes"', '"no"'], rows)
+    show(f"2. Share of runs with p < {ALPHA}", ["effect", "r", "null", "t", "flips", '"higher"', '"lower"'], rows)
     rows = []
     for case, each in motion.groupby("case", sort=False):
         means = [f"{each[name].mean():.3f}" for name in ("features", "deconfounded")]

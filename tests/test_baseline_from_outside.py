@@ -65,7 +65,7 @@ def test_it_has_its_rows_in_every_table_and_changes_nobody_elses(run, cohort, mo
         assert (scores["method"] == name).sum() == 3  # two splits and the permutation null
         assert sorted(said.loc[said["method"] == name, "person"]) == list(range(40))
         row = summary.set_index("method").loc[name]
-        assert row["verdict"] in ("yes", "no", "not distinguishable")
+        assert row["verdict"] in ("higher", "lower", "undecided")
         assert 0 < row["p_null"] <= 1
     alone = quick(model, cohort, tmp_path / "alone", {}, analyses=("permutation",), permutations=19)
     shared = summary[~summary["method"].isin(["ar1", "first component"])].reset_index(drop=True)

@@ -12,7 +12,7 @@ from semantoks.screen import probe_notes, progress, score_table
 
 def test_the_table_shows_interval_difference_p_and_verdict():
     row = {"analysis": "main", "target": "sex", "metric": "balanced_accuracy", "mean": 0.6, "low": 0.5, "high": 0.7}
-    apart = {"diff": -0.1, "diff_low": -0.2, "diff_high": -0.05, "p_holm": 0.021, "verdict": "no"}
+    apart = {"diff": -0.1, "diff_low": -0.2, "diff_high": -0.05, "p_holm": 0.021, "verdict": "lower"}
     rows = [
         {**row, "method": "encoder", **apart},
         {**row, "method": "fc", "mean": 0.7, "verdict": ""},
@@ -31,7 +31,7 @@ def test_the_table_shows_interval_difference_p_and_verdict():
             "[-0.200,",
             "-0.050]",
             "0.021",
-            "no",
+            "lower",
         ]
     )
     assert lines[2].split() == ["sex", "balanced_accuracy", "fc", "0.700", "[0.500,", "0.700]"]

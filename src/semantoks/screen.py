@@ -62,7 +62,7 @@ def score_table(summary: "pd.DataFrame") -> str:
     """
     lines = [
         f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
-        f"{'95 % interval':<17} {'p Holm':>6}  better than FC?"
+        f"{'95 % interval':<17} {'p Holm':>6}  score beside FC's"
     ]
     main = summary[summary["analysis"] == "main"]
     place = main["method"].map(in_order(main["method"]).index)

@@ -1,25 +1,61 @@
 """Baselines against NumPy: motion, demographics and moments."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from semantoks.evaluate.baselines.recorded import demographics, motion, roi_moments
+from semantoks.evaluate.baselines.recorded import demographics, motion, motion_and_scan, roi_moments, scan, site
 from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.shown import Shown
 from semantoks.signals.cohort import Cohort
 from tiny_people import make_people, shown, write_cohort
 
 
-def test_motion_is_displacement_its_logarithm_and_the_frames(cohort):
+def test_motion_is_displacement_its_logarithm_and_the_share_of_good_frames(cohort):
     table = cohort.recordings
     found = motion(shown(cohort))
     np.testing.assert_allclose(found[:, 0], table["mean_fd"])
     np.testing.assert_allclose(found[:, 1], np.log(table["mean_fd"]))
-    np.testing.assert_array_equal(found[:, 2], table["good_frames"])
+    np.testing.assert_array_equal(found[:, 2], table["good_frames"] / table["frames"])
 
 
 def test_motion_is_none_where_nobodys_is_known(tmp_path):
     assert motion(shown(write_cohort(tmp_path, *make_people(2, motion=False)))) is None
+
+
+def recorded(**columns):
+    """Only what these baselines read of a cohort."""
+    return Mock(spec=Shown, cohort=SimpleNamespace(recordings=pd.DataFrame(columns)))
+
+
+def test_scan_is_frames_and_repetition_time_alone_and_none_where_they_never_differ():
+    some = recorded(frames=[100, 150], source_tr=[2.0, 0.72], mean_fd=[0.1, 0.2], good_frames=[90, 75])
+    np.testing.assert_array_equal(scan(some), [[100, 2.0], [150, 0.72]])
+    assert scan(recorded(frames=[100, 100], source_tr=[2.0, 2.0])) is None
+
+
+def test_motion_and_scan_are_both_and_the_number_of_good_frames():
+    some = recorded(frames=[100, 150], source_tr=[2.0, 0.72], mean_fd=[0.1, 0.2], good_frames=[90, 75])
+    expected = [[0.1, np.log(0.1), 0.9, 100, 2.0, 90], [0.2, np.log(0.2), 0.5, 150, 0.72, 75]]
+    np.testing.assert_allclose(motion_and_scan(some), expected)
+    for lacking in ({"mean_fd": [np.nan] * 2}, {"frames": [100, 100], "source_tr": [2.0, 2.0]}):
+        table = some.cohort.recordings.assign(**lacking)
+        assert motion_and_scan(recorded(**table)) is None
+
+
+def test_motion_does_not_know_how_long_a_scan_was():
+    """Two sites with scans of different lengths, nobody moves: nothing tells them apart."""
+    found = motion(recorded(frames=[100, 150], good_frames=[100, 150], mean_fd=[0.1, 0.1]))
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_the_site_is_a_column_for_each_and_none_where_it_is_unknown_or_one_alone():
+    np.testing.assert_array_equal(site(recorded(site=["b", "a", "", "b"])), [[0, 1], [1, 0], [0, 0], [0, 1]])
+    assert site(recorded(site=["a", "a", ""])) is None
+    assert site(recorded(site=[None, None])) is None
 
 
 def demographics_of(tmp_path, table, ids=("b", "a", "c", "d"), **settings):

@@ -25,7 +25,18 @@ def test_the_numbers_are_those_of_the_summary_of_the_two_tables(probe: Evaluatio
             for method, found in probe.compared(target, analysis).items():
                 row = expected.loc[(analysis, target, method)]
                 assert found.verdict == row["verdict"]
-                for name in ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "p_holm", "p_null"):
+                for name in (
+                    "mean",
+                    "sd",
+                    "low",
+                    "high",
+                    "diff",
+                    "diff_low",
+                    "diff_high",
+                    "p_holm",
+                    "null_mean",
+                    "p_null",
+                ):
                     np.testing.assert_allclose(getattr(found, name), row[name], err_msg=f"{analysis} {method} {name}")
 
 

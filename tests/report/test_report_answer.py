@@ -4,7 +4,7 @@ import re
 import pytest
 
 from semantoks.report.content import Beside, Bullets, Figures, Table, Words
-from semantoks.report.run.answer import adds_sentence, answer, fc_sentence, headline, optimism
+from semantoks.report.run.answer import adds_sentence, answer, cautions, fc_sentence, headline, optimism
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import interval, p_value, score
@@ -21,9 +21,12 @@ ROW = Compared(
     diff_low=-0.09,
     diff_high=-0.01,
     p_holm=0.012,
+    p_equal=NAN,
+    null_mean=0.68,
     p_null=0.001,
     optimism=0.01,
-    verdict="no",
+    verdict="lower",
+    reached_by=(),
 )
 
 
@@ -33,21 +36,38 @@ def probe(whole: RunFolder) -> Evaluation:
     return whole.probe
 
 
-def test_the_headline_counts_the_verdicts() -> None:
-    found = {"sex": "no", "age": "no", "sequence": "yes", "dx": "not distinguishable", "iq": ""}
+def said(**verdicts: str) -> dict[str, dict[str, Compared]]:
+    return {target: {"encoder": dataclasses.replace(ROW, verdict=verdict)} for target, verdict in verdicts.items()}
+
+
+def test_the_headline_says_direction_and_size_and_never_that_both_are_equal() -> None:
+    found = said(sex="lower", age="lower", sequence="higher", dx="undecided", iq="")
     assert headline(found, "encoder") == (
-        "Of 5 targets, the encoder is better than functional connectivity on sequence, is worse than it on sex and "
-        "age, cannot be told apart from it on dx and cannot be compared with it on iq."
+        "Of 5 targets, the encoder scores higher than functional connectivity on sequence (−0.050), scores lower than "
+        "it on sex (−0.050) and age (−0.050), is neither clearly above nor below it on dx (−0.050) and cannot be "
+        "compared with it on iq."
     )
-    assert headline({"dx": "not distinguishable"}, "encoder") == (
-        "Of 1 target, the encoder cannot be told apart from functional connectivity on dx."
+    assert headline({"dx": {"finetuned": ROW}}, "finetuned") == (
+        "Of 1 target, the fine-tuned encoder scores lower than functional connectivity on dx (−0.050)."
     )
-    assert headline({"dx": "no"}, "finetuned") == (
-        "Of 1 target, the fine-tuned encoder is worse than functional connectivity on dx."
-    )
-    assert headline({"dx": ""}, "encoder") == (
+    assert headline({"dx": {}}, "encoder") == (
         "Of 1 target, the encoder cannot be compared with functional connectivity on dx."
     )
+
+
+def test_what_reaches_the_scores_without_a_brain_and_what_confounds_leave_stand_in_the_headline() -> None:
+    rows = {
+        "encoder": dataclasses.replace(ROW, reached_by=("motion", "random_weights")),
+        "fc": dataclasses.replace(ROW, reached_by=("motion",)),
+        "motion": dataclasses.replace(ROW, mean=0.66),
+        "random_weights": dataclasses.replace(ROW, mean=0.69),
+    }
+    assert cautions({"dx": rows}, {"dx": dataclasses.replace(ROW, mean=0.6)}, "encoder") == [
+        "dx: motion alone: 0.660, within or above the interval of encoder and FC.",
+        "dx: random weights alone: 0.690, within or above the interval of encoder.",
+        "dx: without confounds, the encoder scores 0.600.",
+    ]
+    assert cautions({"dx": {"encoder": ROW, "fc": ROW}}, {"dx": None}, "encoder") == []
 
 
 @pytest.mark.parametrize(
@@ -55,17 +75,23 @@ def test_the_headline_counts_the_verdicts() -> None:
     [
         (
             {},
-            "No, the encoder is worse than FC: difference in AUROC −0.050 "
+            "The encoder scores lower than FC: difference in AUROC −0.050 "
             "(95\u00a0% interval −0.090 to −0.010; p\u00a0=\u00a00.012).",
         ),
         (
-            {"verdict": "yes", "diff": 0.2, "diff_low": NAN, "p_holm": 0.0},
-            "Yes, the encoder is better than FC: difference in AUROC +0.200 (p\u00a0<\u00a00.001).",
+            {"verdict": "higher", "diff": 0.2, "diff_low": NAN, "p_holm": 0.0},
+            "The encoder scores higher than FC: difference in AUROC +0.200 (p\u00a0<\u00a00.001).",
         ),
         (
-            {"verdict": "not distinguishable", "p_holm": NAN},
+            {"verdict": "undecided", "p_holm": NAN},
             "No test: difference in AUROC −0.050 "
             "(95\u00a0% interval −0.090 to −0.010); a test needs predictions from at least two splits.",
+        ),
+        (
+            {"verdict": "undecided", "p_holm": 0.121, "p_equal": 0.4},
+            "Undecided whether the encoder scores higher or lower than FC: difference in AUROC −0.050 "
+            "(95\u00a0% interval −0.090 to −0.010; p\u00a0=\u00a00.121). "
+            "Not shown to be as good as FC, within the equivalence bound (p\u00a0=\u00a00.400).",
         ),
         ({"verdict": ""}, "No comparison: the encoder and FC were not scored on the same splits."),
     ],
@@ -75,7 +101,7 @@ def test_the_answer_for_a_target_is_a_sentence(change: dict[str, object], words:
 
 
 def test_whether_the_encoder_adds_to_fc_is_said() -> None:
-    assert adds_sentence({"fc+encoder": ROW}).startswith("No, both together are worse: −0.050")
+    assert adds_sentence({"fc+encoder": ROW}).startswith("No, both together score lower: −0.050")
     assert adds_sentence({"encoder": ROW}) == "No comparison: FC + encoder and FC were not scored on the same splits."
 
 

@@ -5,7 +5,7 @@ import pytest
 from simulated_predictions import plain_score, said, sides, taken
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.intervals import bootstrap, draw, interval
+from semantoks.statistics.intervals import beyond, bootstrap, draw, interval, stretched
 from semantoks.statistics.tested import count_units, held_out
 
 CASES = [
@@ -46,15 +46,24 @@ def test_without_resampling_the_bootstrap_is_the_score():
     assert bootstrap(held, "r", once)[3, 1, 0] == pytest.approx(plain_score(held[3], 1, "r"))
 
 
-def test_the_interval_holds_95_percent_of_the_means_over_splits():
-    samples = np.random.default_rng(0).normal(size=(5, 2, 999))
+def test_the_interval_holds_95_percent_of_the_means_over_splits_by_people():
+    samples, people = np.random.default_rng(0).normal(size=(5, 2, 999)), np.array([10, 20, 5, 10, 30])
     samples[1, 0] = np.nan
     samples[:, 1, 7] = np.nan
-    plain, stretched = interval(samples, 0.0), interval(samples, 1.0)
+    plain, wide = (interval(stretched(samples, people, overlap)) for overlap in (0.0, 1.0))
     for method in range(2):
-        means = np.nanmean(np.delete(samples[:, method], 7, axis=1) if method else samples[:, method], axis=0)
+        known = np.delete(samples[:, method], 7, axis=1) if method else np.delete(samples[:, method], 1, axis=0)
+        means = np.average(known, weights=people if method else np.delete(people, 1), axis=0)
         assert plain[method] == pytest.approx(np.quantile(means[1:], [0.025, 0.975]))
-        assert stretched[method] - means[0] == pytest.approx(np.sqrt(2) * (plain[method] - means[0]))
+        assert wide[method] - means[0] == pytest.approx(np.sqrt(2) * (plain[method] - means[0]))
+
+
+def test_beyond_the_bound_is_the_larger_share_of_samples_on_either_side():
+    samples = np.array([[-0.3, -0.1, 0.0, 0.1, 0.2, 0.25, 0.3, 0.1, 0.0], [0.0] * 9, [np.nan] * 9])
+    assert beyond(samples, 0.2) == pytest.approx([4 / 10, 1 / 10, np.nan], nan_ok=True)
+    draws = np.random.default_rng(0).normal(0.05, 0.05, size=(30, 1999))
+    within = np.abs(np.quantile(draws, [0.05, 0.95], axis=1)).max(axis=0) < 0.13
+    assert ((beyond(draws, 0.13) <= 0.05) == within).mean() > 0.9
 
 
 def test_a_sample_of_nobody_and_a_method_without_the_split_have_no_score():
@@ -84,7 +93,9 @@ def test_the_interval_of_a_mean_is_that_of_its_standard_error():
     """The mean of |error| over 400 people: ± 1.96 standard errors, known in closed form."""
     held = sides(kind="value", n=400, folds=1, repeats=1)
     error = np.abs(held[0].truth - held[0].predicted[0])
-    low, high = interval(bootstrap(held, "mae", draw(400, 4000, np.random.default_rng(0))), 0.0)[0]
+    low, high = interval(
+        stretched(bootstrap(held, "mae", draw(400, 4000, np.random.default_rng(0))), np.array([400]), 0.0)
+    )[0]
     expected = error.mean() + np.array([-1.96, 1.96]) * error.std() / 20
     assert [low, high] == pytest.approx(expected, abs=0.1 * error.std() / 20)
 
@@ -97,7 +108,7 @@ def test_families_widen_the_interval_of_what_they_share():
     families.predicted[:] = alone.predicted
     rng = np.random.default_rng(0)
     narrow, wide = (
-        float(np.ptp(interval(bootstrap([side], "mae", draw(units, 2000, rng)), 0.0)[0]))
+        float(np.ptp(interval(stretched(bootstrap([side], "mae", draw(units, 2000, rng)), np.array([400]), 0.0))[0]))
         for side, units in ((alone, 400), (families, 100))
     )
     assert wide / narrow == pytest.approx(2, rel=0.15)

@@ -8,6 +8,7 @@ from semantoks.statistics.methods import (
     BAR,
     CENTRAL,
     METHODS,
+    NUISANCES,
     PLAIN,
     PROBED,
     MethodInfo,
@@ -26,6 +27,7 @@ def test_every_method_has_a_name_and_words_of_its_own():
 def test_the_table_says_which_methods_are_central_the_bar_costly_or_tuned():
     assert CENTRAL == ("encoder", "fc+encoder", "random_weights", "fc")
     assert BAR == ("random_weights", "fc", "motion")
+    assert NUISANCES == ("random_weights", "motion", "scan", "motion+scan", "site")
     assert [name for name, info in METHODS.items() if info.costly] == ["fc_tangent"]
     assert set(METHODS) - set(PROBED) == {"finetuned", "finetuned_random"}
 

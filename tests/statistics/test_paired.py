@@ -8,7 +8,7 @@ from scipy.stats import norm, rankdata, ttest_1samp
 from simulated_predictions import plain_score, said, sides
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
+from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
 from semantoks.statistics.tested import SplitTested, count_units, held_out
 
 CASES = [
@@ -46,21 +46,59 @@ def difference(held, metric, first=0, second=1):
 
 def test_without_the_overlap_of_training_sets_the_corrected_t_is_the_plain_one():
     differences = np.array([0.1, 0.3, -0.1, 0.2, 0.15])
-    plain = ttest_1samp(differences, 0)
-    assert corrected_t(differences, 1e12, 1.0) == pytest.approx((plain.statistic, plain.pvalue))
+    plain, found = ttest_1samp(differences, 0), corrected_mean(differences, 1e12, np.ones(5))
+    assert (found.mean / found.error, found.p) == pytest.approx((plain.statistic, plain.pvalue))
+    assert found.interval(0.9) == pytest.approx(tuple(plain.confidence_interval(0.9)))
 
 
 def test_the_corrected_t_by_hand():
     # Mean 0.2, s² = 0.01, (1/3 + 1/4) 0.01 = 0.07637²: t = 2.6186; with 2 degrees of freedom p = 1 - t / sqrt(2 + t²).
-    statistic, p = corrected_t(np.array([0.1, 0.2, 0.3]), 80.0, 20.0)
+    found = corrected_mean(np.array([0.1, 0.2, 0.3]), 80.0, np.full(3, 20.0))
+    statistic = found.mean / found.error
     assert statistic == pytest.approx(0.2 / np.sqrt(0.01 * 7 / 12))
-    assert p == pytest.approx(1 - statistic / np.sqrt(2 + statistic**2))
+    assert found.p == pytest.approx(1 - statistic / np.sqrt(2 + statistic**2))
 
 
 def test_differences_without_spread_are_certain_or_nothing():
-    assert corrected_t(np.zeros(5), 80.0, 20.0) == (0.0, 1.0)
-    assert corrected_t(np.full(5, -0.1), 80.0, 20.0) == (-np.inf, 0.0)
-    assert np.isnan(corrected_t(np.array([0.1]), 80.0, 20.0)).all()
+    folds = np.full(5, 20.0)
+    assert corrected_mean(np.zeros(5), 80.0, folds).p == 1
+    assert corrected_mean(np.full(5, -0.1), 80.0, folds).p == 0
+    assert corrected_mean(np.full(5, -0.1), 80.0, folds).interval(0.95) == pytest.approx((-0.1, -0.1))
+    assert np.isnan(corrected_mean(np.array([0.1]), 80.0, folds[:1]).p)
+
+
+def test_splits_of_unequal_sizes_count_by_people_and_the_error_is_that_of_a_weighted_mean():
+    """In 4,000 draws of differences with a variance of 1 / people, as many t are large as the t distribution says."""
+    rng, people = np.random.default_rng(0), np.array([5.0, 10, 20, 40, 25])
+    differences = rng.normal(size=(4000, 5)) / np.sqrt(people)
+    found = [corrected_mean(each, 1e12, people) for each in differences]
+    assert [one.mean for one in found] == pytest.approx(np.average(differences, axis=1, weights=people))
+    assert np.var([one.mean for one in found]) == pytest.approx(1 / people.sum(), rel=0.1)
+    assert np.mean([one.error**2 for one in found]) == pytest.approx(1 / people.sum(), rel=0.1)
+    assert np.mean([one.p < 0.05 for one in found]) == pytest.approx(0.05, abs=0.012)
+
+
+def test_two_one_sided_tests_say_equal_when_the_90_percent_interval_is_within_the_bounds():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        found = corrected_mean(rng.normal(0.02, 0.05, 10), 80.0, np.full(10, 20.0))
+        within = max(np.abs(found.interval(0.9))) < 0.06
+        assert (found.p_within(0.06) < 0.05) == within
+    sides = [
+        ttest_1samp(d := np.array([0.1, 0.3, -0.1, 0.2]), b, alternative=a).pvalue
+        for b, a in ((0.5, "less"), (-0.5, "greater"))
+    ]
+    assert corrected_mean(d, 1e12, np.ones(4)).p_within(0.5) == pytest.approx(max(sides))
+    assert [
+        corrected_mean(np.zeros(5), 80.0, np.ones(5)).p_within(0.1),
+        corrected_mean(np.ones(5), 80.0, np.ones(5)).p_within(0.1),
+    ] == [0, 1]
+
+
+def test_a_difference_as_large_as_the_bound_is_called_equal_in_one_of_twenty_cases():
+    rng = np.random.default_rng(0)
+    found = [corrected_mean(rng.normal(0.1, 0.02, 10), 1e12, np.ones(10)).p_within(0.1) for _ in range(4000)]
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=0.012)
 
 
 @pytest.mark.parametrize(("kind", "classes", "metric"), CASES)

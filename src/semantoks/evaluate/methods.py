@@ -9,7 +9,14 @@ from numpy import ndarray
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.baselines.components import principal_components
 from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation, tangent_space
-from semantoks.evaluate.baselines.recorded import demographics, motion, roi_moments
+from semantoks.evaluate.baselines.recorded import (
+    demographics,
+    motion,
+    motion_and_scan,
+    roi_moments,
+    scan,
+    site,
+)
 from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
@@ -19,7 +26,18 @@ from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
 from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
-from semantoks.statistics.methods import BOTH, ENCODER, FC, METHODS, MOTION, PROBED, RANDOM
+from semantoks.statistics.methods import (
+    BOTH,
+    ENCODER,
+    FC,
+    METHODS,
+    MOTION,
+    MOTION_SCAN,
+    PROBED,
+    RANDOM,
+    SCAN,
+    SITE,
+)
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
 BASELINES: Mapping[str, Build] = {
@@ -28,6 +46,9 @@ BASELINES: Mapping[str, Build] = {
     "roi": roi_moments,
     "spectra": network_spectra,
     MOTION: motion,
+    SCAN: scan,
+    MOTION_SCAN: motion_and_scan,
+    SITE: site,
     "fc_tangent": tangent_space,
     "pca": principal_components,
 }
@@ -137,8 +158,8 @@ def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
 
 
 def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
-    """Add the demographics, without the target itself."""
-    found = dict(sets)
+    """Add the demographics, without the target itself; the site does not predict itself."""
+    found = {name: features for name, features in sets.items() if name != SITE or plan.target.lower() != SITE}
     if "demographics" in chosen_methods(study):
         values = demographics(study.cohort, study.people, without=plan.target)
         if values is not None:

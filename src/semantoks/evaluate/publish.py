@@ -48,6 +48,6 @@ def _rows(probe: Path) -> list[dict[str, str]]:
             if method in scores
         }
         if "encoder" in scores:
-            row["better than FC?"] = str(scores["encoder"]["verdict"])
+            row["beside FC"] = str(scores["encoder"]["verdict"])
         rows.append(row)
     return rows

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from semantoks.errors import ConfigError
-from semantoks.statistics.tested import SplitTested, standard
+from semantoks.statistics.tested import SplitTested, over_splits, standard
 
 LEVEL = 0.95
 _NOTHING = 1e-12
@@ -45,19 +45,34 @@ def bootstrap(
         return np.stack([np.where(side.lacking, np.nan, score(side, weights[side.unit])) for side in sides])
 
 
-def interval(samples: Float[ndarray, "split method sample"], overlap: float) -> Float[ndarray, "method bound"]:
-    """Return the lower and upper end of the 95 % interval of each method's mean over its splits.
+def stretched(
+    samples: Float[ndarray, "split method sample"], people: Int[ndarray, " split"], overlap: float
+) -> Float[ndarray, "method sample-1"]:
+    """Return the samples of each method's mean over its splits (by people), without the first (everybody once).
 
-    The percentile interval of the samples, stretched away from the first one (everybody once) by the root of
-    1 + ``overlap`` (see ``tested.overlap``). It covers the choice of test people, and that these people train the
-    models of other folds; it does not cover the effect of an entirely different training sample.
+    They are stretched away from that first one by the root of 1 + ``overlap`` (see ``tested.overlap``): they cover the
+    choice of test people, and that these people train the models of other folds; they do not cover the effect of an
+    entirely different training sample.
     """
-    known = ~np.isnan(samples)
-    with np.errstate(invalid="ignore"):
-        means = np.where(known, samples, 0).sum(axis=0) / known.sum(axis=0)
-    quantiles = pd.DataFrame(means[:, 1:].T).quantile([(1 - LEVEL) / 2, (1 + LEVEL) / 2]).to_numpy(np.float64).T
-    bounds: ndarray = means[:, :1] + (quantiles - means[:, :1]) * np.sqrt(1 + overlap)
+    means = over_splits(samples, people)
+    found: ndarray = means[:, :1] + (means[:, 1:] - means[:, :1]) * np.sqrt(1 + overlap)
+    return found
+
+
+def interval(samples: Float[ndarray, "method sample"]) -> Float[ndarray, "method bound"]:
+    """Return the lower and upper end of the 95 % percentile interval of each method's samples."""
+    bounds: ndarray = pd.DataFrame(samples.T).quantile([(1 - LEVEL) / 2, (1 + LEVEL) / 2]).to_numpy(np.float64).T
     return bounds
+
+
+def beyond(samples: Float[ndarray, "method sample"], bound: float) -> Float[ndarray, " method"]:
+    """Return p of two one-sided tests that a difference is within ``bound`` of zero: the larger of both.
+
+    Of each side it is the share of samples at or beyond the bound, (1 + those) / (1 + all): it is at most 0.05 where
+    the 90 % interval lies within the bounds (Schuirmann 1987, J Pharmacokinet Biopharm 15:657).
+    """
+    most = np.maximum((samples >= bound).sum(axis=1), (samples <= -bound).sum(axis=1))
+    return np.where(np.isnan(samples).any(axis=1), np.nan, (1 + most) / (1 + samples.shape[1]))
 
 
 def _balanced_accuracy(side: SplitTested, weights: ndarray) -> ndarray:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
+SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
 Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
 
@@ -39,6 +40,8 @@ class MethodInfo:
         Whether the costlier analyses (learning curves, confounds, motion matching) include it.
     bar
         Whether it is shown beside every encoder: after fine-tuning, in a model card, first on a screen.
+    nuisance
+        Whether it knows nothing of brain function, or nothing learned: what it reaches needs no such encoder.
     costly
         Whether it takes most of the time, so that it runs on the first repeat only, unless it is named.
     tuned
@@ -50,6 +53,7 @@ class MethodInfo:
     look: Look = PLAIN
     central: bool = False
     bar: bool = False
+    nuisance: bool = False
     costly: bool = False
     tuned: bool = False
 
@@ -75,6 +79,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             look=Look(marker="^", dash=(0, (4, 3)), filled=False),
             central=True,
             bar=True,
+            nuisance=True,
         ),
         FC: MethodInfo(
             name="FC",
@@ -106,10 +111,22 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         ),
         MOTION: MethodInfo(
             name="motion",
-            words="mean framewise displacement, its logarithm, and the number of good frames",
+            words="mean framewise displacement, its logarithm, and the share of good frames: head motion alone",
             look=Look(marker="v", dash=(0, (1, 2))),
             bar=True,
+            nuisance=True,
         ),
+        SCAN: MethodInfo(
+            name="scan length and TR",
+            words="number of frames and repetition time: how the scanner was set, nothing of the brain",
+            nuisance=True,
+        ),
+        MOTION_SCAN: MethodInfo(
+            name="motion, scan length and TR",
+            words="motion and scan together, and the number of good frames, which depends on both",
+            nuisance=True,
+        ),
+        SITE: MethodInfo(name="site", words="the site, nothing else (never for the target site)", nuisance=True),
         "demographics": MethodInfo(
             name="demographics", words="age and sex, as far as known and not themselves the target"
         ),
@@ -147,6 +164,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
 """In the order of display."""
 CENTRAL = tuple(name for name, method in METHODS.items() if method.central)
 BAR = tuple(name for name, method in METHODS.items() if method.bar)
+NUISANCES = tuple(name for name, method in METHODS.items() if method.nuisance)
 COSTLY = tuple(name for name, method in METHODS.items() if method.costly)
 PROBED = tuple(name for name, method in METHODS.items() if not method.tuned)
 """What a probe can compute."""

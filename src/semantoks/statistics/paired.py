@@ -1,6 +1,7 @@
 """Is a method better than another on the same splits? Two tests with different assumptions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -15,27 +16,51 @@ _CELLS = 2**23
 """Most signs in memory at a time."""
 
 
-def corrected_t(differences: Float[ndarray, " split"], n_train: float, n_test: float) -> tuple[float, float]:
-    """Return t and the two-sided p of the corrected resampled t test (Nadeau & Bengio 2003, Machine Learning 52:239).
+@dataclass(frozen=True, kw_only=True)
+class CorrectedMean:
+    """A mean of differences over splits, its standard error and its degrees of freedom; NaN for too few splits."""
 
-    The variance of the mean over k splits is taken as (1/k + n_test/n_train) s², with k - 1 degrees of freedom: splits
-    share training people, so that the plain s²/k is far too small. Assumed are differences that are about normal and a
-    correlation between splits of n_test / (n_test + n_train), which is a rule of thumb, on the safe side where training
-    sets matter little. The claim is about methods trained on n_train people, not about these trained models.
+    mean: float
+    error: float
+    freedom: int
 
-    Returns
-    -------
-    tuple
-        (0, 1) when all differences are zero; p is 0 when all are one other number; NaN for fewer than two splits.
+    @property
+    def p(self) -> float:
+        """The two-sided p of no difference: 1 where all differences are zero, 0 where all are one other number."""
+        if self.error == 0:
+            return float(self.mean == 0)
+        return 2 * float(t.sf(abs(self.mean) / self.error, self.freedom))
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Return the ends of the two-sided interval: it holds zero where p is above 1 - ``level``."""
+        half = float(t.isf((1 - level) / 2, self.freedom)) * self.error
+        return self.mean - half, self.mean + half
+
+    def p_within(self, bound: float) -> float:
+        """Return p of two one-sided tests that the difference is within ``bound`` of zero (Schuirmann 1987)."""
+        room = bound - abs(self.mean)
+        return float(room <= 0) if self.error == 0 else float(t.sf(room / self.error, self.freedom))
+
+
+def corrected_mean(
+    differences: Float[ndarray, " split"], n_train: float, n_test: Float[ndarray, " split"]
+) -> CorrectedMean:
+    """Return the mean over splits, by test people, with the error of the corrected resampled t test.
+
+    Nadeau & Bengio 2003 (Machine Learning 52:239): the variance of the mean over k splits is (1/k + n_test/n_train) s²,
+    with k - 1 degrees of freedom: splits share training people, so that the plain s²/k is far too small. Assumed are
+    differences that are about normal and a correlation between splits of n_test / (n_test + n_train), which is a rule
+    of thumb, on the safe side where training sets matter little. The claim is about methods trained on n_train people,
+    not about these trained models. Where splits test different numbers of people, s² is k/(k - 1) times the squares'
+    mean by people, as it has to be for differences whose variance falls with the people tested.
     """
-    k = len(differences)
+    k, weights = len(differences), n_test / n_test.sum()
+    mean = float(weights @ differences) if k else float("nan")
     if k < 2:
-        return float("nan"), float("nan")
-    mean, spread = float(differences.mean()), float(differences.std(ddof=1))
-    if spread <= _ALIKE * abs(mean):
-        return (float(np.copysign(np.inf, mean)), 0.0) if mean else (0.0, 1.0)
-    statistic = mean / (spread * float(np.sqrt(1 / k + n_test / n_train)))
-    return statistic, 2 * float(t.sf(abs(statistic), k - 1))
+        return CorrectedMean(mean=mean, error=float("nan"), freedom=1)
+    variance = float(weights @ (differences - mean) ** 2) * k / (k - 1)
+    error = float(np.sqrt(variance * (1 / k + float(n_test.mean()) / n_train)))
+    return CorrectedMean(mean=mean, error=error if np.sqrt(variance) > _ALIKE * abs(mean) else 0.0, freedom=k - 1)
 
 
 def paired_permutation(
@@ -46,9 +71,10 @@ def paired_permutation(
     Flipping a unit's sign swaps the two methods' predictions for its people, in all splits at once. Assumed is
     that under the null a unit's contribution is as likely positive as negative, and that units are independent but for
     the ``overlap`` of training and test sides, for which the differences after flips are stretched by the root of
-    1 + overlap (see ``tested.overlap``; without overlap the test is a plain permutation test). Unlike ``corrected_t``
-    it asks for no normal distribution and knows how many people stand behind a split, but it does not cover what
-    altogether other training people would have changed. p = (1 + flips at least as large) / (1 + flips): never 0.
+    1 + overlap (see ``tested.overlap``; without overlap the test is a plain permutation test). Unlike
+    ``corrected_mean`` it asks for no normal distribution and knows how many people stand behind a split, but it does
+    not cover what altogether other training people would have changed. p = (1 + flips at least as large) / (1 +
+    flips): never 0.
 
     Parameters
     ----------
@@ -66,9 +92,10 @@ def paired_permutation(
 
 
 def unit_contributions(sides: Sequence[SplitTested], metric: str, reference: int) -> Float[ndarray, "unit method"]:
-    """Split each method's mean difference from the reference, over the splits that both have, into one part per unit.
+    """Split each method's mean difference from the reference, over the splits of both, into one part per unit.
 
-    A split's difference is a sum over its people; swapping the two methods' predictions for a person flips their part:
+    Splits count by their test people. A split's difference is a sum over its people; swapping the two methods'
+    predictions for a person flips their part:
 
     - ``balanced_accuracy``: right or wrong, over the size of the person's class; ``mae``, ``r2``: error, its square;
     - ``auroc``: the person's placement among the other class, both methods' ranks pooled. A flip then gives exactly the
@@ -90,8 +117,9 @@ def unit_contributions(sides: Sequence[SplitTested], metric: str, reference: int
         for side in sides:
             parts = _PARTS[metric](side, reference)
             has = ~np.isnan(parts).any(axis=1) & ~(side.lacking | side.lacking[reference])[:, 0]
-            np.add.at(total, side.unit, np.where(has, parts.T, 0))
-            shared += has
+            tested = len(side.truth)
+            np.add.at(total, side.unit, np.where(has, tested * parts.T, 0))
+            shared += tested * has
         return np.where(shared, total / shared, np.nan)
 
 

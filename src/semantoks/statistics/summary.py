@@ -2,15 +2,17 @@
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from semantoks.statistics.intervals import bootstrap, draw, interval
-from semantoks.statistics.methods import FC
-from semantoks.statistics.paired import corrected_t, holm, paired_permutation, unit_contributions
-from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY
-from semantoks.statistics.tested import count_units, held_out, overlap
+from semantoks.errors import ConfigError
+from semantoks.statistics.intervals import LEVEL, beyond, bootstrap, draw, interval, stretched
+from semantoks.statistics.methods import FC, NUISANCES
+from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
+from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
+from semantoks.statistics.tested import count_units, held_out, over_splits, overlap, people_of
 
 REFERENCE = FC
 """The method that all others are compared with: functional connectivity."""
@@ -28,6 +30,7 @@ def summarise(
     predictions: pd.DataFrame,
     *,
     metrics: Mapping[str, str] = MAIN,
+    bound: float | None = None,
     samples: int = 1000,
     flips: int = 10_000,
     seed: int = 0,
@@ -38,6 +41,8 @@ def summarise(
     ----------
     metrics
         The metric for each kind of target: of classes ``balanced_accuracy auroc``, of values ``r r2 mae``.
+    bound
+        A difference from FC that would not matter, in the metric's unit: is a method as good as FC?
     samples, flips
         Bootstrap samples and sign flips.
     seed
@@ -47,28 +52,44 @@ def summarise(
     -------
     DataFrame
         - ``analysis condition target kind method metric``; sorted, analyses as in ``COMPARED``.
-        - ``mean sd splits``: of the scores of the splits (sd: n - 1; spread, not uncertainty).
-        - ``low high``: 95 % interval of the mean, people resampled (``intervals.interval``).
-        - ``diff diff_low diff_high``: the method minus FC over the splits that both have, and its interval.
+        - ``mean sd splits``: of the scores of the splits; the mean counts each split by its test people (sd: n - 1;
+          spread, not uncertainty).
+        - ``low high``: 95 % interval of the mean, people resampled (``intervals.stretched``).
+        - ``reached_by``: methods that know nothing of brain function (``methods.NUISANCES``) and score within the
+          interval or above it, with commas; empty for these themselves.
+        - ``diff diff_low diff_high``: the method minus FC over the splits that both have, and its 95 % interval: the
+          wider end of two, that of the corrected t test, and people resampled.
         - ``p_t p_flip p``: corrected t test, paired permutation (``paired``), and the larger of both.
         - ``p_holm``: ``p`` by Holm over the targets of the same method, analysis and condition.
-        - ``p_null``: of the permutation null (analysis "permutation"); in rows of the main analysis.
+        - ``verdict``: is the score "higher" or "lower" than FC's (a higher mae is a worse one)? Only where ``p_holm`` <
+          0.05, the interval of the difference excludes zero, and 3 splits are shared; else "undecided", which is not
+          "equal"; empty for FC, and where there is no FC.
+        - ``p_equal``: of two one-sided tests that the difference from FC is within ``bound``, by the same two models
+          as the interval (the larger p), then by Holm like ``p``; below 0.05: as good as FC, within the bound.
+        - ``null_mean p_null``: of the permutation null (analysis "permutation"), in rows of the main analysis: the main
+          score of the closed-form ridge whose labels were permuted, and p of that score.
         - ``optimism``: what choosing the setting on the test side would have added to the mean; for the main metric.
-        - ``verdict``: is the method better than FC? "yes" or "no" (it is worse) where ``p_holm`` < 0.05; else, and with
-          fewer than 3 splits in common, "not distinguishable"; empty for FC, and where there is no FC.
 
         A number that cannot be computed is NaN.
+
+    Raises
+    ------
+    ConfigError
+        For a bound that is not above 0.
     """
+    if bound is not None and not bound > 0:
+        raise ConfigError(f"the bound of an equivalence test has to be above 0, not {bound}.")
     rows = scores[scores["analysis"].isin(COMPARED)]
     parts = []
     for key, of_one in rows.groupby(_ONE):
         one = [str(part) for part in key]
         predicted = predictions[(predictions[_ONE] == one).all(axis=1)]
         metric, fresh = metrics[one[-1]], np.random.default_rng([seed, zlib.crc32("\t".join(one).encode())])
-        n_train, n_test = float(of_one["n_train"].mean()), float(of_one["n_test"].mean())
-        again = overlap(predicted["person"].nunique(), n_train, n_test)
-        table = _scored(of_one, metric, n_train, n_test)
-        table = table.join(_resampled(predicted, list(table.index), metric, again, samples, flips, fresh))
+        table = _scored(of_one, metric, bound)
+        again = overlap(predicted["person"].nunique(), float(of_one["n_train"].mean()), float(of_one["n_test"].mean()))
+        people = _Resampling(metric=metric, overlap=again, bound=bound, samples=samples, flips=flips)
+        table = _joined(table, people.of(predicted, list(table.index), fresh))
+        table["reached_by"] = _reached_by(table, metric)
         table = table.rename_axis("method").reset_index().assign(metric=metric)
         table[_ONE] = one
         parts.append(table)
@@ -76,8 +97,9 @@ def summarise(
         return pd.DataFrame(columns=list(SUMMARY))
     found = pd.concat(parts, ignore_index=True)
     found["p"] = found[["p_t", "p_flip"]].max(axis=1, skipna=False)
-    alike = found.groupby(["analysis", "condition", "method"])["p"]
-    found["p_holm"] = alike.transform(lambda p: holm(p.to_numpy(np.float64)))
+    alike = found.groupby(["analysis", "condition", "method"])
+    for corrected, plain in (("p_holm", "p"), ("p_equal", "p_beyond")):
+        found[corrected] = alike[plain].transform(lambda p: holm(p.to_numpy(np.float64)))
     found = found.merge(_nulls(scores), how="left", on=["analysis", "condition", "target", "method"])
     found["verdict"] = _verdicts(found)
     order = found["analysis"].map(COMPARED.index)
@@ -85,58 +107,87 @@ def summarise(
     return found[list(SUMMARY)]
 
 
-def _scored(rows: pd.DataFrame, metric: str, n_train: float, n_test: float) -> pd.DataFrame:
-    """Summarise the scores of one target's splits, one row per method."""
+def _scored(rows: pd.DataFrame, metric: str, bound: float | None) -> pd.DataFrame:
+    """Summarise the scores of one target's splits, one row per method; what is compared is by the corrected t test."""
     each = rows.pivot(index="split", columns="method", values=metric)
-    table = pd.DataFrame({"mean": each.mean(), "sd": each.std(ddof=1), "splits": each.count()})
+    people = rows.groupby("split")["n_test"].first().to_numpy(np.float64)
+    table = pd.DataFrame({"sd": each.std(ddof=1), "splits": each.count()})
+    table["mean"] = over_splits(each.to_numpy(np.float64), people)
     gained = rows["peeked"] - rows[metric] if metric in MAIN.values() and "peeked" in rows else np.nan
-    table["optimism"] = rows.assign(gained=gained).groupby("method")["gained"].mean()
-    if REFERENCE in each:
-        others = each.drop(columns=REFERENCE)
-        away = others.sub(each[REFERENCE], axis=0)
-        table["diff"], table["shared"] = away.mean(), away.count()
-        table["p_t"] = away.apply(lambda each: corrected_t(each.dropna().to_numpy(np.float64), n_train, n_test)[1])
-    return table.reindex(columns=[*table.columns, *{"diff", "shared", "p_t"} - set(table.columns)])
+    gained_each = rows.assign(gained=gained).pivot(index="split", columns="method", values="gained")
+    table["optimism"] = over_splits(gained_each.to_numpy(np.float64), people)
+    compared = {}
+    for method in each.columns.drop(REFERENCE) if REFERENCE in each else []:
+        away = (each[method] - each[REFERENCE]).to_numpy(np.float64)
+        has, n_train = ~np.isnan(away), float(rows["n_train"].mean())
+        found = corrected_mean(away[has], n_train, people[has])
+        low, high = found.interval(LEVEL)
+        compared[method] = {"diff": found.mean, "shared": has.sum(), "p_t": found.p, "diff_low": low, "diff_high": high}
+        compared[method]["p_beyond"] = np.nan if bound is None else found.p_within(bound)
+    columns = ["diff", "shared", "p_t", "diff_low", "diff_high", "p_beyond"]
+    return table.join(pd.DataFrame.from_dict(compared, orient="index", columns=columns, dtype=float))
 
 
-def _resampled(
-    predicted: pd.DataFrame,
-    methods: list[str],
-    metric: str,
-    again: float,
-    samples: int,
-    flips: int,
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Summarise the predictions of one target, one row per method; ``again`` is the ``tested.overlap``."""
-    table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip"], dtype=float)
-    sides = held_out(predicted, methods)
-    if not sides:
+@dataclass(frozen=True, kw_only=True)
+class _Resampling:
+    """How people are resampled; ``overlap`` is that of ``tested.overlap``."""
+
+    metric: str
+    overlap: float
+    bound: float | None
+    samples: int
+    flips: int
+
+    def of(self, predicted: pd.DataFrame, methods: list[str], rng: np.random.Generator) -> pd.DataFrame:
+        """Summarise the predictions of one target, one row per method."""
+        table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip", "p_beyond"])
+        table, sides = table.astype(float), held_out(predicted, methods)
+        if not sides:
+            return table
+        drawn, people = bootstrap(sides, self.metric, draw(count_units(sides), self.samples, rng)), people_of(sides)
+        table[["low", "high"]] = interval(stretched(drawn, people, self.overlap)).clip(*RANGES[self.metric])
+        if REFERENCE in methods:
+            reference, others = methods.index(REFERENCE), [name != REFERENCE for name in methods]
+            away = stretched(drawn - drawn[:, [reference]], people, self.overlap)[others]
+            parts = unit_contributions(sides, self.metric, reference)
+            p = paired_permutation(parts, overlap=self.overlap, flips=self.flips, rng=rng)
+            table.loc[others, ["diff_low", "diff_high"]] = interval(away)
+            table.loc[others, "p_flip"] = p[others]
+            table.loc[others, "p_beyond"] = np.nan if self.bound is None else beyond(away, self.bound)
         return table
-    drawn = bootstrap(sides, metric, draw(count_units(sides), samples, rng))
-    table[["low", "high"]] = interval(drawn, again).clip(*RANGES[metric])
-    if REFERENCE in methods:
-        reference, others = methods.index(REFERENCE), [name != REFERENCE for name in methods]
-        bounds = interval(drawn - drawn[:, [reference]], again)
-        p = paired_permutation(unit_contributions(sides, metric, reference), overlap=again, flips=flips, rng=rng)
-        table.loc[others, ["diff_low", "diff_high"]] = bounds[others]
-        table.loc[others, "p_flip"] = p[others]
+
+
+def _joined(by_splits: pd.DataFrame, by_people: pd.DataFrame) -> pd.DataFrame:
+    """Join what two models of uncertainty say of a difference: the wider end of both, and the larger p."""
+    table = by_splits.join(by_people[["low", "high", "p_flip"]])
+    for name, further in (("diff_low", np.fmin), ("diff_high", np.fmax), ("p_beyond", np.maximum)):
+        table[name] = further(by_splits[name], by_people[name])
     return table
 
 
+def _reached_by(table: pd.DataFrame, metric: str) -> list[str]:
+    """Name the nuisances that score within each method's interval, or better."""
+    found = []
+    for method, row in table.iterrows():
+        others = [name for name in NUISANCES if name in table.index and method not in NUISANCES]
+        means = table.loc[others, "mean"]
+        reach = means <= row["high"] if metric in LOWER_IS_BETTER else means >= row["low"]
+        found.append(",".join(name for name in others if reach[name]))
+    return found
+
+
 def _nulls(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the p of each method's permutation null, to be put beside its main score."""
-    keys = ["target", "method"]
-    if "p" not in scores:
-        scores = scores.assign(p=np.nan)
-    null = scores.loc[scores["analysis"] == "permutation", [*keys, "p"]].rename(columns={"p": "p_null"})
-    return null.assign(analysis="main", condition="")
+    """Return score and p of each method's permutation null, to be put beside its main score."""
+    null = scores[scores["analysis"] == "permutation"].reindex(
+        columns=[*scores.columns, *{"p", *MAIN.values()} - {*scores.columns}]
+    )
+    means = null["r"].where(null["kind"] == "value", null["balanced_accuracy"])
+    null = null.assign(null_mean=means, p_null=null["p"], analysis="main", condition="")
+    return null[["analysis", "condition", "target", "method", "null_mean", "p_null"]]
 
 
 def _verdicts(found: pd.DataFrame) -> pd.Series:
-    gain = found["diff"].where(~found["metric"].isin(LOWER_IS_BETTER), -found["diff"])
     sure = (found["p_holm"] < ALPHA) & (found["shared"] >= LEAST_SPLITS)
-    words = np.select(
-        [~(found["shared"] > 0), sure & (gain > 0), sure & (gain < 0)], ["", "yes", "no"], "not distinguishable"
-    )
-    return pd.Series(words, index=found.index, dtype=str)
+    words: list[Verdict] = ["", "higher", "lower"]
+    cases = [~(found["shared"] > 0), sure & (found["diff_low"] > 0), sure & (found["diff_high"] < 0)]
+    return pd.Series(np.select(cases, words, "undecided"), index=found.index, dtype=str)

@@ -10,6 +10,8 @@ from semantoks.storage.tables import read_table
 
 TargetKind = Literal["class", "value"]
 """What a target is: text of a class, or a number."""
+Verdict = Literal["higher", "lower", "undecided", ""]
+"""How a score compares with FC's; empty where there is nothing to compare."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
 QUESTION = ("analysis", "condition", "target", "kind")
 """The columns that begin every table: what all methods are compared on."""
@@ -19,7 +21,7 @@ PREDICTION_KEYS = (*ROW, "person", "group")
 PREDICTION_VALUES = ("truth", "predicted", "truth_name", "probability")
 ANALYSES = {
     "main": "the scores themselves",
-    "permutation": "permutation null: p of the method, labels permuted and everything refitted",
+    "permutation": "permutation null: a closed-form ridge of each feature set, its score, and p of that score",
     "learning_curve": "condition = labelled people in training",
     "deconfounded": "condition = confounds, regressed out of the features inside each training fold",
     "motion_matched": "only people in whom head motion does not predict the target",
@@ -47,8 +49,9 @@ MAIN = {"class": "balanced_accuracy", "value": "r"}
 EXTRA = ("peeked", "p")
 """Further number columns of scores.csv: the main score of the best setting on the test side; a p-value."""
 SUMMARY = (
-    *(*QUESTION, "method", "metric", "mean", "sd", "splits", "low", "high"),
-    *("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "p_null", "optimism", "verdict"),
+    *(*QUESTION, "method", "metric", "mean", "sd", "splits", "low", "high", "reached_by"),
+    *("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "verdict", "p_equal"),
+    *("null_mean", "p_null", "optimism"),
 )
 """Columns of ``statistics.summary.summarise``, which says what they mean."""
 

@@ -75,6 +75,24 @@ def count_units(sides: Sequence[SplitTested]) -> int:
     return 1 + max(int(side.unit.max()) for side in sides)
 
 
+def over_splits(
+    scores: Float[ndarray, "split method *sample"], people: Float[ndarray, " split"] | Int[ndarray, " split"]
+) -> ndarray:
+    """Return the mean of scores over the splits that have one (NaN: none), each split weighted by its test people.
+
+    A site of five people then moves the mean as much as five people of a large site do.
+    """
+    weights = np.where(np.isnan(scores), 0, people.reshape(-1, *[1] * (scores.ndim - 1)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: ndarray = (weights * np.nan_to_num(scores)).sum(axis=0) / weights.sum(axis=0)
+    return mean
+
+
+def people_of(sides: Sequence[SplitTested]) -> Int[ndarray, " split"]:
+    """Return the number of test people of each split."""
+    return np.array([len(side.truth) for side in sides])
+
+
 def overlap(tested: int, n_train: float, n_test: float) -> float:
     """Return the share (0..1) of a split's training people who are themselves tested in other splits.
 

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from semantoks.evaluate.study.tasks import Plan
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import find_column
 from semantoks.statistics.confounder import association, p_of_association, redrawn
+from semantoks.statistics.methods import MOTION, MOTION_SCAN, SCAN, SITE
 from semantoks.statistics.tables import TargetKind, row_key
 
 DEFAULT = ("mean_fd", "good_frames", "site", "age", "sex")
@@ -27,6 +28,13 @@ DECODED = ("site", "source_tr", "frames", "mean_fd")
 _NAMES = {"site": "Site", "source_tr": "Repetition time", "frames": "Scan length", "mean_fd": "Mean FD"}
 OF_SITE = ("site", "source_tr", "frames", "good_frames")
 """Determined by the site: regressing them out would remove what a prediction of the site needs."""
+HELD: Mapping[str, tuple[str, ...]] = {
+    MOTION: ("mean_fd",),
+    SCAN: ("source_tr", "frames"),
+    MOTION_SCAN: ("mean_fd", "source_tr", "frames"),
+    SITE: ("site",),
+}
+"""What baselines hold as it is: decoding it from them would tell nothing."""
 _RECORDED = ("source_tr", "frames", "mean_fd", "good_frames")
 _SPELLINGS = {"age": ("age",), "sex": ("sex", "gender")}
 _LEAST_FD = 1e-3

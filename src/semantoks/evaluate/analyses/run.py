@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from semantoks.evaluate.analyses.confounds import (
     DEFAULT,
-    OF_SITE,
+    HELD,
     confound_table,
     confound_tests,
     confounds_of,
@@ -33,7 +33,7 @@ from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
-from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC, MOTION
+from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC
 from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
 
@@ -103,7 +103,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
     predictions = results.tables()[1]
     tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
     for plan in decoded:
-        chosen = {name: features for name, features in sets.items() if name != MOTION or plan.target in OF_SITE[:2]}
+        chosen = {name: features for name, features in sets.items() if plan.target not in HELD.get(name, ())}
         results.add(cross_validate(plan, methods_from(chosen, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
         tick()
     for plan in study.plans:

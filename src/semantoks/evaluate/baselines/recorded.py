@@ -15,12 +15,40 @@ DEMOGRAPHICS = (("age",), ("sex", "gender"))
 
 
 def motion(shown: Shown) -> Float[ndarray, "recording feature"] | None:
-    """Return mean framewise displacement (mm), its logarithm and the good frames; None where nobody's FD is known."""
+    """Return mean framewise displacement (mm), its logarithm and the share of good frames; None where no FD is known.
+
+    How many frames there are is left to ``scan``: with them, motion would know the site.
+    """
     table = shown.cohort.recordings
     fd = table["mean_fd"].to_numpy(float)
     if np.isnan(fd).all():
         return None
-    return np.column_stack([fd, np.log(np.maximum(fd, 1e-3)), table["good_frames"].to_numpy(float)])
+    good = table["good_frames"].to_numpy(float) / table["frames"].to_numpy(float)
+    return np.column_stack([fd, np.log(np.maximum(fd, 1e-3)), good])
+
+
+def scan(shown: Shown) -> Float[ndarray, "recording feature"] | None:
+    """Return the number of frames and the source's TR (s); None where both are the same for every recording."""
+    found = shown.cohort.recordings[["frames", "source_tr"]].to_numpy(float)
+    return found if _varies(found) else None
+
+
+def motion_and_scan(shown: Shown) -> Float[ndarray, "recording feature"] | None:
+    """Return motion, scan, and the number of good frames, which depends on both; None where one of them is."""
+    moved, scanned = motion(shown), scan(shown)
+    if moved is None or scanned is None:
+        return None
+    return np.column_stack([moved, scanned, shown.cohort.recordings["good_frames"].to_numpy(float)])
+
+
+def site(shown: Shown) -> Float[ndarray, "recording feature"] | None:
+    """Return a column for each site, 1 for its recordings; None for fewer than two known sites."""
+    sites = pd.get_dummies(shown.cohort.recordings["site"].replace("", None))
+    return sites.to_numpy(float) if sites.shape[1] > 1 else None
+
+
+def _varies(columns: Float[ndarray, "recording feature"]) -> bool:
+    return bool((columns != columns[:1]).any())
 
 
 def demographics(cohort: Cohort, people: People, *, without: str = "") -> Float[ndarray, "person feature"] | None:

@@ -1,5 +1,6 @@
-"""The first answer of the page: is the encoder better than functional connectivity, target by target?"""
+"""The first answer of the page: is the encoder above or below functional connectivity, target by target?"""
 
+from collections.abc import Mapping
 from math import isfinite
 
 from semantoks.report.content import Beside, Block, Bullets, Cell, Figure, Figures, Item, Table, Words
@@ -7,18 +8,18 @@ from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.wording import interval, listed, metric_words, p_value, score
 from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, method_look, method_name
+from semantoks.statistics.summary import ALPHA
 
 BAR = (
     "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
     "weights, and motion reach on the same splits. A score that does not beat them says nothing about pretraining."
 )
 HOW_TO_READ = (
-    "With 95\u00a0% confidence, an interval covers what these trained models would score on other test people of the "
-    "same kind: people (families together) are resampled, nothing is trained again. So an interval can exclude zero "
-    "where p is large: p also allows for other training people, who would have changed the models. p is the larger of "
-    "two p-values, from the corrected resampled t test over splits and the paired sign-flip permutation over people, "
-    "corrected over the targets by Holm's method; “yes” and “no” need p\u00a0<\u00a00.05, “not distinguishable” is "
-    "everything else."
+    "The interval of a score covers which people were tested: people (families together) are resampled, nothing is "
+    "trained again. The interval of a difference and its p are the more cautious of two models: that one, and the "
+    "corrected resampled t test over splits, which allows for other training people; p is then corrected over the "
+    "targets by Holm's method, and the intervals are not. “Higher” and “lower” need p\u00a0<\u00a00.05 and an interval "
+    "without zero. “Undecided” is everything else: it does not say that both are equal."
 )
 NOT_RUN = Cell("not run")
 
@@ -30,32 +31,58 @@ def answer(evaluation: Evaluation) -> list[Block]:
         return [Words("The tables have no scores of the main analysis, so there is no answer.")]
     found = {target: evaluation.compared(target) for target in targets}
     subject = evaluation.subject
-    verdicts = {target: rows[subject].verdict if subject in rows else "" for target, rows in found.items()}
+    left = {target: evaluation.compared(target, "deconfounded").get(subject) for target in targets}
     sentences = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
     figure = _differences(evaluation.key, found, subject)
     first: Block = Beside([Bullets(sentences)], [Figures([figure])]) if figure else Bullets(sentences)
-    loud = Words(headline(verdicts, subject), tone="loud")
-    return [loud, first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
+    loud = [headline(found, subject), *cautions(found, left, subject)]
+    return [Words(" ".join(loud), tone="loud"), first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
 
 
-def headline(verdicts: dict[str, str], subject: str) -> str:
-    """Sum up the verdicts in a sentence."""
+def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
+    """Sum up in a sentence on which targets the subject scores higher or lower than FC, and by how much."""
     phrases = {
-        "yes": "is better than",
-        "no": "is worse than",
-        "not distinguishable": "cannot be told apart from",
+        "higher": "scores higher than",
+        "lower": "scores lower than",
+        "undecided": "is neither clearly above nor below",
         "": "cannot be compared with",
     }
     clauses: list[str] = []
     for verdict, words in phrases.items():
-        names = [target for target, found in verdicts.items() if found == verdict]
+        rows = {target: by_method.get(subject) for target, by_method in found.items()}
+        names = [
+            f"{target} ({score(row.diff, row.metric, sign=True)})" if row and row.verdict else target
+            for target, row in rows.items()
+            if (row.verdict if row else "") == verdict
+        ]
         if names:
             clauses.append(f"{words} {'it' if clauses else 'functional connectivity'} on {listed(names)}")
-    return f"Of {len(verdicts)} target{'s' * (len(verdicts) > 1)}, the {method_name(subject)} {listed(clauses)}."
+    return f"Of {len(found)} target{'s' * (len(found) > 1)}, the {method_name(subject)} {listed(clauses)}."
 
 
-def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
-    """Answer for one target in a sentence."""
+def cautions(
+    found: Mapping[str, Mapping[str, Compared]], deconfounded: Mapping[str, Compared | None], subject: str
+) -> list[str]:
+    """Say in sentences what reaches the scores of the subject or of FC without any brain, and what confounds leave."""
+    sentences = []
+    for target, rows in found.items():
+        reached = {m: rows[m].reached_by for m in (subject, FC) if m in rows}
+        for nuisance in dict.fromkeys(name for names in reached.values() for name in names if name in rows):
+            whose = listed(method_name(m) for m, names in reached.items() if nuisance in names)
+            row = rows[nuisance]
+            sentences.append(
+                f"{target}: {method_name(nuisance)} alone: {score(row.mean, row.metric)}, within or above the interval "
+                f"of {whose}."
+            )
+        if left := deconfounded.get(target):
+            sentences.append(
+                f"{target}: without confounds, the {method_name(subject)} scores {score(left.mean, left.metric)}."
+            )
+    return sentences
+
+
+def fc_sentence(rows: Mapping[str, Compared], subject: str) -> str:
+    """Answer for one target in a sentence: direction, size, how sure."""
     found = rows.get(subject)
     name = method_name(subject)
     if found is None or not found.verdict:
@@ -64,19 +91,28 @@ def fc_sentence(rows: dict[str, Compared], subject: str) -> str:
     by = f"difference in {word} {_difference(found)}"
     if not isfinite(found.p_holm):
         return f"No test: {by}; a test needs predictions from at least two splits."
-    return {
-        "yes": f"Yes, the {name} is better than FC: {by}.",
-        "no": f"No, the {name} is worse than FC: {by}.",
-        "not distinguishable": f"Not distinguishable from FC: {by}.",
+    opener = {
+        "higher": f"The {name} scores higher than FC",
+        "lower": f"The {name} scores lower than FC",
+        "undecided": f"Undecided whether the {name} scores higher or lower than FC",
     }[found.verdict]
+    return f"{opener}: {by}.{_as_good(found)}"
 
 
-def adds_sentence(rows: dict[str, Compared]) -> str:
-    """Answer in a sentence whether FC and encoder together are better than FC alone."""
+def _as_good(found: Compared) -> str:
+    """Say whether the difference is within the bound of the equivalence test, where there is one."""
+    if not isfinite(found.p_equal):
+        return ""
+    words = "As good as FC" if found.p_equal < ALPHA else "Not shown to be as good as FC"
+    return f" {words}, within the equivalence bound ({p_value(found.p_equal)})."
+
+
+def adds_sentence(rows: Mapping[str, Compared]) -> str:
+    """Answer in a sentence whether FC and encoder together score higher than FC alone."""
     found = rows.get(BOTH)
     if found is None or not found.verdict:
         return "No comparison: FC + encoder and FC were not scored on the same splits."
-    openers = {"yes": "Yes", "no": "No, both together are worse", "not distinguishable": "Not distinguishably"}
+    openers = {"higher": "Yes", "lower": "No, both together score lower", "undecided": "Undecided"}
     return f"{openers[found.verdict]}: {_difference(found)}."
 
 
@@ -126,11 +162,11 @@ def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
         caption="Mean over splits, with its 95\u00a0% interval below; p by Holm over the targets.",
         columns=(
             "Target",
-            "Better than FC?",
+            "Beside FC",
             f"{name.capitalize()} − FC",
             name.capitalize(),
             "FC",
-            "FC + encoder better than FC?",
+            "FC + encoder, beside FC",
             "Random weights",
             "Motion",
         ),
@@ -164,7 +200,7 @@ def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) 
     )
     return Figure(
         drawing,
-        "Right of the dashed line: better than FC. Lines are 95 % intervals, not corrected for the number of targets.",
+        "Right of the dashed line: higher than FC. Lines are 95 % intervals, not corrected for the number of targets.",
     )
 
 

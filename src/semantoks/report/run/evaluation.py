@@ -21,9 +21,23 @@ from semantoks.statistics.tables import (
     read_predictions,
     read_scores,
 )
+from semantoks.statistics.tested import over_splits
 
 _KEYS = ["analysis", "condition", "target", "method"]
-_NUMBERS = ("mean", "sd", "low", "high", "diff", "diff_low", "diff_high", "p_holm", "p_null", "optimism")
+_NUMBERS = (
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "diff",
+    "diff_low",
+    "diff_high",
+    "p_holm",
+    "p_equal",
+    "null_mean",
+    "p_null",
+    "optimism",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +54,17 @@ class Compared:
     diff_low: float
     diff_high: float
     p_holm: float
+    p_equal: float
+    null_mean: float
     p_null: float
     optimism: float
     verdict: str
+    reached_by: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverSplits:
-    """Mean and standard deviation (n - 1) of a score over its splits."""
+    """Mean, by test people, and standard deviation (n - 1) of a score over its splits."""
 
     mean: float
     sd: float
@@ -124,15 +141,15 @@ class Evaluation:
 
     @cached_property
     def all_over_splits(self) -> dict[tuple[str, str, str, str], dict[str, OverSplits]]:
-        """Mean and standard deviation over splits of every analysis, condition, target and method, by metric."""
+        """Mean (by test people) and sd over splits of every analysis, condition, target and method, by metric."""
         metrics = [name for name in METRICS if name in self.scores]
-        found = self.scores.groupby(_KEYS, sort=False)[metrics].agg(["mean", "std", "count"])
-        numbers = found.to_numpy(float).reshape(len(found), len(metrics), 3)
         all_over_splits: dict[tuple[str, str, str, str], dict[str, OverSplits]] = {}
-        for (analysis, condition, target, method), row in zip(found.index, numbers, strict=True):
+        for (analysis, condition, target, method), rows in self.scores.groupby(_KEYS, sort=False):
+            values, people = rows[metrics].to_numpy(float), rows["n_test"].fillna(1).to_numpy(float)
+            numbers = zip(over_splits(values, people), rows[metrics].std(), rows[metrics].count(), strict=True)
             known = {
                 name: OverSplits(mean=float(mean), sd=float(sd), splits=int(n))
-                for name, (mean, sd, n) in zip(metrics, row, strict=True)
+                for name, (mean, sd, n) in zip(metrics, numbers, strict=True)
                 if n
             }
             all_over_splits[str(analysis), str(condition), str(target), str(method)] = known
@@ -148,7 +165,13 @@ def chance_of(metric: str, classes: Sequence[str]) -> float | None:
 
 def _compared(row: Mapping[Any, Any]) -> Compared:
     numbers = {name: float(row[name]) for name in _NUMBERS}
-    return Compared(metric=str(row["metric"]), splits=int(row["splits"]), verdict=str(row["verdict"]), **numbers)
+    return Compared(
+        metric=str(row["metric"]),
+        splits=int(row["splits"]),
+        verdict=str(row["verdict"]),
+        reached_by=tuple(filter(None, str(row["reached_by"]).split(","))),
+        **numbers,
+    )
 
 
 def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[Evaluation | None, list[str]]:

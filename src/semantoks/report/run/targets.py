@@ -12,7 +12,7 @@ from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_ca
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows
 from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
-from semantoks.report.wording import interval, listed, mean_sd, metric_words, p_cell, p_value, score
+from semantoks.report.wording import interval, listed, mean_sd, metric_words, p_value, score
 from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method_name
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
@@ -70,7 +70,7 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
 def _answers(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
     name = method_name(evaluation.subject)
     items = [
-        Item(fc_sentence(rows, evaluation.subject), lead=f"Is the {name} better than FC? "),
+        Item(fc_sentence(rows, evaluation.subject), lead="Beside FC: "),
         Item(adds_sentence(rows), lead="Does the encoder add to FC? "),
     ]
     others = [(rows[m], method_name(m)) for m in (RANDOM, MOTION) if m in rows]
@@ -82,7 +82,8 @@ def _answers(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
         them = "it" if len(missing) == 1 else "them"
         items.append(Item(f"{listed(missing)}. Scores mean little without {them}.", lead="Missing here: "))
     if (own := rows.get(evaluation.subject)) and isfinite(own.p_null):
-        tested = f"{p_value(own.p_null)}, from permuted labels with everything refitted."
+        ridge = f"a closed-form ridge on the same features scores {score(own.null_mean, own.metric)}"
+        tested = f"{ridge} ({p_value(own.p_null)}, labels permuted and everything refitted)."
         items.append(Item(tested, lead=f"Is the {name} better than guessing? "))
     return items
 
@@ -120,25 +121,30 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
                 Cell(score(row.mean, main), under=interval(row.low, row.high, main)),
                 difference_cell(row),
                 Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell(""),
-                *([Cell(p_cell(row.p_null))] if nulls else []),
+                *([_null_cell(row)] if nulls else []),
                 *(Cell(mean_sd(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
             )
         )
     return Table(
         label=f"All scores of {target}",
         caption=f"{target}: {metric_words(main)} and difference from FC with 95\u00a0% intervals, p by Holm over the "
-        "targets; other scores as mean ± standard "
-        "deviation over splits (↓ lower is better).",
+        "targets. The closed-form ridge is a model of its own; its p, from permuted labels, is of its own score. Other "
+        "scores as mean ± standard deviation over splits (↓ lower is better).",
         columns=(
             "Method",
             metric_words(main),
             "minus FC",
-            "better than FC?",
-            *(["p, labels permuted"] if nulls else []),
+            "beside FC",
+            *(["closed-form ridge"] if nulls else []),
             *map(metric_words, others),
         ),
         rows=lines,
     )
+
+
+def _null_cell(row: Compared) -> Cell:
+    """Show the score of the permuted model above its p."""
+    return Cell(score(row.null_mean, row.metric), under=p_value(row.p_null)) if isfinite(row.p_null) else Cell("")
 
 
 def _predictions(evaluation: Evaluation, target: str, classes: list[str]) -> list[Figure]:
