@@ -218,8 +218,8 @@ def tell_without_effect(null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataF
     show("Scores beside chance", ["kind", "method", "chance", "mean", "standard error", "errors away"], rows)
     verdicts = null["verdict"].value_counts()
     print(
-        f"Verdicts of {len(null)}: {verdicts.get('higher', 0)} higher, {verdicts.get('lower', 0)} lower; the 95 % interval of the "
-        f"difference holds 0 in {null['covered'].mean():.3f} of the runs.\n"
+        f"Verdicts of {len(null)}: {verdicts.get('higher', 0)} higher, {verdicts.get('lower', 0)} lower; the 95 % "
+        f"interval of the difference holds 0 in {null['covered'].mean():.3f} of the runs.\n"
     )
 
 

@@ -51,8 +51,8 @@ def _draw_uniformity(axes: Axes, null: pd.DataFrame, dealt: pd.DataFrame, pairs:
 def _draw_power(axes: Axes, power: pd.DataFrame) -> None:
     lines = {
         "permutation null: p < 0.05": ("p_null", BLUE, "o-"),
-        'better than fc: "yes"': ("better", ORANGE, "s-"),
-        'worse than fc: "no"': ("worse", GREY, "x:"),
+        "higher than fc": ("higher", ORANGE, "s-"),
+        "lower than fc": ("lower", GREY, "x:"),
     }
     for name, (column, colour, style) in lines.items():
         axes.plot(power["effect"], power[column], style, color=colour, label=name, linewidth=1.8, markersize=5)

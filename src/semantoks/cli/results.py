@@ -25,6 +25,7 @@ else:
         analyses="none",
         repeats="5 (nested), 10 (paper), 100 (brainmarks)",
         bins="none",
+        equivalence="no test",
         as_class="none",
         as_value="none",
         missing="none",

@@ -82,7 +82,7 @@ def probe(
         scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
         about = {"command": command, **study.about()}
         (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-        return summarise(scores, predictions, seed=config.seed)
+        return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)
 
 
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:

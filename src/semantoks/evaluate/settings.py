@@ -54,6 +54,8 @@ class ProbeConfig:
     """Columns to regress out; auto = mean FD, good frames, site, age and sex, as far as known."""
     permutations: int = 1000
     """Number of label permutations for each method's null distribution."""
+    equivalence: float | None = None
+    """A difference from FC that would not matter, in the score's unit (e.g. 0.05): tests "as good as FC" within it."""
     identifiers: bool = False
     """Write participant_id into predictions.parquet."""
 
@@ -69,6 +71,8 @@ class ProbeConfig:
             raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
         if self.permutations < 1 or self.crops < 1:
             raise ConfigError(f"permutations and crops have to be at least 1, not {self.permutations}, {self.crops}.")
+        if self.equivalence is not None and not self.equivalence > 0:
+            raise ConfigError(f"--equivalence has to be above 0, e.g. 0.05, not {self.equivalence:g}.")
         if not self.readouts:
             raise ConfigError("a probe needs at least one readout, e.g. cls_avg.")
         if self.protocol != "nested" and self.split != "person":

@@ -190,9 +190,15 @@ def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[E
     except DataError as error:
         predictions = pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
         notes.append(f"Without predictions there are no intervals and no paired tests: {error}")
-    seed = table_of(about, "settings").get("seed")
+    settings = table_of(about, "settings")
+    seed, bound = settings.get("seed"), settings.get("equivalence")
     try:
-        summary = summarise(scores, predictions, seed=seed if isinstance(seed, int) and seed >= 0 else 0)
+        summary = summarise(
+            scores,
+            predictions,
+            bound=bound if isinstance(bound, float) and bound > 0 else None,
+            seed=seed if isinstance(seed, int) and seed >= 0 else 0,
+        )
     except (DataError, ValueError, KeyError) as error:
         return None, [*notes, f"{folder.name}/{SCORES} and {PREDICTIONS} do not fit together: {error}"]
     found = Evaluation(key=key, about=about, scores=scores, predictions=predictions, summary=summary)
