@@ -9,13 +9,14 @@ from semantoks.evaluate.analyses.run import learning_plans
 from semantoks.evaluate.plans import plan_target, read_targets, unmatched_codes
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.people import People
+from semantoks.evaluate.study.people import People, sites_of
 from semantoks.evaluate.study.study import first_repeats
 from semantoks.signals.phenotypes import UNKNOWN
 from semantoks.signals.targets import Target
 
 PEOPLE = People(ids=tuple(f"{i:02d}" for i in range(60)), owner=np.arange(60), groups=np.arange(60))
-SITES = np.repeat(["A", "B", "C"], 20)
+WHERE = np.repeat(["A", "B", "C"], 20)
+SITES = sites_of(PEOPLE, WHERE.tolist())
 EVERYBODY = np.ones(60, dtype=bool)
 
 
@@ -58,9 +59,9 @@ def test_sites_stay_whole_or_are_left_out_one_by_one():
     whole, _ = plan(values, split="site", folds=3)
     single, _ = plan(values, split="leave-site-out")
     for found in (whole, single):
-        assert sorted("".join(sorted(set(SITES[test]))) for _, test in found.splits) == ["A", "B", "C"]
+        assert sorted("".join(sorted(set(WHERE[test]))) for _, test in found.splits) == ["A", "B", "C"]
         for train, test in found.splits:
-            assert not set(SITES[train]) & set(SITES[test])
+            assert not set(WHERE[train]) & set(WHERE[test])
 
 
 def test_given_splits_that_part_a_family_are_caught(tmp_path):
@@ -142,7 +143,9 @@ def test_learning_curves_draw_stratified_from_the_training_sides_alone():
     people = People(ids=tuple(f"{i:03d}" for i in range(300)), owner=np.arange(300), groups=np.arange(300))
     values = pd.Series(rng.permutation(["p"] * 60 + ["q"] * 240), index=people.ids)
     target = Target(name="dx", kind="class", values=values, classes=("p", "q"), missing=0)
-    full, _ = plan_target(target, people, np.repeat("A", 300), ProbeConfig(repeats=1), np.ones(300, dtype=bool))
+    full, _ = plan_target(
+        target, people, sites_of(people, ["A"] * 300), ProbeConfig(repeats=1), np.ones(300, dtype=bool)
+    )
     plans = learning_plans(full, seed=0)
     assert [p.condition for p in plans] == ["50", "100", "200", "240"]
     assert {p.analysis for p in plans} == {"learning_curve"}
@@ -161,8 +164,26 @@ def test_learning_curves_draw_stratified_from_the_training_sides_alone():
             missing=0,
         ),
         people,
-        np.repeat("A", 300),
+        sites_of(people, ["A"] * 300),
         ProbeConfig(repeats=1),
         np.ones(300, dtype=bool),
     )
     assert [p.condition for p in learning_plans(rare, seed=0)] == ["100", "200", "240"]
+
+
+@pytest.mark.parametrize("split", ["site", "leave-site-out"])
+def test_travelling_people_never_train_when_any_of_their_sites_is_tested(split):
+    people = People(ids=PEOPLE.ids, owner=np.array([*range(60), 0, 1, 2]), groups=np.arange(60))
+    sites = sites_of(people, [*WHERE, "B", "B", "C"])
+    config = ProbeConfig(repeats=1, split=split, folds=3)
+    found, _ = plan_target(aim(["p", "q"] * 30), people, sites, config, EVERYBODY)
+    trained = {WHERE[test[0]]: set(train) for train, test in found.splits}
+    assert {site: len(train) for site, train in trained.items()} == {"A": 40, "B": 38, "C": 39}
+    assert not trained["B"] & {0, 1}
+    assert 2 not in trained["C"]
+
+
+def test_relatives_at_two_sites_are_left_out_of_training_and_no_reason_to_refuse():
+    people = People(ids=PEOPLE.ids, owner=np.arange(60), groups=np.array([*range(59), 0]))  # 59 of C with 0 of A
+    found, _ = plan(["p", "q"] * 30, people=people, split="site", folds=3)
+    assert {WHERE[test[0]]: len(train) for train, test in found.splits} == {"A": 39, "B": 40, "C": 39}

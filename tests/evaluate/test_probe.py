@@ -126,8 +126,8 @@ def test_the_files_say_what_was_done_and_hold_the_summary(run):
     assert said["settings"]["folds"] == 3
     assert said["protocol"] == "nested"
     assert (
-        "3 of 40 people were seen, without labels, in pretraining; --exclude-pretrained leaves them out."
-        in (said["notes"])
+        "3 of 40 people were seen, without labels, in pretraining (told by their ids alone: this encoder stores no "
+        "checksums of recordings); --exclude-pretrained leaves them out." in (said["notes"])
     )
     assert any(note.startswith("Reliability is inflated: 3 people were seen") for note in said["notes"])
     assert said["checks"][0].startswith(

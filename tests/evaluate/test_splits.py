@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate.study.people import groups_of
+from semantoks.evaluate.study.people import People, groups_of, sites_of
 from semantoks.evaluate.study.splits import (
     check_disjoint,
     leave_site_out,
     read_splits,
     shuffle_people,
     split_people,
+    without_leaks,
 )
 
 
@@ -19,6 +20,12 @@ def split(labels, groups=None, **changes):
     labels = np.asarray(labels)
     groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
     return split_people(labels, groups, **({"kind": "class", "folds": 5, "repeats": 1, "seed": 0} | changes))
+
+
+def at(sites):
+    """Everybody has one recording, at one of these sites."""
+    everybody = np.arange(len(sites))
+    return sites_of(People(ids=tuple(map(str, everybody)), owner=everybody, groups=everybody), list(map(str, sites)))
 
 
 def test_people_who_share_a_recording_are_one_group_also_over_a_third_person():
@@ -133,19 +140,19 @@ def test_families_of_several_classes_stay_whole_and_every_class_is_trained_on():
 def test_leaving_sites_out_tests_every_site_that_is_large_enough_once():
     sites = np.repeat(["A", "B", "C", "D"], [20, 20, 5, 20])
     labels = np.array(["p", "q"] * 22 + ["p"] * 21)
-    splits = leave_site_out(labels, sites, np.arange(65), kind="class")
+    splits = leave_site_out(labels, at(sites), np.arange(65), kind="class")
     assert [sorted(set(sites[test])) for _, test in splits] == [["A"], ["B"]]
     for train, test in splits:
         assert sorted([*train, *test]) == list(range(65))
-    values = leave_site_out(np.arange(65.0), sites, np.arange(65), kind="value")
+    values = leave_site_out(np.arange(65.0), at(sites), np.arange(65), kind="value")
     assert [set(sites[test]) for _, test in values] == [{"A"}, {"B"}, {"D"}]
     with pytest.raises(DataError, match="of 2 sites 1 can be tested"):
-        leave_site_out(labels[20:45], sites[20:45], np.arange(25), kind="class")
+        leave_site_out(labels[20:45], at(sites[20:45]), np.arange(25), kind="class")
 
 
 def test_a_relative_at_another_site_is_not_trained_on_when_his_site_is_tested():
     sites, groups = np.repeat(["A", "B"], 20), np.r_[0:20, 0, 21:40]
-    (train, _), _ = leave_site_out(np.arange(40.0), sites, groups, kind="value")
+    (train, _), _ = leave_site_out(np.arange(40.0), at(sites), groups, kind="value")
     assert 20 not in train
     assert len(train) == 19
 
@@ -241,3 +248,20 @@ def test_rare_classes_few_values_and_no_repeats_are_refused():
         shuffle(np.array(list("abcdefgh")).repeat(8), share=0.1)
     with pytest.raises(ConfigError, match="at least 1 repeat"):
         shuffle(np.array(["a", "b"] * 40), repeats=0)
+
+
+def test_somebody_scanned_at_two_sites_and_their_family_never_train_when_either_is_tested():
+    owner = np.array([*range(40), 0, 1])  # 0 and 1 live at A and were scanned at B, too
+    people = People(ids=tuple(map(str, range(40))), owner=owner, groups=np.arange(40))
+    sites = sites_of(people, [*["A"] * 20, *["B"] * 20, "B", "B"])
+    groups = np.array([*range(19), 0, *range(20, 40)])  # 19 is a relative of 0
+    (train_b, test_a), (train_a, test_b) = leave_site_out(np.arange(40.0), sites, groups, kind="value")
+    assert (test_a.tolist(), test_b.tolist()) == (list(range(20)), list(range(20, 40)))
+    assert train_b.tolist() == list(range(20, 40))
+    assert train_a.tolist() == list(range(2, 19))
+    assert sites.travelled().sum() == 2
+    folds = [(np.arange(20), np.arange(20, 40))]
+    ((train, _),) = without_leaks(folds, np.arange(40.0), sites, groups)
+    assert train.tolist() == list(range(2, 19))
+    with pytest.raises(DataError, match=r"scanned at several sites.*--split person"):
+        without_leaks([(np.arange(2), np.arange(20, 40))], np.arange(40.0), sites, groups)

@@ -1,6 +1,7 @@
 """A training that starts from the weights of another: what it takes over, and what starts anew."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -54,9 +55,21 @@ def test_the_people_and_the_story_of_the_parent_are_not_forgotten(parent, tmp_pa
     assert before.salt == after.salt
     assert set(before.participants) < set(after.participants)
     assert hash_participant(after.salt, "19") in after.participants
+    assert set(before.recordings) < set(after.recordings)
+    assert len(after.recordings) == len(before.recordings) + 40
     assert after.origin[: len(before.origin)] == before.origin
     assert after.origin[-1].startswith("trained on 40 recordings of 20 people")
     assert str(tmp_path) not in json.dumps(after.origin)
+
+
+def test_a_parent_that_stored_no_checksums_leaves_no_half_a_list(cohort, parent, tmp_path):
+    shutil.copytree(parent, tmp_path / "old")
+    card = tmp_path / "old" / "encoder" / "config.json"
+    plain = json.loads(card.read_text())
+    del plain["recordings"]
+    card.write_text(json.dumps(plain))
+    pretrain([cohort], out=tmp_path / "child", config=tiny_config(steps=1), init_from=str(tmp_path / "old"))
+    assert read_card(tmp_path / "child" / "encoder").recordings == ()
 
 
 def test_stopped_and_resumed_it_is_the_unbroken_run_and_another_start_is_refused(cohort, parent, tmp_path):

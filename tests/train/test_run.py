@@ -178,6 +178,7 @@ def test_the_saved_encoder_is_the_teacher_with_its_card(cohort, tmp_path):
     assert (card.tr, card.band) == (2.0, (0.01, 0.1))
     assert len(card.participants) == 12
     assert hash_participant(card.salt, "03") in card.participants
+    assert set(card.recordings) == {hash_participant(card.salt, one) for one in cohort.recordings["sha256"]}
     text = (tmp_path / "run" / "encoder" / "config.json").read_text()
     assert '"03"' not in text
     assert card.cost["samples"] == record["cost"]["samples"] == 12

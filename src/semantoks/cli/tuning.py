@@ -55,6 +55,8 @@ class _People:
     """Leave out classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
     """Leave out the people that the encoder saw (without labels) in pretraining."""
+    trust_ids: bool = False
+    """Count people as seen by their id alone, even if none of their recordings was in pretraining."""
 
 
 def finetune(argv: list[str]) -> int:

@@ -14,12 +14,20 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import INNER_FOLDS
-from semantoks.evaluate.study.people import People, people_with_families
-from semantoks.evaluate.study.splits import Split, check_disjoint, leave_site_out, read_splits, split_people
+from semantoks.evaluate.study.overlap import overlap
+from semantoks.evaluate.study.people import People, Sites, people_with_families, sites_of
+from semantoks.evaluate.study.splits import (
+    Split,
+    check_disjoint,
+    leave_site_out,
+    read_splits,
+    split_people,
+    without_leaks,
+)
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import find_device, open_encoder
-from semantoks.model.card import check_fit, hash_participant
+from semantoks.model.card import check_fit
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
 from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
@@ -54,14 +62,16 @@ def open_study(
     encoder, card = open_encoder(model)
     check_fit(card, cohort)
     people, family_note = people_with_families(cohort, config.family)
-    known = set(card.participants)
-    if config.exclude_pretrained and not known:
+    known = overlap(card, cohort, people, trust_ids=config.trust_ids)
+    seen = known.seen
+    if config.exclude_pretrained and not known.known:
         raise DataError(
             "--exclude-pretrained: the encoder does not record whom it was pretrained on, so nobody can be left out."
         )
-    seen = np.array([hash_participant(card.salt, name) in known for name in people.ids])
+    if config.exclude_pretrained and seen.all():
+        raise DataError(f"--exclude-pretrained leaves nobody: {known.words()[0]}.")
     eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
-    sites = people.first(cohort.recordings["site"].fillna("").astype(str).tolist())
+    sites = sites_of(people, cohort.recordings["site"].fillna("").astype(str).tolist())
     planned = [plan_target(aim, people, sites, config, eligible) for aim in aims]
     run = Path(model)
     study = Study(
@@ -73,7 +83,7 @@ def open_study(
         protocol=PROTOCOLS[config.protocol],
         aims=aims,
         plans=[plan for plan, _ in planned],
-        seen=seen,
+        overlap=known,
         cache=(run if (run / "run.json").exists() else out) / "cache",
         device=find_device(device),
         n_jobs=n_jobs,
@@ -81,7 +91,7 @@ def open_study(
     )
     study.notes += [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
-    _describe_people(study, family_note)
+    _describe_people(study, family_note, sites)
     return study
 
 
@@ -126,7 +136,7 @@ def unmatched_codes(participants: pd.DataFrame, names: Sequence[str], codes: Seq
 def plan_target(
     aim: Target,
     people: People,
-    sites: ndarray,
+    sites: Sites,
     config: ProbeConfig,
     eligible: Bool[ndarray, " person"],
 ) -> tuple[Plan, Excluded]:
@@ -156,17 +166,17 @@ def plan_target(
     labels = values[known].to_numpy(float if aim.kind == "value" else str)
     plan = Plan(target=aim.name, kind=aim.kind, people=where, labels=labels, groups=people.groups[where], splits=())
     try:
-        splits = tuple(_splits(plan, people, sites[where], config))
+        splits = tuple(_splits(plan, people, sites.rows(where), config))
         check_disjoint(splits, plan.groups)
     except DataError as error:
         raise DataError(f"target {aim.name!r}: {error}") from error
     if config.split == "site":
-        plan = dataclasses.replace(plan, groups=pd.factorize(sites[where])[0])
+        plan = dataclasses.replace(plan, groups=pd.factorize(sites.home[where])[0])
     plan = dataclasses.replace(plan, splits=splits)
     return plan, [row for row in excluded if row[1]]
 
 
-def _splits(plan: Plan, people: People, sites: ndarray, config: ProbeConfig) -> list[Split]:
+def _splits(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> list[Split]:
     protocol = PROTOCOLS[config.protocol]
     repeats = config.repeats or protocol.repeats
     if protocol.splits is not None:
@@ -175,8 +185,8 @@ def _splits(plan: Plan, people: People, sites: ndarray, config: ProbeConfig) -> 
         return leave_site_out(plan.labels, sites, plan.groups, kind=plan.kind)
     if config.split not in ("person", "site"):
         return read_splits(Path(config.split), [people.ids[i] for i in plan.people])
-    groups = plan.groups if config.split == "person" else pd.factorize(sites)[0]
-    return split_people(
+    groups = plan.groups if config.split == "person" else pd.factorize(sites.home)[0]
+    splits = split_people(
         plan.labels,
         groups,
         kind=plan.kind,
@@ -185,9 +195,10 @@ def _splits(plan: Plan, people: People, sites: ndarray, config: ProbeConfig) -> 
         seed=config.seed,
         inner=INNER_FOLDS,
     )
+    return splits if config.split == "person" else without_leaks(splits, plan.labels, sites, plan.groups)
 
 
-def _describe_people(study: Study, family_note: str) -> None:
+def _describe_people(study: Study, family_note: str, sites: Sites) -> None:
     """Write down the checks and notes about who is compared with whom."""
     people, config = study.people, study.config
     for plan in study.plans:
@@ -202,18 +213,16 @@ def _describe_people(study: Study, family_note: str) -> None:
                 f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people from "
                 "sites that are too small, or have a single class, are used for training only."
             )
+    if (travelled := int(sites.travelled().sum())) and config.split in ("site", "leave-site-out"):
+        study.notes.append(
+            f"{travelled} of {len(people)} people were scanned at several sites: they are tested with the first, and "
+            "never trained on when any of their sites is tested."
+        )
     study.checks.append(family_note)
-    seen = int(study.seen.sum())
-    if not study.card.participants:
-        study.notes.append(
-            "The encoder does not record whom it was pretrained on, so overlap with these people cannot be checked."
-        )
-    elif config.exclude_pretrained:
-        study.excluded.append(("seen in pretraining (--exclude-pretrained)", seen))
-    else:
-        study.notes.append(
-            f"{seen} of {len(people)} people were seen, without labels, in pretraining"
-            + ("; --exclude-pretrained leaves them out." if seen else ".")
-        )
+    sentence, *warning = study.overlap.words()
+    if config.exclude_pretrained:
+        study.excluded.append(("seen in pretraining (--exclude-pretrained)", int(study.seen.sum())))
+    remedy = "; --exclude-pretrained leaves them out" if study.seen.any() and not config.exclude_pretrained else ""
+    study.notes += [sentence.removesuffix(".") + remedy + ".", *warning]
     if refused := len(study.cohort.excluded):
         study.excluded.append(("recordings refused by prepare; the cohort's excluded.tsv gives the reasons", refused))

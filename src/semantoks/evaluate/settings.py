@@ -50,6 +50,8 @@ class ProbeConfig:
     """Leave out classes that are too small for the splits, instead of refusing the target."""
     exclude_pretrained: bool = False
     """Leave out the people that the encoder saw (without labels) in pretraining."""
+    trust_ids: bool = False
+    """Count people as seen by their id alone, even if none of their recordings was in pretraining."""
     confounds: tuple[str, ...] = ("auto",)
     """Columns to regress out; auto = mean FD, good frames, site, age and sex, as far as known."""
     permutations: int = 1000

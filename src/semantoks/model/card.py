@@ -38,6 +38,8 @@ class EncoderCard:
     salt: str = ""
     participants: tuple[str, ...] = ()
     """Salted hashes of the people it was pretrained on (``hash_participant``), sorted; empty = not known."""
+    recordings: tuple[str, ...] = ()
+    """Salted hashes of the checksums of the recordings it was pretrained on, sorted; empty = not known."""
     origin: tuple[str, ...] = ()
     """Where the weights come from, one sentence per step: what they were trained on, what they were converted from."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -55,12 +57,13 @@ class EncoderCard:
             raise ConfigError("tr, band and cost of an encoder have to be numbers.")
         if self.band is not None and len(self.band) != 2:
             raise ConfigError("the band of an encoder has to be two numbers, or null.")
-        if not all(isinstance(name, str) for name in (*self.participants, *self.origin, *self.versions.values())):
-            raise ConfigError("participants, origin and versions of an encoder have to be text.")
+        texts = (*self.participants, *self.recordings, *self.origin, *self.versions.values())
+        if not all(isinstance(name, str) for name in texts):
+            raise ConfigError("participants, recordings, origin and versions of an encoder have to be text.")
 
 
 def hash_participant(salt: str, participant: str) -> str:
-    """Return the hash by which an encoder remembers a person: 16 hex digits of sha256(salt, id)."""
+    """Return the hash by which an encoder remembers a person or a recording: 16 hex digits of sha256(salt, id)."""
     return sha256(f"{salt}\0{participant}".encode()).hexdigest()[:16]
 
 

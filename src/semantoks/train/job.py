@@ -142,8 +142,14 @@ class Job:
         first, salt = self.cohorts[0], self.record["salt"]
         band = first.description.get("Band")
         config = self.trainer.config
-        people = {p for cohort in self.cohorts for p in _trained_on(cohort, config)["participant_id"]}
-        hashes = {hash_participant(salt, p) for p in people} | set(self.parent.participants if self.parent else ())
+        trained_on = pd.concat([_trained_on(cohort, config) for cohort in self.cohorts])
+        people = {hash_participant(salt, name) for name in trained_on["participant_id"].unique()}
+        recordings = {hash_participant(salt, name) for name in trained_on["sha256"].unique()}
+        if self.parent is not None:
+            people |= set(self.parent.participants)
+            # A parent that does not know its recordings leaves the list incomplete: then there is none.
+            known = bool(self.parent.recordings) or not self.parent.participants
+            recordings = recordings | set(self.parent.recordings) if known else set()
         return EncoderCard(
             encoder=self.trainer.config.encoder,
             learner=self.trainer.config.objective.settings(),
@@ -152,7 +158,8 @@ class Job:
             band=None if band is None else (band[0], band[1]),
             seed=self.trainer.config.seed,
             salt=salt,
-            participants=tuple(sorted(hashes)),
+            participants=tuple(sorted(people)),
+            recordings=tuple(sorted(recordings)),
             origin=self._origin(),
             versions={"semantoks": version("semantoks"), "torch": torch.__version__},
             cost=dict(self.record["cost"]),

@@ -1,12 +1,12 @@
 """Who is evaluated: the people of a cohort, which recordings are theirs, and who counts as one with whom."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int, Shaped
 from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -57,6 +57,38 @@ class People:
         """Return the value of each person's first recording."""
         _, where = np.unique(self.owner, return_index=True)
         return np.asarray(values)[where]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sites:
+    """Where people were scanned: ``home`` is the site of each person's first recording, ``there`` all of them.
+
+    ``there`` has a column for each of the sorted ``names``.
+    """
+
+    names: Shaped[ndarray, " site"]
+    home: Shaped[ndarray, " person"]
+    there: Bool[ndarray, "person site"]
+
+    def rows(self, which: Int[ndarray, " row"]) -> "Sites":
+        """Take some people."""
+        return Sites(names=self.names, home=self.home[which], there=self.there[which])
+
+    def travelled(self) -> Bool[ndarray, " person"]:
+        """Tell who was scanned at several sites."""
+        return np.asarray(self.there.sum(axis=1) > 1)
+
+    def scanned_at(self, names: Iterable[str]) -> Bool[ndarray, " person"]:
+        """Tell who has any recording from one of these sites."""
+        return np.asarray(self.there[:, np.isin(self.names, list(names))].any(axis=1))
+
+
+def sites_of(people: People, sites: Sequence[str]) -> Sites:
+    """Find where people were scanned, from the site of each recording."""
+    names, number = np.unique(np.asarray(sites, dtype=str), return_inverse=True)
+    there = np.zeros((len(people), len(names)), dtype=bool)
+    there[people.owner, number] = True
+    return Sites(names=names, home=names[people.first(number.tolist())], there=there)
 
 
 def people_of(cohort: Cohort, families: pd.Series | None = None) -> People:

@@ -12,6 +12,7 @@ from numpy import ndarray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.study.people import Sites
 from semantoks.statistics.tables import TargetKind
 from semantoks.storage.tables import read_table
 
@@ -99,11 +100,12 @@ def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, rep
     return splits
 
 
-def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"], *, kind: TargetKind) -> list[Split]:
+def leave_site_out(labels: ndarray, sites: Sites, groups: Int[ndarray, " row"], *, kind: TargetKind) -> list[Split]:
     """Return one split per site; that site's people are the test set, everybody outside their groups the training set.
 
-    A site is tested only if it has at least ten people and, for a class target, at least two people in each of two
-    classes; people from other sites are always on the training side.
+    People who were scanned at several sites are tested with the first; they and their groups are never trained on when
+    any of their sites is tested. A site is tested only if it has at least ten people and, for a class target, at least
+    two people in each of two classes; people from other sites are always on the training side.
 
     Raises
     ------
@@ -111,21 +113,43 @@ def leave_site_out(labels: ndarray, sites: ndarray, groups: Int[ndarray, " row"]
         When fewer than two sites can be tested.
     """
     splits: list[Split] = []
-    for site in np.unique(sites):
-        tested = sites == site
+    for site in np.unique(sites.home):
+        tested = sites.home == site
         _, counts = np.unique(labels[tested], return_counts=True)
         if tested.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < 2):
             continue
-        train = ~tested & ~np.isin(groups, groups[tested])
+        train = ~np.isin(groups, groups[tested | sites.scanned_at([site])])
         if kind == "class" and set(labels[tested]) - set(labels[train]):
             continue
         splits.append((np.flatnonzero(train), np.flatnonzero(tested)))
     if len(splits) < 2:
         raise DataError(
             f"leave-site-out needs two sites of at least {SITE_PEOPLE} people (two of each of two classes), but of "
-            f"{len(np.unique(sites))} sites {len(splits)} can be tested."
+            f"{len(np.unique(sites.home))} sites {len(splits)} can be tested."
         )
     return splits
+
+
+def without_leaks(splits: Sequence[Split], labels: ndarray, sites: Sites, groups: Int[ndarray, " row"]) -> list[Split]:
+    """Take off the training side whoever has a recording from a tested site, and the groups of such people.
+
+    Raises
+    ------
+    DataError
+        If a training side is left with fewer than two different labels.
+    """
+    kept: list[Split] = []
+    for train, test in splits:
+        tied = sites.scanned_at(np.unique(sites.home[test]))
+        tied[test] = True
+        train = train[~np.isin(groups[train], groups[tied])]
+        if len(np.unique(labels[train])) < 2:
+            raise DataError(
+                "too many people were scanned at several sites, or have relatives at others: a training side is left "
+                "without two different labels. Use --split person, or fewer folds."
+            )
+        kept.append((train, test))
+    return kept
 
 
 def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:

@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from semantoks.config import to_plain
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.overlap import Overlap
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.splits import Split
@@ -90,8 +91,8 @@ class Study:
     ----------
     plans
         One per target.
-    seen
-        Whether the encoder saw each person, without labels, in pretraining.
+    overlap
+        Whom the encoder saw, without labels, in pretraining, and what says so.
     cache
         Folder for stored embeddings.
     extra
@@ -109,7 +110,7 @@ class Study:
     protocol: Protocol
     aims: Sequence[Target]
     plans: Sequence[Plan]
-    seen: Bool[ndarray, " person"]
+    overlap: Overlap
     cache: Path
     device: torch.device
     n_jobs: int
@@ -121,6 +122,11 @@ class Study:
     decoded: dict[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Baseline] = field(default_factory=dict)
     stages: Stages = field(default_factory=lambda: Stages(None, 1))
+
+    @property
+    def seen(self) -> Bool[ndarray, " person"]:
+        """Whether the encoder saw each person, without labels, in pretraining."""
+        return self.overlap.seen
 
     def words_of(self, method: str) -> str:
         """Describe a method for readers."""
