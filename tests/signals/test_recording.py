@@ -87,3 +87,11 @@ def test_a_recording_that_is_nearly_all_zero_has_the_few_frames_that_are_left() 
     recording = Recording(series=series, tr=2.0, participant="1", source="x")
     assert recording.good is not None
     assert np.flatnonzero(recording.good).tolist() == [50, 51, 52]
+
+
+@pytest.mark.parametrize(
+    ("band", "low_passed"),
+    [(None, False), ((0.008, None), False), ((None, 0.1), True), ((0.01, 0.1), True), ((None, None), True)],
+)
+def test_a_high_pass_alone_does_not_replace_the_band_pass(band, low_passed: bool) -> None:
+    assert make(band=band).low_passed is low_passed

@@ -95,6 +95,11 @@ class Recording:
         if self.participant in ("", "n/a"):
             raise DataError(f"{self.source}: the participant's id is {self.participant or 'empty'}: give it one.")
 
+    @property
+    def low_passed(self) -> bool:
+        """Whether it was filtered in a way that must not be repeated: a high-pass alone (HCP's) leaves all to do."""
+        return self.band is not None and not (self.band[0] is not None and self.band[1] is None)
+
 
 def _without_blanked(series: Real[ndarray, "frame roi"], good: Bool[ndarray, " frame"] | None) -> Any:
     """Take frames without any value, and those of exact zeros, out of the good ones; None where all are good.

@@ -197,7 +197,7 @@ def checked(recording: Recording, *, atlas: Atlas, cleaning: CleaningConfig, gat
         hint = " It has as many frames as the atlas has ROIs: is it transposed?" if frames == atlas.n_rois else ""
         raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {atlas.n_rois}.{hint}")
     gates.check(recording)
-    cleaned = clean(recording.series, recording.tr, cleaning, good=recording.good, filtered=recording.band is not None)
+    cleaned = clean(recording.series, recording.tr, cleaning, good=recording.good, filtered=recording.low_passed)
     if not np.isfinite(cleaned.series).all():
         raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
     return cleaned

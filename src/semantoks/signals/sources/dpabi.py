@@ -11,6 +11,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.names import BidsFile, walk
 from semantoks.signals.files.series_file import read_variable
+from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, the_only
@@ -45,7 +46,6 @@ def open_dpabi(request: Request) -> OpenedSource:
         When there is no such file.
     """
     path = request.path
-    facts = request.facts()
     files, texts = _recordings(path)
     if not files:
         raise DataError(f"{path} has no series of DPABI: looked in all its folders for ROISignals_<ID>.mat and .txt.")
@@ -55,24 +55,27 @@ def open_dpabi(request: Request) -> OpenedSource:
     notes = [f"processing {steps}"] if steps else []
     if texts:
         notes.append(f"{texts} .txt files left out: the same recordings are there as .mat")
+    items = run_items(one_per_run(chosen, path).values())
+    facts = request.facts(files_say=any_states_tr((item.path for item in items), path))
     return OpenedSource(
         request,
         kind="DPABI",
-        items=run_items(one_per_run(chosen, path).values()),
+        items=items,
         facts=facts,
-        read=partial(_read, facts=facts, atlas=request.atlas, filtered="F" in steps.removeprefix("FunImg")),
+        read=partial(_read, root=path, facts=facts, atlas=request.atlas, filtered="F" in steps.removeprefix("FunImg")),
         notes=notes,
     )
 
 
-def _read(item: Item, *, facts: FactTable, atlas: Atlas, filtered: bool) -> Recording:
+def _read(item: Item, *, root: Path, facts: FactTable, atlas: Atlas, filtered: bool) -> Recording:
     """Read one file; DataError when it is not of this atlas or its repetition time is unknown."""
-    known = facts.of(item)
+    known = facts.of(item, stated_beside(item.path, root))
     as_text = item.path.suffix == ".txt"
     values = read_text_table(item.path).values if as_text else read_variable(item.path, "ROISignals")
     hint = META_MDD_HINT if values.shape[1] == META_MDD else ""
     series = from_time_by_roi(values, atlas, where=str(item.path), hint=hint)
-    return known.recording(item, series, band=(None, None) if filtered else None, source=str(item.path))
+    band = (None, None) if filtered else band_beside(item.path, root)
+    return known.recording(item, series, band=band, source=str(item.path))
 
 
 def is_dpabi(path: Path) -> bool:

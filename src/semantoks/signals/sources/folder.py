@@ -12,6 +12,7 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import SHOWN_SUFFIXES, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.set_aside import counted_aside, set_aside
+from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
@@ -25,8 +26,8 @@ def open_folder(request: Request) -> OpenedSource:
 
     Participants come from a ``filename`` or ``file`` column of the table, else from the file names. Files that are
     known by name to be no recordings (confounds, events, connectivity matrices, lists of ids ...) are left out and
-    counted, as is a prepared cohort inside.
-    Files that the table names and the folder lacks are listed, too: reading one says so.
+    counted, as is a prepared cohort inside. Files that the table names and the folder lacks are listed, too: reading
+    one says so. JSON sidecars state repetition times and filters, by BIDS's rules of inheritance.
 
     Raises
     ------
@@ -35,13 +36,14 @@ def open_folder(request: Request) -> OpenedSource:
     ConfigError
         If no repetition time can be known.
     """
-    facts = request.facts()
     found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
     aside = ", ".join(counted_aside(file.name for file in found))
+    items = _list_items([file for file in found if not set_aside(file.name)], request, aside)
+    facts = request.facts(files_say=any_states_tr((item.path for item in items), request.path))
     return OpenedSource(
         request,
         kind="folder of arrays",
-        items=_list_items([file for file in found if not set_aside(file.name)], request, aside),
+        items=items,
         facts=facts,
         read=partial(_read, request=request, facts=facts),
         notes=[f"left out, no recordings by their names: {aside}"] if aside else [],
@@ -53,9 +55,9 @@ def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
     refuse_unfetched(item.path)
     if item.key.startswith("../") or not item.path.is_file():
         raise DataError(f"the participants table names the file {item.key}, which is not in {request.path}.")
-    known = facts.of(item)
+    known = facts.of(item, stated_beside(item.path, request.path))
     series = read_series(item.path, request.atlas, reorder=request.reading.reorder)
-    return known.recording(item, series, source=plain(str(item.path)))
+    return known.recording(item, series, band=band_beside(item.path, request.path), source=plain(str(item.path)))
 
 
 def _list_items(found: list[Path], request: Request, aside: str) -> list[Item]:

@@ -16,7 +16,8 @@ from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_series
-from semantoks.signals.files.stated import StatedTR
+from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
+from semantoks.signals.files.stated import StatedTR, agreed
 from semantoks.signals.phenotypes import find_column, without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items, run_key
@@ -72,8 +73,8 @@ def open_listed(request: Request) -> OpenedSource:
     """Open the files of a list, one per row; tab or comma separated, with the columns ``path`` and ``participant_id``.
 
     Optional: ``session_id`` (or ``session``), ``task``, ``run``, ``tr`` (seconds), ``site``, ``mean_fd`` (mm); what is
-    missing is taken from the participants table. Files are those of ``read_series``; one that does not exist is listed,
-    too, and reading it says so. Other columns are named in ``notes``.
+    missing is taken from JSON sidecars and the participants table. Files are those of ``read_series``; one that does
+    not exist is listed, too, and reading it says so. Other columns are named in ``notes``.
 
     A path is absolute, or relative to the list's folder, and may lead out of it: the user wrote the list and names it
     on the command line, so it reaches no file that could not be given there. A ``participants.tsv`` comes along with a
@@ -94,7 +95,8 @@ def open_listed(request: Request) -> OpenedSource:
     row_of = {row.file.path: row for row in rows}
     items = run_items(kept)
     listed = {item.key: row_of[item.path] for item in items}
-    facts = request.facts(files_say=any(row.cells["tr"] for row in listed.values()))
+    stated = any(row.cells["tr"] for row in listed.values())
+    facts = request.facts(files_say=stated or any_states_tr((item.path for item in items), request.path.parent))
     notes = []
     if unknown:
         notes.append(f"columns not used: {plain(', '.join(unknown))}")
@@ -118,12 +120,15 @@ def _read(item: Item, *, rows: Mapping[str, _Row], facts: FactTable, request: Re
             "~, $NAME and * are not expanded."
         )
     tr, motion = row.number("tr", where), row.number("mean_fd", where)
-    known = facts.of(item, StatedTR(seconds=tr, where=f"{where} has no `tr`" if tr is None else where))
+    root = request.path.parent if request.path.parent in item.path.parents else item.path.parent
+    own = StatedTR(seconds=tr, where=f"{where} has no `tr`" if tr is None else where)
+    known = facts.of(item, agreed([own, stated_beside(item.path, root)]))
     return known.recording(
         item,
         read_series(item.path, request.atlas, reorder=request.reading.reorder),
         site=row.cells["site"] or known.site,
         mean_fd=known.mean_fd if motion is None else motion,
+        band=band_beside(item.path, root),
         source=plain(str(item.path)),
     )
 

@@ -10,6 +10,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.names import BidsFile, walk
+from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.phenotypes import read_participants
@@ -59,7 +60,8 @@ def open_pcp(request: Request) -> OpenedSource:
     abide = any(_abide_site(one) for one in files)
     phenotypes = find_phenotypes(path) if request.participants is None else None
     table = request.participants if phenotypes is None else read_participants(phenotypes)
-    facts = FactTable(table, request.tr, files_say=abide)
+    beside = any_states_tr((one.path for one in files), path)
+    facts = FactTable(table, request.tr, files_say=abide or beside)
     chosen = _of_one_atlas(files, request.atlas, path)
     name = chosen[0].entities["atlas"]
     others = Counter(one.entities["atlas"] for one in files if one.entities["atlas"] != name)
@@ -98,11 +100,12 @@ def _read(item: Item, *, facts: FactTable, spared: FactTable, atlas: Atlas, reor
     stated = _stated_tr(one)
     known = (facts if stated.seconds is None and facts.lacks_tr(item) else spared).of(item, stated)
     table = read_text_table(item.path)
+    filtered = any(word.startswith("filt_") for word in _fork(one).split())
     return known.recording(
         item,
         from_time_by_roi(table.values, atlas, names=table.column_names, where=str(item.path), reorder=reorder),
         site=known.site or _abide_site(one),
-        band=FILTERED if any(word.startswith("filt_") for word in _fork(one).split()) else None,
+        band=FILTERED if filtered else band_beside(item.path, item.path.parent),
         source=str(item.path),
     )
 
@@ -182,7 +185,9 @@ def _abide_site(one: BidsFile) -> str:
 
 
 def _stated_tr(one: BidsFile) -> StatedTR:
-    """Give the repetition time of the site's protocol for ABIDE I; or say why there is none."""
+    """Give the repetition time of a sidecar, else of the site's protocol for ABIDE I; or say why there is none."""
+    if (beside := stated_beside(one.path, one.path.parent)).seconds is not None:
+        return beside
     site = _abide_site(one)
     if site in ABIDE_TR:
         return StatedTR(seconds=ABIDE_TR[site], where=f"the ABIDE I protocol of site {site}")
