@@ -320,7 +320,7 @@ def _table(read: Sequence[_Examined], known_tr: bool) -> pd.DataFrame:
                 "tr_from": one.tr_from if known_tr else "",
                 "missing_rois": one.series.shape[1] if series is None else int(_lacking(series).sum()),
                 "mean_fd": one.mean_fd,
-                "filtered": one.band is not None,
+                "filtered": one.low_passed,
                 "power_in_band": np.nan if shares is None else shares.inside,
                 "power_above_band": np.nan if shares is None else shares.above,
                 "left_out": examined.reason,

@@ -91,17 +91,18 @@ def _levels(path: Path, root: Path, *, whole: bool) -> Iterator[list[Path]]:
     entities = {key: known[key] for key in ("sub", "ses") if key in known} | name.entities
     run = _run(entities)
     subsets = [frozenset(some) for some in chain.from_iterable(combinations(run, n) for n in range(len(run) + 1))]
-    own = path.with_name(f"{bare_name(path.name)}.json")
+    own = path.parent / f"{bare_name(path.name)}.json"
     folder = path.parent
     while True:
-        there = _sidecars(folder, os.stat(folder).st_mtime_ns) if folder.is_dir() else {}
+        there = _sidecars(folder, os.stat(folder).st_mtime_ns) if os.path.isdir(folder) else {}
         found = [
             sidecar
             for some in subsets
             for sidecar, of in there.get(some, ())
             if of.suffix in (*OF_SERIES, name.suffix) and (not whole or of.entities.items() <= entities.items())
         ]
-        first = [own] if folder == path.parent and own.is_file() else []
+        # A table may name what no file can be called: os.path takes that, too.
+        first = [own] if folder == path.parent and os.path.isfile(own) else []
         if found := first + [one for one in found if one != own]:
             yield found
         if folder == root or root not in folder.parents:
