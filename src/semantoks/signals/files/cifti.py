@@ -12,20 +12,17 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from nibabel.cifti2.cifti2_axes import BrainModelAxis, LabelAxis, ParcelsAxis, SeriesAxis
 from numpy import ndarray
-from scipy.sparse import csr_array
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.columns import FileColumns, fill, find_fitting, match_labels, no_label
 from semantoks.signals.files.intact import readable, refuse_unfetched
 from semantoks.signals.files.names import BidsFile
+from semantoks.signals.files.roi_means import NO_ROI, PIECE, roi_means
 from semantoks.signals.files.stated import StatedTR
 from semantoks.types import RoiIndex, Series
 
 SECONDS = {"SECOND": 1.0, "SEC": 1.0, "MSEC": 1e-3, "MILLISECOND": 1e-3, "USEC": 1e-6, "MICROSECOND": 1e-6}
-PIECE = 100
-"""Frames at a time: 100 of HCP's dense series are 37 MB."""
-NO_ROI = -1
 
 
 def cifti_tr(path: Path) -> float | None:
@@ -207,9 +204,9 @@ class Grayordinates:
     affine: Float[ndarray, "4 4"] | None = field(repr=False)
 
     def means(self, path: Path) -> tuple[Series, StatedTR]:
-        """Average a ``.dtseries.nii`` over the grayordinates of each ROI; values that are not finite do not count.
+        """Average a ``.dtseries.nii`` over the grayordinates of each ROI that have signal (see ``roi_means``).
 
-        An ROI without any grayordinate in the file, or without a label, is NaN.
+        An ROI without a label, or with less than half of its grayordinates, is NaN.
 
         Raises
         ------
@@ -218,20 +215,12 @@ class Grayordinates:
         """
         file = open_series(path, BrainModelAxis)
         roi = self.roi_of(file.columns, path)
-        there = np.flatnonzero(roi != NO_ROI)
-        if not len(there):
+        if not (roi != NO_ROI).any():
             raise DataError(f"{path} has none of the vertices and voxels that {self.path} has labels for.")
-        members = csr_array((np.ones(len(there)), (roi[there], there)), shape=(self.n_rois, len(roi)))
-        every = members.sum(axis=1)[:, None]
-        pieces = []
-        for piece in file.pieces():
-            counts, finite = every, np.isfinite(piece)
-            if not finite.all():
-                counts, piece = members @ finite.T, np.where(finite, piece, 0)
-            with np.errstate(invalid="ignore"):  # none of nothing: NaN
-                pieces.append((members @ piece.T / counts).T)
-        series: Series = np.concatenate(pieces).astype(np.float32)
-        return series, file.stated_tr()
+        labels = [*self.surfaces.values(), *([] if self.volume is None else [self.volume.ravel()])]
+        known = np.concatenate(labels)
+        sizes = np.bincount(known[known != NO_ROI], minlength=self.n_rois)
+        return roi_means(file.pieces, roi, sizes), file.stated_tr()
 
     def roi_of(self, axis: Any, where: Path) -> Int[ndarray, " grayordinate"]:
         """Give the ROI of each grayordinate of nibabel's axis of them, by structure and vertex, or by voxel."""

@@ -15,11 +15,10 @@ from scipy import ndimage
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.intact import readable, refuse_unfetched
+from semantoks.signals.files.roi_means import PIECE, roi_means
 from semantoks.types import Series
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-MIN_COVERAGE = 0.5
-"""Share of an ROI's voxels that has to be in the brain mask, as in XCP-D."""
 FAR, MOST_FAR = 15.0, 0.05
 """Millimetres from the atlas's centroid beyond which an ROI is another one, and the share of such ROIs that is allowed:
 versions of MNI space differ by 2, and the right image of any packaged atlas has all ROIs within 4."""
@@ -34,37 +33,34 @@ class LabelImage:
     labelled: int
 
     def means(self, image: Path, *, mask: Path | None) -> Series:
-        """Average a 4-D image over each ROI, within the brain mask if there is one [frame, roi].
+        """Average a 4-D image over the voxels of each ROI that are in the brain mask, if any, and have signal.
 
-        nilearn resamples the labels onto the image's grid (nearest neighbour) and takes the means. An ROI that vanishes
-        there, or has less than half of its voxels in the mask, is NaN.
+        The labels are resampled onto the image's grid (nearest neighbour). An ROI that vanishes there, or has less than
+        half of its voxels, is NaN (see ``roi_means``).
 
         Raises
         ------
         DataError
             When an image cannot be read, is not 4-D, or has no label in it.
         """
-        from nilearn.maskers import NiftiLabelsMasker
-
-        read_image(image, 4)
-        labels = read_image(self.path, 3)
-        numbers = _numbered(_integers(labels, self.path), self.values)
-        masker = NiftiLabelsMasker(
-            nib.Nifti1Image(numbers, labels.affine),  # type: ignore[no-untyped-call]
-            mask_img=None if mask is None else str(mask),
-            resampling_target="data",
-            reports=False,
+        bold, labels = read_image(image, 4), read_image(self.path, 3)
+        numbers = _onto(_numbered(_integers(labels, self.path), self.values), labels.affine, bold)
+        sizes = np.bincount(numbers.ravel(), minlength=len(self.values) + 1)[1:]
+        if not sizes.any():
+            raise DataError(f"{image} cannot be averaged over {self.path}: no label is within the image.")
+        if mask is not None:
+            brain = read_image(mask, 3)
+            with readable(f"{mask} cannot be read: is it cut off?"):
+                inside = (np.nan_to_num(np.asanyarray(brain.dataobj)) != 0).astype(np.int64)
+            numbers = numbers * _onto(inside, brain.affine, bold)
+        there = numbers != 0
+        with readable(f"{image} cannot be read: is it cut off?"):
+            values = bold.get_fdata(dtype=np.float32, caching="unchanged")[there].T
+        return roi_means(
+            lambda: (values[start : start + PIECE] for start in range(0, len(values), PIECE)),
+            numbers[there] - 1,
+            sizes,
         )
-        with readable(f"{image} cannot be averaged over {self.path}"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of labels that vanish: those become missing ROIs
-            means = masker.fit_transform(str(image))
-        series = np.full((len(means), len(self.values)), np.nan, dtype=np.float32)
-        columns = {column: roi for column, roi in masker.region_ids_.items() if column != "background"}
-        for column, number in columns.items():
-            series[:, int(number) - 1] = means[:, column]
-        covered = _coverage(masker, len(self.values))
-        series[:, covered < MIN_COVERAGE] = np.nan
-        return series
 
 
 def read_label_image(path: Path, atlas: Atlas) -> LabelImage:
@@ -121,6 +117,23 @@ def image_tr(path: Path) -> float | None:
     return step * unit if unit and step > 0 else None
 
 
+def _onto(numbers: Int[ndarray, "x y z"], affine: Float[ndarray, "4 4"], image: Any) -> Int[ndarray, "i j k"]:
+    """Bring whole numbers onto the grid of an image, by the nearest neighbour."""
+    if numbers.shape == image.shape[:3] and np.allclose(affine, image.affine, atol=1e-4):
+        return numbers
+    from nilearn.image import resample_img
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of labels that vanish: those become missing ROIs
+        moved = resample_img(
+            nib.Nifti1Image(numbers.astype(np.int32), affine),  # type: ignore[no-untyped-call]
+            target_affine=image.affine,
+            target_shape=image.shape[:3],
+            interpolation="nearest",
+        )
+    return np.asarray(moved.dataobj).astype(np.int64)
+
+
 def _integers(image: Any, path: Path) -> Int[ndarray, "x y z"]:
     with readable(f"{path} cannot be read: is it cut off?"):
         values = np.asanyarray(image.dataobj)
@@ -136,17 +149,6 @@ def _numbered(numbers: Int[ndarray, "x y z"], values: tuple[int, ...]) -> Int[nd
     number = {value: index for index, value in enumerate(values, start=1)}
     whole: Int[ndarray, "x y z"] = np.array([number.get(key, 0) for key in keys.tolist()], np.int32)[place]
     return whole.reshape(numbers.shape)
-
-
-def _coverage(masker: Any, n_rois: int) -> Float[ndarray, " roi"]:
-    """Share of the voxels of each ROI, on the image's grid, that are in the mask; 0 where it has none."""
-    labels = np.asarray(masker.labels_img_.dataobj).astype(np.int64)
-    every = np.bincount(labels.ravel(), minlength=n_rois + 1)[1:]
-    if masker.mask_img_ is None:
-        return (every > 0).astype(np.float64)
-    inside = labels[np.asarray(masker.mask_img_.dataobj).astype(bool)]
-    share: Float[ndarray, " roi"] = np.bincount(inside, minlength=n_rois + 1)[1:] / np.maximum(every, 1)
-    return share
 
 
 def _refuse_elsewhere(
