@@ -7,6 +7,8 @@ import types
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import interp1d
+from scipy.signal import cheby1, sosfiltfilt
 from torch.utils.data import default_collate
 
 from semantoks.atlas.catalog import get_atlas
@@ -91,3 +93,42 @@ def test_which_encoder_is_asked_for_and_may_come_from_the_environment(published,
         build("schaefer400")
     monkeypatch.setenv("SEMANTOKS_MODEL", str(published))
     assert build("schaefer400")[1].__space__ == "schaefer400"
+
+
+def as_their_wrapper(given, place):
+    """Embeddings' input as the suite's own wrapper makes it: resampled to 2 s, unfiltered, the first 100 frames."""
+    bold, tr = given["bold"].numpy().astype(np.float64), given["tr"]
+    if tr < 2 and len(bold) >= 30:
+        bold = sosfiltfilt(cheby1(8, 0.05, 0.8 * tr / 2, output="sos"), bold, axis=0, padtype="even")
+    times = 2.0 * np.arange(int(len(bold) * tr / 2))
+    bold = interp1d(tr * np.arange(len(bold)), bold, kind="cubic", axis=0)(times)[:100]
+    return np.pad(bold, ((0, 100 - len(bold)), (0, 0)))[:, place].T
+
+
+@pytest.mark.parametrize(("frames", "tr"), [(300, 2.0), (300, 0.8), (160, 1.0), (20, 1.0), (16, 2.0)])
+def test_one_window_that_is_not_filtered_is_what_the_suites_own_wrapper_shows_the_encoder(published, frames, tr):
+    space = "schaefer400_tians3_buckner7"
+    given = sample(457, frames)[0] | {"tr": tr}
+    transform, _ = build(space, str(published), crops=1, already_filtered=True)
+    made = transform(dict(given))
+    theirs, real = as_their_wrapper(given, ATLAS.match(SPACES[space])), min(100, int(frames * tr / 2))
+    found = made["series"][0].numpy()
+    similar = [np.corrcoef(a[:real], b[:real])[0, 1] for a, b in zip(theirs, found, strict=True)]
+    assert min(similar) > 0.995
+    assert np.abs(found[:, real:]).max(initial=0) == 0
+    assert made["hidden"].shape == (1, 9, 5)
+    assert made["hidden"][0, 0].tolist() == [patch * 20 >= real for patch in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "tr", "same"), [(16, 2.0, True), (16, 0.8, True), (49, 2.0, True), (60, 2.0, False)]
+)
+def test_a_clip_shorter_than_the_bands_slowest_wave_is_never_band_passed(published, frames, tr, same):
+    given = sample(400, frames)[0] | {"tr": tr}
+    made = [build("schaefer400", str(published), crops=1, already_filtered=b)[0](dict(given)) for b in (False, True)]
+    assert torch.equal(made[0]["series"], made[1]["series"]) == same
+
+
+def test_windows_are_at_least_one(published):
+    with pytest.raises(ConfigError, match="crops must be at least 1, not 0"):
+        build("schaefer400", str(published), crops=0)

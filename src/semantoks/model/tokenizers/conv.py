@@ -96,6 +96,14 @@ class PlainKernel(nn.Module):
         return self.taps
 
 
+class ChannelMap(nn.Linear):
+    """A linear map over channels whose rows are columns of a matrix in memory: nothing is transposed but views."""
+
+    def forward(self, rows: Float[Tensor, "row channel"]) -> Float[Tensor, "row width"]:
+        """Map every row, as ``nn.Linear`` does."""
+        return torch.addmm(self.bias[:, None], self.weight, rows.t()).t()
+
+
 class DepthwiseConv(nn.Module):
     """Several long filters per ROI, a feed-through term, then a linear map over channels (METHOD 3, structured branch).
 
@@ -108,14 +116,14 @@ class DepthwiseConv(nn.Module):
         filters = kernel().shape[0]
         self.kernel = kernel
         self.feed_through = nn.Parameter(torch.randn(filters, n_rois))
-        self.projection = nn.Linear(n_rois * filters, width)
+        self.projection = ChannelMap(n_rois * filters, width)
 
     def forward(self, patches: Float[Tensor, "roi frame item"]) -> Float[Tensor, "width frame item"]:
         """Filter every ROI on its own, then mix the channels."""
         frames, items = patches.shape[1:]
         channels = torch.bmm(self.toeplitz(frames).flatten(1, 2), patches).view(-1, frames * items)
-        flat = torch.addmm(self.projection.bias[:, None], self.projection.weight, channels)
-        return flat.view(-1, frames, items)
+        # Called as a module, so that hooks and what wraps it (adapters of other libraries) take part.
+        return self.projection(channels.t()).t().reshape(-1, frames, items)
 
     def flops(self, frames: int) -> int:
         """Count both products for one patch, as they are computed: every filter spans the patch."""
