@@ -123,7 +123,8 @@ class DepthwiseConv(nn.Module):
         frames, items = patches.shape[1:]
         channels = torch.bmm(self.toeplitz(frames).flatten(1, 2), patches).view(-1, frames * items)
         # Called as a module, so that hooks and what wraps it (adapters of other libraries) take part.
-        return self.projection(channels.t()).t().reshape(-1, frames, items)
+        rows: Tensor = self.projection(channels.t())
+        return rows.t().reshape(-1, frames, items)
 
     def flops(self, frames: int) -> int:
         """Count both products for one patch, as they are computed: every filter spans the patch."""
