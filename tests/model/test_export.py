@@ -1,5 +1,6 @@
 """An exported program computes what the encoder does, for any batch, in a process that does not know this package."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tensors import save_encoder
+from semantoks.model.tokenizers.published import TokenizerConfig
 
 ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
 SIZE = EncoderConfig(width=16, depth=2, frames=60, patch=20)
@@ -58,6 +60,30 @@ def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path
             tokens = encoder(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"]))
         np.testing.assert_allclose(found[f"cls{n}"], tokens.cls, atol=1e-5)
         np.testing.assert_allclose(found[f"grid{n}"], tokens.grid, atol=1e-5)
+
+
+ELSEWHERE = """
+import sys, torch
+series, mask = torch.randn(2, 6, 60), torch.rand(2, 3, 3) < 0.4
+with torch.no_grad():
+    expected = torch.export.load(sys.argv[1]).module()(series, mask)
+    for dtype, near in ((torch.float64, 1e-5), (torch.bfloat16, 0.1)):
+        found = torch.export.load(sys.argv[1]).module().to(dtype)(series.to(dtype), mask)
+        assert [t.dtype for t in found] == [dtype] * 2
+        assert max((a.double() - b.double()).abs().max() for a, b in zip(expected, found)) < near
+    meta = torch.export.load(sys.argv[1]).module().to("meta")(series.to("meta"), mask.to("meta"))
+    assert [t.device.type for t in meta] == ["meta"] * 2
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [TokenizerConfig(), TokenizerConfig(branches="dense+depthwise", pooling="attention")])
+def test_a_program_runs_in_other_precisions_and_on_other_devices(tmp_path, kind):
+    size = dataclasses.replace(SIZE, tokenizer=kind)
+    card = EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None)
+    save_encoder(tmp_path / "e", Encoder(size, ATLAS.network_index), card)
+    python(EXPORT, tmp_path / "e", tmp_path / "e.pt2")
+    python(ELSEWHERE, tmp_path / "e.pt2")
 
 
 def test_a_program_is_called_pt2(tmp_path):

@@ -129,7 +129,10 @@ class Encoder(nn.Module):
             )
         grid = self.tokenizer(series)
         if mask is not None:
-            grid = torch.where(mask[..., None], self.mask_token.to(grid.dtype), grid)
+            token = self.mask_token
+            if token.dtype != grid.dtype:  # under autocast; else no cast, which an exported program would hold us to
+                token = token.to(grid.dtype)
+            grid = torch.where(mask[..., None], token, grid)
         grid = grid + self.network_embedding[:, None] + self.time
         cls = repeat(self.cls_token, "d -> b 1 d", b=series.shape[0])
         tokens = torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)

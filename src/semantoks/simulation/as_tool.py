@@ -39,7 +39,8 @@ def simulate_as(
     ----------
     tool_format
         ``xcpd`` (frames over 0.3 mm are outliers), ``ukb`` (one scanner of 0.735 s; sessions are the instances 2, 3,
-        ...), ``abide`` (one session per participant), ``hdf5`` (one file) or ``ptseries``.
+        ...), ``abide`` (one session per participant), ``hdf5`` (one file as the method's authors have it: sessions are
+        further rows of the person) or ``ptseries``.
     out
         A new or empty folder. It appears whole or not at all; a killed run leaves ``.NAME.partial`` beside it.
     progress
@@ -95,7 +96,8 @@ def recordings_of(tool_format: Format, simulation: Simulation) -> Iterator[Recor
         for session in range(simulation.config.sessions):
             one = simulation.recording(participant, session)
             good = one.fd <= FD_THRESHOLD if tool_format == "xcpd" and one.fd is not None else None
-            yield dataclasses.replace(one, session=_session(tool_format, one.session), good=good)
+            run = one.session if tool_format == "hdf5" else one.run
+            yield dataclasses.replace(one, session=_session(tool_format, one.session), run=run, good=good)
 
 
 def participants_table(tool_format: Format, simulation: Simulation) -> pd.DataFrame:
@@ -103,13 +105,16 @@ def participants_table(tool_format: Format, simulation: Simulation) -> pd.DataFr
     table = simulation.participants_table()
     if tool_format == "abide":
         return table.drop(columns="session_id")
+    if tool_format == "hdf5":  # rows of a person, without sessions and with a motion that is not their own
+        several = simulation.config.sessions > 1
+        return table.drop(columns=["session_id", *(["mean_fd"] if several else [])]).drop_duplicates(ignore_index=True)
     return table.assign(session_id=[_session(tool_format, session) for session in table["session_id"]])
 
 
 def _session(tool_format: Format, session: str) -> str:
     if tool_format == "ukb":
         return str(FIRST_INSTANCE - 1 + int(session))
-    return "" if tool_format == "abide" else session
+    return "" if tool_format in ("abide", "hdf5") else session
 
 
 def _counted(
