@@ -1,5 +1,6 @@
 """The converter against a second reading of the released layout, written from its description in float64."""
 
+import math
 import re
 
 import numpy as np
@@ -12,6 +13,7 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import WeightsError
 from semantoks.features.encode import read_out
 from semantoks.model.convert import convert_back, convert_checkpoint
+from semantoks.model.encoder import EncoderConfig
 from semantoks.model.hub import load_encoder
 from semantoks.model.released import ReleasedLayout, released_tensors
 from semantoks.objective.branch import load_branches, update_teacher
@@ -182,6 +184,37 @@ def test_back_in_the_authors_layout_every_weight_that_is_used_is_what_it_was(tmp
     twice = convert_checkpoint(**shown)
     for name in ("model.safetensors", "training.safetensors"):
         assert (twice / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_back_there_is_what_a_resumed_training_reads_before_its_first_step(tmp_path):
+    folder = convert_checkpoint(**write(tmp_path, PUBLISHED, synthetic_checkpoint(PUBLISHED, 4)))
+    held = torch.load(convert_back(folder, tmp_path / "again.pth"), weights_only=True)
+    rest = {"optimizer_state_dict", "scheduler_state_dict", "scaler_state_dict", "loss", "lr", "wd"}
+    assert set(held) == {"epoch", "model_state_dict", "config", "mask_loss_weight"} | rest
+    learnt = [
+        torch.zeros(value.shape, requires_grad=True)
+        for key, value in held["model_state_dict"].items()
+        if key.startswith(("student_encoder.", "student_predictor."))
+        and not re.search(r"multiplier|kernel_norm|temporal_pos", key)
+    ]
+    optimizer = torch.optim.AdamW(learnt)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5)
+    optimizer.load_state_dict(held["optimizer_state_dict"])
+    scheduler.load_state_dict(held["scheduler_state_dict"])
+    torch.amp.GradScaler("cpu").load_state_dict(held["scaler_state_dict"])
+    assert not optimizer.state_dict()["state"]
+    assert scheduler.base_lrs == [held["lr"]] == [1.4e-3]
+    sum(one.sum() for one in learnt).backward()
+    optimizer.step()
+
+
+def test_the_parameters_of_the_published_size_are_counted_as_in_the_published_file():
+    index = get_atlas("schaefer400+tian-s3+buckner7").network_index.tolist()
+    head = {"hidden": 1024, "hidden_layers": 1, "projection": 128}
+    parts = ("schaefer400", "tian3", "buckner7")
+    layout = ReleasedLayout(encoder=EncoderConfig(), head=head, parts=parts, network_index=tuple(index))
+    sizes = [math.prod(one.shape) for one in released_tensors(layout, "student") if one.learnt]
+    assert sum(sizes) == 62_750_697 + 918_656
 
 
 def test_prefixes_of_parallel_training_bare_states_and_half_precision_are_read(tmp_path):

@@ -179,6 +179,8 @@ def _origin(path: Path, content: dict[str, Any], state: dict[str, Tensor]) -> tu
 def convert_back(folder: str | Path, out: str | Path) -> Path:
     """Write an encoder folder as a checkpoint (.pth) in the authors' layout; another atlas comes with its map (.npz).
 
+    Optimiser, scheduler and gradient scaler are those of a training that has taken no step, at the published rates.
+
     Raises
     ------
     WeightsError
@@ -205,9 +207,26 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
     ours = {"student": under(training, "student."), "teacher": with_prefix(encoder.state_dict(), "encoder.") | heads}
     state = {key: tensor for role in ROLES for key, tensor in from_ours(ours[role], layout, role).items()}
     buffer = io.BytesIO()
-    torch.save({"epoch": 0, "model_state_dict": state, "config": {}}, buffer)
+    torch.save({"epoch": 0, "model_state_dict": state, "config": {}, **_start_of_training(layout)}, buffer)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, buffer.getvalue())
     if atlas.fingerprint != get_atlas(PUBLISHED).fingerprint:
         write_map(path.with_suffix(".npz"), parts)
     return path
+
+
+def _start_of_training(layout: ReleasedLayout) -> dict[str, Any]:
+    """Return what else the authors' code reads when it resumes: AdamW over the student's parameters, before a step."""
+    count = sum(one.learnt for one in released_tensors(layout, "student"))
+    rate, decay = 2 * 7e-4, 0.05  # for the published batch of 512, at the first step
+    optimizer = torch.optim.AdamW([torch.zeros(1) for _ in range(count)], lr=rate, weight_decay=decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _step: 1.0)
+    return {
+        "optimizer_state_dict": optimizer.state_dict(),
+        "scheduler_state_dict": scheduler.state_dict(),
+        "scaler_state_dict": torch.amp.GradScaler("cpu").state_dict(),
+        "loss": 0.0,
+        "lr": rate,
+        "wd": decay,
+        "mask_loss_weight": 0.5,
+    }

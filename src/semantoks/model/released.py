@@ -21,6 +21,7 @@ from semantoks.model.tokenizers.conv import join_pieces
 from semantoks.model.tokenizers.published import TokenizerConfig
 
 ROLES = ("student", "teacher")
+BUFFERS = (".multiplier", ".kernel_norm", ".kernel_norm_initialized", ".temporal_pos_embedding")
 Shape = tuple[int, ...]
 
 
@@ -35,6 +36,11 @@ class ReleasedTensor:
     our_shape: Shape | None = None
     """Our shape, where it is another."""
     optional: bool = False
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it is a parameter there, counted once: no buffer, and no second name of the head."""
+        return not self.key.endswith(BUFFERS) and "_mask_predictor." not in self.key
 
 
 @dataclass(frozen=True, kw_only=True)
