@@ -129,7 +129,7 @@ class Encoder(nn.Module):
             )
         grid = self.tokenizer(series)
         if mask is not None:
-            token = self.mask_token
+            token: Tensor = self.mask_token
             if token.dtype != grid.dtype:  # under autocast; else no cast, which an exported program would hold us to
                 token = token.to(grid.dtype)
             grid = torch.where(mask[..., None], token, grid)
