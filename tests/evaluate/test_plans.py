@@ -187,3 +187,18 @@ def test_relatives_at_two_sites_are_left_out_of_training_and_no_reason_to_refuse
     people = People(ids=PEOPLE.ids, owner=np.arange(60), groups=np.array([*range(59), 0]))  # 59 of C with 0 of A
     found, _ = plan(["p", "q"] * 30, people=people, split="site", folds=3)
     assert {WHERE[test[0]]: len(train) for train, test in found.splits} == {"A": 39, "B": 40, "C": 39}
+
+
+def test_a_code_that_makes_a_rare_class_is_refused_with_the_options_that_help():
+    table = pd.DataFrame({"participant_id": [f"{i:02d}" for i in range(60)], "sex": [0] * 3 + [1, 2] * 28 + [2]})
+    (sex,) = read_targets(table, ["sex"], ProbeConfig())
+    with pytest.raises(DataError, match=r"too few in: '0' \(3\).*--as-value sex.*--missing CODE"):
+        plan_target(sex, PEOPLE, SITES, ProbeConfig(repeats=1), EVERYBODY)
+    (sex,) = read_targets(table, ["sex"], ProbeConfig(missing=("0",)))
+    assert len(plan_target(sex, PEOPLE, SITES, ProbeConfig(repeats=1), EVERYBODY)[0].people) == 57
+
+
+def test_hundreds_of_rare_classes_do_not_fill_the_message():
+    with pytest.raises(DataError, match=r"too few in: .* and 15 more\.") as error:
+        plan([f"c{i % 20}" for i in range(60)])
+    assert len(str(error.value)) < 400

@@ -6,6 +6,7 @@ import pytest
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.opened_source import SourceConfig, find_source, introduce
+from semantoks.signals.phenotypes import unknown_note
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 
@@ -83,3 +84,13 @@ def test_a_damaged_json_beside_the_table_is_refused_with_its_name(folder):
 def test_without_a_table_it_is_said(folder):
     (folder / "participants.tsv").unlink()
     assert said(folder)[0][1:] == ["no participants table: nothing is known of them but their recordings"]
+
+
+def test_the_cohort_remembers_which_codes_were_taken_as_missing(folder, tmp_path):
+    write_people(folder, [("participant_id", "iq"), ("0001", "100"), ("0002", "-9999"), ("0003", "120")])
+    told = []
+    cohort = prepare(folder, out=tmp_path / "c", atlas=ATLAS, tr=2.0, tell=told.append)
+    assert told[1:] == ["taken as missing: iq (1 x -9999)"]
+    assert unknown_note(cohort.participants, ["iq"]) == ["taken as missing: iq (1 x -9999)"]
+    assert cohort.participants["iq"].isna().tolist() == [False, True, False]
+    assert cohort.verify() == []

@@ -23,7 +23,6 @@ from semantoks.signals.cohort_checks import read_description
 from semantoks.signals.prepare import claim, nothing_left
 from semantoks.signals.sources import participant_of
 from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_shard_tables
-from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_file
 from semantoks.storage.tables import plain, write_table
 
@@ -166,7 +165,7 @@ def _assembled(dataset: Dataset, participants: Sequence[str], progress: Progress
     jobs, people, description = plan(share, new, config)
     claim(new, description)
     write_table(new / layout.ATLAS, config.input_config.known_atlas.to_frame())
-    write_durably(new / layout.PARTICIPANTS, people.encode())
+    layout.write_participants(new, people, share.participants())
     read = lru_cache(maxsize=PARTS_IN_MEMORY)(read_part)
     done = 0
     for job in jobs:

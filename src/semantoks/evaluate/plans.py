@@ -89,7 +89,8 @@ def open_study(
         n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],
     )
-    study.notes += [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
+    understood = [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
+    study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     _describe_people(study, family_note, sites)
     return study
@@ -169,7 +170,9 @@ def plan_target(
         splits = tuple(_splits(plan, people, sites.rows(where), config))
         check_disjoint(splits, plan.groups)
     except DataError as error:
-        raise DataError(f"target {aim.name!r}: {error}") from error
+        raise DataError(
+            " ".join([f"target {aim.name!r}: {error}", *(f"Note: {note}." for note in aim.notes)])
+        ) from error
     if config.split == "site":
         plan = dataclasses.replace(plan, groups=pd.factorize(sites.home[where])[0])
     plan = dataclasses.replace(plan, splits=splits)

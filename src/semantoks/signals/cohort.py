@@ -16,7 +16,6 @@ from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
 from semantoks.signals.cohort_checks import check_recordings, read_description
-from semantoks.signals.phenotypes import read_participants
 from semantoks.storage.tables import read_typed_table
 
 
@@ -85,7 +84,7 @@ class Cohort:
     @cached_property
     def participants(self) -> pd.DataFrame:
         """Phenotypes as given, one row per participant, or per participant and session; ids without ``sub-``."""
-        return read_participants(self.path / layout.PARTICIPANTS)
+        return layout.read_cohort_participants(self.path)
 
     @cached_property
     def excluded(self) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a cohort is on disk: the names of its files, the columns of its tables, and how a table is read."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,18 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.signals.files.stated import read_json
+from semantoks.signals.phenotypes import UNKNOWN, read_participants
+from semantoks.storage.durable import write_durably
 from semantoks.storage.tables import read_table
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "dataset_description.json"
 ATLAS = "atlas.tsv"
 PARTICIPANTS = "participants.tsv"
+PARTICIPANTS_JSON = "participants.json"
+TAKEN_AS_MISSING = "TakenAsMissing"
+"""Key of a column in participants.json: its codes that stood for a missing value, and how often each did."""
 RECORDINGS = "recordings.tsv"
 EXCLUDED = "excluded.tsv"
 QUALITY = "quality.tsv"
@@ -32,6 +39,25 @@ ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
 INTEGERS = frozenset({"frames", "offset", "shard", "good_frames"})
 REALS = frozenset({"source_tr", "mean_fd"})
 KEPT, REFUSED = "kept", "excluded"
+
+
+def write_participants(cohort: Path, text: str, table: pd.DataFrame | None) -> None:
+    """Write the text of participants.tsv, and which codes of the source's ``table`` were taken as missing beside it."""
+    unknown = {} if table is None else table.attrs.get(UNKNOWN, {})
+    if unknown:
+        plain = {name: {TAKEN_AS_MISSING: dict(codes)} for name, codes in unknown.items()}
+        write_durably(cohort / PARTICIPANTS_JSON, json.dumps(plain, indent=1, ensure_ascii=False).encode())
+    write_durably(cohort / PARTICIPANTS, text.encode())
+
+
+def read_cohort_participants(cohort: Path) -> pd.DataFrame:
+    """Read participants.tsv of a cohort, with the codes that were taken as missing in ``attrs``."""
+    table = read_participants(cohort / PARTICIPANTS)
+    if (cohort / PARTICIPANTS_JSON).is_file():
+        columns = read_json(cohort / PARTICIPANTS_JSON).items()
+        stored = {name: one[TAKEN_AS_MISSING] for name, one in columns if TAKEN_AS_MISSING in one}
+        table.attrs[UNKNOWN] = {**stored, **table.attrs[UNKNOWN]}
+    return table
 
 
 def shard_path(cohort: Path, shard: int) -> Path:

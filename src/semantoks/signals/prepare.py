@@ -150,7 +150,7 @@ def store(
         if (out / layout.RECORDINGS).exists():  # another job has just finished it
             return
         write_table(out / layout.ATLAS, config.known_atlas.to_frame())
-        write_durably(out / layout.PARTICIPANTS, people.encode())
+        layout.write_participants(out, people, source.participants())
         run_jobs(source, jobs, n_jobs=n_jobs, scheduler=scheduler, progress=progress)
         assemble(out, len(jobs))
 

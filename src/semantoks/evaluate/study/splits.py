@@ -20,6 +20,8 @@ Split = tuple[Int[ndarray, " _"], Int[ndarray, " _"]]
 """Rows of the training side and of the test side."""
 _BINS = 5
 """Maximum number of equally large bins for stratifying a value."""
+SHOWN = 5
+"""Classes that a message names."""
 SITE_PEOPLE = 10
 """A site with fewer people is not tested on its own."""
 
@@ -59,7 +61,7 @@ def split_people(
         strata = table.first()
         sizes = strata.value_counts().reindex(pd.unique(labels), fill_value=0)
         if (sizes < least).any():
-            small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < least].items())
+            small = _some([f"{name!r} ({count})" for name, count in sizes[sizes < least].items()])
             raise DataError(
                 f"every class needs at least {least} people for {folds} folds; too few in: {small}. Leave these "
                 "classes out (--drop-rare), merge them, or use fewer folds."
@@ -233,7 +235,7 @@ def shuffle_people(
     if kind == "class":
         strata, sizes = table.first(), rows.groupby("label")["group"].nunique()
         if (sizes < needed).any():
-            small = ", ".join(f"{name!r} ({count})" for name, count in sizes[sizes < needed].items())
+            small = _some([f"{name!r} ({count})" for name, count in sizes[sizes < needed].items()])
             raise DataError(
                 f"every class needs at least {needed} people for these splits; too few in: {small}. Leave these "
                 "classes out (--drop-rare), or merge them."
@@ -254,3 +256,7 @@ def shuffle_people(
         test_side = np.isin(groups, strata.index[test])
         splits.append((np.flatnonzero(~test_side), np.flatnonzero(test_side)))
     return splits
+
+
+def _some(words: list[str]) -> str:
+    return ", ".join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")
