@@ -94,3 +94,24 @@ def test_the_cohort_remembers_which_codes_were_taken_as_missing(folder, tmp_path
     assert unknown_note(cohort.participants, ["iq"]) == ["taken as missing: iq (1 x -9999)"]
     assert cohort.participants["iq"].isna().tolist() == [False, True, False]
     assert cohort.verify() == []
+
+
+def test_a_spreadsheet_of_participants_is_named_with_what_to_do(folder):
+    (folder / "participants.tsv").rename(folder / "participants.xlsx")
+    assert said(folder)[0][1].endswith("(participants.xlsx is not read: save it as participants.csv, in UTF-8)")
+
+
+def test_sessions_have_rows_of_their_own_where_bids_keeps_them(folder):
+    write_people(folder, [("participant_id", "sex", "age"), ("sub-0001", "M", "30"), ("sub-0002", "F", "n/a")])
+    for name, rows in (("1", "ses-1\t40\t5\nses-2\t41\t-9999\n"), ("3", "ses-1\tn/a\t7\n")):
+        (folder / f"sub-000{name}").mkdir()
+        table = folder / f"sub-000{name}" / f"sub-000{name}_sessions.tsv"
+        table.write_text("session_id\tage\tpain\n" + rows)
+    lines, found = said(folder)
+    assert lines[-2:] == ["sessions of 2 people from sub-*/sub-*_sessions.tsv", "taken as missing: pain (1 x -9999)"]
+    found = found.set_index(["participant_id", "session_id"]).sort_index()
+    assert found["age"].dropna().to_dict() == {("0001", "1"): 40, ("0001", "2"): 41}
+    assert found["pain"].dropna().to_dict() == {("0001", "1"): 5, ("0003", "1"): 7}
+    assert found["sex"].dropna().to_dict() == {("0001", "1"): "M", ("0001", "2"): "M", ("0002", ""): "F"}
+    (folder / "participants.tsv").unlink()
+    assert len(said(folder)[1]) == 3

@@ -17,6 +17,7 @@ from semantoks.signals.participants_json import read_participants_in_words
 from semantoks.signals.phenotypes import NOTES, tidy_participants, unknown_note
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.session_tables import with_sessions
 from semantoks.signals.sources import (
     Item,
     Source,
@@ -27,6 +28,7 @@ from semantoks.signals.sources import (
     usual_atlas,
 )
 
+SPREADSHEETS = ("participants.xlsx", "participants.xls", "participants.ods", "participants.sav")
 PUBLISHED = CleaningConfig()
 GATES = GateConfig()
 
@@ -112,8 +114,10 @@ def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
 def _read_table(participants: Path | str | pd.DataFrame | None, source: Path) -> pd.DataFrame | None:
     if isinstance(participants, pd.DataFrame):
         return tidy_participants(participants, where="the participants table")
-    path = find_participants(source) if participants is None else Path(participants)
-    return None if path is None else read_participants_in_words(path)
+    if participants is not None:
+        return read_participants_in_words(Path(participants))
+    path = find_participants(source)
+    return with_sessions(None if path is None else read_participants_in_words(path), source)
 
 
 def introduce(source: Source, items: Sequence[Item]) -> list[str]:
@@ -129,9 +133,19 @@ def introduce(source: Source, items: Sequence[Item]) -> list[str]:
     counts = f"{len(items)} recording{'' if len(items) == 1 else 's'} of {len(set(people))}"
     lines = [f"{source.kind}: {counts} {'person' if len(set(people)) == 1 else 'people'}", *notes_of(source)]
     if table is None:
-        return [*lines, "no participants table: nothing is known of them but their recordings"]
+        return [
+            *lines,
+            f"no participants table: nothing is known of them but their recordings{_spreadsheet(source.path)}",
+        ]
     said = [*table.attrs.get(NOTES, ()), *unknown_note(table)]
     return [*lines, *said, *unmatched_ids(people, table["participant_id"])]
+
+
+def _spreadsheet(path: Path) -> str:
+    """Name a participants table that is there, but in a form that is not read."""
+    folder = path if path.is_dir() else path.parent
+    found = next((folder / name for name in SPREADSHEETS if (folder / name).is_file()), None)
+    return "" if found is None else f" ({found.name} is not read: save it as participants.csv, in UTF-8)"
 
 
 def work_list(source: Source) -> list[Item]:
