@@ -2,20 +2,23 @@
 
 import pickle
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
 from nilearn.connectome import ConnectivityMeasure
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import get_tags
+from sklearn.utils import estimator_checks, get_tags
 
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.features.embed import embed
 from semantoks.features.embedder import SemantoksEmbedder
+from semantoks.model.hub import Encoder
 from semantoks.signals.recording import Recording
 from tiny_people import SIZE, save_model
 
@@ -77,6 +80,102 @@ def test_another_model_set_later_is_another_encoder(embedder, series, tmp_path):
     before = embedder.fit_transform(series)
     embedder.set_params(model=save_model(tmp_path / "other", seed=8))
     assert not np.allclose(embedder.transform(series), before)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_another_loaded_encoder_set_later_is_another_encoder(model, series, tmp_path, again):
+    first, second = (Encoder.from_pretrained(path) for path in (model, save_model(tmp_path / "other", seed=8)))
+    embedder = SemantoksEmbedder(first, tr=2.0, crops=2)
+    before = embedder.fit_transform(series)
+    embedder.set_params(model=second)
+    after = embedder.fit_transform(series) if again else embedder.transform(series)
+    np.testing.assert_array_equal(after, SemantoksEmbedder(tmp_path / "other", tr=2.0, crops=2).transform(series))
+    assert not np.allclose(after, before)
+    embedder.set_params(model=model)
+    np.testing.assert_array_equal(embedder.transform(series), before)
+
+
+def test_weights_that_were_trained_anew_are_loaded_by_the_next_fit(series, tmp_path):
+    embedder = SemantoksEmbedder(save_model(tmp_path / "e", seed=1), tr=2.0, crops=1)
+    before = embedder.fit_transform(series)
+    save_model(tmp_path / "e", seed=2)
+    assert not np.allclose(embedder.fit_transform(series), before)
+
+
+def test_worker_processes_change_no_number(embedder, series):
+    before = embedder.fit_transform(series)
+    np.testing.assert_array_equal(embedder.set_params(n_jobs=2).transform(series), before)
+
+
+def test_after_fit_the_number_of_rois_is_known(embedder, series):
+    assert embedder.fit(series).n_features_in_ == 8
+    assert "n_features_in_" not in vars(clone(embedder))
+
+
+@pytest.fixture
+def untyped():
+    """As users have it: the tests' own type checks would speak first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize("method", ["fit", "transform"])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda s: s[0], r"not ndarray of shape \[\d+, 8\]. One subject is \[series\]"),
+        (lambda s: pd.DataFrame(s[0]), "not DataFrame of shape"),
+        (lambda s: csr_matrix(s[0]), r"not csr_matrix of shape"),
+        (lambda s: [csr_matrix(s[0])], r"subject 0: a series is a 2-D array \[frame, roi\], not csr_matrix"),
+        (lambda s: [s[0], s[1][:, 0]], "subject 1: a series is a 2-D array"),
+        (lambda s: [s[0], s[1].T], r"subject 1: wrong number of ROIs.* Is it transposed\?"),
+        (lambda s: [s[0][:, :5]], "wrong number of ROIs. The encoder takes 8"),
+        (lambda s: [s[0].astype(complex)], "real numbers, not complex128"),
+        (lambda s: [], "no subjects"),
+        (lambda s: "series", "not str"),
+        (lambda s: 3, "not int"),
+    ],
+)
+def test_what_is_no_list_of_series_is_refused_by_fit_and_transform(embedder, series, untyped, method, wrong, words):
+    with pytest.raises(DataError, match=words):
+        getattr(embedder, method)(wrong(series))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"readout": "CLS"}, "Did you mean 'cls'"),
+        ({"crops": 0}, "crops must be at least 1"),
+        ({"crops": 2.5}, "crops has to be of type int"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+        ({"tr": "2"}, "tr has to be of type float"),
+        ({"already_filtered": "no"}, "already_filtered has to be of type bool"),
+        ({"device": "gpu9"}, "not available"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_by_fit_and_by_transform(model, series, untyped, setting, words):
+    embedder = SemantoksEmbedder(**({"model": model, "tr": 2.0} | setting))
+    for use in (embedder.fit, embedder.transform):
+        with pytest.raises(ConfigError, match=words):
+            use(series)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_no_attributes_set_in_init",
+        "check_valid_tag_types",
+        "check_get_params_invariance",
+        "check_set_params",
+        "check_mixin_order",
+        "check_parameters_default_constructible",
+    ],
+)
+def test_it_passes_the_checks_of_scikit_learn_that_need_no_table(untyped, check):
+    getattr(estimator_checks, check)("SemantoksEmbedder", SemantoksEmbedder())
 
 
 def test_it_says_what_it_takes(embedder):
