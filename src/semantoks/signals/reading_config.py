@@ -39,6 +39,8 @@ class ReadingConfig:
         signals, high-pass.
     global_signal
         Also regress out the global signal.
+    filtered_fd
+        Take the framewise displacement without respiration where XCP-D or fMRIPrep's confounds have both.
     reorder
         Reorder labelled columns that follow Schaefer's other network order (7 or 17) instead of refusing them.
 
@@ -57,6 +59,7 @@ class ReadingConfig:
     fetch_parcellation: bool = False
     confounds: Strategy = "simple"
     global_signal: bool = False
+    filtered_fd: bool = False
     reorder: bool = False
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from semantoks.signals.recording import MAX_TR, MIN_TR
 FilterBand = tuple[float | None, float | None]
 """Lower and upper corner in Hz, None for an open end."""
 LOW_PASS, HIGH_PASS = re.compile(r"low[ _-]?pass", re.IGNORECASE), re.compile(r"high[ _-]?pass", re.IGNORECASE)
+UNTRUSTED = "and is not trusted)"
 NUMBER = re.compile(r"\d*\.?\d+(?:[eE]-?\d+)?")
 
 
@@ -89,6 +90,34 @@ def agreed(stated: Iterable[StatedTR]) -> StatedTR:
                 "correct the wrong one."
             )
     return first or StatedTR(seconds=None, where="; ".join(one.where for one in several))
+
+
+def over_headers(sidecar: StatedTR, headers: Sequence[StatedTR]) -> StatedTR:
+    """Take the repetition time of a sidecar, which headers may only contradict by a factor of exactly 1000.
+
+    fMRIPrep before 21.0.2 wrote such headers: milliseconds that are called seconds, or the other way round. Without a
+    time in the sidecar, headers count that can be one (0.3 to 6 s).
+
+    Raises
+    ------
+    DataError
+        When a header says something else.
+    """
+    if sidecar.seconds is None:
+        stated = (one if one.seconds is None else plausible(one.seconds, one.where) for one in headers)
+        return agreed([*stated, sidecar])
+    if not MIN_TR <= sidecar.seconds <= MAX_TR:
+        return agreed([sidecar, *headers])
+    wrong = [one for one in headers if one.seconds and _is_thousandfold(one.seconds, sidecar.seconds)]
+    taken = agreed([sidecar, *(one for one in headers if one not in wrong)])
+    if not wrong:
+        return taken
+    much = "1000 times as much" if (wrong[0].seconds or 0) > sidecar.seconds else "a thousandth of it"
+    return StatedTR(seconds=taken.seconds, where=f"{taken.where} ({wrong[0].where} says {much} {UNTRUSTED}")
+
+
+def _is_thousandfold(one: float, other: float) -> bool:
+    return any(math.isclose(one, factor * other, rel_tol=1e-3) for factor in (1e3, 1e-3))
 
 
 def plausible(seconds: float, where: str) -> StatedTR:

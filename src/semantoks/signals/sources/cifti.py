@@ -15,7 +15,7 @@ from semantoks.signals.files.cifti import (
     read_dlabel,
 )
 from semantoks.signals.files.names import SKIPPED, BidsFile, parse, parse_hcp, walk
-from semantoks.signals.files.stated import StatedTR, agreed, read_json, stated_band, stated_number
+from semantoks.signals.files.stated import StatedTR, over_headers, read_json, stated_band, stated_number
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import is_fmriprep
 from semantoks.signals.sources.runs import by_run, chosen_runs, run_items, without_concatenated
@@ -105,11 +105,11 @@ class _Runs:
             )
         series, stated = self._series(files)
         sidecar = item.path.with_name(item.path.name.removesuffix(files[0].extension) + ".json")
-        seconds = stated_number(sidecar, "RepetitionTime")
-        if seconds is not None:
-            stated = [*stated, StatedTR(seconds=seconds, where=sidecar.name)]
+        beside = StatedTR(seconds=stated_number(sidecar, "RepetitionTime"), where=sidecar.name)
         band = stated_band(read_json(sidecar)) if sidecar.is_file() else None
-        return self.facts.of(item, agreed(stated)).recording(item, series, band=band, source=str(item.path))
+        return self.facts.of(item, over_headers(beside, stated)).recording(
+            item, series, band=band, source=str(item.path)
+        )
 
     def _series(self, files: Sequence[BidsFile]) -> tuple[Series, list[StatedTR]]:
         if isinstance(self.rois, ParcelSeries):

@@ -8,10 +8,11 @@ from pathlib import Path
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.cifti import Grayordinates, cifti_tr, read_dlabel
 from semantoks.signals.files.label_image import SPACE, LabelImage, fetch_parcellation, image_tr, read_label_image
+from semantoks.signals.files.motion import fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.nuisance import load_nuisance, regress_out
-from semantoks.signals.files.stated import StatedTR, agreed, generated_by, stated_number
-from semantoks.signals.files.text_table import read_column, read_header
+from semantoks.signals.files.stated import UNTRUSTED, StatedTR, generated_by, over_headers, stated_number
+from semantoks.signals.files.text_table import read_header
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn
@@ -21,7 +22,6 @@ from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, 
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.types import Series
 
-FD = "framewise_displacement"
 SERIES = (".tsv", ".txt")
 """What time series of ROIs end with: a folder with them was made by another tool from fMRIPrep's output."""
 VOLUMES, AROMA, DENSE = "preproc", "smoothAROMAnonaggr", ".dtseries.nii"
@@ -99,6 +99,8 @@ class _Runs:
             f"{where}, averaged over {self.rois.path.name}{onto}: {self.rois.labelled} of {n_rois} ROIs",
             f"nuisance: {self.reading.confounds} of nilearn{added}, fitted on the good frames",
             self._high_pass(),
+            *self._motion(),
+            *self._header(),
         ]
         if self.reading.fetch_parcellation and space != SPACE:
             found.append(f"the parcellation was fetched in {SPACE}, the images are not in it: ROIs are off by some mm")
@@ -115,6 +117,21 @@ class _Runs:
             return "high-pass: no cosines among the confounds; only the band-pass of prepare"
         return f"high-pass: {cosines} cosines of fMRIPrep (128 s) among the confounds; the band-pass of prepare on top"
 
+    def _motion(self) -> list[str]:
+        """Say which framewise displacement is read, by the first run whose table of confounds can be read."""
+        for key in self.images:
+            with suppress(KeyError, DataError):
+                return fd_note(self.confounds[key], filtered=self.reading.filtered_fd)
+        return []
+
+    def _header(self) -> list[str]:
+        """Say of the first run that its header's repetition time is not trusted, if so."""
+        with suppress(DataError):  # reading this run says what is wrong
+            stated = _stated_tr(next(iter(self.images.values())))
+            if stated.where.endswith(UNTRUSTED):
+                return [f"repetition time {stated.seconds:g} s from {stated.where}"]
+        return []
+
     def read(self, item: Item) -> Recording:
         """Average, clean and describe one run; DataError when it cannot be read or its repetition time is unknown."""
         if item.key not in self.confounds:
@@ -129,7 +146,7 @@ class _Runs:
             item,
             regress_out(self._means(image), nuisance, item.path.name),
             good=nuisance.good,
-            fd=read_column(confounds, FD) if FD in read_header(confounds) else None,
+            fd=read_fd(confounds, filtered=self.reading.filtered_fd),
             source=str(item.path),
         )
 
@@ -203,13 +220,13 @@ def _stem(image: BidsFile) -> str:
 def _stated_tr(image: BidsFile) -> StatedTR:
     """Take the sidecar's repetition time, which the header may not contradict; alone, only CIFTI's is trusted."""
     sidecar = image.path.with_name(_stem(image) + ".json")
-    seconds = stated_number(sidecar, "RepetitionTime")
+    stated = StatedTR(seconds=stated_number(sidecar, "RepetitionTime"), where=f"no RepetitionTime in {sidecar.name}")
     dense = image.extension == DENSE
     header = StatedTR(
         seconds=cifti_tr(image.path) if dense else image_tr(image.path), where=f"the header of {image.path.name}"
     )
-    if seconds is not None:
-        return agreed([StatedTR(seconds=seconds, where=sidecar.name), header])
+    if stated.seconds is not None:
+        return over_headers(replace(stated, where=sidecar.name), [header])
     if dense:
-        return header
-    return StatedTR(seconds=None, where=f"no RepetitionTime in {sidecar.name}, and a header alone is not trusted")
+        return over_headers(stated, [header])
+    return replace(stated, where=f"{stated.where}, and a header alone is not trusted")

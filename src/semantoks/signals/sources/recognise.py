@@ -7,7 +7,7 @@ import h5py
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
@@ -78,12 +78,12 @@ def open_source(
         raise DataError(f"there is no {path}.")
     table = None if participants is None else tidy_participants(participants, where="the participants table")
     request = Request(path=path, atlas=atlas, tr=tr, participants=table, reading=reading)
-    if not path.is_dir():
-        return _open_file(request)
-    if (path / "recordings.tsv").exists() and (path / "shards").is_dir():
+    if path.is_dir() and (path / "recordings.tsv").exists() and (path / "shards").is_dir():
         raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
-    open_family = next((opens for is_of, opens, _ in FOLDERS if is_of(path)), open_folder)
-    return open_family(request)
+    folder = next((opens for is_of, opens, _ in FOLDERS if is_of(path)), open_folder) if path.is_dir() else None
+    if reading.filtered_fd and folder not in (open_xcpd, open_fmriprep):
+        raise ConfigError(f"--filtered-fd is for XCP-D and fMRIPrep, and {path} is neither: leave it out.")
+    return _open_file(request) if folder is None else folder(request)
 
 
 def _open_file(request: Request) -> Source:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.files.cifti import cifti_tr
 from semantoks.signals.files.columns import FileColumns, Fitting, fill, find_fitting, match_labels
+from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
 from semantoks.signals.files.text_table import read_column, read_header, read_labelled
@@ -21,7 +23,6 @@ from semantoks.signals.sources.runs import chosen_runs, run_items, run_key, with
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.types import RoiIndex
 
-FD = "framewise_displacement"
 IGNORED_FILTERS = ("0.7.1", "0.7.2", "0.7.3")
 """Versions that ignored the band-pass flags and always filtered to 0.01 to 0.1 Hz."""
 
@@ -66,6 +67,11 @@ def open_xcpd(request: Request) -> OpenedSource:
         notes.append(f"not used, no label of {request.atlas.name}: {', '.join(sorted(fitting.refusals))}")
     if concatenated:
         notes.append(f"{concatenated} concatenated files left out: their runs are there one by one")
+    for run in runs.values():
+        if run.motion is not None:
+            with suppress(DataError):  # reading this run says what is wrong
+                notes += fd_note(run.motion, filtered=request.reading.filtered_fd)
+                break
     if version in IGNORED_FILTERS:
         notes.append(f"XCP-D {version} ignored --lower-bpf and --upper-bpf (fixed in 0.7.4): data are 0.01 to 0.1 Hz")
     return OpenedSource(
@@ -91,7 +97,9 @@ def _read(
             yield path, values, match_labels(labels, request.atlas, where=str(path), reorder=request.reading.reorder)
 
     series = fill(columns(), request.atlas.n_rois)
-    fd = None if run.motion is None else read_column(run.motion, FD)
+    fd = None if run.motion is None else read_fd(run.motion, filtered=request.reading.filtered_fd)
+    if fd is None and (run.motion is not None or request.reading.filtered_fd):
+        raise DataError(f"{run.motion or f'{item.key}: there is no motion.tsv; it'} has to have a column {FD}.")
     good = _good_frames(run, len(series), item)
     if good is not None and len(series) != len(good):
         series = _expanded(series, good)
