@@ -1,3 +1,4 @@
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import scipy.io
 
 from semantoks.errors import DataError
 from semantoks.signals.files import series_file
-from semantoks.signals.files.series_file import read_array_file, read_cells, read_variable
+from semantoks.signals.files.series_file import read_array_file, read_cells, read_nested, read_variable
+from semantoks.signals.files.several import recordings_in
 
 A = np.arange(12, dtype=np.float64).reshape(3, 4)
 
@@ -58,6 +60,13 @@ def cell(*elements: object) -> np.ndarray:
     return held
 
 
+def column(*elements: object) -> np.ndarray:
+    held = np.empty((len(elements), 1), dtype=object)
+    for row, element in enumerate(elements):
+        held[row, 0] = element
+    return held
+
+
 def test_cells_give_numbers_and_text_column_after_column_and_of_anything_else_the_shape(tmp_path: Path) -> None:
     inner = {"a": 1.0}
     held = {"data": cell(A, "CSF", A.astype(np.int16), inner, cell("x", "y"), "")}
@@ -89,6 +98,69 @@ def test_a_file_without_the_cells_and_one_of_version_7_3_are_refused(tmp_path: P
         read_cells(tmp_path / "c.mat", "data")
 
 
+def test_structures_and_a_single_cell_are_looked_into(tmp_path: Path) -> None:
+    for name, content in (
+        ("a", {"roi": {"ts": A, "tr": 2.0}}),
+        ("b", {"tc": column(A)}),
+        ("c", {"x": {"y": {"z": A}}}),
+    ):
+        scipy.io.savemat(tmp_path / f"{name}.mat", content)
+        assert np.array_equal(read_array_file(tmp_path / f"{name}.mat"), A)
+
+
+def test_a_series_beside_its_connectivity_is_the_one_that_is_meant(tmp_path: Path) -> None:
+    series = np.random.default_rng(0).normal(size=(9, 4))
+    np.savez(tmp_path / "a.npz", x=series, y=np.corrcoef(series.T))
+    scipy.io.savemat(tmp_path / "b.mat", {"x": series, "y": np.corrcoef(series.T)})
+    for name in ("a.npz", "b.mat"):
+        assert np.array_equal(read_array_file(tmp_path / name), series)
+
+
+def test_of_several_arrays_the_one_that_fits_the_atlas_is_meant(tmp_path: Path) -> None:
+    series, design = np.random.default_rng(0).normal(size=(9, 4)), np.random.default_rng(1).normal(size=(9, 6))
+    np.savez(tmp_path / "a.npz", x=series, confounds=design)
+    assert np.array_equal(read_array_file(tmp_path / "a.npz", n_rois=4), series)
+    with pytest.raises(DataError, match=r"x \[9, 4\] float64, confounds \[9, 6\] .*save each in a file of its own"):
+        read_array_file(tmp_path / "a.npz", n_rois=5)
+
+
+def test_an_array_of_several_recordings_points_to_the_function_for_it(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 9, 4)))
+    with pytest.raises(DataError, match=r"\[n, frame, roi\] go through semantoks\.recordings_from_arrays"):
+        read_array_file(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("held", "places"),
+    [
+        (column(A, A + 1), {"tc{1}": ("1", ""), "tc{2}": ("2", "")}),
+        (column(A, A + 1).T, {"tc{1}": ("1", ""), "tc{2}": ("2", "")}),
+        (column(A, A + 1, A + 2, A + 3).reshape(2, 2), {f"tc{{{i},{j}}}": (i, j) for i in "12" for j in "12"}),
+        (column({"ts": A, "id": "x"}, {"ts": A + 1, "id": "y"}), {"tc{1}.ts": ("1", ""), "tc{2}.ts": ("2", "")}),
+        (np.array([(A,), (A + 1,)], dtype=[("ts", object)]), {"tc(1).ts": ("1", ""), "tc(2).ts": ("2", "")}),
+        (column(A), {}),
+        (A, {}),
+        (column("one", "two"), {}),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_cells_of_series_are_several_recordings(tmp_path: Path, held, places, compressed: bool) -> None:
+    scipy.io.savemat(tmp_path / "a.mat", {"names": column("one", "two"), "tc": held}, do_compression=compressed)
+    assert recordings_in(tmp_path / "a.mat") == places
+
+
+def test_cells_of_version_7_3_are_several_recordings_too(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        for number in (1, 2):
+            file[f"#refs#/{number}"] = (A + number).T
+            file[f"#refs#/{number}"].attrs["MATLAB_class"] = np.bytes_("double")
+        refs = np.array([[file["#refs#/1"].ref, file["#refs#/2"].ref]], dtype=h5py.ref_dtype)
+        file["tc"] = refs  # {2,1} in MATLAB
+        file["tc"].attrs["MATLAB_class"] = np.bytes_("cell")
+    assert recordings_in(tmp_path / "a.mat") == {"tc{1}": ("1", ""), "tc{2}": ("2", "")}
+    assert np.array_equal(read_nested(tmp_path / "a.mat")["tc{2}"], A + 2)
+
+
 def test_several_arrays_are_listed_with_their_shapes(tmp_path: Path) -> None:
     scipy.io.savemat(tmp_path / "a.mat", {"one": A, "two": A})
     with pytest.raises(DataError, match=r"it contains one \[3, 4\] float64, two \[3, 4\] float64"):
@@ -106,8 +178,18 @@ def test_python_objects_are_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"x": 1}], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "a.npz", x=np.array([{"x": 1}], dtype=object), allow_pickle=True)
     for name in ("a.npy", "a.npz"):
-        with pytest.raises(DataError, match=r"cannot be read as \.np.,.*allow_pickle"):
+        with pytest.raises(
+            DataError, match=r"a\.np. contains Python objects \(a pickle\).*np\.savez\(FILE, bold=ARRAY\)"
+        ):
             read_array_file(tmp_path / name)
+    np.savez(tmp_path / "b.npz", bold=A)
+    assert np.array_equal(read_array_file(tmp_path / "b.npz"), A)
+
+
+def test_a_pickle_called_npy_is_a_pickle(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(pickle.dumps({"sub-01": A}))
+    with pytest.raises(DataError, match=r"a\.npy contains Python objects .*semantoks\.recordings_from_mapping"):
+        read_array_file(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.mat"])

@@ -112,6 +112,45 @@ def test_a_folder_of_connectivity_alone_says_so(tmp_path: Path, series: np.ndarr
         open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
 
 
+def cells(*rows: list[np.ndarray]) -> np.ndarray:
+    held = np.empty((len(rows), len(rows[0])), dtype=object)
+    for place in np.ndindex(held.shape):
+        held[place] = rows[place[0]][place[1]]
+    return held
+
+
+def test_cells_of_roi_by_frame_are_participants_and_runs(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    scipy.io.savemat(tmp_path / "all.mat", {"tc": cells([series.T, series.T + 1], [series.T + 2, series.T + 3])})
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    recordings = [source.read(item) for item in source.items()]
+    assert names(recordings) == [("1", "", "1"), ("1", "", "2"), ("2", "", "1"), ("2", "", "2")]
+    for number, recording in enumerate(recordings):
+        assert np.array_equal(recording.series, series + number)
+    assert source.notes() == [
+        "all.mat has 4 recordings in cells: each row of cells is a participant, each column a run"
+    ]
+
+
+def test_cells_of_a_file_that_names_its_participant_are_runs(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll
+) -> None:
+    for who in ("sub-1", "sub-2"):
+        scipy.io.savemat(tmp_path / f"{who}.mat", {"tc": cells([series], [series + 1])})
+    assert names(read_all(tmp_path)) == [("1", "", "1"), ("1", "", "2"), ("2", "", "1"), ("2", "", "2")]
+
+
+def test_cells_of_several_files_that_name_nobody_are_refused_and_the_remedy_works(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll
+) -> None:
+    for name in ("a", "b"):
+        scipy.io.savemat(tmp_path / f"{name}.mat", {"tc": cells([series], [series + 1])})
+    with pytest.raises(DataError, match=r"a\.mat .*save each in a file of its own; cells of one person need sub-"):
+        read_all(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.mat").rename(tmp_path / f"sub-{name}.mat")
+    assert names(read_all(tmp_path)) == [("a", "", "1"), ("a", "", "2"), ("b", "", "1"), ("b", "", "2")]
+
+
 def test_a_connectivity_matrix_among_recordings_is_refused_and_the_others_are_read(
     tmp_path: Path, series: np.ndarray, atlas: Atlas
 ) -> None:

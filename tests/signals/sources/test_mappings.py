@@ -177,3 +177,30 @@ def test_labels_of_another_atlas_and_of_the_other_order_are_refused_unless_asked
 def test_a_repetition_time_that_cannot_be_is_refused(series, atlas, tr):
     with pytest.raises(DataError, match=r"0\.3 to 6 s was expected"):
         recordings_from_arrays([series], tr=tr, atlas=atlas)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [label.encode() for label in LABELS],
+        np.array([label.encode() for label in LABELS]),
+        [str(label.encode()) for label in LABELS],
+        ["Background", *LABELS],
+        [b"Background", *(label.encode() for label in LABELS)],
+    ],
+)
+def test_labels_as_nilearn_has_them_are_understood(series, atlas, expected, labels):
+    (found,) = recordings_from_arrays([series], tr=2.0, labels=labels, atlas=atlas)
+    assert np.array_equal(found.series, expected, equal_nan=True)
+    (found,) = recordings_from_mapping({"1": {"run-1": series}}, tr=2.0, labels=labels, atlas=atlas)
+    assert np.array_equal(found.series, expected, equal_nan=True)
+
+
+def test_a_repetition_time_that_is_none_is_refused_and_the_remedy_named(series, atlas):
+    for make, held in ((recordings_from_arrays, [series]), (recordings_from_mapping, {"1": {"1": series}})):
+        with pytest.raises(
+            DataError, match=r"tr has to be the repetition time in seconds.*not None.*t_r of the masker"
+        ):
+            make(held, tr=None, atlas=atlas)
+    with pytest.raises(DataError, match="not None"):
+        recordings_from_arrays([series, series], tr=[2.0, None], atlas=atlas)

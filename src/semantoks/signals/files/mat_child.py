@@ -19,14 +19,32 @@ def field(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray | None:
     return found
 
 
+def nested(name: str, value: np.ndarray, depth: int = 3) -> dict[str, np.ndarray]:
+    """Give what is inside cells and structures: ``tc{2,1}``, ``tc{3}`` (of one row), ``s.ts``, ``s(2).ts``."""
+    inside: dict[str, np.ndarray] = {}
+    for place in np.ndindex(value.shape) if depth and value.dtype.hasobject else ():
+        counted = [str(index + 1) for index, length in zip(place, value.shape, strict=True) if length > 1]
+        element = value[place]
+        if value.dtype.names is None:
+            inside |= nested(f"{name}{{{','.join(counted) or 1}}}", np.asarray(element), depth - 1)
+        else:
+            which = f"({','.join(counted)})" if counted else ""
+            for part in value.dtype.names:
+                inside |= nested(f"{name}{which}.{part}", np.asarray(element[part]), depth - 1)
+    return {name: value} | inside
+
+
 def main(path: str, *cells: str) -> None:
     """Write the names of the variables, then each array, in the format of .npy; Python objects lose their content.
 
     The elements of the cell arrays called ``cells`` follow as variables of their own, column after column: the first
     of ``data`` is ``data{1}``. What is inside a cell inside them is an object, too. A name with points
-    (``CONN_x.Setup.RT``) is a field of structures, and follows under that name where it is there.
+    (``CONN_x.Setup.RT``) is a field of structures, and follows under that name where it is there. ``*`` asks for all
+    that is inside of cells and structures, see ``nested``.
     """
     arrays = {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
+    if cells == ("*",):
+        arrays = {inner: array for name, value in arrays.items() for inner, array in nested(name, value).items()}
     for name in cells:
         if name in arrays and arrays[name].dtype == object:
             elements = arrays[name].ravel(order="F")

@@ -3,8 +3,11 @@
 import io
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +17,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.connectivity import is_connectivity
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.intact import readable
 from semantoks.signals.files.names import SHOWN_SUFFIXES, TEXT_SUFFIXES, array_suffix
@@ -29,10 +33,11 @@ MAT_CHILD = Path(__file__).with_name("mat_child.py")
 Arrays = Mapping[str, Shaped[ndarray, "..."]]
 
 
-def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
+def read_series(path: Path, atlas: Atlas, *, reorder: bool = False, variable: str = "") -> Series:
     """Read a .tsv, .csv, .txt, .1D, .npy, .npz or .mat file [frame, roi]; ROIs that it lacks by label are NaN.
 
-    See ``in_atlas_order`` for how orientation and order are known, and for ``reorder``.
+    See ``in_atlas_order`` for how orientation and order are known, and for ``reorder``. ``variable`` names one of the
+    recordings of a file that has several (``recordings_in``).
 
     Raises
     ------
@@ -42,8 +47,10 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     where, suffix = plain(str(path)), array_suffix(path.name)
     if not suffix:
         raise DataError(f"{where} is no file of an array: expected one of {SHOWN_SUFFIXES}. Save it as one.")
+    if variable:
+        return in_atlas_order(read_nested(path)[variable], atlas, where=f"{where} {variable}")
     if not suffix.startswith(TEXT_SUFFIXES):
-        return in_atlas_order(read_array_file(path), atlas, where=where)
+        return in_atlas_order(read_array_file(path, n_rois=atlas.n_rois), atlas, where=where)
     table = read_text_table(path)
     return in_atlas_order(
         table.values,
@@ -55,11 +62,12 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False) -> Series:
     )
 
 
-def read_array_file(path: Path) -> Num[ndarray, "row column"]:
+def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "row column"]:
     """Read the 2-D array of numbers in a file of arrays.
 
-    A file with several variables gives the one called ``bold`` or ``timeseries``, else its only 2-D one. ``.mat`` is
-    read in versions 4 to 7.3.
+    A file with several variables gives the one called ``bold`` or ``timeseries``, else its only 2-D one that is no
+    connectivity matrix, else the only one of these with an axis of ``n_rois``. Where there is no 2-D array, cells and
+    structures are looked into. ``.mat`` is read in versions 4 to 7.3.
 
     Raises
     ------
@@ -68,14 +76,38 @@ def read_array_file(path: Path) -> Num[ndarray, "row column"]:
         that could be meant.
     """
     arrays = read_arrays(path)
-    fitting = [name for name, array in arrays.items() if _is_table(array)]
-    chosen = [name for name in NAMED if name in fitting] or fitting
-    if len(chosen) == 1 or (chosen and chosen[0] in NAMED):
-        return arrays[chosen[0]]
+    tables = {name: array for name, array in arrays.items() if _is_table(array)}
+    if not tables and path.suffix.lower() == ".mat":
+        arrays = read_nested(path)
+        tables = {name: array for name, array in arrays.items() if _is_table(array)}
+    if called := [name for named in NAMED for name in tables if name.rpartition(".")[2].lower() == named]:
+        tables = {name: tables[name] for name in called[:1]}
+    series = {name: array for name, array in tables.items() if not is_connectivity(array)} or tables
+    fitting = {name: array for name, array in series.items() if n_rois in array.shape} or series
+    for several in (series, fitting):
+        if len(several) == 1:
+            return next(iter(several.values()))
+    hint = ""
+    if len(fitting) > 1:
+        hint = " If they are several recordings, save each in a file of its own; cells of one person need sub- in its name."
+    elif any(array.ndim == 3 and array.dtype.kind in "fiu" for array in arrays.values()):
+        hint = (
+            " Several recordings in one array [n, frame, roi] go through semantoks.recordings_from_arrays, in Python."
+        )
     raise DataError(
         f"{path} has to contain one 2-D array of real numbers, or one called bold or timeseries; it contains "
-        f"{_listed(arrays)}."
+        f"{_listed(arrays)}.{hint}"
     )
+
+
+def read_nested(path: Path) -> Arrays:
+    """Read all arrays of a .mat file, with those inside of cells (``tc{1,2}``) and structures (``s.ts``)."""
+    return _read_nested(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # the recordings of a file are read one after the other
+def _read_nested(path: Path, changed: int) -> Arrays:  # noqa: ARG001
+    return read_arrays(path, ["*"])
 
 
 def read_variable(path: Path, name: str) -> Num[ndarray, "row column"]:
@@ -124,7 +156,7 @@ def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
     Whatever the reader of the format raises is the file's fault: DataError.
     """
     suffix = path.suffix.lower()
-    with readable(f"{path} cannot be read as {suffix}, is it damaged?"):
+    with readable(f"{path} cannot be read as {suffix}, is it damaged?"), _no_pickles(path):
         if suffix == ".npy":
             return {path.name: np.load(path, allow_pickle=False)}
         if suffix == ".npz":
@@ -134,13 +166,45 @@ def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
         return _read_mat(path, cells)
 
 
+@contextmanager
+def _no_pickles(path: Path) -> Iterator[None]:
+    """Say of a file with Python objects that it is one: numpy's words are about its own options."""
+    try:
+        yield
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise DataError(
+            f"{path} contains Python objects (a pickle), which can run any program and are never loaded. Save its "
+            "array as numbers, np.savez(FILE, bold=ARRAY), one file for each recording; or give a dictionary of arrays "
+            "to semantoks.recordings_from_mapping in Python."
+        ) from error
+
+
 def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
+            if cells:
+                items = {name: item for name, item in file.items() if not name.startswith("#")}
+                return {inner: a for name, item in items.items() for inner, a in _inside(name, item, file).items()}
             return {name: _as_in_matlab(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
     if scipy.io.matlab.matfile_version(path)[0] == 1:
         return _read_mat5(path, cells)
     return {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
+
+
+def _inside(name: str, item: Any, file: h5py.File) -> dict[str, Shaped[ndarray, "..."]]:
+    """Give what is inside cells and structures of version 7.3, called as ``mat_child`` calls it."""
+    if isinstance(item, h5py.Group):
+        return {key: a for part, inner in item.items() for key, a in _inside(f"{name}.{part}", inner, file).items()}
+    values = _as_in_matlab(item)
+    if values.dtype.kind != "O":
+        return {name: values}
+    found: dict[str, Shaped[ndarray, ...]] = {}
+    for place in np.ndindex(values.shape):
+        counted = [str(index + 1) for index, length in zip(place, values.shape, strict=True) if length > 1]
+        found |= _inside(f"{name}{{{','.join(counted) or 1}}}", file[values[place]], file)
+    return found
 
 
 def _as_in_matlab(item: h5py.Dataset) -> Shaped[ndarray, "..."]:

@@ -12,9 +12,11 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.names import SHOWN_SUFFIXES, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.set_aside import counted_aside, set_aside
+from semantoks.signals.files.several import recordings_in
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
+from semantoks.signals.sources.cells import apart
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.storage.tables import plain
 
@@ -38,7 +40,7 @@ def open_folder(request: Request) -> OpenedSource:
     """
     found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
     aside = ", ".join(counted_aside(file.name for file in found))
-    items = _list_items([file for file in found if not set_aside(file.name)], request, aside)
+    items, notes = apart(_list_items([file for file in found if not set_aside(file.name)], request, aside))
     facts = request.facts(files_say=any_states_tr((item.path for item in items), request.path))
     return OpenedSource(
         request,
@@ -46,7 +48,7 @@ def open_folder(request: Request) -> OpenedSource:
         items=items,
         facts=facts,
         read=partial(_read, request=request, facts=facts),
-        notes=[f"left out, no recordings by their names: {aside}"] if aside else [],
+        notes=[*notes, *([f"left out, no recordings by their names: {aside}"] if aside else [])],
     )
 
 
@@ -56,7 +58,8 @@ def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
     if item.key.startswith("../") or not item.path.is_file():
         raise DataError(f"the participants table names the file {item.key}, which is not in {request.path}.")
     known = facts.of(item, stated_beside(item.path, request.path))
-    series = read_series(item.path, request.atlas, reorder=request.reading.reorder)
+    variable = "" if item.row is None else list(recordings_in(item.path))[item.row]
+    series = read_series(item.path, request.atlas, reorder=request.reading.reorder, variable=variable)
     return known.recording(item, series, band=band_beside(item.path, request.path), source=plain(str(item.path)))
 
 

@@ -17,12 +17,15 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import either_axis, in_atlas_order
 from semantoks.signals.files.counters import only_counts
+from semantoks.signals.files.dialect import bare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import row_items
 from semantoks.signals.sources.source import Item
 from semantoks.types import Series
 
 RUN = re.compile(r"^run[-_]")
+BACKGROUND = "background"
+"""What nilearn's lists of labels have first, for the voxels outside of all ROIs."""
 
 
 class MemorySource:
@@ -69,8 +72,8 @@ class MemorySource:
 def recordings_from_mapping(
     timeseries: Any,
     *,
-    tr: float,
-    labels: Sequence[str] | None = None,
+    tr: float | None,
+    labels: Sequence[str | bytes] | ndarray | None = None,
     atlas: Atlas | Path | str,
     reorder: bool = False,
 ) -> list[Recording]:
@@ -82,7 +85,7 @@ def recordings_from_mapping(
         A mapping of mappings. Each array is [frame, roi], or a DataFrame whose columns are labels; runs are called
         ``run-1``, ``run_1`` or 1.
     tr
-        Repetition time of all of them, seconds.
+        Repetition time of all of them, seconds. None, as a masker without ``t_r`` has it, is refused.
     labels
         What the columns are, for all arrays; without them their number has to be the atlas's.
     atlas
@@ -100,6 +103,7 @@ def recordings_from_mapping(
             f"time series have to be participant -> run -> array, not {_shown(timeseries)}. For a list of arrays, use "
             "recordings_from_arrays."
         )
+    seconds = _seconds(tr)
     columns = _ArrayColumns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
     recordings: dict[tuple[str, str], Recording] = {}
     for participant, runs in timeseries.items():
@@ -109,7 +113,7 @@ def recordings_from_mapping(
             where = f"participant {participant} run {run}"
             series = columns.series(values, where)
             made = Recording(
-                series=series, tr=tr, participant=str(participant), run=RUN.sub("", str(run)), source=where
+                series=series, tr=seconds, participant=str(participant), run=RUN.sub("", str(run)), source=where
             )
             if (made.participant, made.run) in recordings:
                 raise DataError(f"{where}: this participant has another run {made.run!r}. Give it another name.")
@@ -120,11 +124,11 @@ def recordings_from_mapping(
 def recordings_from_arrays(
     arrays: Any,
     *,
-    tr: float | Sequence[float],
+    tr: float | Sequence[float | None] | ndarray | None,
     participants: Sequence[str | int] | None = None,
     sessions: Sequence[str | int] | None = None,
     runs: Sequence[str | int] | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str | bytes] | ndarray | None = None,
     atlas: Atlas | Path | str,
     reorder: bool = False,
 ) -> list[Recording]:
@@ -141,6 +145,7 @@ def recordings_from_arrays(
     labels
         What the columns are, for all arrays; without them, and without columns of a DataFrame, their number has to be
         the atlas's. Maskers leave out ROIs that are not in the image unless ``keep_masked_labels``: give labels then.
+        nilearn's atlases have labels as bytes, or with "Background" first: that is no column.
     atlas, reorder
         See ``recordings_from_mapping``.
 
@@ -151,8 +156,8 @@ def recordings_from_arrays(
     """
     listed = _listed(arrays)
     columns = _ArrayColumns(atlas=get_atlas(atlas), labels=labels, reorder=reorder)
-    one_each = {
-        "tr": list(np.full(len(listed), tr) if np.ndim(tr) == 0 else np.asarray(tr)),
+    one_each: dict[str, list[Any]] = {
+        "tr": [_seconds(one) for one in ([tr] * len(listed) if np.ndim(tr) == 0 else list(tr))],  # type: ignore[arg-type]
         "participants": list(range(1, len(listed) + 1) if participants is None else participants),
         "sessions": list([""] * len(listed) if sessions is None else sessions),
         "runs": list([""] * len(listed) if runs is None else runs),
@@ -166,7 +171,7 @@ def recordings_from_arrays(
         where = f"array {index} (participant {participant})"
         series = columns.series(values, where)
         recordings.append(
-            Recording(series=series, tr=float(seconds), participant=participant, session=session, run=run, source=where)
+            Recording(series=series, tr=seconds, participant=participant, session=session, run=run, source=where)
         )
     return recordings
 
@@ -176,13 +181,15 @@ class _ArrayColumns:
     """What the columns of arrays are: labels for all of them, if any, and the atlas whose order they get."""
 
     atlas: Atlas
-    labels: Sequence[str] | None
+    labels: Sequence[str | bytes] | ndarray | None
     reorder: bool
 
     def series(self, values: Any, where: str) -> Series:
         """Bring one array, or DataFrame, into the order of the atlas."""
         array, names = _array(values, where), self._names(values, where)
         rows, columns = array.shape
+        if names is not None and len(names) - 1 in (rows, columns) and names[0].lower() == BACKGROUND:
+            names = names[1:]
         if names is not None and len(names) not in (rows, columns):
             raise DataError(
                 f"{where}: there are {len(names)} labels, but the array is {rows} x {columns}: give each column one. "
@@ -203,12 +210,27 @@ class _ArrayColumns:
     def _names(self, values: Any, where: str) -> list[str] | None:
         """Take the labels that were given, else a DataFrame's columns unless they only count."""
         columns = getattr(values, "columns", None)
-        own = None if columns is None else [str(name) for name in columns]
+        own = None if columns is None else [_label(name) for name in columns]
         own = None if own is None or only_counts(own, bare=True) else own
-        given = None if self.labels is None else [str(label) for label in self.labels]
+        given = None if self.labels is None else [_label(label) for label in self.labels]
         if own is not None and given is not None and own != given:
             raise DataError(f"{where}: its columns have other names than the labels that were given. Leave those out.")
         return given if given is not None else own
+
+
+def _label(name: Any) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else bare(str(name))
+
+
+def _seconds(tr: Any) -> float:
+    """Check that a repetition time is a number; whether it can be one, the recording checks."""
+    try:
+        return float(tr)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"tr has to be the repetition time in seconds, or one for each array, not {tr!r}. It is never guessed: "
+            "it is the t_r of the masker, or RepetitionTime in the image's sidecar."
+        ) from None
 
 
 def _listed(arrays: Any) -> list[Any]:
