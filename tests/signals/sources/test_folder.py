@@ -144,7 +144,9 @@ def test_cells_of_several_files_that_name_nobody_are_refused_and_the_remedy_work
 ) -> None:
     for name in ("a", "b"):
         scipy.io.savemat(tmp_path / f"{name}.mat", {"tc": cells([series], [series + 1])})
-    with pytest.raises(DataError, match=r"a\.mat .*save each in a file of its own; cells of one person need sub-"):
+    with pytest.raises(
+        DataError, match=r"a\.mat .*save each in a file of its own; if all are of one person, put sub- into its name"
+    ):
         read_all(tmp_path)
     for name in ("a", "b"):
         (tmp_path / f"{name}.mat").rename(tmp_path / f"sub-{name}.mat")
