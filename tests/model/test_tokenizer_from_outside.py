@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from einops import rearrange
@@ -10,10 +12,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, WeightsError
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.embed import embed
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.hub import Encoder
 from semantoks.model.tensors import save_encoder
+from semantoks.objective.branch import HeadConfig
+from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.prepare import prepare
+from semantoks.signals.recording import Recording
+from semantoks.signals.sources.memory import MemorySource
+from semantoks.train.recipe import PretrainConfig
+from semantoks.train.run import pretrain
 
 NETWORKS = [0, 1, 0, 2, 1]
 
@@ -54,6 +67,13 @@ class MeanConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Other(MeanConfig):
+    """Another kind."""
+
+    kind: str = "another"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Priceless(MeanConfig):
     """Builds a tokenizer that does not count its operations."""
 
@@ -91,8 +111,58 @@ def test_it_is_saved_and_loaded_with_its_settings_and_refused_without(tmp_path):
     again = Encoder.from_pretrained(tmp_path, tokenizer=MeanConfig())
     series = torch.randn(2, 5, 100)
     assert torch.equal(again(series).cls, encoder.eval()(series).cls)
-    with pytest.raises(WeightsError, match="mean-of-network"):
+    with pytest.raises(WeightsError, match=r"kind 'mean-of-network', which is none .*projection, published"):
         Encoder.from_pretrained(tmp_path)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A cohort of labelled people, and a run on it with this tokenizer."""
+    rng = np.random.default_rng(0)
+    people = [f"p{i:02d}" for i in range(24)]
+    made = [
+        Recording(series=rng.normal(size=(130, 8)).cumsum(axis=0), tr=2.0, participant=name, source=name)
+        for name in people
+    ]
+    table = pd.DataFrame({"participant_id": people, "group": ["a", "b"] * 12})
+    prepare(MemorySource(made, atlas=EIGHT), out=tmp_path / "c", atlas=EIGHT)
+    table.to_csv(tmp_path / "c" / "participants.tsv", sep="\t", index=False)
+    cohort = Cohort(tmp_path / "c")
+    config = small(steps=2)
+    pretrain([cohort], out=tmp_path / "run", config=config)
+    return cohort, tmp_path
+
+
+EIGHT = Atlas(name="eight", labels=tuple("abcdefgh"), networks=("x", "x", "y", "y", "x", "z", "z", "y"))
+
+
+def small(**changes):
+    heads = SelfDistillation(head=HeadConfig(hidden=8, projection=8))
+    size = EncoderConfig(width=16, depth=1, tokenizer=MeanConfig())
+    return PretrainConfig(encoder=size, objective=heads, batch_size=8, min_seconds=0.0, **changes)
+
+
+@pytest.mark.slow
+def test_what_the_refusal_advises_works_embedding_probing_and_training_on(trained):
+    cohort, folder = trained
+    for refused in (
+        lambda: probe(folder / "run", cohort, targets=["group"], out=folder / "p"),
+        lambda: embed(cohort, model=folder / "run"),
+        lambda: pretrain([cohort], out=folder / "r", init_from=folder / "run"),
+    ):
+        with pytest.raises(WeightsError, match=r"Encoder\.from_pretrained\(folder, tokenizer=\.\.\.\)"):
+            refused()
+    encoder = Encoder.from_pretrained(folder / "run", tokenizer=MeanConfig())
+    assert len(embed(cohort, model=encoder)) == 24
+    quick = ProbeConfig(folds=2, repeats=1, analyses=(), methods=("fc",))
+    table = probe(encoder, cohort, targets=["group"], out=folder / "p", config=quick)
+    assert "encoder" in set(table["method"])
+    assert (folder / "p" / "cache").is_dir()
+    record = pretrain([cohort], out=folder / "r", config=small(steps=1), init_from=folder / "run")
+    assert record["config"]["encoder"]["tokenizer"] == {"kind": "mean-of-network"}
+    other = PretrainConfig(encoder=EncoderConfig(tokenizer=Other()), batch_size=8, min_seconds=0.0, steps=1)
+    with pytest.raises(WeightsError, match="describes an encoder with the tokenizer"):
+        pretrain([cohort], out=folder / "r2", config=other, init_from=folder / "run")
 
 
 def test_a_module_that_does_not_count_its_operations_is_an_error_and_not_free():

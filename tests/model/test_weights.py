@@ -88,6 +88,18 @@ def test_a_learner_comes_back_and_a_card_that_still_has_a_head_is_one_of_self_di
         read_card(folder)
 
 
+def test_a_folder_of_the_first_schema_is_read_as_before(saved):
+    folder, _ = saved
+
+    def as_it_was(plain):
+        assert plain.pop("schema") == 2
+        assert plain["encoder"]["tokenizer"].pop("kind") == "published"
+        plain["schema"] = 1
+
+    edit(folder, as_it_was)
+    assert read_card(folder) == CARD
+
+
 def test_a_participant_is_remembered_by_a_salted_hash():
     assert hash_participant("salt", "0051") == hashlib.sha256(b"salt\x000051").hexdigest()[:16]
     assert hash_participant("salt", "0051") != hash_participant("other", "0051")
@@ -96,7 +108,8 @@ def test_a_participant_is_remembered_by_a_salted_hash():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda plain: plain.update(schema=2), "has schema 2; this semantoks reads 1"),
+        (lambda plain: plain.update(schema=3), "has schema 3; this semantoks reads 1 to 2: use a newer version"),
+        (lambda plain: plain.update(schema="2"), "has schema 2; this"),
         (lambda plain: plain.pop("schema"), "schema"),
         (lambda plain: plain["encoder"].update(widht=8), "Did you mean 'width'"),
         (lambda plain: plain["encoder"].update(width=7), "even"),

@@ -28,6 +28,7 @@ from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import find_device, open_encoder
 from semantoks.model.card import check_fit
+from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
 from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
@@ -37,7 +38,7 @@ Excluded = list[tuple[str, int]]
 
 
 def open_study(
-    model: str | Path,
+    model: str | Path | Encoder,
     cohort: Cohort | str | Path,
     targets: Sequence[str],
     config: ProbeConfig,
@@ -73,7 +74,7 @@ def open_study(
     eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
     sites = sites_of(people, cohort.recordings["site"].fillna("").astype(str).tolist())
     planned = [plan_target(aim, people, sites, config, eligible) for aim in aims]
-    run = Path(model)
+    run = None if isinstance(model, Encoder) else Path(model)
     study = Study(
         cohort=cohort,
         people=people,
@@ -84,7 +85,7 @@ def open_study(
         aims=aims,
         plans=[plan for plan, _ in planned],
         overlap=known,
-        cache=(run if (run / "run.json").exists() else out) / "cache",
+        cache=(run if run is not None and (run / "run.json").exists() else out) / "cache",
         device=find_device(device),
         n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],

@@ -15,6 +15,7 @@ from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.study import Progress, Stages
+from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
@@ -22,7 +23,7 @@ from semantoks.storage.lock import hold_folder
 
 
 def probe(
-    model: str | Path,
+    model: str | Path | Encoder,
     cohort: Cohort | str | Path,
     *,
     targets: Sequence[str],
@@ -41,6 +42,8 @@ def probe(
 
     Parameters
     ----------
+    model
+        A run, an encoder folder, an id on the Hugging Face hub, or a loaded Encoder.
     config
         Protocol, readouts, methods, splits, and the analyses beside the scores.
     n_jobs

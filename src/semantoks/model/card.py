@@ -12,10 +12,13 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
+from semantoks.model.tokenizers.projection import ProjectionConfig
+from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of config.json as it is written. 1 had no kinds of tokenizers, and is read."""
 CARD = "config.json"
 
 
@@ -105,8 +108,8 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         schema = plain.pop("schema")
-        if schema != SCHEMA:
-            raise WeightsError(f"{path} has schema {schema}; this semantoks reads {SCHEMA}: use a matching version.")
+        if schema not in range(1, SCHEMA + 1):
+            raise WeightsError(f"{path} has schema {schema}; this semantoks reads 1 to {SCHEMA}: use a newer version.")
         head = plain.pop("head", None)  # in place of "learner" until 2026-11, when there was one objective
         if head is not None:
             plain["learner"] = {"kind": "self-distillation", "head": head}
@@ -125,11 +128,24 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
 
 def _encoder(table: dict[str, Any], tokenizer: TokenizerSettings | None, path: Path) -> EncoderConfig:
     if tokenizer is None:
+        _refuse_foreign(table.get("tokenizer"), path)
         return from_plain(EncoderConfig, table, str(path))
     given, used = to_plain(tokenizer), table.pop("tokenizer", None)
     if used != given:
         raise WeightsError(f"{path} describes an encoder with the tokenizer {used}, not {given}.")
     return replace(from_plain(EncoderConfig, table, str(path)), tokenizer=tokenizer)
+
+
+def _refuse_foreign(used: Any, path: Path) -> None:
+    """Say how an encoder is loaded whose tokenizer is none of this package: no code is run from a file."""
+    kind = used.get("kind") if isinstance(used, dict) else None
+    ours = {TokenizerConfig.kind, ProjectionConfig.kind}
+    if kind is not None and kind not in ours:
+        raise WeightsError(
+            f"{path}: its tokenizer is of the kind {kind!r}, which is none of semantoks ({', '.join(sorted(ours))}). "
+            "In Python, encoder = Encoder.from_pretrained(folder, tokenizer=...) with its settings; embed, probe and "
+            "finetune take the encoder in place of the folder, pretrain(init_from=...) a config with that tokenizer."
+        )
 
 
 def _atlas(table: dict[str, Any], path: Path) -> Atlas:

@@ -69,7 +69,7 @@ class Encoder(encoder.Encoder):
             When nothing is there, or what is there is damaged, of a newer schema, or without a student.
         """
         check_arguments(load_encoder, locals())
-        return load_encoder(find_encoder(path_or_hub_id, revision=revision), which, tokenizer)[0]
+        return load_encoder(find_encoder(path_or_hub_id, revision=revision, tokenizer=tokenizer), which, tokenizer)[0]
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a loaded encoder into ``folder``, with a model card in words; `from_pretrained` reads it again.
@@ -125,7 +125,9 @@ def load_encoder(
     return loaded.eval(), card
 
 
-def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> Path:
+def find_encoder(
+    path_or_hub_id: str | Path, *, revision: str | None = None, tokenizer: TokenizerSettings | None = None
+) -> Path:
     """Return the encoder folder of a run, an encoder folder, or ``owner/name`` on the hub (downloaded once).
 
     A folder on this machine takes precedence over the hub. ``HF_HUB_OFFLINE=1`` is respected; no usage statistics are
@@ -149,7 +151,7 @@ def find_encoder(path_or_hub_id: str | Path, *, revision: str | None = None) -> 
             f"{name} on the Hugging Face hub has no {CARD}, so it is not a semantoks encoder. Check owner and name."
         )
     try:
-        read_card(folder)
+        read_card(folder, tokenizer)
     except WeightsError as error:
         raise WeightsError(f"{name} on the Hugging Face hub cannot be used here: {error}") from error
     return folder

@@ -16,6 +16,7 @@ from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.card import CARD, EncoderCard, read_card
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tensors import TRAINING, load_state, load_weights, read_training, under, with_prefix
+from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.objective.objective import Learner, NetworkIndex
 
 
@@ -137,10 +138,13 @@ def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> N
     torch._foreach_lerp_(list(mine), [p.detach() for p in theirs], 1 - momentum)
 
 
-def load_branches(folder: str | Path) -> tuple[Branches, EncoderCard]:
-    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student."""
+def load_branches(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> tuple[Branches, EncoderCard]:
+    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student.
+
+    ``tokenizer`` gives the settings of one of a kind from outside this package.
+    """
     folder = Path(folder)
-    card, saved = read_card(folder), read_training(folder)
+    card, saved = read_card(folder, tokenizer), read_training(folder)
     learner = card.learner or {}
     if "head" not in learner:
         kind = f": its objective is {learner['kind']!r}" if learner else ""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from semantoks.curves import Panel
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.views.batch import Slice, ViewConfig
 from semantoks.views.pool import Pool
 
@@ -82,11 +83,13 @@ class Objective(Protocol):
     def learner(self, encoder: EncoderConfig, network_index: NetworkIndex, seed: int) -> Learner:
         """Return a fresh learner whose weights depend on ``seed`` alone; the caller's random state is left alone."""
 
-    def load(self, folder: Path) -> tuple["Objective", Learner, EncoderCard]:
+    def load(
+        self, folder: Path, tokenizer: TokenizerSettings | None = None
+    ) -> tuple["Objective", Learner, EncoderCard]:
         """Return the objective, the learner and the card of an encoder folder to go on from (``--init-from``).
 
         Sizes of what is loaded are the folder's, all other settings are this objective's. WeightsError when the folder
-        holds no learner of this kind.
+        holds no learner of this kind. ``tokenizer`` is given where the encoder's is from outside the package.
         """
 
     def settings(self) -> dict[str, Any]:

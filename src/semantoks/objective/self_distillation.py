@@ -16,6 +16,7 @@ from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.objective.branch import Branch, Branches, HeadConfig, Projections, build_branch, load_branches
 from semantoks.objective.losses.masked_token import masked_token_loss
 from semantoks.objective.losses.simdino import SimDino, coding_rate_maximum, coding_rate_minimum, simdino
@@ -76,9 +77,11 @@ class SelfDistillation:
         student, teacher = (build_branch(encoder, self.head, network_index, seed) for _ in range(2))
         return Branches(student, teacher)
 
-    def load(self, folder: Path) -> tuple["SelfDistillation", Branches, EncoderCard]:
+    def load(
+        self, folder: Path, tokenizer: TokenizerSettings | None = None
+    ) -> tuple["SelfDistillation", Branches, EncoderCard]:
         """Return student, teacher and heads of an encoder folder to go on from; the head's size is the folder's."""
-        branches, card = load_branches(folder)
+        branches, card = load_branches(folder, tokenizer)
         return replace(self, head=branches.student.head.config), branches, card
 
     def settings(self) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from lightning_fabric import Fabric
 
 from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
-from semantoks.model.card import check_fit
+from semantoks.model.card import EncoderCard, check_fit
 from semantoks.model.hub import find_encoder
+from semantoks.model.tokenizers.projection import ProjectionConfig
+from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
@@ -90,7 +92,8 @@ def pretrain(
         Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
     init_from
         Start from the student, teacher and heads of this run, encoder folder or hub id (with ``training.safetensors``)
-        instead of random weights; sizes of encoder and head are theirs, whatever ``config`` says. Steps, optimiser and
+        instead of random weights; sizes of encoder and head are theirs, whatever ``config`` says (but a tokenizer from
+        outside this package has to be in ``config``). Steps, optimiser and
         schedules start anew, and the people whom those weights have seen stay in the new encoder's list.
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
@@ -113,7 +116,7 @@ def pretrain(
     objective: Objective = config.objective
     begin = parent = None
     if init_from is not None:
-        objective, begin, parent = objective.load(find_encoder(init_from))
+        objective, begin, parent = _begin(config, init_from)
         for cohort in opened:
             check_fit(parent, cohort)
         config = replace(config, encoder=parent.encoder, objective=objective)
@@ -143,6 +146,14 @@ def pretrain(
             monitor.warn(0, advice)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return job.record
+
+
+def _begin(config: PretrainConfig, init_from: str | Path) -> tuple[Objective, Learner, EncoderCard]:
+    """Load what a training starts from; only the configuration can bring a tokenizer from outside the package."""
+    tokenizer = config.encoder.tokenizer
+    if isinstance(tokenizer, TokenizerConfig | ProjectionConfig):
+        return config.objective.load(find_encoder(init_from))
+    return config.objective.load(find_encoder(init_from, tokenizer=tokenizer), tokenizer)
 
 
 @contextmanager

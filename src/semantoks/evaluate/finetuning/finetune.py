@@ -223,7 +223,7 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
 
 
 def finetune(
-    model: str | Path,
+    model: str | Path | Encoder,
     cohort: Cohort | str | Path,
     *,
     targets: Sequence[str],
@@ -235,7 +235,7 @@ def finetune(
     command: str = "",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Fine-tune a run's (or an encoder folder's) teacher on ``targets`` and score it beside every baseline.
+    """Fine-tune an encoder (a run's or folder's teacher, or a loaded one) on ``targets``, beside every baseline.
 
     On each split, a copy of the encoder learns the target from the training people, some of whom are held out to
     choose epoch and learning rate; the test people are scored once, after that. The linear probes of the encoder, of
