@@ -1,5 +1,7 @@
 """Recognise what is at a path and open it as a source of recordings."""
 
+import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
+from semantoks.signals.files.set_aside import set_aside
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import is_arrow, open_arrow
@@ -40,6 +43,7 @@ FOLDERS: tuple[tuple[Callable[[Path], bool], Callable[[Request], OpenedSource], 
 )
 """Folders that a tool wrote: how each is recognised, what opens it, and the atlas to read it with where none is named
 (empty: it has to be named). The first that fits counts, the quick ones first; any other folder is one of arrays."""
+HDF5 = re.compile(r"^[^.].*\.(h5|hdf5|hdf)$", re.IGNORECASE)
 LOOKED_FOR = (
     "(a) a folder that XCP-D, fMRIPrep, giga_connectome, HALFpipe, CONN or DPABI wrote, of ABIDE's C-PAC .1D files, of "
     f"UK Biobank's bulk files, of CIFTI or of Arrow files; (b) a folder with files {SHOWN_SUFFIXES}; (c) a list of "
@@ -83,7 +87,19 @@ def open_source(
     folder = next((opens for is_of, opens, _ in FOLDERS if is_of(path)), open_folder) if path.is_dir() else None
     if reading.filtered_fd and folder not in (open_xcpd, open_fmriprep):
         raise ConfigError(f"--filtered-fd is for XCP-D and fMRIPrep, and {path} is neither: leave it out.")
+    if folder is open_folder and (file := _hdf5_in(path)) is not None:
+        request, folder = dataclasses.replace(request, path=file), None
     return _open_file(request) if folder is None else folder(request)
+
+
+def _hdf5_in(folder: Path) -> Path | None:
+    """Find the one HDF5 file of a folder without arrays, if any; DataError where there are several."""
+    files = sorted(file for file in folder.iterdir() if HDF5.search(file.name) and file.is_file())
+    if not files or any(array_suffix(file.name) and not set_aside(file.name) for file in folder.rglob("*")):
+        return None
+    if len(files) > 1:
+        raise DataError(f"{folder} has {len(files)} HDF5 files, {files[0].name} and others: give one of them.")
+    return files[0]
 
 
 def _open_file(request: Request) -> Source:
