@@ -1,5 +1,6 @@
 """fMRIPrep's folders: parcellated, cleaned and described right, or refused with what to do."""
 
+import gzip
 import pickle
 import shutil
 
@@ -253,3 +254,15 @@ XCPD = Atlas(name="two", labels=("LH_Vis_1", "LH_Vis_2"), networks=("Vis", "Vis"
 
 def made_for_xcpd():
     return Recording(series=np.ones((9, 2), np.float32), tr=0.8, participant="01", source="made")
+
+
+def test_headers_that_nibabel_mends_are_read_without_a_word(tmp_path, caplog, labels):
+    write_fmriprep(tmp_path / "d", [made()])
+    for path in (only(tmp_path / "d", "*preproc_bold.nii.gz"), only(tmp_path / "d", "*brain_mask.nii.gz"), labels):
+        header = bytearray(gzip.decompress(path.read_bytes()))
+        header[80:84] = np.float32(-3).tobytes()  # pixdim[1]
+        path.write_bytes(gzip.compress(bytes(header)))
+    assert len(read(tmp_path / "d", labels)) == 1
+    assert caplog.records == []
+    nib.load(labels)  # outside, nibabel speaks as ever
+    assert "pixdim" in caplog.text

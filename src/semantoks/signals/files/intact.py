@@ -1,5 +1,6 @@
 """Whether a file is here and can be read: links to nothing, damaged files, text that was cut off."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,13 @@ def refuse_unfetched(path: Path) -> None:
 def readable(
     complaint: str, *, remedy: str = "", faults: tuple[type[BaseException], ...] = (Exception,)
 ) -> Iterator[None]:
-    """Blame the file for whatever a reader of its format raises: DataError of the complaint, with the reason."""
+    """Blame the file for whatever a reader of its format raises: DataError of the complaint, with the reason.
+
+    What nibabel logs of headers that it mends (``pixdim``), once per file and more, is not shown.
+    """
+    nibabel = logging.getLogger("nibabel.global")
+    level = nibabel.level
+    nibabel.setLevel(logging.CRITICAL)
     try:
         yield
     except DataError:
@@ -26,6 +33,8 @@ def readable(
     except faults as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{complaint} ({type(error).__name__}: {reason}){remedy and f'. {remedy}'}") from error
+    finally:
+        nibabel.setLevel(level)
 
 
 def check_line_ends(content: bytes, path: Path | str) -> None:
