@@ -17,6 +17,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
+from tiny_people import save_model
 
 ATLAS = get_atlas("schaefer100")
 
@@ -161,3 +162,45 @@ def test_doctor_and_prepare_exit_with_3_where_nothing_would_be_kept(tmp_path, se
     assert "PROBLEM    4 of 4 recordings cannot be used: (4 x) too short" in said
     assert "Next" not in said
     assert run(["prepare", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--out", "cohort"]) == 3
+
+
+def test_what_is_said_to_be_filtered_already_needs_no_advice(tmp_path, series, capsys):
+    folder = write(tmp_path / "raw", [band_pass(one.astype(np.float64), 2.0, (0.01, 0.08)) for one in series])
+    assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--already-filtered"]) == 0
+    said = capsys.readouterr().out
+    assert "4 of 4 were already low-passed: not filtered again, as told" in said
+    assert advised(said).count("--already-filtered") == 1
+
+
+def test_recordings_of_which_only_some_were_filtered_are_to_be_prepared_apart(tmp_path, series, capsys):
+    mixed = [band_pass(one.astype(np.float64), 2.0, (0.01, 0.08)) for one in series[:2]] + series[2:]
+    assert run(["doctor", str(write(tmp_path / "raw", mixed)), "--atlas", ATLAS.name, "--tr", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "filter     2 of 4 were already low-passed: prepare them apart, with --already-filtered" in said
+    assert "--already-filtered" not in advised(said)
+
+
+def test_the_next_command_of_a_list_of_files_works(tmp_path, series, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = write(tmp_path / "raw", series)
+    paths = sorted(map(str, folder.glob("*.npy")))
+    table = pd.DataFrame({"path": paths, "participant_id": list("abcd"), "tr": 2.0})
+    table.to_csv(tmp_path / "my files.tsv", sep="\t", index=False)
+    assert run(["doctor", "--files", "my files.tsv", "--atlas", ATLAS.name]) == 0
+    assert run(advised(capsys.readouterr().out)) == 0
+
+
+def test_with_a_model_its_atlas_band_and_time_count_and_embed_comes_next(tmp_path, series, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model, folder = save_model(tmp_path / "encoder", atlas=ATLAS), write(tmp_path / "raw", series)
+    people = pd.DataFrame({"participant_id": ["00", "01", "02", "03"], "mean_fd": 0.9})
+    people.to_csv(folder / "participants.tsv", sep="\t", index=False)
+    words = ["doctor", str(folder), "--tr", "2"]
+    assert run([*words, "--atlas", ATLAS.name]) == 3  # too much motion for prepare
+    capsys.readouterr()
+    assert run([*words, "--model", str(model)]) == 0
+    following = advised(capsys.readouterr().out)
+    assert following[:4] == ["embed", str(folder), "--model", str(model)]
+    assert run(following) == 0
+    assert len(pd.read_parquet("features.parquet")) == 4
+    assert run([*words, "--model", str(model), "--max-fd", "0.2"]) == 2

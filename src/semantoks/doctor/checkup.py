@@ -146,7 +146,7 @@ def checkup(
         _tell_atlas(found, series, chosen)
         if known_tr:
             _tell_time(found)
-            _tell_filter(found)
+            _tell_filter(found, cleaning.already_filtered)
         _tell_order(found, series, chosen)
     _tell_kept(found, examined, known_tr)
     return found
@@ -240,7 +240,7 @@ def _tell_time(found: Checkup) -> None:
         found.say("short", f"{short} of {len(table)} have less than {much}: little to train on")
 
 
-def _tell_filter(found: Checkup) -> None:
+def _tell_filter(found: Checkup, given: bool) -> None:
     """Say what the spectra show, and what follows for the band-pass."""
     table = found.table
     inside, above = table["power_in_band"], table["power_above_band"]
@@ -255,7 +255,9 @@ def _tell_filter(found: Checkup) -> None:
         )
     if not (silent := low_passed & ~stated).any():
         return
-    if silent.sum() == (~stated & above.notna()).sum():
+    if given:
+        advice = "not filtered again, as told"
+    elif silent.sum() == (~stated & above.notna()).sum():
         found.options.append(FILTERED)
         advice = f"pass {FILTERED} to avoid filtering twice"
     else:
