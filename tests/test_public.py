@@ -33,6 +33,19 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         _ = semantoks.pretrian
 
 
+def test_the_package_runs_as_a_module_as_torchrun_starts_it():
+    done = subprocess.run([sys.executable, "-m", "semantoks", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("semantoks 0.")
+
+
+def test_a_former_name_still_works_and_says_what_it_is_called_now():
+    with pytest.warns(DeprecationWarning, match=r"ObjectiveConfig is called semantoks\.SelfDistillation now"):
+        kind = semantoks.ObjectiveConfig
+    assert kind is semantoks.SelfDistillation
+    assert kind(token_weight=0.1).token_weight == 0.1
+    assert "ObjectiveConfig" not in dir(semantoks)
+
+
 def test_importing_the_package_imports_nothing_heavy():
     assert imported_by("import semantoks") == []
 

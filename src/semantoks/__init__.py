@@ -3,6 +3,17 @@
 The public names are in ``__init__.pyi``, with their modules; each is imported when it is first used.
 """
 
+import warnings
+from typing import Any
+
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+FORMER = {"ObjectiveConfig": "SelfDistillation"}
+"""Public names of earlier versions, and what they are called now."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in FORMER:
+        warnings.warn(f"semantoks.{name} is called semantoks.{FORMER[name]} now.", DeprecationWarning, stacklevel=2)
+    return _public(FORMER.get(name, name))

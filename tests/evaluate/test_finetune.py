@@ -9,8 +9,8 @@ import pytest
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning import finetune as module
-from semantoks.evaluate.finetuning.finetune import Diary, finetune, load_settings
-from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig
+from semantoks.evaluate.finetuning.finetune import Diary, finetune
+from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig, load_settings
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, write_cohort

@@ -68,9 +68,7 @@ def finetune(argv: list[str]) -> int:
     epoch and the learning rate. The test people are scored once. Writes scores.csv, predictions.parquet, probe.json
     and epochs.csv. The recipe sets the defaults below; command-line options override it.
     """
-    from semantoks.evaluate.finetuning.finetune import finetune as run
-    from semantoks.evaluate.finetuning.finetune import load_settings
-    from semantoks.evaluate.finetuning.tuning import FinetuneConfig
+    from semantoks.evaluate.finetuning.tuning import FinetuneConfig, load_settings
     from semantoks.evaluate.settings import ProbeConfig
 
     # Find the recipe first: its values are the defaults of the other options.
@@ -84,6 +82,10 @@ def finetune(argv: list[str]) -> int:
     ]
     kinds: Any = dataclasses.make_dataclass("Finetune", settings, bases=(_Finetune,), frozen=True, kw_only=True)
     given = tyro.cli(kinds, args=argv, prog="semantoks finetune", description=inspect.getdoc(finetune))
+    from semantoks.evaluate.finetuning.finetune import (
+        finetune as run,  # scikit-learn takes a second, which no help needs
+    )
+
     with progress("finetune") as shown:
         summary = run(
             given.model,

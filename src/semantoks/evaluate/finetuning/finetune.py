@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-from semantoks.config import check_arguments, from_plain, read_toml, to_plain
+from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.target_model import TargetModel, predict_people
 from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, Lesson, tune
@@ -147,16 +146,6 @@ class Finetune:
 
 
 EPOCHS = "epochs.csv"
-
-
-def load_settings(name: str | Path) -> FinetuneConfig:
-    """Read the packaged recipe "finetune", or a TOML file; missing keys keep the published defaults."""
-    if str(name) == "finetune":
-        with resources.as_file(resources.files("semantoks.recipes") / "finetune.toml") as path:
-            return from_plain(FinetuneConfig, read_toml(path), "recipe finetune")
-    if Path(name).suffix != ".toml":
-        raise ConfigError(f"there is no recipe {str(name)!r} for fine-tuning: use finetune, or a FILE.toml.")
-    return from_plain(FinetuneConfig, read_toml(Path(name)), str(name))
 
 
 def settings_beside(probe: ProbeConfig, config: FinetuneConfig) -> ProbeConfig:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.config import check_fields
+from semantoks.config import check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.target_model import (
     TargetModel,
@@ -85,6 +87,16 @@ class FinetuneConfig:
             raise ConfigError("weight_decay has to be at least 0, layer_decay in (0, 1] and validation in (0, 0.5].")
         if min(self.frozen_epochs, self.lora_rank) < 0 or (self.patience is not None and self.patience < 1):
             raise ConfigError("frozen_epochs and lora_rank have to be at least 0, and patience at least 1.")
+
+
+def load_settings(name: str | Path) -> FinetuneConfig:
+    """Read the packaged recipe "finetune", or a TOML file; missing keys keep the published defaults."""
+    if str(name) == "finetune":
+        with resources.as_file(resources.files("semantoks.recipes") / "finetune.toml") as path:
+            return from_plain(FinetuneConfig, read_toml(path), "recipe finetune")
+    if Path(name).suffix != ".toml":
+        raise ConfigError(f"there is no recipe {str(name)!r} for fine-tuning: use finetune, or a FILE.toml.")
+    return from_plain(FinetuneConfig, read_toml(Path(name)), str(name))
 
 
 @dataclass(frozen=True, kw_only=True)
