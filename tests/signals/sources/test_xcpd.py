@@ -26,7 +26,9 @@ def test_every_version_gives_the_recordings_that_were_written(tmp_path, version)
     write_xcpd(given, tmp_path / "xcp_d", ATLAS, version=version)
     source = opened(tmp_path / "xcp_d")
     assert source.kind == f"XCP-D {version}"
-    assert source.notes() == ["atlases 4S456Parcels + Tian"]
+    said, left_over = source.notes()
+    assert said == "atlases 4S456Parcels + Tian"
+    assert left_over.startswith(f"4S456Parcels: 56 of its 456 columns are no ROIs of {ATLAS.name} and left out")
     found = [source.read(item) for item in source.items()]
     assert [item.key for item in source.items()][:2] == [f"sub-01_ses-a_task-rest_run-{run}" for run in "12"]
     for one, expected in zip(found, given, strict=True):
@@ -133,7 +135,7 @@ def test_runs_go_before_their_concatenation(tmp_path):
         "sub-01_task-rest_run-2",
         "sub-02_task-rest",
     ]
-    assert "2 concatenated files left out" in source.notes()[1]
+    assert "2 concatenated files left out" in source.notes()[2]
 
 
 @pytest.mark.parametrize("version", ["0.7.1", "0.7.2", "0.7.3"])

@@ -17,6 +17,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.columns import FileColumns, fill, find_fitting, match_labels, no_label
 from semantoks.signals.files.intact import readable, refuse_unfetched
+from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.roi_means import NO_ROI, PIECE, roi_means
 from semantoks.signals.files.stated import StatedTR
@@ -105,12 +106,15 @@ class ParcelSeries:
     ----------
     names, unused
         What the files with labels of the atlas are called (``parcellation_name``), those with more first; the others.
+    left_over
+        Notes on the labels that are no ROIs of the atlas.
     """
 
     atlas: Atlas
     reorder: bool
     names: tuple[str, ...]
     unused: tuple[str, ...]
+    left_over: tuple[str, ...]
 
     def read(self, files: Sequence[BidsFile]) -> tuple[Series, list[StatedTR]]:
         """Fill the columns of the atlas from the files of one run, and give the repetition time that each states.
@@ -159,8 +163,17 @@ def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, r
     if not fitting.positions:
         reason = next(iter(fitting.refusals.values()))
         raise DataError(f"{root}: no parcel series has labels of {atlas.name}: choose another atlas. {reason}")
+    notes = [
+        note
+        for name in fitting.positions
+        for note in left_over(name or "parcel series", _labels(_first_readable(paths[name])), atlas, reorder=reorder)
+    ]
     return ParcelSeries(
-        atlas=atlas, reorder=reorder, names=tuple(fitting.positions), unused=tuple(sorted(fitting.refusals))
+        atlas=atlas,
+        reorder=reorder,
+        names=tuple(fitting.positions),
+        unused=tuple(sorted(fitting.refusals)),
+        left_over=tuple(notes),
     )
 
 
@@ -177,9 +190,12 @@ def _first_readable(paths: Sequence[Path]) -> CiftiFile:
     return open_series(paths[-1], ParcelsAxis)
 
 
+def _labels(file: CiftiFile) -> list[str]:
+    return [str(label) for label in file.columns.name]
+
+
 def _parcel_positions(file: CiftiFile, atlas: Atlas, reorder: bool) -> RoiIndex | None:
-    labels = [str(label) for label in file.columns.name]
-    return match_labels(labels, atlas, where=str(file.path), reorder=reorder)
+    return match_labels(_labels(file), atlas, where=str(file.path), reorder=reorder)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -89,7 +89,10 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
             return next(iter(several.values()))
     hint = ""
     if len(fitting) > 1:
-        hint = " If they are several recordings, save each in a file of its own; if all are of one person, put sub- into its name."
+        hint = (
+            " If they are several recordings, save each in a file of its own; if all are of one person, put sub- into "
+            "its name."
+        )
     elif any(array.ndim == 3 and array.dtype.kind in "fiu" for array in arrays.values()):
         hint = (
             " Several recordings in one array [n, frame, roi] go through semantoks.recordings_from_arrays, in Python."

@@ -150,7 +150,7 @@ def _roi_notes(rois: Grayordinates | ParcelSeries) -> list[str]:
     notes = [f"parcel series {CLEANED}" + (f": {' + '.join(names)}" if names else "")]
     if rois.unused:
         notes.append(f"not used, no label of {rois.atlas.name}: {', '.join(rois.unused)}")
-    return notes
+    return [*notes, *rois.left_over]
 
 
 def is_cifti(path: Path) -> bool:

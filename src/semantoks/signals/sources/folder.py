@@ -9,6 +9,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
+from semantoks.signals.files.left_over import left_over_in
 from semantoks.signals.files.names import SHOWN_SUFFIXES, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.set_aside import counted_aside, set_aside
@@ -41,6 +42,8 @@ def open_folder(request: Request) -> OpenedSource:
     found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
     aside = ", ".join(counted_aside(file.name for file in found))
     items, notes = apart(_list_items([file for file in found if not set_aside(file.name)], request, aside))
+    some = [items[i].path for i in {0, len(items) // 2, len(items) - 1}]
+    notes += left_over_in(some, request.path, request.atlas, reorder=request.reading.reorder)
     facts = request.facts(files_say=any_states_tr((item.path for item in items), request.path))
     return OpenedSource(
         request,

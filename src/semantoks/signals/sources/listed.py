@@ -14,6 +14,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals.files.intact import refuse_unfetched
+from semantoks.signals.files.left_over import left_over_in
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
@@ -105,6 +106,9 @@ def open_listed(request: Request) -> OpenedSource:
             f"{len(rows) - len(kept)} rows left out: other participants, sessions or tasks than those asked for "
             "(tasks: rest, where none is named and there are any)"
         )
+    notes += left_over_in(
+        [item.path for item in items[:1]], request.path.parent, request.atlas, reorder=request.reading.reorder
+    )
     read = partial(_read, rows=listed, facts=facts, request=request)
     return OpenedSource(request, kind="list of files", items=items, facts=facts, read=read, notes=notes)
 

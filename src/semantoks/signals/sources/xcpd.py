@@ -14,6 +14,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.files.cifti import cifti_tr
 from semantoks.signals.files.columns import FileColumns, Fitting, fill, find_fitting, match_labels
+from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
@@ -65,6 +66,9 @@ def open_xcpd(request: Request) -> OpenedSource:
     notes = [f"atlases {' + '.join(fitting.positions)}"]
     if fitting.refusals:
         notes.append(f"not used, no label of {request.atlas.name}: {', '.join(sorted(fitting.refusals))}")
+    first = {atlas_name(one): one.path for one in reversed(chosen)}
+    for name in fitting.positions:
+        notes += left_over(name, read_header(first[name]), request.atlas, reorder=request.reading.reorder)
     if concatenated:
         notes.append(f"{concatenated} concatenated files left out: their runs are there one by one")
     for run in runs.values():

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from semantoks.atlas.catalog import get_atlas
+from semantoks.signals.files.left_over import left_over
+from semantoks.signals.sources import open_source
+
+SMALL, BOTH = get_atlas("schaefer100"), get_atlas("schaefer100+tian-s1")
+
+
+def test_columns_that_the_atlas_does_not_take_are_counted_named_and_the_wider_atlas_takes_them(tmp_path: Path) -> None:
+    series = np.random.default_rng(0).normal(size=(40, BOTH.n_rois))
+    for who in "12":
+        pd.DataFrame(series, columns=BOTH.labels).to_csv(tmp_path / f"sub-{who}.tsv", sep="\t", index=False)
+    first = BOTH.labels[100]
+    assert open_source(tmp_path, atlas=SMALL, tr=2.0, participants=None).notes() == [
+        f"sub-1.tsv: 16 of its 116 columns are no ROIs of schaefer100 and left out ({first!r}, {BOTH.labels[101]!r}, "
+        f"{BOTH.labels[102]!r} and 13 more); --atlas schaefer100+tian-s1 takes them"
+    ]
+    source = open_source(tmp_path, atlas=BOTH, tr=2.0, participants=None)
+    assert source.notes() == []
+    assert np.allclose(source.read(source.items()[0]).series, series)
+
+
+def test_a_list_of_files_says_it_too(tmp_path: Path) -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 101)), columns=[*SMALL.labels, "Cerebellum"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "list.tsv").write_text("path\tparticipant_id\na.csv\t1\n")
+    (note,) = open_source(tmp_path / "list.tsv", atlas=SMALL, tr=2.0, participants=None).notes()
+    assert note.startswith(
+        "a.csv: 1 of its 101 columns are no ROIs of schaefer100 and left out ('Cerebellum'); no pack"
+    )
+
+
+def test_three_parts_are_named_in_the_join() -> None:
+    whole = get_atlas("schaefer400+tian-s3+buckner7")
+    (note,) = left_over("x", whole.labels, get_atlas("schaefer400"))
+    assert note.startswith("x: 57 of its 457 columns")
+    assert note.endswith("; --atlas schaefer400+tian-s3+buckner7 takes them")
+    assert left_over("x", whole.labels, whole) == []
+    assert left_over("x", ["a", "b"], whole) == []
+    (note,) = left_over("x", whole.labels, get_atlas("schaefer400:one"))
+    assert note.endswith("--atlas schaefer400+tian-s3+buckner7:one takes them")
