@@ -9,7 +9,7 @@ from typing import Any
 
 from semantoks.bids_app.dataset import folder_name
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.names import RUN_ENTITIES, parse
+from semantoks.signals.files.names import parse
 from semantoks.signals.files.stated import read_json
 from semantoks.signals.layout import DESCRIPTION
 from semantoks.signals.sources import Item
@@ -88,7 +88,7 @@ def _stored(file: Path, description: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-ENTITIES = (*RUN_ENTITIES, "space", "res", "den")
+ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo", "space", "res", "den")
 """What of a source file's name is kept; the others say what was made of the run."""
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
 
-RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
-"""What distinguishes runs; the other entities say what was made of one."""
+RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "dir", "run")
+"""What distinguishes runs; the other entities (``echo``, ``rec``, ``desc`` ...) distinguish versions of one."""
 ENTITY = re.compile(r"([a-zA-Z]+)-((?:[^\W_]|[+.])+)")
 """Letters and digits of any script, although BIDS allows English ones alone: no recording is lost for its name."""
 SKIPPED = frozenset({"figures", "log", "logs", "sourcedata", "work", "anat", "fmap", "dwi"})

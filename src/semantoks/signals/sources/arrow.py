@@ -89,7 +89,7 @@ def open_arrow(request: Request) -> OpenedSource:
     own, varying = _people(rows, path)
     table = own if request.participants is None else request.participants
     facts = FactTable(table, request.tr, files_say=True)
-    notes = []
+    items, notes = _list_items(rows, request)
     if len(splits) > 1:
         notes.append(f"all splits are read: {', '.join(f'{split} ({count} rows)' for split, count in splits.items())}")
     if varying:
@@ -99,7 +99,7 @@ def open_arrow(request: Request) -> OpenedSource:
     return OpenedSource(
         request,
         kind="Arrow rows of Brainmarks",
-        items=[*_list_items(rows, request), *(_lost_item(file, path) for file in lost)],
+        items=[*items, *(_lost_item(file, path) for file in lost)],
         facts=facts,
         read=_Reader(atlas=request.atlas, facts=facts, lost=lost).read,
         notes=notes,
@@ -224,21 +224,22 @@ def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
     return used, [name for name, column_type in columns if name in rest and _is_plain(column_type)]
 
 
-def _list_items(rows: Sequence[_Row], request: Request) -> list[Item]:
-    """Make an item of each row that was asked for."""
-    kept = chosen_runs([row.one for row in rows], request.reading, request.path) if rows else []
+def _list_items(rows: Sequence[_Row], request: Request) -> tuple[list[Item], list[str]]:
+    """Make an item of each row that was asked for; and say what was not."""
+    kept, notes = chosen_runs([row.one for row in rows], request.reading, request.path) if rows else ([], [])
     names = [
         (one.entities["sub"], one.entities.get("ses", ""), run) for one, run in zip(kept, run_labels(kept), strict=True)
     ]
-    return [
+    items = [
         row_item(one.path.parent, int(one.path.name), participant=name[0], session=name[1], run=run)
         for one, name, run in zip(kept, names, numbered(names, joint="."), strict=True)
     ]
+    return items, notes
 
 
 def _lost_item(file: Path, path: Path) -> Item:
     key = file.relative_to(path).as_posix()
-    return Item(key=key, path=file, row=None, participant=file.stem, session="", run="")
+    return Item(key=key, path=file, row=None, participant=key.removesuffix(file.suffix), session="", run="")
 
 
 def _people(rows: list[_Row], path: Path) -> tuple[pd.DataFrame | None, list[str]]:

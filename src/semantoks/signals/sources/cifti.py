@@ -18,9 +18,10 @@ from semantoks.signals.files.names import SKIPPED, BidsFile, parse, parse_hcp, w
 from semantoks.signals.files.stated import StatedTR, over_headers, read_json, stated_band, stated_number
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import is_fmriprep
-from semantoks.signals.sources.runs import by_run, chosen_runs, run_items, without_concatenated
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
-from semantoks.signals.sources.xcpd import is_xcpd
+from semantoks.signals.sources.versions import by_run, without_concatenated
+from semantoks.signals.sources.xcpd import atlas_name, is_xcpd
 from semantoks.types import Series
 
 PARCELS, DENSE, DLABEL = ".ptseries.nii", ".dtseries.nii", ".dlabel.nii"
@@ -58,16 +59,16 @@ def open_cifti(request: Request) -> OpenedSource:
     _refuse(request, dense, parcels, strange)
     rois: Grayordinates | ParcelSeries
     if reading.parcellation is not None:
-        chosen, unread = chosen_runs(dense, reading, path), parcels
+        (chosen, left_out), unread = chosen_runs(dense, reading, path), parcels
         rois = read_dlabel(reading.parcellation, atlas, reorder=reading.reorder)
     else:
-        chosen, unread = chosen_runs(parcels, reading, path), dense
+        (chosen, left_out), unread = chosen_runs(parcels, reading, path), dense
         rois = find_parcel_series(chosen, atlas, path, reorder=reading.reorder)
         chosen = [one for one in chosen if parcellation_name(one) in rois.names]
     single, concatenated = without_concatenated(chosen)
     kept, version = _one_version([one for one in single if _is_hcp(one)])
-    runs = by_run([one for one in single if not _is_hcp(one)] + kept, path, apart=("atlas", "seg"))
-    notes = _roi_notes(rois)
+    runs = by_run([one for one in single if not _is_hcp(one)] + kept, path, part_of=atlas_name)
+    notes = [*_roi_notes(rois), *left_out]
     if unread:
         notes.append(f"{len(unread)} files {unread[0].extension} are there too, and not read")
     if concatenated:

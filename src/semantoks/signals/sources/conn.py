@@ -19,8 +19,9 @@ from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.series_file import read_cells, read_field
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, the_only
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import one_per_run, the_only
 from semantoks.types import RoiIndex
 
 NAME = re.compile(r"ROI_Subject(\d+)_Condition(\d+)\.mat")
@@ -52,17 +53,18 @@ def open_conn(request: Request) -> OpenedSource:
         raise DataError(
             f"{path} has no series of CONN: looked for results/preprocessing/ROI_Subject..._Condition....mat."
         )
-    chosen = chosen_runs(files, reading, path)
-    kept = chosen if reading.task_label else _whole_recordings(chosen, path)
+    meant = files if reading.task_label else _whole_recordings(files, path)
+    kept, left_out = chosen_runs(meant, reading, path)
     items = run_items(one_per_run(kept, path).values())
     project = _read_project(items[0].path)
     facts = request.facts(files_say=bool(project.seconds))
     notes = [
         "participants are CONN's numbers of subjects: the participants table has to call them 001, 002, ...",
         "CONN's files do not say whether they were band-passed: if so, pass --already-filtered",
+        *left_out,
     ]
-    if left_out := len({one.path for one in chosen} - {one.path for one in kept}):
-        notes.append(f"{left_out} files of other conditions left out: their frames are in condition {ALL}")
+    if parts := len({one.path for one in files} - {one.path for one in meant}):
+        notes.append(f"{parts} files of other conditions left out: their frames are in condition {ALL}")
     return OpenedSource(
         request,
         kind="CONN",

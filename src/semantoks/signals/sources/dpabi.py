@@ -14,8 +14,9 @@ from semantoks.signals.files.series_file import read_variable
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, the_only
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import CHOOSE, one_per_run, the_only
 
 NAME = re.compile(r"ROISignals_(?P<sub>.+)(?P<extension>\.mat|\.txt)")
 STEPS = re.compile(r"(?:S\d+_)?(?:ROISignals_)?(FunImg\w*)")
@@ -49,10 +50,9 @@ def open_dpabi(request: Request) -> OpenedSource:
     files, texts = _recordings(path)
     if not files:
         raise DataError(f"{path} has no series of DPABI: looked in all its folders for ROISignals_<ID>.mat and .txt.")
-    chosen = chosen_runs(files, request.reading, path)
-    remedy = "Give the folder of one of them."
-    steps = the_only(map(_steps, chosen), what="ways of processing", root=path, remedy=remedy)
-    notes = [f"processing {steps}"] if steps else []
+    chosen, left_out = chosen_runs(files, request.reading, path, words_of=lambda one: _steps(one).split())
+    steps = the_only(map(_steps, chosen), what="ways of processing", root=path, remedy=CHOOSE)
+    notes = [*([f"processing {steps}"] if steps else []), *left_out]
     if texts:
         notes.append(f"{texts} .txt files left out: the same recordings are there as .mat")
     items = run_items(one_per_run(chosen, path).values())

@@ -1,5 +1,6 @@
 """fMRIPrep 1.4 to 25.x: images averaged over the ROIs of a parcellation, nuisance regressed out, motion kept."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +19,9 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources.conn import is_conn
 from semantoks.signals.sources.dpabi import is_dpabi
 from semantoks.signals.sources.pcp import is_pcp
-from semantoks.signals.sources.runs import chosen_runs, one_per_run, run_items, run_key
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import beside, one_per_run, run_key
 from semantoks.types import Series
 
 SERIES = (".tsv", ".txt")
@@ -61,13 +63,9 @@ def open_fmriprep(request: Request) -> OpenedSource:
         rois = read_dlabel(reading.parcellation, atlas, reorder=reading.reorder)
     else:
         rois = read_label_image(reading.parcellation, atlas)
-    runs = _Runs(
-        reading=reading,
-        facts=facts,
-        rois=rois,
-        images=one_per_run(chosen_runs(images, reading, path), path),
-        confounds={run_key(one): one.path for one in files if _is_confounds(one)},
-    )
+    chosen, left_out = chosen_runs(images, reading, path)
+    kept = one_per_run(chosen, path)
+    runs = _Runs(reading=reading, facts=facts, rois=rois, images=kept, confounds=_confounds(kept, files))
     version = dict(generated_by(path)).get("fMRIPrep", "")
     return OpenedSource(
         request,
@@ -75,7 +73,7 @@ def open_fmriprep(request: Request) -> OpenedSource:
         items=run_items(runs.images.values()),
         facts=facts,
         read=runs.read,
-        notes=runs.notes(atlas.n_rois),
+        notes=[*runs.notes(atlas.n_rois), *left_out],
     )
 
 
@@ -181,6 +179,15 @@ def _is_image(one: BidsFile, *, dense: bool, aroma: bool) -> bool:
 def _is_confounds(one: BidsFile) -> bool:
     named = one.suffix in ("timeseries", "regressors") and one.extension == ".tsv"
     return named and one.entities.get("desc") == "confounds"
+
+
+def _confounds(images: Mapping[str, BidsFile], files: Sequence[BidsFile]) -> dict[str, Path]:
+    """Find the table of confounds of each image, of its version if there are several; key -> table."""
+    near: dict[str, list[BidsFile]] = defaultdict(list)
+    for one in filter(_is_confounds, files):
+        near[run_key(one)].append(one)
+    found = {key: beside(image, near[key]) for key, image in images.items()}
+    return {key: tables[0].path for key, tables in found.items() if tables}
 
 
 def _is_dense(reading: ReadingConfig, request: Request) -> bool:

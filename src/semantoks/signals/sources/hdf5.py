@@ -24,7 +24,7 @@ from semantoks.signals.files.intact import readable
 from semantoks.signals.files.names import identify
 from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import row_items
+from semantoks.signals.sources.runs import chosen_rows
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.types import RoiIndex, Series
 
@@ -32,6 +32,8 @@ SERIES, LENGTH, PARTICIPANT, SCAN, SESSION, NAMES = (
     *("bold", "length", "participant_id", "scan_id", "session_id", "roi_name"),
 )
 """Arrays of a file with one array ``bold``."""
+COLUMNS = {"sub": (PARTICIPANT,), "ses": (SESSION,), "task": ("task", "task_id"), "run": ("run", "run_id")}
+"""What a row of such a file says about whose it is, and what the array may be called."""
 GROUP, GROUP_IDS, GROUP_LENGTH, LABELS = "timeseries", "long_subject_id", "ts_len", "labels"
 """Arrays of the reference implementation's layout."""
 FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
@@ -74,10 +76,10 @@ def open_array_hdf5(request: Request) -> OpenedSource:
             if listed is not None and len(listed) != rows:
                 raise DataError(f"{path}: {SERIES} has {rows} rows, but there are {len(listed)} {name}.")
         positions = _positions(file, request.atlas, path, request.reading.reorder)
-    items = row_items(path, [(participant, session, "") for participant, session in whose])
+    items, notes = chosen_rows(path, whose, request.reading)
     facts = request.facts()
     read = partial(_read_array, lengths=lengths, facts=facts, positions=positions)
-    return OpenedSource(request, kind="HDF5 array", items=items, facts=facts, read=read)
+    return OpenedSource(request, kind="HDF5 array", items=items, facts=facts, read=read, notes=notes)
 
 
 def _read_array(item: Item, *, lengths: Sequence[int] | None, facts: FactTable, positions: RoiIndex) -> Recording:
@@ -91,12 +93,21 @@ def _read_array(item: Item, *, lengths: Sequence[int] | None, facts: FactTable, 
     return known.recording(item, without_padding(series, length, where), source=where)
 
 
-def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[tuple[str, str]]:
-    """Participant and session of each row."""
+def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> list[dict[str, str]]:
+    """Give the BIDS entities of each row, ``sub`` among them."""
     if PARTICIPANT in file:
-        people = [without_prefix("sub", name) for name in read_texts(file, PARTICIPANT)]
-        sessions = read_texts(file, SESSION) if SESSION in file else [""] * len(people)
-        return [(who, without_prefix("ses", session)) for who, session in zip(people, sessions, strict=True)]
+        columns = {entity: name for entity, names in COLUMNS.items() if (name := _first_in(file, names))}
+        texts = {entity: read_texts(file, name) for entity, name in columns.items()}
+        for entity, column in texts.items():
+            if len(column) != len(texts["sub"]):
+                raise DataError(
+                    f"{path}: there are {len(texts['sub'])} {PARTICIPANT}, but {len(column)} {columns[entity]}."
+                )
+        return [
+            {entity: without_prefix(entity, column[row]) for entity, column in texts.items() if column[row]}
+            | {"sub": without_prefix("sub", name)}
+            for row, name in enumerate(texts["sub"])
+        ]
     if SCAN not in file:
         raise DataError(
             f"{path} has no {PARTICIPANT} and no {SCAN} (n,): whose are its rows? It contains {contents(file)}."
@@ -106,9 +117,19 @@ def _identities(file: Any, participants: pd.DataFrame | None, path: Path) -> lis
         visits = participants["session_id"] if "session_id" in participants else [""] * len(participants)
         pairs = zip(participants["participant_id"], visits, strict=True)
         listed = dict(zip(participants[SCAN].astype(str), pairs, strict=True))
-    scans = read_texts(file, SCAN)
-    names = {scan: identify(scan) for scan in scans}
-    return [listed.get(scan, (names[scan].participant, names[scan].session)) for scan in scans]
+    return [_scan_entities(scan, listed.get(scan)) for scan in read_texts(file, SCAN)]
+
+
+def _first_in(file: Any, names: Sequence[str]) -> str:
+    return next((name for name in names if name in file), "")
+
+
+def _scan_entities(scan: str, listed: tuple[str, str] | None) -> dict[str, str]:
+    """Read the entities of a scan's name; the table has the say in whose it is."""
+    found = identify(scan)
+    participant, session = listed or (found.participant, found.session)
+    entities = {"sub": participant, "ses": session, **found.entities, "run": found.run}
+    return {entity: label for entity, label in entities.items() if label or entity == "sub"}
 
 
 def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
@@ -169,12 +190,15 @@ def open_reference_hdf5(request: Request) -> OpenedSource:
         lengths = read_lengths(file, GROUP_LENGTH) if GROUP_LENGTH in file else None
         table = request.participants if request.participants is not None else _labels(file, ids, runs)
     facts = FactTable(table, request.tr)
+    rows = [{"sub": participant, "run": run} for participant, run in zip(ids, runs, strict=True)]
+    items, notes = chosen_rows(path, rows, request.reading)
     return OpenedSource(
         request,
         kind="reference HDF5",
-        items=row_items(path, [(participant, "", run) for participant, run in zip(ids, runs, strict=True)]),
+        items=items,
         facts=facts,
         read=partial(_read_reference, parts=parts, lengths=lengths, facts=facts, n_rois=request.atlas.n_rois),
+        notes=notes,
         table=table,
     )
 

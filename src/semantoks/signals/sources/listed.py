@@ -21,7 +21,7 @@ from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_
 from semantoks.signals.files.stated import StatedTR, agreed
 from semantoks.signals.phenotypes import find_column, without_prefix
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, run_items, run_key
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import (
     MOTION_COLUMNS,
     SITE_COLUMNS,
@@ -31,6 +31,7 @@ from semantoks.signals.sources.source import (
     OpenedSource,
     Request,
 )
+from semantoks.signals.sources.versions import run_key
 from semantoks.signals.typed_columns import MISSING
 from semantoks.storage.tables import decoded, plain
 
@@ -92,20 +93,14 @@ def open_listed(request: Request) -> OpenedSource:
     """
     rows, unknown = _read_list(request.path)
     _refuse_repeats(rows, request.path)
-    kept = chosen_runs([row.file for row in rows], request.reading, request.path)
+    kept, notes = chosen_runs([row.file for row in rows], request.reading, request.path)
     row_of = {row.file.path: row for row in rows}
     items = run_items(kept)
     listed = {item.key: row_of[item.path] for item in items}
     stated = any(row.cells["tr"] for row in listed.values())
     facts = request.facts(files_say=stated or any_states_tr((item.path for item in items), request.path.parent))
-    notes = []
     if unknown:
-        notes.append(f"columns not used: {plain(', '.join(unknown))}")
-    if len(rows) > len(kept):
-        notes.append(
-            f"{len(rows) - len(kept)} rows left out: other participants, sessions or tasks than those asked for "
-            "(tasks: rest, where none is named and there are any)"
-        )
+        notes.insert(0, f"columns not used: {plain(', '.join(unknown))}")
     notes += left_over_in(
         [item.path for item in items[:1]], request.path.parent, request.atlas, reorder=request.reading.reorder
     )

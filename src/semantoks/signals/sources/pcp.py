@@ -15,8 +15,9 @@ from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
 from semantoks.signals.phenotypes import read_participants
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, of_one_variant, one_per_run, run_items, the_only
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request, spelled_as
+from semantoks.signals.sources.versions import CHOOSE, one_per_run, the_only, version_words
 
 PCP_NAME = re.compile(r"(?P<sub>.+)_rois_(?P<atlas>[A-Za-z0-9]+)\.(?:1D|txt)", re.IGNORECASE)
 CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1D|txt)", re.IGNORECASE)
@@ -54,7 +55,7 @@ def open_pcp(request: Request) -> OpenedSource:
         When there is no such file, or the table of phenotypes cannot be read.
     """
     path, reading = request.path, request.reading
-    files = chosen_runs(_scan(path), reading, path)
+    files, left_out = chosen_runs(_scan(path), reading, path, words_of=_words)
     if not files:
         raise DataError(f"{path} has no series of C-PAC: looked for ..._rois_<atlas>.1D and ..._timeseries.1D.")
     abide = any(_abide_site(one) for one in files)
@@ -65,16 +66,14 @@ def open_pcp(request: Request) -> OpenedSource:
     chosen = _of_one_atlas(files, request.atlas, path)
     name = chosen[0].entities["atlas"]
     others = Counter(one.entities["atlas"] for one in files if one.entities["atlas"] != name)
-    fork, chosen = of_one_variant(
-        chosen, _fork, variant=reading.variant, what=f"ways of processing of the atlas {name}", root=path
-    )
-    notes = [f"atlas {name}" + (f", processing {fork}" if fork else "")]
+    fork = the_only(map(_fork, chosen), what=f"ways of processing of the atlas {name}", root=path, remedy=CHOOSE)
+    notes = [f"atlas {name}" + (f", processing {fork}" if fork else ""), *left_out]
     if phenotypes is not None:
         notes.append(f"participants from {phenotypes}")
     if others:
         listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(others.items()))
         notes.append(f"other atlases left out: {listed}")
-    items = run_items(one_per_run(chosen, path).values())
+    items = run_items(one_per_run(chosen, path, words_of=_words).values())
     table = spelled_as(items, table, facts)
     lacking = [item for item in items if facts.lacks_tr(item) and _stated_tr(_parsed(item)).seconds is None]
     if abide and lacking:
@@ -176,6 +175,11 @@ def _fork(one: BidsFile) -> str:
     """Say how a file was processed: the folders of pipeline and strategy, and C-PAC's fork (``desc-Mean-1``)."""
     folders = [part for part in one.path.absolute().parts[:-1] if FORK_FOLDER.fullmatch(part)]
     return " ".join([*folders, *(f"{name}-{one.entities[name]}" for name in FORK_ENTITIES if name in one.entities)])
+
+
+def _words(one: BidsFile) -> list[str]:
+    """List the words by which a file is chosen: how it was processed, and the rest of its name."""
+    return list(dict.fromkeys([*_fork(one).split(), *version_words(one)]))
 
 
 def _abide_site(one: BidsFile) -> str:

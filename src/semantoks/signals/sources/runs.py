@@ -1,135 +1,141 @@
-"""Which files of a folder are read: those that were asked for, each run once, in one version; names of runs."""
+"""Which files of a source are read: those that were asked for, and what that leaves out; names of runs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
 from semantoks.errors import ConfigError
-from semantoks.signals.files.names import RUN_ENTITIES, BidsFile
+from semantoks.signals.files.names import BidsFile
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources.source import Item, row_item
+from semantoks.signals.sources.versions import Words, by_run, is_version, run_key, version_words
 
-TELLING = ("task", "acq", "ce", "rec", "dir", "echo")
+TELLING = ("task", "acq", "ce", "dir")
 """Entities that go into the label of a run where runs differ in them."""
-ALONE = "Give a folder that has one of them alone."
+WORDS = {"sub": "participant", "ses": "session", "task": "task"}
+NONE = "none"
+"""What stands for no space."""
+SHOWN = 5
+"""How many names a message has."""
 
 
-def chosen_runs(files: Iterable[BidsFile], reading: ReadingConfig, root: Path) -> list[BidsFile]:
-    """Keep the files of the participants, sessions, tasks and space that were asked for.
+def chosen_runs(
+    files: Iterable[BidsFile], reading: ReadingConfig, root: Path, *, words_of: Words = version_words
+) -> tuple[list[BidsFile], list[str]]:
+    """Keep the files of the participants, sessions, tasks, space and version that were asked for.
+
+    Where no task is asked for, those with ``rest`` in their label are read, if there are any; else all are.
+    ``words_of`` gives the words by which ``--variant`` chooses a file.
+
+    Returns
+    -------
+    files, notes
+        Those that stay, in order; what was left out and why, with counts.
 
     Raises
     ------
     ConfigError
-        When nothing is left, or runs are in several spaces and none was chosen.
+        When something that was asked for leaves nothing, or runs are in several spaces and none was chosen.
     """
-    found = list(files)
+    kept, notes = list(files), list[str]()
     for entity, wanted in (
         ("sub", reading.participant_label),
         ("ses", reading.session_label),
         ("task", reading.task_label),
     ):
-        bare = {label.removeprefix(f"{entity}-") for label in wanted}
-        there = {one.entities.get(entity, "") for one in found}
-        if bare and not bare & there:
-            raise ConfigError(
-                f"{root} has no {entity}-{' or '.join(sorted(bare))}; it has {', '.join(sorted(there)) or 'none'}."
-            )
-        found = [one for one in found if not bare or one.entities.get(entity, "") in bare]
+        if wanted:
+            kept, found = _asked_for(kept, entity, [label.removeprefix(f"{entity}-") for label in wanted], root)
+            notes += found
     if not reading.task_label:
-        rest = [one for one in found if "rest" in one.entities.get("task", "").lower()]
-        found = rest or found
-    spaces = sorted({one.entities.get("space", "") for one in found})
-    space = reading.space.removeprefix("space-")
+        kept, found = _rest(kept)
+        notes += found
+    for choose, wanted_name in ((_of_space, reading.space.removeprefix("space-")), (_of_version, reading.variant)):
+        kept, found = choose(kept, wanted_name, root, words_of)
+        notes += found
+    return kept, notes
+
+
+def _asked_for(
+    files: list[BidsFile], entity: str, wanted: Sequence[str], root: Path
+) -> tuple[list[BidsFile], list[str]]:
+    there = {one.entities.get(entity, "") for one in files}
+    absent = [label for label in dict.fromkeys(wanted) if label not in there]
+    what = WORDS[entity]
+    if len(absent) == len(set(wanted)):
+        named = sorted(filter(None, there))
+        has = f"it has {_listed(named)}" if named else f"no name says a {what}"
+        raise ConfigError(f"{root} has no {entity}-{f' or {entity}-'.join(absent)}; {has}.")
+    kept = [one for one in files if one.entities.get(entity, "") in wanted]
+    notes = [f"asked for, but not there: {_listed([f'{entity}-{label}' for label in absent])}"] if absent else []
+    return kept, notes + _left_out(files, kept, f"other {what}s", lambda one: one.entities.get(entity, ""))
+
+
+def _rest(files: list[BidsFile]) -> tuple[list[BidsFile], list[str]]:
+    """Keep the tasks with ``rest`` in their label, if there are any."""
+    kept = [one for one in files if "rest" in one.entities.get("task", "").lower()]
+    if not kept:
+        tasks = Counter({run_key(one): _task(one) for one in files}.values())
+        several = f"several tasks, none of them rest, are all read: {_counted(tasks)}. Choose with --task-label"
+        return files, [several] if len(tasks) > 1 else []
+    return kept, _left_out(files, kept, "tasks other than rest (--task-label reads them)", _task)
+
+
+def _task(one: BidsFile) -> str:
+    return one.entities.get("task", "")
+
+
+def _of_space(files: list[BidsFile], space: str, root: Path, _: Words) -> tuple[list[BidsFile], list[str]]:
+    def space_of(one: BidsFile) -> str:
+        return one.entities.get("space", NONE)
+
+    spaces = sorted({space_of(one) for one in files})
     if space and space not in spaces:
-        raise ConfigError(f"{root} has no space-{space}; it has {', '.join(filter(None, spaces)) or 'none'}.")
+        has = f"it has {_listed(spaces)}" if spaces != [NONE] else "no name says a space: leave --space out"
+        raise ConfigError(f"{root} has no space-{space}; {has}.")
     if not space and len(spaces) > 1:
         raise ConfigError(f"{root} has runs in several spaces ({', '.join(spaces)}): choose one with --space.")
-    return [one for one in found if not space or one.entities.get("space", "") == space]
+    kept = [one for one in files if not space or space_of(one) == space]
+    return kept, _left_out(files, kept, "other spaces", space_of, unit="file")
 
 
-def the_only(names: Iterable[str], *, what: str, root: Path, remedy: str = ALONE) -> str:
-    """Give the only name among those of the files of ``root``, one name per file.
-
-    Raises
-    ------
-    ConfigError
-        When there are several: the message counts the files of each and ends with ``remedy``.
-    """
-    counts = Counter(names)
-    if len(counts) > 1:
-        listed = ", ".join(f"{name or 'unnamed'} ({number} files)" for name, number in sorted(counts.items()))
-        raise ConfigError(f"{root} has several {what}, which must not be mixed: {listed}. {remedy}")
-    return next(iter(counts))
+def _of_version(files: list[BidsFile], variant: str, root: Path, words_of: Words) -> tuple[list[BidsFile], list[str]]:
+    words = [words_of(one) for one in files]
+    keys = {word.partition("-")[0] for found in words for word in found}
+    kept = [one for one, found in zip(files, words, strict=True) if is_version(variant, found, keys)]
+    if files and not kept:
+        there = sorted({" ".join(found) for found in words} - {""})
+        has = f"There are: {_listed(there)}" if there else "Its names say no version: leave --variant out"
+        raise ConfigError(f"{root} has no version called {variant!r}. {has}.")
+    return kept, _left_out(files, kept, "other versions", lambda one: " ".join(words_of(one)), unit="file")
 
 
-def of_one_variant(
-    files: Sequence[BidsFile], name_of: Callable[[BidsFile], str], *, variant: str, what: str, root: Path
-) -> tuple[str, list[BidsFile]]:
-    """Keep the files of the variant that was asked for, or of the only one, and give its name.
-
-    ``variant`` is one or more words of the name (``filt_noglobal`` of ``cpac filt_noglobal``); empty asks for none.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such variant, or several: they are named.
-    """
-    wanted = set(variant.split())
-    kept = [one for one in files if wanted <= set(name_of(one).split())]
-    if not kept:
-        there = ", ".join(sorted({name_of(one) or "unnamed" for one in files}))
-        raise ConfigError(f"{root} has no {what} called {variant!r}. There are: {there}.")
-    name = the_only(map(name_of, kept), what=what, root=root, remedy="Choose one with --variant.")
-    return name, kept
+def _left_out(
+    files: Sequence[BidsFile],
+    kept: Sequence[BidsFile],
+    why: str,
+    name_of: Callable[[BidsFile], str],
+    *,
+    unit: str = "recording",
+) -> list[str]:
+    """Count what is not kept, by name: runs, or files where they are other versions of runs that are kept."""
+    stay = set(map(id, kept))
+    gone = [one for one in files if id(one) not in stay]
+    names = {run_key(one) if unit == "recording" else id(one): name_of(one) for one in gone}
+    if not gone:
+        return []
+    number = f"{len(names)} {unit}{'' if len(names) == 1 else 's'}"
+    return [f"left out, {why}: {number}, {_counted(Counter(names.values()))}"]
 
 
-def without_concatenated(files: list[BidsFile]) -> tuple[list[BidsFile], int]:
-    """Leave out files without ``run`` beside which the same with ``run`` exist: the same frames, concatenated.
-
-    Returns the files that stay, and how many were left out.
-    """
-
-    def but_run(one: BidsFile) -> tuple[tuple[str, str], ...]:
-        return tuple(sorted((name, value) for name, value in one.entities.items() if name != "run"))
-
-    single = {but_run(one) for one in files if "run" in one.entities}
-    kept = [one for one in files if "run" in one.entities or but_run(one) not in single]
-    return kept, len(files) - len(kept)
+def _counted(names: Counter[str]) -> str:
+    return _listed([f"{name or 'unnamed'} ({number})" for name, number in sorted(names.items())])
 
 
-def run_key(one: BidsFile) -> str:
-    """Give the part of a file's name that identifies its run: ``sub-01_ses-a_task-rest_run-1``."""
-    return "_".join(f"{name}-{one.entities[name]}" for name in RUN_ENTITIES if name in one.entities)
-
-
-def by_run(files: Iterable[BidsFile], root: Path, *, apart: Collection[str] = ()) -> dict[str, list[BidsFile]]:
-    """Group the files of each run; key of the run -> its files.
-
-    Files of one run may differ only in the entities ``apart`` (atlases, each of which has a part of the ROIs).
-
-    Raises
-    ------
-    ConfigError
-        When a run has several versions, with what they differ in.
-    """
-    runs: dict[str, list[BidsFile]] = defaultdict(list)
-    for one in files:
-        runs[run_key(one)].append(one)
-    for key, found in runs.items():
-        versions = {tuple(one.entities.get(name, "") for name in apart) for one in found}
-        if len(versions) < len(found):
-            differing = _differing(found, apart) or ", ".join(str(one.path.relative_to(root)) for one in found)
-            raise ConfigError(
-                f"{root} has several versions of a run, for example {key}: {differing}. They are the same frames: give "
-                "a folder that has one version alone."
-            )
-    return dict(runs)
-
-
-def one_per_run(files: Iterable[BidsFile], root: Path) -> dict[str, BidsFile]:
-    """Give the one file of each run by its key; ConfigError when a run has several."""
-    return {key: one for key, (one,) in by_run(files, root).items()}
+def _listed(names: Sequence[str]) -> str:
+    """Join names for a message, and count those beyond ``SHOWN``."""
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest
 
 
 def run_items(files: Iterable[BidsFile]) -> list[Item]:
@@ -149,17 +155,48 @@ def run_items(files: Iterable[BidsFile]) -> list[Item]:
 
 
 def run_labels(files: Sequence[BidsFile]) -> list[str]:
-    """Give each file its run label: its ``run``, after the other entities in which the files differ."""
+    """Give each file its run label: its ``run``, after the other entities in which the files differ.
+
+    A point goes between them where labels of different runs would be the same without (``rest1`` + ``1``, ``rest`` +
+    ``11``).
+    """
     telling = [name for name in TELLING if len({one.entities.get(name, "") for one in files}) > 1]
-    return ["".join(one.entities.get(name, "") for name in (*telling, "run")) for one in files]
+    parts = [[one.entities[name] for name in (*telling, "run") if one.entities.get(name)] for one in files]
+    whose = [(one.entities.get("sub", ""), one.entities.get("ses", "")) for one in files]
+    different = {(*who, *part) for who, part in zip(whose, parts, strict=True)}
+    joined = {(*who, "".join(part)) for who, part in zip(whose, parts, strict=True)}
+    mark = "" if len(joined) == len(different) else "."
+    return [mark.join(part) for part in parts]
 
 
-def numbered(names: Sequence[tuple[str, str, str]], *, joint: str = "") -> list[str]:
+def numbered(names: Sequence[tuple[str, ...]], *, joint: str = "") -> list[str]:
     """Give the run of each (participant, session, run); where one is repeated, its number follows after ``joint``."""
-    total, number = Counter(names), defaultdict[tuple[str, str, str], "count[int]"](lambda: count(1))
+    total, number = Counter(names), defaultdict[tuple[str, ...], "count[int]"](lambda: count(1))
     return [
         name[2] if total[name] == 1 else f"{name[2]}{joint if name[2] else ''}{next(number[name])}" for name in names
     ]
+
+
+def chosen_rows(
+    path: Path, rows: Sequence[Mapping[str, str]], reading: ReadingConfig
+) -> tuple[list[Item], list[str]]:
+    """Make the items of those rows of a file that were asked for, from the BIDS entities of each; see ``chosen_runs``.
+
+    What is repeated is numbered over all rows, so that a recording has one name whoever is asked for; ConfigError for
+    several versions of a run.
+    """
+    files = [BidsFile(path=path / str(row), entities=dict(entities)) for row, entities in enumerate(rows)]
+    names = [
+        (one.entities["sub"], one.entities.get("ses", ""), run, *version_words(one))
+        for one, run in zip(files, run_labels(files), strict=True)
+    ]
+    runs = numbered(names, joint=".")
+    kept, notes = chosen_runs(files, reading, path)
+    by_run({(run_key(one), *version_words(one)): one for one in kept}.values(), path)
+    items = []
+    for row in (int(one.path.name) for one in kept):
+        items.append(row_item(path, row, participant=names[row][0], session=names[row][1], run=runs[row]))
+    return items, notes
 
 
 def row_items(path: Path, names: Sequence[tuple[str, str, str]]) -> list[Item]:
@@ -168,13 +205,3 @@ def row_items(path: Path, names: Sequence[tuple[str, str, str]]) -> list[Item]:
         row_item(path, row, participant=name[0], session=name[1], run=run)
         for row, (name, run) in enumerate(zip(names, numbered(names), strict=True))
     ]
-
-
-def _differing(files: Sequence[BidsFile], apart: Collection[str]) -> str:
-    """Name the entities, except ``apart``, in which files differ, with their values."""
-    found = []
-    for name in dict.fromkeys(name for one in files for name in one.entities if name not in apart):
-        values = {one.entities.get(name, "") for one in files}
-        if len(values) > 1:
-            found.append(" or ".join(f"{name}-{value}" if value else f"no {name}" for value in sorted(values)))
-    return "; ".join(found)

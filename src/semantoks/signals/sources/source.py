@@ -54,6 +54,27 @@ def row_item(path: Path, row: int, *, participant: str, session: str, run: str) 
     return Item(key=key, path=path, row=row, participant=participant, session=session, run=run)
 
 
+def refuse_twins(items: Iterable[Item], path: Path) -> None:
+    """Refuse two recordings of the same participant, session and run: every source is held to this.
+
+    Raises
+    ------
+    DataError
+        With the two, where there are any: a test and retest that are the same scan would follow.
+    """
+    first: dict[tuple[str, str, str], Item] = {}
+    for item in items:
+        labels = {"participant": participant_of(item), "session": item.session, "run": item.run}
+        bare = tuple(bare_label(label, PREFIXES.get(name, "")) for name, label in labels.items())
+        twin = first.setdefault((bare[0], bare[1], bare[2]), item)
+        if twin is not item:
+            named = ", ".join(f"{name} {label}" for name, label in labels.items() if label)
+            raise DataError(
+                f"{path}: {twin.key} and {item.key} are both {named}. If they are versions of one recording, keep one; "
+                "else tell them apart by `ses-` or `run-` in their names or by `session_id` and `run` in the table."
+            )
+
+
 @runtime_checkable
 class Source(Protocol):
     """Recordings in files, read one at a time; instances can be pickled and keep no file open.
@@ -263,6 +284,8 @@ class OpenedSource:
     ------
     ConfigError
         When no repetition time can be known.
+    DataError
+        When two items have the same participant, session and run.
     """
 
     def __init__(
@@ -278,6 +301,7 @@ class OpenedSource:
     ) -> None:
         self._table = spelled_as(items, request.participants if table is None else table, facts)
         facts.require_any_tr(items)
+        refuse_twins(items, request.path)
         self.path, self.kind = request.path, kind
         self._items, self._notes, self._read = list(items), list(notes), read
 

@@ -77,7 +77,8 @@ def open_ukb(request: Request) -> OpenedSource:
     instances = [BidsFile(path=path, entities=dict(zip(LABELS, key, strict=True))) for key in sorted(listing.paths)]
     items, files = [], {}
     names = {name for family in families for scale in family for name in scale}
-    for one in chosen_runs(instances, request.reading, path):
+    chosen, left_out = chosen_runs(instances, request.reading, path)
+    for one in chosen:
         item, files_of_item = _item(one, listing, names, path)
         items.append(item)
         files[item.key] = files_of_item
@@ -87,7 +88,7 @@ def open_ukb(request: Request) -> OpenedSource:
         items=items,
         facts=facts,
         read=_Reader(request=request, facts=facts, families=families, files=files).read,
-        notes=_notes(families, files, listing),
+        notes=[*_notes(families, files, listing), *left_out],
     )
 
 

@@ -20,8 +20,9 @@ from semantoks.signals.files.stated import (
 )
 from semantoks.signals.files.text_table import read_labelled, read_text_table
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, of_one_variant, one_per_run, run_items, the_only
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import CHOOSE, one_per_run, the_only
 from semantoks.types import RoiIndex
 
 GIGA, HALFPIPE = "giga_connectome", "halfpipe"
@@ -50,19 +51,13 @@ def open_giga(request: Request) -> OpenedSource:
     files = [one for one in map(_parse_giga, scan(path)) if one is not None]
     if not files:
         raise DataError(f"{path} has no time series of giga_connectome (..._seg-..._desc-denoise..._timeseries.tsv).")
-    chosen = chosen_runs(files, request.reading, path)
+    chosen, left_out = chosen_runs(files, request.reading, path)
     fitting = _fitting([one.entities["seg"] for one in chosen], request)
     chosen = [one for one in chosen if one.entities["seg"] in fitting.positions]
     seg = the_only([one.entities["seg"] for one in chosen], what="segmentations", root=path)
-    strategy, chosen = of_one_variant(
-        chosen,
-        lambda one: one.entities["desc"],
-        variant=request.reading.variant,
-        what="denoising strategies",
-        root=path,
-    )
+    strategy = the_only([one.entities["desc"] for one in chosen], what="denoising strategies", root=path, remedy=CHOOSE)
     runs = one_per_run(chosen, path)
-    notes = [f"columns by position, in the order of {seg}; denoised by {strategy}"]
+    notes = [f"columns by position, in the order of {seg}; denoised by {strategy}", *left_out]
     if fitting.refusals:
         notes.append(f"not used: {', '.join(sorted(fitting.refusals))}")
     facts = request.facts(files_say=True)
@@ -174,13 +169,8 @@ def open_halfpipe(request: Request) -> OpenedSource:
     files = [one for one in scan(path) if _is_halfpipe_series(one)]
     if not files:
         raise DataError(f"{path} has no time series of HALFpipe (..._feature-..._atlas-..._timeseries.tsv).")
-    feature, chosen = of_one_variant(
-        chosen_runs(files, request.reading, path),
-        lambda one: one.entities["feature"],
-        variant=request.reading.variant,
-        what="features",
-        root=path,
-    )
+    chosen, left_out = chosen_runs(files, request.reading, path)
+    feature = the_only([one.entities["feature"] for one in chosen], what="features", root=path, remedy=CHOOSE)
     chosen = [one for one in chosen if schaefer_labels(one.entities["atlas"]) == atlas.labels] or chosen
     parcels = the_only([one.entities["atlas"] for one in chosen], what="atlases", root=path)
     order = atlas.name if schaefer_labels(parcels) is None else parcels
@@ -193,6 +183,7 @@ def open_halfpipe(request: Request) -> OpenedSource:
         read=partial(_read_halfpipe, parcels=parcels, facts=facts, atlas=atlas, reorder=request.reading.reorder),
         notes=[
             f"feature {feature}, atlas {parcels}; columns by position, in the order of {order}",
+            *left_out,
             "the temporal filter of the feature's setting is not read: pass --already-filtered if it was a band-pass",
         ],
     )

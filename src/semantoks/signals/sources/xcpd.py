@@ -20,8 +20,9 @@ from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
 from semantoks.signals.files.text_table import read_column, read_header, read_labelled
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources.runs import chosen_runs, run_items, run_key, without_concatenated
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import beside, by_run, run_key, version_words, without_concatenated
 from semantoks.types import RoiIndex
 
 IGNORED_FILTERS = ("0.7.1", "0.7.2", "0.7.3")
@@ -48,7 +49,7 @@ def open_xcpd(request: Request) -> OpenedSource:
     Raises
     ------
     ConfigError
-        When runs are in several spaces, or what was asked for does not exist.
+        When runs are in several spaces or versions, or what was asked for does not exist.
     DataError
         When no atlas of XCP-D has a label of ours.
     """
@@ -59,11 +60,11 @@ def open_xcpd(request: Request) -> OpenedSource:
     series = [one for one in files if is_series(one)]
     if not series:
         raise DataError(f"{path} has no time series of XCP-D (..._timeseries.tsv): was it run without atlases?")
-    chosen = chosen_runs(series, request.reading, path)
+    chosen, left_out = chosen_runs(series, request.reading, path, words_of=_words)
     fitting = _fitting(chosen, request)
     kept, concatenated = without_concatenated([one for one in chosen if atlas_name(one) in fitting.positions])
-    runs = _gather(kept, files)
-    notes = [f"atlases {' + '.join(fitting.positions)}"]
+    runs = _gather(by_run(kept, path, part_of=atlas_name, words_of=_words), files)
+    notes = [f"atlases {' + '.join(fitting.positions)}", *left_out]
     if fitting.refusals:
         notes.append(f"not used, no label of {request.atlas.name}: {', '.join(sorted(fitting.refusals))}")
     first = {atlas_name(one): one.path for one in reversed(chosen)}
@@ -151,21 +152,21 @@ def _fitting(series: Sequence[BidsFile], request: Request) -> Fitting:
     return fitting
 
 
-def _gather(series: list[BidsFile], files: list[BidsFile]) -> dict[str, _Run]:
-    """Put together what belongs to each run, by its entities; key -> run."""
-    beside: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
+def _words(one: BidsFile) -> list[str]:
+    """List the words of a version: those of its name, and how it calls its atlas."""
+    return [*version_words(one), "atlas" if one.entities.get("atlas") else "seg"]
+
+
+def _gather(series: Mapping[str, Sequence[BidsFile]], files: Sequence[BidsFile]) -> dict[str, _Run]:
+    """Put together what belongs to each run and its version; key -> run."""
+    near: dict[str, list[BidsFile]] = defaultdict(list)
     for one in files:
-        beside[one.run].append(one)
-    by_run: dict[tuple[str, ...], dict[str, BidsFile]] = defaultdict(dict)
-    for one in series:
-        by_run[one.run][atlas_name(one)] = one
+        near[run_key(one)].append(one)
     runs = {}
-    for run, found in by_run.items():
-        example = next(iter(found.values()))
-        near = beside[run]
-        first = partial(_first, near, example.entities.get("space", ""))
-        runs[run_key(example)] = _Run(
-            series=found,
+    for key, found in series.items():
+        first = partial(_first, beside(found[0], near[key]))
+        runs[key] = _Run(
+            series={atlas_name(one): one for one in found},
             denoised=first("bold", ".json", desc="denoised"),
             ptseries=first("timeseries", ".ptseries.nii"),
             outliers=first("outliers", ".tsv"),
@@ -174,11 +175,10 @@ def _gather(series: list[BidsFile], files: list[BidsFile]) -> dict[str, _Run]:
     return runs
 
 
-def _first(files: Sequence[BidsFile], space: str, suffix: str, end: str, desc: str = "") -> Path | None:
-    """Find the first file of a run with that suffix and end of its extension, in that space or in none."""
+def _first(files: Sequence[BidsFile], suffix: str, end: str, desc: str = "") -> Path | None:
+    """Find the first file of a run with that suffix and end of its extension."""
     for one in files:
-        fits = one.suffix == suffix and one.extension.endswith(end) and one.entities.get("space", space) == space
-        if fits and desc in ("", one.entities.get("desc")):
+        if one.suffix == suffix and one.extension.endswith(end) and desc in ("", one.entities.get("desc")):
             return one.path
     return None
 
