@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
 
@@ -42,8 +43,14 @@ def write_h5(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def read_all(atlas: Atlas) -> Callable[..., list[Recording]]:
-    def read(path: Path, *, tr: float | None = 2.0, participants: pd.DataFrame | None = None) -> list[Recording]:
-        source = open_source(path, atlas=atlas, tr=tr, participants=participants)
+    def read(
+        path: Path,
+        *,
+        tr: float | None = 2.0,
+        participants: pd.DataFrame | None = None,
+        reading: ReadingConfig = EVERYTHING,
+    ) -> list[Recording]:
+        source = open_source(path, atlas=atlas, tr=tr, participants=participants, reading=reading)
         return [source.read(item) for item in source.items()]
 
     return read

@@ -136,6 +136,11 @@ def _opened(
     if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
         recordings = Cohort(recordings)
     if isinstance(recordings, Cohort):
+        if config.reading.selects:
+            raise ConfigError(
+                f"a cohort is embedded whole: leave {', '.join(config.reading.selects)} out, or prepare a cohort of "
+                "those alone."
+            )
         check_fit(card, recordings)
         yield recordings
         return

@@ -27,6 +27,7 @@ from semantoks.signals.sources import (
     participant_of,
     usual_atlas,
 )
+from semantoks.signals.sources.source import refuse_twins
 
 SPREADSHEETS = ("participants.xlsx", "participants.xls", "participants.ods", "participants.sav")
 PUBLISHED = CleaningConfig()
@@ -97,7 +98,7 @@ def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
     Raises
     ------
     ConfigError
-        If a repetition time or participants are given for a Source, which has its own.
+        If a repetition time, participants or a selection are given for a Source, which has its own.
     DataError
         If nothing at the path can be recognised.
     """
@@ -108,6 +109,11 @@ def find_source(source: Path | str | Source, config: SourceConfig) -> Source:
         )
     if config.participants is not None or config.tr is not None:
         raise ConfigError("a Source of your own has its own tr and participants: set them there, not here.")
+    if config.reading.selects:
+        raise ConfigError(
+            f"a Source of your own lists its own recordings: choose among them there, not by "
+            f"{', '.join(config.reading.selects)} here."
+        )
     return source
 
 
@@ -154,7 +160,7 @@ def work_list(source: Source) -> list[Item]:
     Raises
     ------
     DataError
-        When there are none, or two have the same key.
+        When there are none, or two have the same key, or the same participant, session and run.
     """
     items = sorted(source.items(), key=lambda item: (str(item.path), item.row or 0, item.key))
     if not items:
@@ -162,6 +168,7 @@ def work_list(source: Source) -> list[Item]:
     twice = [key for key, count in Counter(item.key for item in items).items() if count > 1]
     if twice:
         raise DataError(f"{source.path} lists the recording {twice[0]!r} more than once; every one needs its own name.")
+    refuse_twins(items, source.path)
     return items
 
 

@@ -25,10 +25,10 @@ class ReadingConfig:
     task_label
         Read only these tasks, with or without the prefix task-.
     space
-        The space entity to read, if runs come in several.
+        The space entity to read, if runs come in several; "none" for files that name none.
     variant
-        Which of several versions of each recording to read: giga_connectome's strategy, HALFpipe's feature, C-PAC's
-        fork.
+        Which of several versions of each recording to read, by words of their names: desc-gsr, echo-2, no-res, or a
+        value alone (giga_connectome's strategy, HALFpipe's feature); for C-PAC and DPABI, folders of the processing.
     parcellation
         Image of the ROIs (.nii, .nii.gz, .dlabel.nii), for sources of images: value 1 is the first ROI of the atlas,
         and so on.
@@ -61,6 +61,12 @@ class ReadingConfig:
     global_signal: bool = False
     filtered_fd: bool = False
     reorder: bool = False
+
+    @property
+    def selects(self) -> list[str]:
+        """Name the fields by which recordings are chosen."""
+        names = ("participant_label", "session_label", "task_label", "space", "variant")
+        return [name for name in names if getattr(self, name)]
 
     def __post_init__(self) -> None:
         """Check that the parcellation exists."""

@@ -75,8 +75,12 @@ def test_a_recording_in_both_formats_is_read_once(tmp_path):
 def test_ways_of_processing_are_asked_about_and_one_folder_of_them_is_read(tmp_path):
     for seed, steps in enumerate(("ARCWF", "ARglobalCWF")):
         save(tmp_path / f"ROISignals_FunImg{steps}" / "ROISignals_S1-1-0001.mat", made(seed))
-    with pytest.raises(ConfigError, match=r"FunImgARCWF \(1 files\), FunImgARglobalCWF \(1 files\)\. Give the folder"):
+    with pytest.raises(
+        ConfigError, match=r"FunImgARCWF \(1 files\), FunImgARglobalCWF \(1 files\)\. Choose one with --variant"
+    ):
         opened(tmp_path)
+    (chosen,) = read(tmp_path, variant="FunImgARglobalCWF")
+    np.testing.assert_array_equal(chosen.series, made(1))
     (found,) = read(tmp_path / "ROISignals_FunImgARglobalCWF")
     np.testing.assert_array_equal(found.series, made(1))
     assert found.participant == "S1-1-0001"

@@ -9,6 +9,7 @@ import scipy.io
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
 
@@ -208,14 +209,20 @@ def test_tasks_and_directions_tell_runs_apart_only_where_they_differ(
     save(series, tmp_path / "a" / "sub-1_task-rest_run-1.npy", tmp_path / "a" / "sub-1_task-rest_run-2.npy")
     assert names(read_all(tmp_path / "a")) == [("1", "", "1"), ("1", "", "2")]
     save(series, tmp_path / "b" / "sub-1_task-movie_run-1.npy", tmp_path / "b" / "sub-1_task-rest_run-1.npy")
-    assert names(read_all(tmp_path / "b")) == [("1", "", "movie1"), ("1", "", "rest1")]
+    assert names(read_all(tmp_path / "b")) == [("1", "", "1")]
+    both = ReadingConfig(task_label=("rest", "movie"))
+    assert names(read_all(tmp_path / "b", reading=both)) == [("1", "", "movie1"), ("1", "", "rest1")]
 
 
-def test_files_called_the_same_in_different_folders_are_refused(
-    tmp_path: Path, series: np.ndarray, atlas: Atlas
+@pytest.mark.parametrize(
+    "folders", [("gsr", "nogsr"), ("2mm", "3mm"), ("run1", "run2"), ("schaefer100", "schaefer400")]
+)
+def test_files_called_the_same_in_folders_that_are_no_persons_are_refused(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas, folders: tuple[str, str]
 ) -> None:
-    save(series, tmp_path / "p1" / "rest.npy", tmp_path / "p2" / "rest.npy")
-    with pytest.raises(DataError, match=r"p1/rest\.npy and p2/rest\.npy cannot be told apart"):
+    a, b = (f"{folder}/ts.npy" for folder in folders)
+    save(series, tmp_path / a, tmp_path / b)
+    with pytest.raises(DataError, match=rf"{a} and {b} cannot be told apart"):
         open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
 
 

@@ -174,7 +174,9 @@ def test_a_feature_is_chosen_by_name(tmp_path):
         opened(tmp_path)
     (found,) = read(tmp_path, variant="corrMatrix2")
     np.testing.assert_allclose(found.series, second.series, atol=1e-6)
-    with pytest.raises(ConfigError, match=r"no features called 'corr'. There are: corrMatrix1, corrMatrix2"):
+    with pytest.raises(
+        ConfigError, match=r"no version called 'corr'. There are: feature-corrMatrix1, feature-corrMatrix2"
+    ):
         opened(tmp_path, variant="corr")
 
 

@@ -190,7 +190,7 @@ def test_rest_is_read_unless_another_task_is_asked_for_and_what_is_left_out_is_s
     text = "path\tparticipant_id\ttask\ttr\na.npy\t1\trest\t2\nb.npy\t1\tnback\t2\nc.npy\t2\trest\t2\n"
     source = listed(text)
     assert [item.key for item in source.items()] == ["sub-1_task-rest", "sub-2_task-rest"]
-    assert "1 rows left out" in source.notes()[0]
+    assert source.notes()[0].endswith("tasks other than rest (--task-label reads them): 1 recording, nback (1)")
     both = listed(text, task_label=("rest", "nback"))
     assert [item.run for item in both.items()] == ["rest", "nback", "rest"]
     assert [item.participant for item in listed(text, participant_label=("sub-2",)).items()] == ["2"]

@@ -12,6 +12,8 @@ RUN_ENTITIES = ("sub", "ses", "task", "acq", "ce", "dir", "run")
 """What distinguishes runs; the other entities (``echo``, ``rec``, ``desc`` ...) distinguish versions of one."""
 ENTITY = re.compile(r"([a-zA-Z]+)-((?:[^\W_]|[+.])+)")
 """Letters and digits of any script, although BIDS allows English ones alone: no recording is lost for its name."""
+WORD = re.compile(r"(?:[^\W_]|[+.])+")
+DATA_WORDS = frozenset({"bold", "timeseries"})
 SKIPPED = frozenset({"figures", "log", "logs", "sourcedata", "work", "anat", "fmap", "dwi"})
 """Folders without time series."""
 
@@ -19,6 +21,11 @@ HCP_NAME = re.compile(
     r"(?:(?P<before>[A-Za-z0-9]+(?:_V\d+_MR)?)[._])?[rt]fMRI_(?P<task>[A-Z]+)(?P<number>\d*)(?:_(?P<field>\dT))?"
     r"(?:_(?P<phase>LR|RL|AP|PA))?(?:_(?P<version>.+?))?(?P<extension>\.[pd]tseries\.nii)"
 )
+HCP_SCAN = re.compile(
+    r"(?:(?P<before>[A-Za-z0-9-]+(?:_V\d+_MR)?)[._]|^|_)[rt]s?fMRI_(?P<task>[A-Za-z]+)(?P<number>\d*)(?:_(?P<field>\dT))?"
+    r"(?:_(?P<phase>LR|RL|AP|PA))?(?![A-Za-z0-9])"
+)
+"""The same in names of arrays, with anything before and after."""
 VISIT = re.compile(r"(.+)_(V\d+)_MR")
 RESULTS = "MNINonLinear"
 
@@ -30,7 +37,11 @@ ANY_ENTITY = re.compile(r"(?:^|(?<=_))([a-z]+)-([^_]+)")
 ATLAS_TAIL = re.compile(r"_rois_[A-Za-z0-9]+$")
 SUFFIX_WORDS = re.compile(r"(_timeseries|_bold)+$")
 
-SCHAEFER = re.compile(r"Schaefer(?:2018)?(?P<parcels>\d{3,4})Parcels(?P<networks>7|17)Networks", re.IGNORECASE)
+NETWORKS = re.compile(r"(?<!\d)(17|7)[-_]?n|n(?:et(?:work)?s?)?[-_]?(17|7)(?!\d)", re.IGNORECASE)
+"""Schaefer's order of networks as tools write it: 7Networks, 17NetworksOrder, 7n, n17."""
+SCHAEFER = re.compile(
+    r"Schaefer(?:2018)?(?P<parcels>\d{3,4})Parcels(?P<networks>7|17)Networks(?:Order[a-z0-9]*)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +61,15 @@ class BidsFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Participant, session and run as a name gives them; ``entities`` has all of its other BIDS entities."""
+    """Participant, session and run as a name gives them; ``entities`` has all of its other BIDS entities.
+
+    A name that is not ``named`` says nothing of a participant, who is called as it is.
+    """
 
     participant: str
     session: str
     run: str
+    named: bool = True
     entities: dict[str, str] = field(default_factory=dict)
 
 
@@ -74,16 +89,26 @@ def walk(
 
 
 def parse(path: Path) -> BidsFile | None:
-    """Take a file name apart; None when it does not begin with ``sub-``."""
+    """Take a file name apart; None when it does not begin with ``sub-``.
+
+    DCAN's names have ``bold`` before the last entities (``..._task-rest_bold_atlas-Gordon_desc-filtered_timeseries``):
+    words without a hyphen are kept together as the entity ``word``, less those that only say what the data are.
+    """
     stem, dot, extension = path.name.partition(".")
     parts = stem.split("_")
     if not parts[0].startswith("sub-") or not dot:
         return None
     entities: dict[str, str] = {}
+    words = []
     for part in parts[:-1]:
-        if (found := ENTITY.fullmatch(part)) is None:
+        if (found := ENTITY.fullmatch(part)) is not None:
+            entities[found[1]] = found[2]
+        elif not WORD.fullmatch(part):
             return None
-        entities[found[1]] = found[2]
+        elif part not in DATA_WORDS:
+            words.append(part)
+    if words:
+        entities["word"] = "+".join(words)
     return BidsFile(path=path, entities=entities, suffix=parts[-1], extension=f".{extension}")
 
 
@@ -145,7 +170,9 @@ def bare_name(name: str) -> str:
 def identify(name: str, folders: tuple[str, ...] = ()) -> Identity:
     """Read whose recording a file is from any name, extension allowed, and ``sub-`` and ``ses-`` also from its folders.
 
-    Without a ``sub-`` entity the participant is the stem, less a last ``_rois_<atlas>``, ``_timeseries`` or ``_bold``.
+    In HCP's names, ``100307_rfMRI_REST1_LR``, the task, run and direction are read, too. Without a ``sub-`` entity, the
+    participant is what is before ``rfMRI``, if that has a digit, else the stem, less a last ``_rois_<atlas>``,
+    ``_timeseries`` or ``_bold``.
     """
     stem = bare_name(name)
     entities = dict(ANY_ENTITY.findall(stem))
@@ -153,11 +180,30 @@ def identify(name: str, folders: tuple[str, ...] = ()) -> Identity:
         for key, value in ANY_ENTITY.findall(folder):
             if key in ("sub", "ses"):
                 entities.setdefault(key, value)
+    scan = HCP_SCAN.search(stem)
+    if scan is not None and "task" not in entities:
+        before = scan["before"] if any(map(str.isdigit, scan["before"] or "")) else ""
+        visit = VISIT.fullmatch(before)
+        who, ses = (visit[1], visit[2]) if visit else (before, "")
+        known = {"sub": who, "ses": ses, "run": scan["number"] + (scan["phase"] or "")}
+        entities = {"task": scan["task"], **{key: label for key, label in known.items() if label}, **entities}
+        entities |= {"acq": scan["field"]} if scan["field"] else {}
     if "sub" not in entities:
         tailless = ATLAS_TAIL.sub("", SUFFIX_WORDS.sub("", stem))
-        return Identity(participant=SUFFIX_WORDS.sub("", tailless) or stem, session="", run="")
+        return Identity(participant=SUFFIX_WORDS.sub("", tailless) or stem, session="", run="", named=False)
     participant, session, run = (entities.pop(key, "") for key in ("sub", "ses", "run"))
     return Identity(participant=participant, session=session, run=run, entities=entities)
+
+
+def schaefer_order(name: str) -> tuple[str, str]:
+    """Give the parcels and the order of networks (7 or 17) of any tool's name of a Schaefer atlas; empty where unsaid.
+
+    ``Schaefer2018100Parcels17NetworksOrder`` is ("100", "17"), ``Schaefer7n400p`` ("400", "7").
+    """
+    _, found, rest = name.lower().replace("schaefer2018", "schaefer").partition("schaefer")
+    parcels = re.search(r"(?<!\d)(\d00|1000)(?!\d)", rest) if found else None
+    networks = NETWORKS.search(rest) if found else None
+    return "" if parcels is None else parcels[1], "" if networks is None else networks[1] or networks[2]
 
 
 def schaefer_labels(name: str) -> tuple[str, ...] | None:

@@ -2,15 +2,17 @@
 
 import os
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.signals.files.id_folders import of_folders
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.left_over import left_over_in
-from semantoks.signals.files.names import SHOWN_SUFFIXES, Identity, array_suffix, bare_name, identify
+from semantoks.signals.files.names import SHOWN_SUFFIXES, BidsFile, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.set_aside import counted_aside, set_aside
 from semantoks.signals.files.several import recordings_in
@@ -18,10 +20,10 @@ from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.cells import apart
+from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.signals.sources.versions import ATLASES, one_per_run, version_words
 from semantoks.storage.tables import plain
-
-TELLING_ENTITIES = ("task", "acq", "dir")
 
 
 def open_folder(request: Request) -> OpenedSource:
@@ -41,7 +43,8 @@ def open_folder(request: Request) -> OpenedSource:
     """
     found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
     aside = ", ".join(counted_aside(file.name for file in found))
-    items, notes = apart(_list_items([file for file in found if not set_aside(file.name)], request, aside))
+    listed, more = _list_items([file for file in found if not set_aside(file.name)], request, aside)
+    items, notes = apart(listed)
     some = [items[i].path for i in {0, len(items) // 2, len(items) - 1}]
     notes += left_over_in(some, request.path, request.atlas, reorder=request.reading.reorder)
     facts = request.facts(files_say=any_states_tr((item.path for item in items), request.path))
@@ -51,7 +54,7 @@ def open_folder(request: Request) -> OpenedSource:
         items=items,
         facts=facts,
         read=partial(_read, request=request, facts=facts),
-        notes=[*notes, *([f"left out, no recordings by their names: {aside}"] if aside else [])],
+        notes=[*notes, *([f"left out, no recordings by their names: {aside}"] if aside else []), *more],
     )
 
 
@@ -66,7 +69,8 @@ def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
     return known.recording(item, series, band=band_beside(item.path, request.path), source=plain(str(item.path)))
 
 
-def _list_items(found: list[Path], request: Request, aside: str) -> list[Item]:
+def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[Item], list[str]]:
+    """Make the items of the files that were asked for, and say what was recognised and left out."""
     path = request.path
     files = {plain(file.relative_to(path).as_posix()): file for file in found}
     if not files:
@@ -74,21 +78,28 @@ def _list_items(found: list[Path], request: Request, aside: str) -> list[Item]:
         raise DataError(f"{path} has no recordings: looked in all its folders for {SHOWN_SUFFIXES}.{there}")
     listed = _listed(request.participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
-    whose = {key: listed.get(key) or identify(name.name, name.parts[:-1]) for key, name in names.items()}
-    whose |= {key: identity for key, identity in listed.items() if key not in files}
+    of_people = of_folders(key for key in files if key not in listed)
+    whose = {key: identify(name.name, name.parts[:-1]) for key, name in names.items()} | of_people | listed
     _refuse_lookalikes({key: whose[key] for key in files if key not in listed})
-    telling = [e for e in TELLING_ENTITIES if len({whose[key].entities.get(e, "") for key in whose}) > 1]
-    return [
-        Item(
-            key=key,
-            path=files.get(key, path / key),
-            row=None,
-            participant=identity.participant,
-            session=identity.session,
-            run="".join(identity.entities.get(entity, "") for entity in telling) + identity.run,
-        )
-        for key, identity in whose.items()
-    ]
+    key_of = {files.get(key, path / key): key for key in whose}
+    named = [BidsFile(path=files.get(key, path / key), entities=_entities(one)) for key, one in whose.items()]
+    chosen, notes = chosen_runs(named, request.reading, path, words_of=_words)
+    items = run_items(one_per_run(chosen, path, words_of=_words).values())
+    if of_people:
+        example = next(iter(of_people.values())).participant
+        notes.insert(0, f"files are called alike: their folders are the participants, for example {plain(example)}")
+    return [replace(item, key=key_of[item.path]) for item in items], notes
+
+
+def _entities(whose: Identity) -> dict[str, str]:
+    entities = {"sub": whose.participant, "ses": whose.session, **whose.entities, "run": whose.run}
+    return {name: label for name, label in entities.items() if label or name == "sub"}
+
+
+def _words(one: BidsFile) -> list[str]:
+    """List what a name says of its version, the atlas among it."""
+    atlases = [f"{name}-{one.entities[name]}" for name in ATLASES if name in one.entities]
+    return [*version_words(one), *atlases]
 
 
 def _is_array(file: Path, root: Path) -> bool:
@@ -120,8 +131,12 @@ def _listed(participants: pd.DataFrame | None, files: dict[str, Path], root: Pat
                 f"the participants table's file {name} means {len(alike)} files or comes twice. Give its path."
             )
         run = "" if run_column is None or pd.isna(row[run_column]) else str(row[run_column])
-        listed[alike[0]] = Identity(
-            participant=str(row["participant_id"]), session=str(row.get("session_id", "")), run=run
+        named = identify(PurePosixPath(name).name, PurePosixPath(name).parts[:-1])
+        listed[alike[0]] = replace(
+            named,
+            participant=str(row["participant_id"]),
+            session=str(row.get("session_id", "")) or named.session,
+            run=run or named.run,
         )
     return listed
 
@@ -130,7 +145,7 @@ def _refuse_lookalikes(whose: dict[str, Identity]) -> None:
     """Refuse a recording kept in two formats, and files of different people with the same name."""
     seen: dict[str, str] = {}
     for key, identity in whose.items():
-        same = bare_name(key if identity.entities or identity.session else PurePosixPath(key).name)
+        same = bare_name(key if identity.named else PurePosixPath(key).name)
         if same in seen:
             raise DataError(
                 f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else name "

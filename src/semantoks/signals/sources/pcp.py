@@ -9,7 +9,7 @@ from pathlib import Path
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
-from semantoks.signals.files.names import BidsFile, walk
+from semantoks.signals.files.names import BidsFile, schaefer_order, walk
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import read_text_table
@@ -155,20 +155,27 @@ def _parse(path: Path) -> BidsFile | None:
 def _of_one_atlas(files: list[BidsFile], atlas: Atlas, root: Path) -> list[BidsFile]:
     """Keep the files of the atlas with the name of ours, else of the only one there is."""
     plain_name = re.sub(r":.*| \(.*", "", atlas.name).lower()
-    named = [one for one in files if one.entities["atlas"].lower() == plain_name] or files
+    named = [one for one in files if plain_name in _our_names(one.entities["atlas"])] or files
     name = the_only(
         (one.entities["atlas"] for one in named),
         what=f"atlases, none of them called {plain_name}",
         root=root,
         remedy="Choose the atlas that is called as one of them, or give your own table such a name.",
     )
-    order, other = ("17", "7") if "schaefer" in plain_name and "-17" in plain_name else ("7", "17")
-    if "schaefer" in plain_name and re.search(rf"schaefer.*(n{other}$|{other}n)", name.lower()):
+    order = "17" if "-17" in plain_name else "7"
+    other = schaefer_order(name)[1]
+    if "schaefer" in plain_name and other not in ("", order):
         raise DataError(
             f"{root}: the atlas {name} has Schaefer's parcels in the order of {other} networks, {atlas.name} has them "
             f"in that of {order}. Choose the atlas with that order."
         )
     return named
+
+
+def _our_names(name: str) -> set[str]:
+    """Give what an atlas of C-PAC's may be called here: by its own name, or as a Schaefer atlas."""
+    parcels, order = schaefer_order(name)
+    return {name.lower(), f"schaefer{parcels}{'-17' if order == '17' else ''}" if parcels and order else name.lower()}
 
 
 def _fork(one: BidsFile) -> str:

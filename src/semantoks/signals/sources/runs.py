@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from semantoks.errors import ConfigError
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources.source import Item, row_item
-from semantoks.signals.sources.versions import Words, by_run, is_version, run_key, version_words
+from semantoks.signals.sources.versions import Words, is_version, one_per_run, run_key, version_words
 
 TELLING = ("task", "acq", "ce", "dir")
 """Entities that go into the label of a run where runs differ in them."""
@@ -25,7 +26,8 @@ def chosen_runs(
 ) -> tuple[list[BidsFile], list[str]]:
     """Keep the files of the participants, sessions, tasks, space and version that were asked for.
 
-    Where no task is asked for, those with ``rest`` in their label are read, if there are any; else all are.
+    Where no task is asked for, those with ``rest`` in their label are read, if there are any, and what names no task;
+    else all are.
     ``words_of`` gives the words by which ``--variant`` chooses a file.
 
     Returns
@@ -72,13 +74,19 @@ def _asked_for(
 
 
 def _rest(files: list[BidsFile]) -> tuple[list[BidsFile], list[str]]:
-    """Keep the tasks with ``rest`` in their label, if there are any."""
-    kept = [one for one in files if "rest" in one.entities.get("task", "").lower()]
-    if not kept:
+    """Keep the tasks with ``rest`` in their label, if there are any, and what names no task."""
+    if not any(_is_rest(one) for one in files):
         tasks = Counter({run_key(one): _task(one) for one in files}.values())
         several = f"several tasks, none of them rest, are all read: {_counted(tasks)}. Choose with --task-label"
         return files, [several] if len(tasks) > 1 else []
-    return kept, _left_out(files, kept, "tasks other than rest (--task-label reads them)", _task)
+    kept = [one for one in files if _is_rest(one) or not _task(one)]
+    unnamed = len({run_key(one) for one in kept if not _task(one)})
+    notes = [f"{unnamed} recording{'' if unnamed == 1 else 's'} of no named task read beside rest"] if unnamed else []
+    return kept, _left_out(files, kept, "tasks other than rest (--task-label reads them)", _task) + notes
+
+
+def _is_rest(one: BidsFile) -> bool:
+    return "rest" in _task(one).lower()
 
 
 def _task(one: BidsFile) -> str:
@@ -107,7 +115,12 @@ def _of_version(files: list[BidsFile], variant: str, root: Path, words_of: Words
         there = sorted({" ".join(found) for found in words} - {""})
         has = f"There are: {_listed(there)}" if there else "Its names say no version: leave --variant out"
         raise ConfigError(f"{root} has no version called {variant!r}. {has}.")
-    return kept, _left_out(files, kept, "other versions", lambda one: " ".join(words_of(one)), unit="file")
+    common = set.intersection(*map(set, words)) if words else set[str]()
+
+    def name_of(one: BidsFile) -> str:
+        return " ".join(word for word in words_of(one) if word not in common)
+
+    return kept, _left_out(files, kept, "other versions", name_of, unit="file")
 
 
 def _left_out(
@@ -170,32 +183,42 @@ def run_labels(files: Sequence[BidsFile]) -> list[str]:
 
 
 def numbered(names: Sequence[tuple[str, ...]], *, joint: str = "") -> list[str]:
-    """Give the run of each (participant, session, run); where one is repeated, its number follows after ``joint``."""
+    """Give the run of each (participant, session, run); where one is repeated, its number follows after ``joint``.
+
+    A number whose label another recording of that participant and session has is passed over.
+    """
     total, number = Counter(names), defaultdict[tuple[str, ...], "count[int]"](lambda: count(1))
-    return [
-        name[2] if total[name] == 1 else f"{name[2]}{joint if name[2] else ''}{next(number[name])}" for name in names
-    ]
+    taken, runs = {name[:3] for name in names}, list[str]()
+    for name in names:
+        run = name[2]
+        while total[name] > 1 and (run == name[2] or (*name[:2], run) in taken):
+            run = f"{name[2]}{joint if name[2] else ''}{next(number[name])}"
+        runs.append(run)
+    return runs
 
 
-def chosen_rows(
-    path: Path, rows: Sequence[Mapping[str, str]], reading: ReadingConfig
-) -> tuple[list[Item], list[str]]:
+def chosen_rows(path: Path, rows: Sequence[Mapping[str, str]], reading: ReadingConfig) -> tuple[list[Item], list[str]]:
     """Make the items of those rows of a file that were asked for, from the BIDS entities of each; see ``chosen_runs``.
 
     What is repeated is numbered over all rows, so that a recording has one name whoever is asked for; ConfigError for
     several versions of a run.
     """
-    files = [BidsFile(path=path / str(row), entities=dict(entities)) for row, entities in enumerate(rows)]
+    named = [BidsFile(path=path / str(row), entities=entities) for row, entities in enumerate(rows)]
     names = [
-        (one.entities["sub"], one.entities.get("ses", ""), run, *version_words(one))
-        for one, run in zip(files, run_labels(files), strict=True)
+        (*(one.entities.get(name, "") for name in ("sub", "ses", "run")), run_key(one), *version_words(one))
+        for one in named
     ]
-    runs = numbered(names, joint=".")
+    runs = [{"run": run} if run else {} for run in numbered(names, joint=".")]
+    files = [replace(one, entities={**one.entities, **run}) for one, run in zip(named, runs, strict=True)]
     kept, notes = chosen_runs(files, reading, path)
-    by_run({(run_key(one), *version_words(one)): one for one in kept}.values(), path)
-    items = []
-    for row in (int(one.path.name) for one in kept):
-        items.append(row_item(path, row, participant=names[row][0], session=names[row][1], run=runs[row]))
+    asked = [named[int(one.path.name)] for one in kept]
+    one_per_run({(run_key(one), *version_words(one)): one for one in asked}.values(), path)
+    items = [
+        row_item(
+            path, int(one.path.name), participant=one.entities["sub"], session=one.entities.get("ses", ""), run=run
+        )
+        for one, run in zip(kept, run_labels(kept), strict=True)
+    ]
     return items, notes
 
 

@@ -64,9 +64,9 @@ def refuse_twins(items: Iterable[Item], path: Path) -> None:
     """
     first: dict[tuple[str, str, str], Item] = {}
     for item in items:
-        labels = {"participant": participant_of(item), "session": item.session, "run": item.run}
-        bare = tuple(bare_label(label, PREFIXES.get(name, "")) for name, label in labels.items())
-        twin = first.setdefault((bare[0], bare[1], bare[2]), item)
+        given = {"participant": item.participant, "session": item.session, "run": item.run}
+        labels = {name: bare_label(label, PREFIXES[name]) for name, label in given.items()}
+        twin = first.setdefault((labels["participant"], labels["session"], labels["run"]), item)
         if twin is not item:
             named = ", ".join(f"{name} {label}" for name, label in labels.items() if label)
             raise DataError(

@@ -123,7 +123,7 @@ def _asked(files: Sequence[BidsFile], root: Path, words_of: Words) -> str:
     common = set.intersection(*words)
     own = [found - common for found in words]
     if not any(own) or len(set(map(frozenset, own))) == 1:
-        paths = sorted(str(one.path.relative_to(root)) for one in files)
+        paths = [str(one.path.relative_to(root)) for one in files]
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         return f"{', '.join(paths[:3])}{more}. They are the same recording: keep one, or give the folder of one."
     keys = {word.partition("-")[0] for found in own for word in found}
