@@ -2,6 +2,7 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from geometric import recordings, write
 
@@ -292,3 +293,23 @@ def test_the_atlas_of_recordings_in_memory_is_found_too():
     made = [Recording(series=one, tr=2.0, participant=str(i), source="") for i, one in enumerate(recordings(CORTEX, 2))]
     found = checkup(MemorySource(made, atlas=CORTEX))
     assert (found.atlas, found.problems) == ("schaefer200", [])
+
+
+def test_labels_of_another_version_are_named_and_a_table_with_them_is_the_remedy(tmp_path):
+    labels = [label.replace("_Cont_PFCl_", "_Cont_PFClx_") for label in CORTEX.labels]
+    folder = write(tmp_path / "raw", recordings(CORTEX, people=3), labels)
+    (problem,) = checkup(folder, tr=2.0).problems
+    assert "atlas schaefer200 has 200 Schaefer parcels (7 networks), the recording has 200" in problem.evidence
+    assert "label version (changed in September 2019)" in problem.evidence
+    assert "give --atlas FILE.tsv" in problem.remedy
+    table = pd.DataFrame({"label": labels, "network": CORTEX.networks})
+    table.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    assert checkup(folder, atlas=str(tmp_path / "own.tsv"), tr=2.0).problems == []
+
+
+def test_a_damaged_first_file_hides_no_atlas(tmp_path):
+    folder = write(tmp_path / "raw", recordings(CORTEX, people=4))
+    (folder / "sub-00_task-rest_timeseries.npy").write_bytes(b"cut")
+    found = checkup(folder, tr=2.0)
+    assert found.atlas == "schaefer200"
+    assert [problem.partial for problem in found.problems] == [True]

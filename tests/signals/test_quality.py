@@ -4,7 +4,7 @@ from scripted import ROIS, TOY
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig, clean
-from semantoks.signals.quality import GateConfig, measure, missing_networks
+from semantoks.signals.quality import GateConfig, measure, missing_networks, spectrum
 from semantoks.signals.recording import Recording
 
 GATES = GateConfig()
@@ -90,3 +90,13 @@ def test_a_network_is_missing_when_more_than_half_of_its_rois_are(lost, hidden):
     missing = np.zeros((1, 110), dtype=bool)
     missing[0, :lost] = True
     assert missing_networks(missing, np.repeat([0, 1], [100, 10])).tolist() == [[hidden, False]]
+
+
+def test_no_scale_of_a_recording_changes_its_spectrum():
+    series = np.random.default_rng(0).normal(size=(120, 6)).astype(np.float32)
+    expected = spectrum(series, 2.0)
+    for scale in (1e30, 1e-30):
+        found = spectrum(series * np.float32(scale), 2.0)
+        assert (found.inside, found.above) == pytest.approx((expected.inside, expected.above), rel=1e-5)
+    doubled = spectrum(series * np.float32(2.0**60), 2.0)
+    np.testing.assert_array_equal(doubled.density, expected.density)

@@ -280,7 +280,7 @@ def _tell_order(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
         return
     own, order, its = better_order(mean_correlations(series), known)
     if not str(own):
-        found.say("order", "cannot be checked: the atlas has one network and no centres of ROIs")
+        found.say("order", "cannot be checked: too few ROIs have signal, or the atlas has one network and no centres")
         return
     possible = reach(series, known)
     if order is not None:

@@ -39,12 +39,19 @@ def spectrum(series: Series, tr: float) -> Spectrum:
     from scipy.signal import welch
 
     length = min(len(series), max(32, round(SECONDS / tr)))
-    frequency, power = welch(np.asarray(series, dtype=np.float32), fs=1 / tr, nperseg=length, axis=0)
+    frequency, power = welch(_near_one(np.asarray(series, dtype=np.float32)), fs=1 / tr, nperseg=length, axis=0)
     shares = (power / np.maximum(power.sum(axis=0), np.finfo(np.float32).tiny)).mean(axis=1).astype(np.float64)
     below, above = (float(shares[part].sum()) for part in (frequency < BAND[0], frequency > BAND[1]))
     density = np.interp(GRID, frequency, shares / (frequency[1] - frequency[0]), right=np.nan)
     shown = frequency[-1] > 1.5 * BAND[1]
     return Spectrum(below=below, inside=1 - below - above, above=above if shown else float("nan"), density=density)
+
+
+def _near_one(series: Float[ndarray, "frame present"]) -> Float[ndarray, "frame present"]:
+    """Scale each ROI by a power of two, which changes no digit: squares of very large values would be infinite."""
+    _, exponent = np.frexp(np.abs(series).max(axis=0, initial=0))
+    scaled: Float[ndarray, "frame present"] = np.ldexp(series, -exponent)
+    return scaled
 
 
 TRAIN_SECONDS = 240.0
@@ -115,7 +122,7 @@ def measure(
         ``coverage`` and ``coverage_<network>`` (share of ROIs with signal); ``flags``.
     """
     good = slice(None) if recording.good is None else recording.good
-    raw = np.asarray(recording.series[good][:, ~cleaned.missing], dtype=np.float32)
+    raw = _near_one(np.asarray(recording.series[good][:, ~cleaned.missing], dtype=np.float32))
     before, after = spectrum(raw, recording.tr), spectrum(cleaned.series[:, ~cleaned.missing], tr)
     known = np.array([]) if recording.fd is None else np.asarray(recording.fd, dtype=np.float64)
     seconds, good_seconds = len(cleaned.series) * tr, int(cleaned.good.sum()) * tr

@@ -35,5 +35,5 @@ def names_of(item: Item) -> tuple[str, ...]:
 def _kind(names: Sequence[str], reason: str) -> str:
     """Take names and numbers out of a reason."""
     for name in sorted(filter(None, set(names)), key=len, reverse=True):
-        reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "*", reason)
+        reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "#", reason)
     return NUMBER.sub("#", " ".join(reason.split()))
