@@ -170,6 +170,20 @@ def test_a_value_that_cannot_be_is_refused_when_the_configuration_is_made(make, 
         make()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"tr": "2"}, "tr has to be of type float, not '2'"),
+        ({"n_jobs": 2.0}, "n_jobs has to be of type int, not 2.0"),
+        ({"cleaning": {"band": None}}, "cleaning has to be of type CleaningConfig"),
+        ({"gates": semantoks.CleaningConfig()}, "gates has to be of type GateConfig"),
+    ],
+)
+def test_prepare_refuses_arguments_of_another_type_before_it_looks_at_the_source(tmp_path, wrong, words):
+    with pytest.raises(ConfigError, match=words):
+        semantoks.prepare(tmp_path / "nowhere", out=tmp_path / "c", atlas="cc200", **wrong)
+
+
 def test_numbers_of_numpy_and_lists_for_tuples_are_fine():
     assert MaskConfig(probability=np.float32(0.5)).probability == 0.5
     assert TokenizerConfig(pieces=np.int64(2), decay=[1, 2.0]).pieces == 2

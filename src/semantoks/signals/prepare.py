@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
@@ -99,6 +100,7 @@ def prepare(
     DataError
         If the source cannot be opened or is empty, or if no recording could be used.
     """
+    check_arguments(prepare, locals())
     check_jobs(n_jobs)
     out = Path(out)
     given = SourceConfig(
