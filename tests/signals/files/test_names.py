@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from semantoks.signals.files.names import identify
+from semantoks.signals.files.names import identify, parse, schaefer_order
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,28 @@ def test_folders_add_what_the_name_lacks_and_never_overrule_it() -> None:
 
 def test_other_entities_are_kept_beside() -> None:
     assert identify("sub-1_task-rest_dir-AP_bold.npy").entities == {"task": "rest", "dir": "AP"}
+
+
+def test_words_without_a_hyphen_do_not_hide_whose_a_file_is():
+    name = "sub-NDAR1_ses-2Y_task-rest_bold_atlas-Gordon2014_desc-filtered_timeseries.ptseries.nii"
+    found = parse(Path(name))
+    assert found is not None
+    assert found.entities == {"sub": "NDAR1", "ses": "2Y", "task": "rest", "atlas": "Gordon2014", "desc": "filtered"}
+    other = parse(Path("sub-1_task-rest_clean_bold.dtseries.nii"))
+    assert other is not None
+    assert other.entities["word"] == "clean"
+
+
+@pytest.mark.parametrize(
+    ("name", "parcels", "networks"),
+    [
+        ("Schaefer2018100Parcels17NetworksOrder", "100", "17"),
+        ("Schaefer2018_400Parcels_7Networks_order_FSLMNI152_2mm", "400", "7"),
+        ("Schaefer2018p1000n17", "1000", "17"),
+        ("schaefer7n400p", "400", "7"),
+        ("Schaefer400", "400", ""),
+        ("CC200", "", ""),
+    ],
+)
+def test_names_of_schaefer_atlases_say_parcels_and_networks(name, parcels, networks):
+    assert schaefer_order(name) == (parcels, networks)

@@ -112,6 +112,10 @@ def test_c_pacs_names_say_participant_session_and_run(tmp_path):
         ("Schaefer2018p100n7", "schaefer100", ""),
         ("Schaefer100", "schaefer100", ""),
         ("Schaefer2018p100n17", "schaefer100-17", ""),
+        ("Schaefer2018100Parcels17NetworksOrder", "schaefer100-17", ""),
+        ("Schaefer2018100Parcels17NetworksOrder", "schaefer100", "in the order of 17 networks"),
+        ("Schaefer2018100Parcels7NetworksOrder", "schaefer100", ""),
+        ("Schaefer7n100p", "schaefer100-17", "in the order of 7 networks"),
     ],
 )
 def test_the_other_order_of_networks_in_the_name_of_the_atlas_is_refused(tmp_path, written, atlas, refused):

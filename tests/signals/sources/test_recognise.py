@@ -72,3 +72,27 @@ def test_the_participants_table_lies_in_the_folder_or_beside_the_file(tmp_path: 
     (tmp_path / "participants.tsv").unlink()
     (tmp_path / "participants.tsv").symlink_to(tmp_path / "not_fetched")
     assert find_participants(tmp_path) == tmp_path / "participants.tsv"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), r"It has no files at all\."),
+        (
+            ("sub-1_bold.nii.gz", "sub-2_bold.nii.gz"),
+            r"It has 2 \.nii\.gz\. Images have to be averaged over ROIs first",
+        ),
+        (("a.dcm",), r"It has 1 \.dcm\. DICOM images have to be converted"),
+        (("a.xlsx", "b.doc"), r"It has 1 \.xlsx, 1 \.doc\. Spreadsheets are not read: save them as \.csv"),
+        (("a.tar.gz",), r"It has 1 \.tar\.gz\. Unpack the archives"),
+        (("sub-1_confounds.tsv",), r"It has tables of confounds, motion, events and the like \(1\)\."),
+        (tuple(f"a.{kind}" for kind in "bcdefg"), r"It has 1 \.b, 1 \.c, 1 \.d, 1 \.e and 2 other kinds\."),
+    ],
+)
+def test_a_folder_without_recordings_says_what_lies_there_and_what_that_would_need(
+    tmp_path: Path, atlas: Atlas, names: tuple[str, ...], said: str
+) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"has no recordings: looked in all its folders for .*\. " + said):
+        kind(tmp_path, atlas)

@@ -138,6 +138,46 @@ def test_runs_go_before_their_concatenation(tmp_path):
     assert "2 concatenated files left out" in source.notes()[2]
 
 
+def test_a_concatenation_whose_name_lacks_run_and_direction_is_left_out(tmp_path):
+    write_xcpd([made(run="1"), made(run="2", seed=1)], tmp_path, ATLAS)
+    for path in files(tmp_path, "sub-01*run-*"):
+        path.rename(path.with_name(path.name.replace("_run-1", "_dir-AP_run-1").replace("_run-2", "_dir-PA_run-1")))
+    for path in files(tmp_path, "sub-01*dir-AP*"):
+        shutil.copy(path, path.with_name(path.name.replace("_dir-AP_run-1", "")))
+    source = opened(tmp_path)
+    assert [(item.key, item.run) for item in source.items()] == [
+        ("sub-01_task-rest_dir-AP_run-1", "AP1"),
+        ("sub-01_task-rest_dir-PA_run-1", "PA1"),
+    ]
+    assert "2 concatenated files left out" in " ".join(source.notes())
+
+
+def test_processings_of_a_run_are_asked_about_and_each_has_its_own_motion(tmp_path):
+    for seed, proc in enumerate(("optcom", "meica")):
+        given = made(seed=seed, fd=np.full(160, 0.1 + seed))
+        write_xcpd([given], tmp_path / proc, ATLAS)
+        for path in files(tmp_path / proc, "sub-01_task-rest_*"):
+            new = tmp_path / "all" / path.name.replace("task-rest", f"task-rest_proc-{proc}")
+            new.parent.mkdir(exist_ok=True)
+            shutil.copy(path, new)
+    with pytest.raises(ConfigError, match=r"proc-meica or proc-optcom\. .*--variant proc-meica\."):
+        opened(tmp_path / "all")
+    for seed, proc in enumerate(("optcom", "meica")):
+        (found,) = read(tmp_path / "all", variant=f"proc-{proc}")
+        np.testing.assert_array_equal(found.series[:, :450], made(seed=seed).series[:, :450])
+        assert np.nanmax(found.fd) == pytest.approx(0.1 + seed)
+
+
+def test_series_of_seg_and_of_atlas_names_beside_each_other_are_asked_about(tmp_path):
+    write_xcpd([made()], tmp_path, ATLAS)
+    for path in files(tmp_path, "*_atlas-*") or files(tmp_path, "*_seg-*"):
+        swapped = path.name.replace("_atlas-", "_SEG-").replace("_seg-", "_atlas-").replace("_SEG-", "_seg-")
+        shutil.copy(path, path.with_name(swapped))
+    with pytest.raises(ConfigError, match=r"several versions of a run, .*: atlas or seg\..*--variant atlas\."):
+        opened(tmp_path)
+    assert len(read(tmp_path, variant="seg")) == 1
+
+
 @pytest.mark.parametrize("version", ["0.7.1", "0.7.2", "0.7.3"])
 def test_the_versions_that_ignored_the_band_are_warned_about(tmp_path, version):
     write_xcpd([made()], tmp_path, ATLAS, version=version)

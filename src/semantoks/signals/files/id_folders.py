@@ -47,7 +47,8 @@ def of_folders(keys: Iterable[str]) -> dict[str, Identity]:
     person, session = levels
     people = {path.parts[person] for path in nameless.values()}
     stems = {bare_name(path.name) for path in nameless.values()}
-    if not all(map(_is_id, people)) or (len(people) <= len(stems) and any(map(_is_id, stems))):
+    words = {word for stem in stems for word in re.split(r"[-_. ]+", stem)}
+    if not all(map(_is_id, people)) or (len(people) <= len(stems) and any(map(_is_id, words))):
         return {}
     labels = _labels(stems)
     return {

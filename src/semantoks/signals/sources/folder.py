@@ -12,6 +12,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.id_folders import of_folders
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.left_over import left_over_in
+from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.names import SHOWN_SUFFIXES, BidsFile, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.set_aside import counted_aside, set_aside
@@ -74,8 +75,8 @@ def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[I
     path = request.path
     files = {plain(file.relative_to(path).as_posix()): file for file in found}
     if not files:
-        there = f" It has {aside}." if aside else ""
-        raise DataError(f"{path} has no recordings: looked in all its folders for {SHOWN_SUFFIXES}.{there}")
+        there = f"It has {aside}." if aside else lying_there(path)
+        raise DataError(f"{path} has no recordings: looked in all its folders for {SHOWN_SUFFIXES}. {there}")
     listed = _listed(request.participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
     of_people = of_folders(key for key in files if key not in listed)

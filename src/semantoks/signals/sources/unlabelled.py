@@ -8,6 +8,7 @@ from pathlib import Path
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import Fitting, find_fitting, from_time_by_roi, match_labels, pick
+from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.names import BidsFile, parse, scan, schaefer_labels
 from semantoks.signals.files.stated import (
     StatedTR,
@@ -50,7 +51,10 @@ def open_giga(request: Request) -> OpenedSource:
     path = request.path
     files = [one for one in map(_parse_giga, scan(path)) if one is not None]
     if not files:
-        raise DataError(f"{path} has no time series of giga_connectome (..._seg-..._desc-denoise..._timeseries.tsv).")
+        raise DataError(
+            f"{path} has no time series of giga_connectome (..._seg-..._desc-denoise..._timeseries.tsv). "
+            f"{lying_there(path)}"
+        )
     chosen, left_out = chosen_runs(files, request.reading, path)
     fitting = _fitting([one.entities["seg"] for one in chosen], request)
     chosen = [one for one in chosen if one.entities["seg"] in fitting.positions]
@@ -168,7 +172,9 @@ def open_halfpipe(request: Request) -> OpenedSource:
     path, atlas = request.path, request.atlas
     files = [one for one in scan(path) if _is_halfpipe_series(one)]
     if not files:
-        raise DataError(f"{path} has no time series of HALFpipe (..._feature-..._atlas-..._timeseries.tsv).")
+        raise DataError(
+            f"{path} has no time series of HALFpipe (..._feature-..._atlas-..._timeseries.tsv). {lying_there(path)}"
+        )
     chosen, left_out = chosen_runs(files, request.reading, path)
     feature = the_only([one.entities["feature"] for one in chosen], what="features", root=path, remedy=CHOOSE)
     chosen = [one for one in chosen if schaefer_labels(one.entities["atlas"]) == atlas.labels] or chosen

@@ -15,6 +15,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.cifti import cifti_tr
 from semantoks.signals.files.columns import FileColumns, Fitting, fill, find_fitting, match_labels
 from semantoks.signals.files.left_over import left_over
+from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
@@ -59,7 +60,10 @@ def open_xcpd(request: Request) -> OpenedSource:
     files = list(scan(path))
     series = [one for one in files if is_series(one)]
     if not series:
-        raise DataError(f"{path} has no time series of XCP-D (..._timeseries.tsv): was it run without atlases?")
+        raise DataError(
+            f"{path} has no time series of XCP-D (..._atlas-..._timeseries.tsv), which it writes unless run without "
+            f"atlases. {lying_there(path)}"
+        )
     chosen, left_out = chosen_runs(series, request.reading, path, words_of=_words)
     fitting = _fitting(chosen, request)
     kept, concatenated = without_concatenated([one for one in chosen if atlas_name(one) in fitting.positions])
