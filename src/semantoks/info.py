@@ -31,6 +31,15 @@ def verify_cohort(path: Path) -> list[str]:
     return Cohort(path).verify()
 
 
+def too_alike(path: Path) -> list[str]:
+    """Name recordings of a cohort that are near copies under different ids, or as alike as one person's visits."""
+    from semantoks.signals.cohort import Cohort
+    from semantoks.signals.likeness import find_alike
+
+    cohort = Cohort(path)
+    return find_alike(cohort).listed(cohort)
+
+
 def _cohort(path: Path) -> list[str]:
     from semantoks.signals.cohort import Cohort
 

@@ -242,13 +242,15 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
 
     Args:
         path: A folder that semantoks wrote.
-        verify: Check every recording of a cohort against its checksum.
+        verify: Check every recording of a cohort against its checksum, and name near copies under different ids.
     """
-    from semantoks.info import describe_path, verify_cohort
+    from semantoks.info import describe_path, too_alike, verify_cohort
 
     print("\n".join(describe_path(path)))
     if not verify:
         return EXIT_OK
     problems = verify_cohort(path)
     print("\n".join(problems) or "verified: every recording agrees with its checksum")
+    if not problems:
+        print("\n".join(too_alike(path) or ["near copies: no recording is like one under another id"]))
     return EXIT_INPUT if problems else EXIT_OK

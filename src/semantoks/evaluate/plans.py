@@ -30,6 +30,7 @@ from semantoks.features.encode import find_device, open_encoder
 from semantoks.model.card import check_fit
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.likeness import find_alike
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
 from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
 
@@ -62,7 +63,8 @@ def open_study(
     aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
     check_fit(card, cohort)
-    people, family_note = people_with_families(cohort, config.family)
+    alike = find_alike(cohort)
+    people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)
     seen = known.seen
     if config.exclude_pretrained and not known.known:
@@ -94,6 +96,7 @@ def open_study(
     study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     _describe_people(study, family_note, sites)
+    study.notes += alike.words(cohort, names=config.identifiers)
     return study
 
 

@@ -91,20 +91,25 @@ def sites_of(people: People, sites: Sequence[str]) -> Sites:
     return Sites(names=names, home=names[people.first(number.tolist())], there=there)
 
 
-def people_of(cohort: Cohort, families: pd.Series | None = None) -> People:
-    """Return the people of a cohort, grouped by copies of recordings and by family (indexed by participant_id)."""
-    groups = groups_of(cohort.recordings, families)
+def people_of(cohort: Cohort, families: pd.Series | None = None, alike: Sequence[tuple[int, int]] = ()) -> People:
+    """Return the people of a cohort, grouped by copies of recordings and by family (indexed by participant_id).
+
+    ``alike`` are pairs of recordings, by row, whose people are one group, too.
+    """
+    groups = groups_of(cohort.recordings, families, alike)
     ids, owner = np.unique(cohort.recordings["participant_id"].to_numpy(str), return_inverse=True)
     return People(ids=tuple(map(str, ids)), owner=owner, groups=groups.loc[list(ids)].to_numpy())
 
 
-def people_with_families(cohort: Cohort, family: str) -> tuple[People, str]:
+def people_with_families(cohort: Cohort, family: str, alike: Sequence[tuple[int, int]] = ()) -> tuple[People, str]:
     """Group people by copies of recordings and by family, with a note on the column used.
 
     Parameters
     ----------
     family
         A column of participants.tsv; "auto" = the first of ``FAMILY_COLUMNS`` that exists, in any case.
+    alike
+        Pairs of recordings, by row, whose people are one group, too: near copies (``signals.likeness``).
 
     Raises
     ------
@@ -115,15 +120,21 @@ def people_with_families(cohort: Cohort, family: str) -> tuple[People, str]:
     lower = {str(name).lower(): str(name) for name in table.columns}
     column = next((lower[name] for name in FAMILY_COLUMNS if name in lower), None) if family == "auto" else family
     if column is None:
-        return people_of(cohort), "No families are known (no column family_id): relatives count as unrelated."
+        return people_of(
+            cohort, None, alike
+        ), "No families are known (no column family_id): relatives count as unrelated."
     if column not in table:
         raise DataError(f"participants.tsv has no column {column!r} (--family); it has {', '.join(table.columns)}.")
     families = table.dropna(subset=[column]).drop_duplicates("participant_id").set_index("participant_id")[column]
-    return people_of(cohort, families), f"Families come from the column {column}: {families.nunique()} families."
+    return people_of(cohort, families, alike), f"Families come from the column {column}: {families.nunique()} families."
 
 
-def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd.Series:
-    """Return the group of every participant: people who share a byte-identical recording, or a family, form one group.
+def groups_of(
+    recordings: pd.DataFrame, families: pd.Series | None = None, alike: Sequence[tuple[int, int]] = ()
+) -> pd.Series:
+    """Return the group of every participant: people who share a recording, or a family, form one group.
+
+    A recording is shared if it is byte-identical, or one of the pairs (rows of ``recordings``) that are ``alike``.
 
     ``recordings`` has ``participant_id`` and ``sha256``, ``families`` is indexed by participant_id (someone missing
     is a family of their own); the result is indexed by participant_id.
@@ -133,6 +144,8 @@ def groups_of(recordings: pd.DataFrame, families: pd.Series | None = None) -> pd
     if families is not None:
         known = families.reindex(people).dropna()
         ties.append((np.searchsorted(people, known.index.to_numpy(str)), known.astype(str).to_numpy(str)))
+    if len(alike):
+        ties.append((who[np.ravel(alike)], np.repeat(np.arange(len(alike)), 2).astype(str)))
     rows, columns, size = [], [], len(people)
     for members, names in ties:
         number = pd.factorize(names)[0]

@@ -1,0 +1,173 @@
+"""Recordings under different ids that are too alike: near copies of one another, and what may be one person's visits.
+
+Measured on 858 people of ABIDE I (CC200, no global signal regression) and 92 recordings of 55 people in two sessions
+(Schaefer 400): at their best lag, the series of two people agree by at most 0.43, those of two visits or two halves of
+one person by at most 0.43; those of a recording and its copy by 1.00 if rescaled or cut, 0.99 with a tenth of its
+standard deviation in noise, 0.69 with as much noise as signal, 0.71 without its global signal.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Shaped
+from numpy import ndarray
+
+from semantoks.signals.cohort import Cohort
+
+COPY = 0.65
+"""Series that agree by more are of one recording."""
+ALIKE = 0.6
+"""Recordings whose connectivity correlates less are no copies: their series are not compared."""
+APART = 3.0
+"""Standard deviations over all pairs by which the connectivity of two recordings is more alike than that of either
+with a third one, if they are of one person: never so for two people of ABIDE, for 5 % of visits three months apart."""
+SUSPECT, SHARE, LEAST_PAIRS = 1.0, 0.15, 5
+"""The same for many pairs: at least five, of 15 % of the recordings (of people of ABIDE at most 4 % in 858 and 14 % in
+56; of visits 30 %, of halves of a recording 64 %)."""
+NEIGHBOURS = 3
+"""Most similar recordings of other people whose series are compared with those of each one."""
+ROIS = 90
+"""At most so many ROIs, evenly spread, are compared."""
+OVERLAP = 2 / 3
+"""Share of the shorter series that has to overlap the other."""
+BLOCK = 1024
+"""Recordings that are compared with all others at once."""
+
+COPIES = "copies of one recording, or near copies (rescaled, cut, with little noise)"
+VISITS = "as alike as two visits of one person"
+TIED = "Their people are on one side of every split."
+REMEDY = "If they are of one person, give both ids the same family_id in participants.tsv: then they are on one side."
+SHOWN, MOST = 3, 200
+"""Pairs that a note names, and a list."""
+
+Pair = tuple[int, int]
+"""Two recordings, by their rows in ``Cohort.recordings``, the earlier one first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Pairs of recordings of different participants: ``copies`` of one recording, perhaps ``visits`` of one person."""
+
+    copies: tuple[Pair, ...]
+    visits: tuple[Pair, ...]
+
+    def words(self, cohort: Cohort, *, names: bool) -> list[str]:
+        """Say how many pairs there are and what becomes of them; name the recordings only if ``names``."""
+        said = []
+        for pairs, what, then in ((self.copies, COPIES, TIED), (self.visits, VISITS, REMEDY)):
+            if pairs:
+                which = _named(cohort, pairs, SHOWN) if names else "`semantoks info COHORT --verify` names them"
+                count = "1 pair of recordings" if len(pairs) == 1 else f"{len(pairs)} pairs of recordings"
+                said.append(f"{count} under different ids: {what}; {which}. {then}")
+        return said
+
+    def listed(self, cohort: Cohort) -> list[str]:
+        """Name the pairs, one line each kind."""
+        kinds = ((self.copies, COPIES), (self.visits, VISITS))
+        return [f"under different ids, {what}: {_named(cohort, pairs, MOST)}" for pairs, what in kinds if pairs]
+
+
+def find_alike(cohort: Cohort) -> Alike:
+    """Find recordings under different ids that are near copies, or as alike as two visits of one person are."""
+    owner = np.unique(cohort.recordings["participant_id"].to_numpy(str), return_inverse=True)[1]
+    if len(np.unique(owner)) < 2:
+        return Alike(copies=(), visits=())
+    chosen = np.unique(np.linspace(0, cohort.atlas.n_rois - 1, min(ROIS, cohort.atlas.n_rois)).astype(int))
+    prints = np.stack([connectivity(cohort, index, chosen) for index in range(len(cohort))])
+    near = {(i, int(j)) for i, places, similar in neighbours(prints, owner) for j in places[similar > ALIKE]}
+    candidates = sorted({(min(pair), max(pair)) for pair in near})
+    same = cohort.recordings["sha256"].to_numpy(str)
+    copies = tuple(
+        (i, j)
+        for i, j in candidates
+        if same[i] == same[j] or agreement(_series(cohort, i, chosen), _series(cohort, j, chosen)) > COPY
+    )
+    return Alike(copies=copies, visits=tuple(_visits(prints, owner, copies)))
+
+
+def _series(cohort: Cohort, index: int, chosen: Int[ndarray, " chosen"]) -> Float32[ndarray, "frame chosen"]:
+    return np.asarray(cohort.series(index)[:, chosen], dtype=np.float32)
+
+
+def connectivity(cohort: Cohort, index: int, chosen: Int[ndarray, " chosen"]) -> Float32[ndarray, " edge"]:
+    """Correlate the chosen ROIs of one recording over its good frames; 0 where one has no signal."""
+    first = int(cohort.first_frames[index])
+    series = _series(cohort, index, chosen)
+    series = series[cohort.good[first : first + len(series)]]
+    series = series - series.mean(axis=0)
+    size = np.linalg.norm(series, axis=0)
+    series /= np.where(size > 0, size, np.inf)
+    edges: ndarray = (series.T @ series)[np.triu_indices(len(chosen), 1)]
+    return edges
+
+
+def neighbours(
+    prints: Float32[ndarray, "recording edge"], owner: Int[ndarray, " recording"], most: int = NEIGHBOURS
+) -> Iterator[tuple[int, Int[ndarray, " near"], Float32[ndarray, " near"]]]:
+    """Yield each recording with the ``most`` similar ones of other people, the most similar first, and how similar.
+
+    Similarity is the correlation of ``prints``.
+    """
+    unit = _unit(prints - prints.mean(axis=1, keepdims=True))
+    most = min(most, len(unit) - 1)
+    for start in range(0, len(unit), BLOCK):
+        similar = unit[start : start + BLOCK] @ unit.T
+        similar[owner[start : start + BLOCK, None] == owner[None]] = -np.inf
+        near = np.argpartition(similar, -most, axis=1)[:, -most:]
+        for row, places in enumerate(near):
+            order = places[np.argsort(similar[row, places])[::-1]]
+            yield start + row, order, similar[row, order]
+
+
+def agreement(one: Float32[ndarray, "frame roi"], other: Float32[ndarray, "later roi"]) -> float:
+    """Return the highest correlation of two recordings over lags, all ROIs together, in an overlap of two thirds."""
+    size = 1 << (len(one) + len(other) - 2).bit_length()
+
+    def lagged(a: Float[ndarray, "frame _"], b: Float[ndarray, "later _"]) -> Float[ndarray, " lag"]:
+        product = (np.fft.rfft(a, size, axis=0) * np.fft.rfft(b, size, axis=0).conj()).sum(axis=1)
+        summed: ndarray = np.fft.irfft(product, size)
+        return summed
+
+    ones, others = np.ones((len(one), 1)), np.ones((len(other), 1))
+    power = lagged(np.square(one).sum(axis=1, keepdims=True), others) * lagged(
+        ones, np.square(other).sum(axis=1, keepdims=True)
+    )
+    enough = lagged(ones, others) >= OVERLAP * min(len(one), len(other)) - 0.5
+    together = lagged(one, other) / np.sqrt(np.maximum(power, 1e-6))
+    return float(together[enough].max())
+
+
+def _visits(
+    prints: Float32[ndarray, "recording edge"], owner: Int[ndarray, " recording"], copies: Sequence[Pair]
+) -> list[Pair]:
+    """Find pairs that are each other's most similar ones by a margin, beyond what they share with everybody."""
+    special = prints - prints.mean(axis=0)
+    first, best, margin = np.zeros(len(prints), int), np.zeros(len(prints)), np.zeros(len(prints))
+    for row, near, similar in neighbours(special, owner, 2):
+        first[row], best[row] = near[0], similar[0]
+        margin[row] = similar[-1] if len(near) > 1 else -1
+    sample = _unit(special - special.mean(axis=1, keepdims=True))[:: max(1, len(prints) // BLOCK)]
+    pairs = (sample @ sample.T)[np.triu_indices(len(sample), 1)]
+    spread = 1.4826 * float(np.median(np.abs(pairs - np.median(pairs)))) or np.inf
+    found = {
+        (row, int(near)): (best[row] - max(margin[row], margin[near])) / spread
+        for row, near in enumerate(first)
+        if row < near and first[near] == row and (row, int(near)) not in copies
+    }
+    many = [pair for pair, gap in found.items() if gap > SUSPECT]
+    if len(many) >= LEAST_PAIRS and 2 * len(many) >= SHARE * len(prints):
+        return many
+    return [pair for pair, gap in found.items() if gap > APART]
+
+
+def _named(cohort: Cohort, pairs: Sequence[Pair], most: int) -> str:
+    labels = zip(*(cohort.recordings[name] for name in ("participant_id", "session_id", "run")), strict=True)
+    names = ["_".join(f"{e}-{v}" for e, v in zip(("sub", "ses", "run"), row, strict=True) if v) for row in labels]
+    more = f" and {len(pairs) - most} more" if len(pairs) > most else ""
+    return ", ".join(f"{names[i]} and {names[j]}" for i, j in pairs[:most]) + more
+
+
+def _unit(rows: Shaped[ndarray, "recording edge"]) -> Float32[ndarray, "recording edge"]:
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(size > 0, size, np.inf)).astype(np.float32)
