@@ -35,7 +35,7 @@ BLOCK = 1024
 """Recordings that are compared with all others at once."""
 
 COPIES = "copies of one recording, or near copies (rescaled, cut, with little noise)"
-VISITS = "as alike as two visits of one person"
+VISITS = "as alike as two visits of one person (is somebody here twice?)"
 TIED = "Their people are on one side of every split."
 REMEDY = "If they are of one person, give both ids the same family_id in participants.tsv: then they are on one side."
 SHOWN, MOST = 3, 200
