@@ -68,3 +68,20 @@ def test_a_missing_file_and_a_file_that_is_no_text_are_named(tmp_path):
     path.write_bytes(b"\x1f\x8b\x08\xff\xfe\n")
     with pytest.raises(DataError, match=r"image\.tsv cannot be read as tab-separated UTF-8"):
         Atlas.from_tsv(path)
+
+
+def test_a_dseg_table_of_xcpd_is_an_atlas_whose_parts_outside_of_the_cortex_are_networks(tmp_path):
+    (tmp_path / "atlas-4S_dseg.tsv").write_text(
+        "index\tlabel\tnetwork_label\tlabel_7network\tatlas_name\n"
+        "1\tLH_Vis_1\tVis\tLH_Vis_1\t4S\n2\tLH-Pu\tn/a\tn/a\tCIT168\n3\tCerebellar_Region1\t\tn/a\tCerebellum\n"
+    )
+    atlas = Atlas.from_tsv(tmp_path / "atlas-4S_dseg.tsv")
+    assert atlas.labels == ("LH_Vis_1", "LH-Pu", "Cerebellar_Region1")
+    assert atlas.networks == ("Vis", "CIT168", "Cerebellum")
+
+
+def test_a_dseg_table_of_bids_has_names_and_its_background_is_no_roi(tmp_path):
+    (tmp_path / "dseg.tsv").write_text(
+        "index\tname\tnetwork_label\n0\tBackground\tn/a\n1\tUnknown_area\tVis\n2\tb\tVis\n"
+    )
+    assert Atlas.from_tsv(tmp_path / "dseg.tsv").labels == ("Unknown_area", "b")

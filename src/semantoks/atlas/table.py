@@ -16,6 +16,12 @@ UNKNOWN = "n/a"
 HEMISPHERES = ("L", "R", UNKNOWN)
 AXES = ("x", "y", "z")
 NUMBER = "network_number"
+SPELLINGS = {"label": ("name",), "network": ("network_label",)}
+"""What BIDS (``dseg.tsv``) and XCP-D call columns that are lacking here."""
+PART = "atlas_name"
+"""XCP-D's column of the part of a joint atlas: the network of ROIs that have none, outside of the cortex."""
+OUTSIDE = ("background", "unknown")
+"""Labels of index 0, which is no ROI."""
 
 
 class RoiColumns(NamedTuple):
@@ -32,7 +38,8 @@ def read_columns(path: Path) -> RoiColumns:
     """Read ``label`` and ``network``, and ``hemisphere``, ``x``, ``y``, ``z``, ``network_number`` where it has them.
 
     Every cell is text: ``1`` and ``NA`` are labels. ``n/a`` or an empty cell means unknown, which a label and a network
-    cannot be. Other columns are left aside; the order of the rows is the order of the ROIs.
+    cannot be. A ``dseg.tsv`` of BIDS or XCP-D is understood: ``name`` is the label, ``network_label`` the network, and,
+    where that is unknown, ``atlas_name``. Other columns are left aside; the order of the rows is that of the ROIs.
 
     Raises
     ------
@@ -116,6 +123,15 @@ def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
         raise DataError(f"there is no atlas table {path}.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"atlas table {path} cannot be read as tab-separated UTF-8 text: {error}.") from error
+    known = {own: next((name for name in names if name in header), own) for own, names in SPELLINGS.items()}
+    renamed = {name: own for own, name in known.items() if own not in header}
+    header = [renamed.get(name, name) for name in header]
+    rows = [{renamed.get(name, name): cell for name, cell in row.items()} for row in rows]
+    for row in rows:
+        if row.get("network", "") in ("", UNKNOWN) and row.get(PART, "") not in ("", UNKNOWN):
+            row["network"] = row[PART]
+    inside = [i for i, row in enumerate(rows) if row.get("index") != "0" or row.get("label", "").lower() not in OUTSIDE]
+    rows, lines = [rows[i] for i in inside], [lines[i] for i in inside]
     if "label" in header and not rows:
         raise DataError(f"atlas table {path} has no rows below its header; it needs one for each ROI.")
     return header, rows, lines

@@ -102,3 +102,11 @@ def test_a_delimiter_at_the_end_of_each_line_is_no_roi(atlas: Atlas, series: np.
 def test_only_counts_knows_a_running_number(names: list[str], counts: bool, bare: bool) -> None:
     assert only_counts(names) is counts
     assert only_counts(names, bare=True) is bare
+
+
+@pytest.mark.parametrize("pairs", [10, 15])
+def test_a_row_of_pairs_of_rois_is_taken_for_connectivity(atlas: Atlas, pairs: int) -> None:
+    """Five ROIs have 10 pairs, 15 with the diagonal."""
+    values = np.random.default_rng(0).normal(size=(1, pairs))
+    with pytest.raises(DataError, match=r"as many numbers as there are pairs: connectivity\? Leave it out"):
+        in_atlas_order(values, atlas, where="f")

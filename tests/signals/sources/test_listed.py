@@ -11,6 +11,7 @@ from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
+from semantoks.signals.sources import open_source
 from semantoks.signals.sources.listed import is_listed, open_listed
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.source import Request
@@ -266,3 +267,10 @@ def test_a_list_can_be_pickled_and_reads_the_same(listed, save, series):
     save("a.npy")
     source = pickle.loads(pickle.dumps(listed(HEADER + "a.npy\t1\t2\n")))
     np.testing.assert_array_equal(read(source)[0].series, series)
+
+
+def test_a_list_that_a_spreadsheet_saved_as_utf_16_is_read(listed, save, tmp_path, series, atlas):
+    np.save(tmp_path / "a.npy", series)
+    (tmp_path / "list.tsv").write_text("path\tparticipant_id\na.npy\tJosé\n", encoding="utf-16")
+    source = open_source(tmp_path / "list.tsv", atlas=atlas, tr=2.0, participants=None)
+    assert [item.participant for item in source.items()] == ["José"]

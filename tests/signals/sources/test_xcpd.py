@@ -268,3 +268,20 @@ def test_a_folder_without_time_series_says_so(tmp_path):
     write_json(tmp_path / "dataset_description.json", {"GeneratedBy": [{"Name": "xcp_d", "Version": "26.1.1"}]})
     with pytest.raises(DataError, match="no time series of XCP-D"):
         opened(tmp_path)
+
+
+def test_a_run_of_which_every_frame_was_censored_says_so(tmp_path):
+    write_xcpd([made("01"), made("02", seed=1)], tmp_path, ATLAS)
+    for path in files(tmp_path, "sub-02*timeseries.tsv"):
+        path.write_text(path.read_text().partition("\n")[0] + "\n")
+    source = opened(tmp_path)
+    with pytest.raises(DataError, match=r"has a header and no frames\. If it was censored, no frame was left"):
+        source.read(source.items()[1])
+
+
+def test_files_of_a_version_before_0_3_are_named_for_what_they_are(tmp_path):
+    name = "sub-01_task-rest_space-MNI_atlas-Gordon_desc-timeseries_bold.tsv"
+    (tmp_path / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "xcp_d", "Version": "0.2.0"}]}')
+    (tmp_path / name).write_text("1\t2\n")
+    with pytest.raises(DataError, match=r"its 1 files \.\.\._desc-timeseries_\.\.\. are of a version before 0\.3"):
+        opened(tmp_path)

@@ -226,9 +226,11 @@ def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> N
         return values
     if rows == atlas.n_rois:
         return values.T
+    pairs = {atlas.n_rois * (atlas.n_rois + one) // 2 for one in (-1, 1)} & {rows, columns}
+    remedy = f"{CHOOSE}." if not pairs else f"These are as many numbers as there are pairs: connectivity? {LEAVE_OUT}"
     raise DataError(
         f"{where}: wrong number of ROIs. The atlas {atlas.name} has {atlas.n_rois}, so one axis has to be that long; "
-        f"the array is {rows} x {columns}. {CHOOSE}."
+        f"the array is {rows} x {columns}. {remedy}"
     )
 
 

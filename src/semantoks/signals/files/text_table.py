@@ -70,8 +70,12 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
         reason = " ".join(str(error).split())
         raise DataError(f"{where} is not a table of numbers below a header of labels: {reason}.") from error
     check_line_ends(content, where)
+    if not len(frame):
+        raise DataError(
+            f"{where} has a header and no frames. If it was censored, no frame was left: this recording cannot be used."
+        )
     # pandas fills short lines with NaN: the delimiters count the cells.
-    if content.count(separator.encode()) != (width - 1) * (len(frame) + 1) or not len(frame):
+    if content.count(separator.encode()) != (width - 1) * (len(frame) + 1):
         raise DataError(f"{where}: not all of its {len(frame)} lines have {width} cells. Is it cut off?")
     return frame
 

@@ -60,10 +60,13 @@ def open_xcpd(request: Request) -> OpenedSource:
     files = list(scan(path))
     series = [one for one in files if is_series(one)]
     if not series:
-        raise DataError(
-            f"{path} has no time series of XCP-D (..._atlas-..._timeseries.tsv), which it writes unless run without "
-            f"atlases. {lying_there(path)}"
+        old = sum(one.entities.get("desc") == "timeseries" for one in files)
+        reason = (
+            f": its {old} files ..._desc-timeseries_... are of a version before 0.3, which is not read: run 0.6 or newer."
+            if old
+            else f", which it writes unless run without atlases. {lying_there(path)}"
         )
+        raise DataError(f"{path} has no time series of XCP-D (..._atlas-..._timeseries.tsv){reason}")
     chosen, left_out = chosen_runs(series, request.reading, path, words_of=_words)
     fitting = _fitting(chosen, request)
     kept, concatenated = without_concatenated([one for one in chosen if atlas_name(one) in fitting.positions])
