@@ -15,7 +15,7 @@ import pandas as pd
 from semantoks.signals.opened_source import SourceConfig, find_source, people_of, work_list
 from semantoks.signals.prepare import plan as plan_cohort
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
-from semantoks.signals.sources import Item, Source, participant_of
+from semantoks.signals.sources import Item, Source, notes_of, participant_of
 from semantoks.signals.writer import ShardJob
 
 WORK = "work"
@@ -103,6 +103,10 @@ class Dataset:
         if not asked:
             return sorted(self.items_of), []
         return [one for one in asked if one in self.items_of], [one for one in asked if one not in self.items_of]
+
+    def notes(self) -> list[str]:
+        """List what was recognised of the input and left out, one line each."""
+        return notes_of(self._source)
 
     def part(self, participant: str) -> Path:
         """Name the folder of a participant's part."""

@@ -1,6 +1,6 @@
 """The participant level: a part for each participant, which shares no file with any other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,9 +32,16 @@ class PreparedParticipant:
 
 
 def run_participants(
-    config: AppConfig, *, n_jobs: int = 1, embedding: "Embedding | None" = None, progress: Progress | None = None
+    config: AppConfig,
+    *,
+    n_jobs: int = 1,
+    embedding: "Embedding | None" = None,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[list[PreparedParticipant], list[str]]:
     """Prepare the recordings of each participant as a cohort of its own, and embed them where there is an embedding.
+
+    ``tell`` is told what was recognised of the input and left out.
 
     Calls on different participants, on the same output and at the same time, do not disturb each other. The same call
     again finishes what was killed and leaves alone what is finished.
@@ -54,6 +61,9 @@ def run_participants(
     check_jobs(n_jobs)
     dataset = Dataset(config)
     chosen, unknown = dataset.chosen()
+    if tell is not None:
+        for note in dataset.notes():
+            tell(note)
     if not chosen:
         raise ConfigError(f"{config.source} has no sub-{' or sub-'.join(unknown)}; it has {_some(dataset)}.")
     open_derivative(config.source, config.out)
