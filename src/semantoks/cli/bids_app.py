@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -122,7 +123,8 @@ def _participant(config: "AppConfig", embedding: "Embedding | None", n_jobs: int
     from semantoks.bids_app.participant import run_participants
 
     with progress("participant") as shown:
-        parts, unknown = run_participants(config, n_jobs=n_jobs, embedding=embedding, progress=shown, tell=print)
+        told = partial(print, file=sys.stderr)
+        parts, unknown = run_participants(config, n_jobs=n_jobs, embedding=embedding, progress=shown, tell=told)
     kept, excluded = sum(part.kept for part in parts), sum(part.excluded for part in parts)
     print(f"participants: {len(parts)}, recordings kept: {kept}, excluded: {excluded}, in {config.out}")
     _list("recordings excluded, see", [str(part.path / "excluded.tsv") for part in parts if part.excluded])
