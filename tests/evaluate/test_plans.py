@@ -6,7 +6,7 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.analyses.run import learning_plans
-from semantoks.evaluate.plans import plan_target, read_targets, unmatched_codes
+from semantoks.evaluate.plans import plan_target, read_targets, spelling_notes, unmatched_codes
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.people import People, sites_of
@@ -202,3 +202,14 @@ def test_hundreds_of_rare_classes_do_not_fill_the_message():
     with pytest.raises(DataError, match=r"too few in: .* and 15 more\.") as error:
         plan([f"c{i % 20}" for i in range(60)])
     assert len(str(error.value)) < 400
+
+
+def test_people_without_a_row_are_counted_with_the_shape_of_their_ids_and_without_a_name():
+    assert spelling_notes(["0051", "0052", "1051"], pd.Series(["51", "52", "1051"])) == [
+        "2 of 3 people with recordings are without a row in participants.tsv: their ids are spelled 0000 (2), those "
+        "of the 2 other rows 00 (2)."
+    ]
+    assert spelling_notes(["a", "b"], pd.Series(["a"])) == [
+        "1 of 2 people with recordings are without a row in participants.tsv."
+    ]
+    assert spelling_notes(["a"], pd.Series(["a", "b"])) == []

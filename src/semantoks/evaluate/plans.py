@@ -31,6 +31,7 @@ from semantoks.model.card import check_fit
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
+from semantoks.signals.pairing import shapes
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
 from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
 
@@ -95,6 +96,7 @@ def open_study(
     understood = [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
     study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
+    study.notes += spelling_notes(people.ids, table["participant_id"])
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort, names=config.identifiers)
     return study
@@ -128,6 +130,17 @@ def read_targets(participants: pd.DataFrame, names: Sequence[str], config: Probe
         aim = target(table, name, kinds.get(name, "auto"))
         found.append(binned(aim, bins) if bins and aim.kind == "value" else aim)
     return found
+
+
+def spelling_notes(recorded: Sequence[str], listed: pd.Series) -> list[str]:
+    """Say how many people have no row in participants.tsv, and how both sides spell ids; no id is named."""
+    lost, idle = sorted(set(recorded) - set(listed)), sorted(set(listed) - set(recorded))
+    if not lost:
+        return []
+    count = f"{len(lost)} of {len(recorded)} people with recordings are without a row in participants.tsv"
+    if not idle:
+        return [f"{count}."]
+    return [f"{count}: their ids are spelled {shapes(lost)}, those of the {len(idle)} other rows {shapes(idle)}."]
 
 
 def unmatched_codes(participants: pd.DataFrame, names: Sequence[str], codes: Sequence[str]) -> list[str]:

@@ -120,7 +120,7 @@ def unmatched_ids(recorded: Iterable[str], listed: Iterable[str]) -> list[str]:
         )
     elif lost and idle and not set(map(_padding, lost)) & set(map(_padding, idle)):
         notes.append(
-            f"these ids are spelled differently: {_shapes(lost)} in the recordings, {_shapes(idle)} in the table (A "
+            f"these ids are spelled differently: {shapes(lost)} in the recordings, {shapes(idle)} in the table (A "
             "for letters, 0 for a digit). If they are the same people, spell them in the table as the recordings do."
         )
     return notes
@@ -148,7 +148,8 @@ def _padding(name: str) -> str:
     return re.sub(r"[^\W\d_]+", "A", re.sub(r"(?<!\d)(0|[1-9]\d*)(?!\d)", "9", name))
 
 
-def _shapes(names: Sequence[str]) -> str:
+def shapes(names: Sequence[str]) -> str:
+    """Describe how ids are spelled, the most common way first, each with how many there are."""
     counts = defaultdict[str, int](int)
     for name in names:
         counts[shape(name)] += 1
