@@ -17,6 +17,7 @@ from .model.encoder import Tokens as Tokens
 from .model.hub import Encoder as Encoder
 from .model.hub import load_encoder as load_encoder
 from .model.tensors import save_encoder as save_encoder
+from .model.tokenizers.connectivity import ConnectivityConfig as ConnectivityConfig
 from .objective.branch import Branch as Branch
 from .objective.branch import HeadConfig as HeadConfig
 from .objective.branch import load_branches as load_branches
@@ -36,6 +37,8 @@ from .signals.sources.memory import recordings_from_mapping as recordings_from_m
 from .simulation.cohort import SimulationConfig as SimulationConfig
 from .simulation.cohort import simulate as simulate
 from .statistics.summary import summarise as summarise
+from .train.closed_form import FitConfig as FitConfig
+from .train.closed_form import fit as fit
 from .train.recipe import PretrainConfig as PretrainConfig
 from .train.recipe import load_recipe as load_recipe
 from .train.run import pretrain as pretrain

@@ -97,17 +97,25 @@ def _encoder(path: Path) -> list[str]:
 
     encoder, card = load_encoder(path)
     size, cost = card.encoder, card.cost
+    frames = "any number of" if size.any_length else size.frames
+    gives = f"CLS [{size.width}] and " if size.depth else ""
     parameters = sum(p.numel() for p in encoder.parameters())
     return [
         f"encoder    {path}",
         f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
-        f"input      {encoder.n_rois} ROIs x {size.frames} frames at {card.tr} s, {card.normalisation}",
+        f"input      {encoder.n_rois} ROIs x {frames} frames at {card.tr} s, {card.normalisation}",
         f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
-        f"output     CLS [{size.width}] and {encoder.n_networks} networks x {size.patches} patches [{size.width}]",
+        f"output     {gives}{encoder.n_networks} networks x {size.patches} patches [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
         "people     " + (f"{len(card.participants)}, kept as salted hashes" if card.participants else "not known"),
         *[f"origin     {line}" for line in card.origin],
-        f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "
-        f"{cost.get('seconds', 0):.0f} s",
+        *(
+            [
+                f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "
+                f"{cost.get('seconds', 0):.0f} s"
+            ]
+            if cost
+            else []
+        ),
         f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items()) or 'not known'}",
     ]

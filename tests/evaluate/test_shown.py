@@ -3,6 +3,8 @@ import pytest
 
 from semantoks.errors import DataError
 from semantoks.evaluate.study.shown import crop_spans, shown_runs, standardised
+from semantoks.model.encoder import EncoderConfig
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from tiny_people import write_cohort
 
 
@@ -41,12 +43,15 @@ def test_a_span_beyond_the_recording_is_refused_by_name(two):
 
 
 def test_crops_cover_what_the_encoder_sees(two):
-    spans = crop_spans(two, 100, 4)
+    spans = crop_spans(two, EncoderConfig(), 4)
     assert spans[0].tolist() == [[0, 100], [50, 100], [100, 100], [150, 100]]
     assert spans[1].tolist() == [[0, 100]] * 4
     assert [len(part) for part in shown_runs(two, 0, spans)] == [250]
-    few = crop_spans(two, 100, 2)
+    few = crop_spans(two, EncoderConfig(), 2)
     assert [len(part) for part in shown_runs(two, 0, few)] == [100, 100]
+    whole = EncoderConfig(patch=100, tokenizer=ConnectivityConfig())
+    assert crop_spans(two, whole, None) is None, "it sees all frames"
+    assert crop_spans(two, whole, 4).tolist() == spans.tolist()
 
 
 def test_standardising_uses_all_parts_together_and_leaves_a_constant_at_zero():

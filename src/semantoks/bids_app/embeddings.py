@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from semantoks.bids_app.derivative import bids_uri, sidecars
 from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import INDEX, embed
-from semantoks.features.encode import find_device
+from semantoks.features.encode import CROPS, find_device, own_readout
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder, load_encoder
@@ -51,6 +51,11 @@ def open_embedding(model: str, config: EmbeddingConfig) -> Embedding:
     find_device(config.device)
     folder = find_encoder(model)
     encoder, card = load_encoder(folder)
+    config = replace(
+        config,
+        readout=config.readout or own_readout(encoder),
+        crops=config.crops or (None if encoder.any_length else CROPS),
+    )
     digest = hashlib.sha256((folder / TEACHER).read_bytes()).hexdigest()
     return Embedding(config=config, encoder=encoder, card=card, sha256=digest)
 

@@ -16,9 +16,9 @@ class EmbeddingConfig:
     model
         Embed recordings, too, with this run, encoder folder, or Hugging Face id (owner/name).
     readout
-        Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network.
+        Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network; the encoder's own.
     crops
-        Evenly spaced windows per recording, at least 1.
+        Evenly spaced windows per recording, at least 1; 8, or the whole recording.
     device
         Where to embed: cpu, cuda, cuda:1, mps.
 
@@ -29,12 +29,12 @@ class EmbeddingConfig:
     """
 
     model: str | None = None
-    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg"
-    crops: int = 8
+    readout: Literal["cls_avg", "cls", "avg", "network"] | None = None
+    crops: int | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         """Check the range."""
         check_fields(self)
-        if self.crops < 1:
+        if self.crops is not None and self.crops < 1:
             raise ConfigError(f"crops must be at least 1, not {self.crops}.")

@@ -11,7 +11,7 @@ import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
 from semantoks.cli.results import demo, embed, probe, report
-from semantoks.cli.training import pretrain
+from semantoks.cli.training import fit, pretrain
 from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
 from semantoks.cli.weights import convert, export, push
@@ -19,7 +19,22 @@ from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, Seman
 
 COMMANDS: dict[str, Callable[..., int]] = {
     f.__name__: f
-    for f in (doctor, prepare, pretrain, embed, probe, finetune, report, convert, export, push, info, simulate, demo)
+    for f in (
+        doctor,
+        prepare,
+        fit,
+        pretrain,
+        embed,
+        probe,
+        finetune,
+        report,
+        convert,
+        export,
+        push,
+        info,
+        simulate,
+        demo,
+    )
 }
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

@@ -23,6 +23,8 @@ else:
         ProbeConfig,
         methods="all",
         analyses="none",
+        readouts="the encoder's own: cls_avg, or avg in closed form",
+        crops="8, or the whole recording in closed form",
         repeats="5 (nested), 10 (paper), 100 (brainmarks)",
         bins="none",
         equivalence="no test",
@@ -40,8 +42,11 @@ def embed(
     files: Files = None,
     options: SourceFlags = SourceOptions(),  # noqa: B008
     already_filtered: bool = False,
-    readout: Literal["cls_avg", "cls", "avg", "network"] = "cls_avg",
-    crops: int = 8,
+    readout: Annotated[
+        Literal["cls_avg", "cls", "avg", "network"] | None,
+        arg(metavar="{cls_avg,cls,avg,network}", help_behavior_hint="(default: the encoder's own, cls_avg or avg)"),
+    ] = None,
+    crops: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 8, or the whole recording)")] = None,
     keep_crops: bool = False,
     keep_cohort: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: delete them)")] = None,
     device: str = "cpu",
@@ -94,7 +99,7 @@ def embed(
             )
         print("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)
-    print(f"\n{len(table)} rows x {sum(str(c).startswith(readout + '_') for c in table)} features in {out}")
+    print(f"\n{len(table)} rows x {table.shape[1] - list(table).index('crop_spread') - 1} features in {out}")
     if excluded is None:
         return EXIT_OK
     print(f"{len(table.attrs['excluded'])} recordings were excluded: see {excluded}.")

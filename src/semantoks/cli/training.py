@@ -1,4 +1,4 @@
-"""The command pretrain: a recipe, whatever of it the command line changes, and cohorts."""
+"""The commands pretrain (a recipe, whatever of it the command line changes, and cohorts) and fit."""
 
 import dataclasses
 import functools
@@ -89,6 +89,46 @@ def pretrain(argv: list[str]) -> int:
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
+    return EXIT_OK
+
+
+def fit(
+    cohorts: Positional[
+        Annotated[tuple[Path, ...], arg(metavar="COHORT [COHORT ...]", help_behavior_hint="(required)")]
+    ],
+    *,
+    out: Path,
+    columns: int = 256,
+    components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all)")] = None,
+    shrinkage: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="(default: the likeliest)")] = None,
+    min_seconds: float = 60.0,
+) -> int:
+    """Fit an encoder in closed form: components of tangent-space connectivity, in seconds and without a GPU.
+
+    Example: semantoks fit cohort/ --out encoders/a
+
+    Nothing is trained, and no label is used. Reference, spatial components and principal components come from the
+    cohorts; the encoder takes recordings of any length, and goes wherever a pretrained one goes: embed, probe, push.
+
+    Args:
+        cohorts: Prepared cohorts of one atlas; people of different cohorts count as different people.
+        out: A new folder for the encoder.
+        columns: Columns of an embedding, an even number: principal components of everybody's tangent vectors.
+        components: Spatial components per network.
+        shrinkage: Share of the identity in every correlation matrix; by default chosen without labels, as the one under
+            which the other half of a recording is likeliest.
+        min_seconds: Seconds of good data that a recording needs to be used.
+    """
+    from semantoks.info import describe_path
+    from semantoks.train.closed_form import FitConfig
+    from semantoks.train.closed_form import fit as run
+
+    config = FitConfig(columns=columns, components=components, shrinkage=shrinkage, min_seconds=min_seconds)
+    with progress("fit") as shown:
+        run(cohorts, out=out, config=config, progress=shown)
+    print("\n".join(describe_path(out)))
+    encoder, cohort = shlex.quote(str(out)), shlex.quote(str(cohorts[0]))
+    print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out probe")
     return EXIT_OK
 
 

@@ -91,7 +91,7 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     shown = Shown(
         cohort=study.cohort,
         people=study.people,
-        spans=crop_spans(study.cohort, study.card.encoder.frames, study.config.crops),
+        spans=crop_spans(study.cohort, study.card.encoder, study.config.crops),
         seed=study.config.seed,
         n_jobs=study.n_jobs,
     )
@@ -120,7 +120,7 @@ def _built(name: str, build: Build, shown: Shown) -> FeatureSet | None:
 
 def _readouts(study: Study, row: str, encoder: Encoder) -> dict[str, FeatureSet]:
     """Embed with every readout; the first keeps the row's name, and random weights have only that one."""
-    names = study.config.readouts[: 1 if row == RANDOM else None]
+    names = study.readouts[: 1 if row == RANDOM else None]
     found = crops_of(study, encoder, names)
     rows = [row, *(f"{row}_{name}" for name in names[1:])]
     return {key: Fixed(study.people.average(found[name].mean(axis=1))) for key, name in zip(rows, names, strict=True)}
@@ -147,7 +147,7 @@ def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
     """Make every method of the settings for one plan, and record its description in the study."""
     chosen = chosen_methods(study)
     methods = methods_from(sets_for(study, sets, plan), chosen)
-    for place, readout in enumerate(study.config.readouts):
+    for place, readout in enumerate(study.readouts):
         name = f"encoder_{readout}" if place else ENCODER
         if readout == "attention" and name in sets:
             from semantoks.evaluate.models.attention import AttentionProbe

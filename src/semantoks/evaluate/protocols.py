@@ -36,7 +36,7 @@ def run_protocol(study: Study, sets: Sets) -> Results:
 
 def _paper_methods(study: Study, sets: Sets) -> Special:
     """Train the paper's probe on the crops of both encoders; baselines train on its training and validation people."""
-    readout = study.config.readouts[0]
+    readout = study.readouts[0]
     shown = {name: encoder for name, encoder in study.encoders.items() if name in sets}
     crops = {name: crops_of(study, encoder, [readout])[readout] for name, encoder in shown.items()}
     recipe = SgdRecipe(seed=study.config.seed, device=study.device)

@@ -20,7 +20,7 @@ class ProbeConfig:
 
     protocol: ProtocolName = "nested"
     """nested: nested cross-validation; paper: the published SGD probe; brainmarks: LogisticRegressionCV, 100 trials."""
-    readouts: tuple[Probed, ...] = ("cls_avg",)
+    readouts: tuple[Probed, ...] = ()
     """Readouts of the encoder; the first is the row "encoder", the others get their own rows (encoder_cls ...)."""
     methods: tuple[str, ...] = ()
     """Methods to compute; FC and the encoder are always included."""
@@ -34,7 +34,7 @@ class ProbeConfig:
     """Number of repeats; each draws new splits."""
     seed: int = 0
     """Seed for splits, permutations and bootstraps, at least 0."""
-    crops: int = 8
+    crops: int | None = None
     """Evenly spaced windows per recording, at least 1."""
     family: str = "auto"
     """Column of participants.tsv that names families, to keep together; auto = family_id or rel_family_id, if any."""
@@ -71,15 +71,13 @@ class ProbeConfig:
             )
         if self.bins is not None and not 2 <= self.bins <= 9:
             raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
-        if self.permutations < 1 or self.crops < 1:
+        if self.permutations < 1 or (self.crops is not None and self.crops < 1):
             raise ConfigError(f"permutations and crops have to be at least 1, not {self.permutations}, {self.crops}.")
         if self.equivalence is not None and not self.equivalence > 0:
             raise ConfigError(f"--equivalence has to be above 0, e.g. 0.05, not {self.equivalence:g}.")
-        if not self.readouts:
-            raise ConfigError("a probe needs at least one readout, e.g. cls_avg.")
         if self.protocol != "nested" and self.split != "person":
             raise ConfigError(f"the protocol {self.protocol} has its own splits: use --split with nested only.")
-        if self.protocol == "paper" and self.readouts[0] == "attention":
+        if self.protocol == "paper" and self.readouts[:1] == ("attention",):
             raise ConfigError("the paper's probe is linear: its first readout cannot be attention.")
         if self.split not in SPLITS and not Path(self.split).is_file():
             raise ConfigError(

@@ -15,9 +15,9 @@ from numpy import ndarray
 
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
-from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder
+from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder, own_readout
 from semantoks.model.card import EncoderCard, check_fit
-from semantoks.model.encoder import Encoder
+from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
@@ -39,8 +39,8 @@ def embed(
     recordings: Recordings,
     *,
     model: str | Path | Encoder,
-    readout: Readout = "cls_avg",
-    crops: int = 8,
+    readout: Readout | None = None,
+    crops: int | None = None,
     keep_crops: bool = False,
     device: str = "cpu",
     tr: float | None = None,
@@ -62,7 +62,8 @@ def embed(
         A run, an encoder folder, an id on the Hugging Face hub, or a loaded Encoder.
     readout, crops, keep_crops
         cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean per network. Evenly
-        spaced windows per recording; one row per window instead of their mean.
+        spaced windows per recording; one row per window instead of their mean. None = the encoder's own: cls_avg of 8
+        windows; in closed form, avg of the whole recording.
     device
         cpu, cuda, cuda:1, mps.
     tr, participants, reading
@@ -96,9 +97,10 @@ def embed(
     check_arguments(embed, locals())
     check_jobs(n_jobs)
     where = find_device(device)
-    if crops < 1:
+    if crops is not None and crops < 1:
         raise ConfigError(f"crops must be at least 1, not {crops}.")
     encoder, card = open_encoder(model)
+    readout = readout or own_readout(encoder)
     config = SourceConfig(
         atlas=card.atlas,
         tr=tr,
@@ -166,10 +168,15 @@ def _about(
             "frames": table["frames"],
             "hidden_share": hidden,
             "hidden_networks": [",".join(names[row]) for row in missing],
-            "short": table["frames"] <= encoder.config.frames - encoder.config.patch,
+            "short": _short(cohort, encoder.config),
             "crop_spread": crop_spread(features),
         }
     )
+
+
+def _short(cohort: Cohort, size: EncoderConfig) -> "pd.Series[bool]":
+    """Say which recordings leave a patch of the encoder's window empty."""
+    return cohort.recordings["frames"] <= (0 if size.any_length else size.frames - size.patch)
 
 
 def crop_spread(features: Float[ndarray, "recording crop feature"]) -> Float[ndarray, " recording"]:
@@ -242,8 +249,7 @@ def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[st
         f"cleaned    {filtered}{' (were filtered before)' if about['AlreadyFiltered'] else ''}, z-scored per ROI",
         *_coverage(cohort),
     ]
-    short = int((table["frames"] <= card.encoder.frames - card.encoder.patch).sum())
-    if short:
+    if short := int(_short(cohort, card.encoder).sum()):
         lines.append(
             f"short      {short} recordings do not fill the encoder's window of {card.encoder.frames * cohort.tr:g} s: "
             "empty patches are hidden (column short)"

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import embed
-from semantoks.features.encode import Readout, find_device, open_encoder
+from semantoks.features.encode import Readout, find_device, open_encoder, own_readout
 from semantoks.model.encoder import Encoder
 from semantoks.signals.prepare import check_jobs
 from semantoks.signals.recording import Recording
@@ -52,8 +52,8 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         *,
         tr: float | None = None,
         already_filtered: bool = False,
-        readout: Readout = "cls_avg",
-        crops: int = 8,
+        readout: Readout | None = None,
+        crops: int | None = None,
         device: str = "cpu",
         n_jobs: int = 1,
     ) -> None:
@@ -114,8 +114,9 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         encoder = self._encoder()
         tokens = encoder.n_networks * encoder.config.patches
         widths = {"cls_avg": 2, "cls": 1, "avg": 1, "network": encoder.n_networks, "tokens": tokens}
-        count = widths[self.readout] * encoder.config.width
-        return np.array([f"{self.readout}_{i:04d}" for i in range(count)], dtype=object)
+        readout = self.readout or own_readout(encoder)
+        count = widths[readout] * encoder.config.width
+        return np.array([f"{readout}_{i:04d}" for i in range(count)], dtype=object)
 
     def _encoder(self) -> Encoder:
         """Check the settings, and load the encoder once for as long as ``model`` is the same; it is not pickled."""
@@ -124,7 +125,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "SemantoksEmbedder needs tr, the repetition time of the series in seconds; it is never guessed."
             )
         check_arguments(type(self).__init__, self.get_params())
-        if self.crops < 1:
+        if self.crops is not None and self.crops < 1:
             raise ConfigError(f"crops must be at least 1, not {self.crops}.")
         check_jobs(self.n_jobs)
         find_device(self.device)

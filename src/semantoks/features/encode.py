@@ -18,11 +18,13 @@ from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
-from semantoks.views.crops import Frames, even_starts
+from semantoks.views.crops import Frames, even_starts, send
 from semantoks.views.pool import count_good, empty_tokens
 
 Readout = Literal["cls_avg", "cls", "avg", "network", "tokens"]
 Progress = Callable[[int, int], None]
+CROPS = 8
+"""Evenly spaced windows per recording, of an encoder whose windows have a fixed length."""
 BATCH = 64
 """Crops that go through the encoder at once."""
 
@@ -51,6 +53,11 @@ def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
     return model, model.card
 
 
+def own_readout(encoder: Encoder) -> Literal["cls_avg", "avg"]:
+    """Return the readout that suits an encoder: cls_avg, but avg where no block has told CLS about the tokens."""
+    return "cls_avg" if encoder.config.depth else "avg"
+
+
 def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:
     """Turn tokens into the feature of a crop.
 
@@ -73,7 +80,7 @@ def embed_crops(
     cohort: Cohort,
     *,
     readouts: Sequence[Readout],
-    crops: int,
+    crops: int | None,
     device: torch.device,
     batch: int = BATCH,
     progress: Progress | None = None,
@@ -82,11 +89,15 @@ def embed_crops(
 ) -> tuple[dict[Readout, Float[ndarray, "recording crop feature"]], Float[ndarray, " recording"]]:
     """Return each readout of every recording's crops (one pass for all), and the hidden share of a recording's tokens.
 
-    Starts are floor(linspace(0, frames - window, crops)). Patches without one good frame (past a short
-    recording's end, or censored) and networks with more than half of their ROIs missing are hidden from the encoder.
+    Starts are floor(linspace(0, frames - window, crops)). An encoder that takes windows of any length sees the whole
+    recording, or span, unless ``crops`` says otherwise, and frames that are not good as 0. Patches without one good
+    frame (past a short recording's end, or censored) and networks with more than half of their ROIs missing are hidden
+    from the encoder.
 
     Parameters
     ----------
+    crops
+        Windows per recording; None = the encoder's own: 8, or the whole recording.
     batch
         Crops that go through the encoder at once.
     spans
@@ -102,16 +113,22 @@ def embed_crops(
     DataError
         When a span is empty or reaches out of its recording.
     """
-    if crops < 1:
+    if crops is not None and crops < 1:
         raise ConfigError(f"crops must be at least 1, not {crops}.")
+    whole = crops is None and encoder.any_length
+    crops = 1 if whole else crops or CROPS
     encoder = encoder.to(device).eval()
-    frames, window = Frames(cohort.shards), encoder.config.frames
-    flat = _windows(cohort, encoder.config, crops, spans, shown)
+    frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
+    flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
     total = len(flat["first"])
     rows: dict[Readout, list[ndarray]] = {readout: [] for readout in readouts}
     for begin in range(0, total, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
+        window = max(encoder.config.frames, int(part["available"].max())) if whole else encoder.config.frames
         series = frames.gather(part["first"], part["available"], window, device)
+        if good is not None:
+            place = np.minimum(part["first"][:, None] + np.arange(window), len(good) - 1)
+            series = series * send(good[place], device)[:, None]
         mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
         tokens = encoder(series, mask)
         for readout, found in rows.items():
@@ -127,11 +144,14 @@ def embed_crops(
 def _windows(
     cohort: Cohort,
     size: EncoderConfig,
-    crops: int,
+    crops: int | None,
     spans: Int[ndarray, "recording 2"] | None,
     shown: Sequence[int] | None,
 ) -> dict[str, ndarray]:
-    """Return for every crop, by recording, its first frame (over all shards), its real frames, and what is hidden."""
+    """Return for every crop, by recording, its first frame (over all shards), its real frames, and what is hidden.
+
+    ``crops`` None = one window, as long as the span.
+    """
     frames, index = cohort.recordings["frames"].to_numpy(), cohort.atlas.network_index
     begin, length = (np.zeros_like(frames), frames) if spans is None else spans.T
     if (wrong := (begin < 0) | (length < 1) | (begin + length > frames)).any():
@@ -144,10 +164,12 @@ def _windows(
     show = range(networks) if shown is None else shown
     if not show or not set(show) <= set(range(networks)):
         raise ConfigError(f"the networks to show have to be some of 0..{networks - 1}, not {list(show)}.")
-    starts = np.stack([even_starts(int(n), size.frames, crops) for n in length])
-    available = np.minimum(length[:, None] - starts, size.frames).ravel()
+    window = size.frames if crops else int(length.max())
+    starts = np.stack([even_starts(int(n), window, crops or 1) for n in length])
+    available = np.minimum(length[:, None] - starts, window).ravel()
     absent = missing_networks(cohort.missing, index) | ~np.isin(np.arange(networks), show)
     first = ((cohort.first_frames + begin)[:, None] + starts).ravel()
     before = count_good(cohort.good)
-    hidden = empty_tokens(absent.repeat(crops, axis=0), before, first, available, size.patch, size.patches)
+    absent = absent.repeat(crops or 1, axis=0)
+    hidden = empty_tokens(absent, before, first, available, size.patch if crops else window, size.patches)
     return {"first": first, "available": available, "hidden": hidden}

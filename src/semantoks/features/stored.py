@@ -16,7 +16,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.storage.durable import write_durably
 
 
-def content_key(encoder: Encoder, cohort: Cohort, crops: int, readout: Readout) -> str:
+def content_key(encoder: Encoder, cohort: Cohort, crops: int | None, readout: Readout) -> str:
     """Hash the weights, the recordings (their checksums, in order), the masks and the settings of an embedding."""
     digest = hashlib.sha256(repr((encoder.config, crops, readout)).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
@@ -33,7 +33,7 @@ def embed_stored(
     cohort: Cohort,
     *,
     readouts: Sequence[Readout],
-    crops: int,
+    crops: int | None,
     device: torch.device,
     folder: Path,
     progress: Progress | None = None,

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
-from semantoks.model.tokenizers.projection import ProjectionConfig
-from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 
@@ -139,7 +137,8 @@ def _encoder(table: dict[str, Any], tokenizer: TokenizerSettings | None, path: P
 def _refuse_foreign(used: Any, path: Path) -> None:
     """Say how an encoder is loaded whose tokenizer is none of this package: no code is run from a file."""
     kind = used.get("kind") if isinstance(used, dict) else None
-    ours = {TokenizerConfig.kind, ProjectionConfig.kind}
+    union = get_args(get_type_hints(EncoderConfig)["tokenizer"])
+    ours = {settings.kind for settings in union if settings is not TokenizerSettings}
     if kind is not None and kind not in ours:
         raise WeightsError(
             f"{path}: its tokenizer is of the kind {kind!r}, which is none of semantoks ({', '.join(sorted(ours))}). "

@@ -14,6 +14,7 @@ from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.block import Block
 from semantoks.model.flops import flops_of
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.model.tokenizers.projection import ProjectionConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.model.tokenizers.tokenizer import Tokenizer, TokenizerSettings
@@ -35,13 +36,17 @@ class EncoderConfig:
     """Width of a block's hidden layer over D."""
     layer_scale: float = 0.1
     """Initial layer scale."""
-    tokenizer: TokenizerConfig | ProjectionConfig | TokenizerSettings = field(default_factory=TokenizerConfig)
+    norm: bool = True
+    """A LayerNorm over every token at the end; False leaves tokens as they are, for an encoder in closed form."""
+    tokenizer: TokenizerConfig | ProjectionConfig | ConnectivityConfig | TokenizerSettings = field(
+        default_factory=TokenizerConfig
+    )
     """How a network's patch becomes a token; ``kind`` chooses."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_fields(self)
-        if self.width < 2 or self.width % 2 or self.width % self.heads:
+        if self.width < 2 or self.width % 2 or (self.depth and self.width % self.heads):
             raise ConfigError(
                 f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}."
             )
@@ -54,6 +59,11 @@ class EncoderConfig:
     def heads(self) -> int:
         """Attention heads: D/64, at least one."""
         return max(1, self.width // 64)
+
+    @property
+    def any_length(self) -> bool:
+        """Whether windows may have any length: the tokenizer makes one token per network of all frames."""
+        return bool(getattr(self.tokenizer, "any_length", False))
 
     @property
     def patches(self) -> int:
@@ -102,7 +112,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(
             Block(width, config.heads, config.mlp_ratio, config.layer_scale) for _ in range(config.depth)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if config.norm else nn.Identity()
 
     def forward(
         self, series: Float[Tensor, "batch roi frame"], mask: Bool[Tensor, "batch network patch"] | None = None
@@ -112,7 +122,8 @@ class Encoder(nn.Module):
         Parameters
         ----------
         series
-            [batch, roi, frame], in the atlas's order, z-scored per ROI over the whole recording.
+            [batch, roi, frame], in the atlas's order, z-scored per ROI over the whole recording. Frames of an encoder
+            that takes ``any_length`` may differ from ``config.frames``; those that are 0 in all ROIs do not count.
         mask
             [batch, network, patch]; True = hidden: the token is replaced by the learnable mask vector.
 
@@ -121,13 +132,14 @@ class Encoder(nn.Module):
         DataError
             When the number of ROIs or of frames is not the encoder's.
         """
-        expected = (self.n_rois, self.config.frames)
-        if series.shape[1:] != expected:
+        fits = series.shape[2] >= 2 if self.any_length else series.shape[2] == self.config.frames
+        if series.shape[1] != self.n_rois or not fits:
+            frames = "2 or more" if self.any_length else self.config.frames
             raise DataError(
-                f"the encoder takes series of shape [batch, {expected[0]} ROIs, {expected[1]} frames], "
+                f"the encoder takes series of shape [batch, {self.n_rois} ROIs, {frames} frames], "
                 f"but got {list(series.shape)}."
             )
-        grid = self.tokenizer(series)
+        grid = self.tokenizer(series, mask) if self.any_length else self.tokenizer(series)
         if mask is not None:
             token: Tensor = self.mask_token
             if token.dtype != grid.dtype:  # under autocast; else no cast, which an exported program would hold us to
@@ -140,6 +152,11 @@ class Encoder(nn.Module):
             tokens = block(tokens)
         tokens = self.norm(tokens)
         return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
+
+    @property
+    def any_length(self) -> bool:
+        """Whether windows may have any length."""
+        return self.config.any_length
 
     def flops(self, batch: int = 1) -> int:
         """Count the floating-point operations of one forward pass over ``batch`` windows (a multiply-add is two).
@@ -158,6 +175,11 @@ def _module(tokenizer: Any, config: EncoderConfig) -> nn.Module:
         raise ConfigError(
             f"the tokenizer {config.tokenizer.kind!r} built a {type(tokenizer).__name__}; it has to be an nn.Module "
             "with frames_needed and flops(frames)."
+        )
+    if config.any_length and config.patches != 1:
+        raise ConfigError(
+            f"the tokenizer {config.tokenizer.kind!r} makes one token of a whole window: encoder patch has to be "
+            f"{config.frames}, like encoder frames, not {config.patch}."
         )
     if config.frames < tokenizer.frames_needed:
         raise ConfigError(

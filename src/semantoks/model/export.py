@@ -88,4 +88,4 @@ def _apart(encoder: Encoder, path: Path, batch: int) -> float:
     expected = encoder(series, mask)
     found = torch.export.load(path).module()(series, mask)
     pairs = zip(found, (expected.cls, expected.grid), strict=True)
-    return max(float((a - b).abs().max() / b.abs().max()) for a, b in pairs)
+    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-6)) for a, b in pairs)

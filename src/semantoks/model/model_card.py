@@ -1,6 +1,7 @@
 """The model card of an encoder as Markdown, from what its ``config.json`` knows and nothing else."""
 
 from semantoks.model.card import EncoderCard
+from semantoks.model.encoder import EncoderConfig
 
 FRONT = """---
 library_name: semantoks
@@ -28,8 +29,7 @@ def model_card(card: EncoderCard) -> str:
 def _use(card: EncoderCard) -> str:
     return f"""# An encoder of resting-state fMRI
 
-Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026), saved by semantoks: width {card.encoder.width}, depth
-{card.encoder.depth}.
+{_kind(card.encoder)}
 
 ```
 # with semantoks installed from its checkout: pip install -e .
@@ -38,8 +38,21 @@ semantoks embed RECORDINGS --model THIS_ID --out features.parquet
 """
 
 
+def _kind(size: EncoderConfig) -> str:
+    if size.any_length and not size.depth:
+        return (
+            f"Components of tangent-space connectivity (Varoquaux et al. 2010), in closed form, saved by semantoks: "
+            f"{size.width} columns."
+        )
+    return (
+        f"Brain-Semantoks (Gijsen, Schulz, Ritter, ICLR 2026), saved by semantoks: width {size.width}, depth\n"
+        f"{size.depth}."
+    )
+
+
 def _takes(card: EncoderCard) -> str:
     atlas, size = card.atlas, card.encoder
+    frames = "any number of" if size.any_length else size.frames
     grid = f"{atlas.n_networks} networks x {size.patches} patches"
     band = "no band-pass" if card.band is None else f"band-passed to {card.band[0]:g} to {card.band[1]:g} Hz"
     return f"""## What it takes and gives
@@ -47,7 +60,7 @@ def _takes(card: EncoderCard) -> str:
 | | |
 |---|---|
 | atlas | {_cell(atlas.name)}: {atlas.n_rois} ROIs in {atlas.n_networks} networks, fingerprint `{atlas.fingerprint}` |
-| series | {size.frames} frames of {card.tr:g} s, {band}, {_cell(card.normalisation)} |
+| series | {frames} frames of {card.tr:g} s, {band}, {_cell(card.normalisation)} |
 | gives | CLS [{size.width}] and a token [{size.width}] for each of {grid} |
 """
 

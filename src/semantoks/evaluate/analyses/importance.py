@@ -32,7 +32,7 @@ class Embedding:
     cohort: Cohort
     people: People
     readout: Readout
-    crops: int
+    crops: int | None
     device: torch.device
 
     def of_network(self, method: str, number: int) -> Float[ndarray, "person feature"]:

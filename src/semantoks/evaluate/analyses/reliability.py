@@ -171,7 +171,7 @@ def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Flo
 def _embedded(
     encoder: Encoder, cohort: Cohort, readout: Readout, device: torch.device, spans: Int[ndarray, "recording 2"]
 ) -> Float[ndarray, "recording feature"]:
-    crops = math.ceil(int(spans[:, 1].max()) / encoder.config.frames)
+    crops = None if encoder.any_length else math.ceil(int(spans[:, 1].max()) / encoder.config.frames)
     features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, spans=spans)
     mean: Float[ndarray, "recording feature"] = features[readout].mean(axis=1)
     return mean

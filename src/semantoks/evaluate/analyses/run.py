@@ -32,7 +32,7 @@ from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_valida
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
-from semantoks.features.encode import Readout
+from semantoks.features.encode import Readout, own_readout
 from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC
 from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
@@ -184,7 +184,7 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
 
 def _frozen_readout(study: Study) -> Readout:
     """Return the first readout that needs no target; an attention probe is trained on one."""
-    return next((name for name in study.config.readouts if name != "attention"), "cls_avg")
+    return next((name for name in study.readouts if name != "attention"), own_readout(study.encoder))
 
 
 _ANALYSES: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {

@@ -10,6 +10,8 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.tasks import FeatureSet
+from semantoks.features.encode import CROPS
+from semantoks.model.encoder import EncoderConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.views.crops import even_starts
 
@@ -19,8 +21,11 @@ Run = Float32[ndarray, "_ roi"]
 """Consecutive frames, without a gap."""
 
 
-def crop_spans(cohort: Cohort, window: int, crops: int) -> Int[ndarray, "recording crop 2"]:
-    """Return the frames of each recording that an encoder is shown: ``crops`` even windows of ``window`` frames."""
+def crop_spans(cohort: Cohort, size: EncoderConfig, crops: int | None) -> Int[ndarray, "recording crop 2"] | None:
+    """Return the frames of each recording that an encoder of this ``size`` is shown (``embed_crops``); None = all."""
+    if crops is None and size.any_length:
+        return None
+    window, crops = size.frames, crops or CROPS
     starts = np.stack([even_starts(int(frames), window, crops) for frames in cohort.recordings["frames"]])
     return np.stack([starts, np.full_like(starts, window)], axis=-1)
 

@@ -15,12 +15,13 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from semantoks.config import to_plain
-from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.settings import ProbeConfig, Probed
 from semantoks.evaluate.study.overlap import Overlap
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.features.encode import own_readout
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
@@ -131,6 +132,11 @@ class Study:
     def words_of(self, method: str) -> str:
         """Describe a method for readers."""
         return self.extra[method].words if method in self.extra else METHODS[method].words
+
+    @property
+    def readouts(self) -> tuple[Probed, ...]:
+        """The readouts that the settings name, or the encoder's own."""
+        return self.config.readouts or (own_readout(self.encoder),)
 
     @cached_property
     def encoders(self) -> Mapping[str, Encoder]:

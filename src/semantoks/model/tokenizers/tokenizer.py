@@ -16,7 +16,13 @@ from semantoks.errors import ConfigError
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """The interface of a tokenizer, an ``nn.Module``."""
+    """The interface of a tokenizer, an ``nn.Module``.
+
+    One whose settings say ``any_length = True`` takes windows of any length and makes one token per network of all
+    frames (encoder ``patch`` = ``frames``). Its tokens may look at other networks, so it is called with the mask
+    [batch, network, 1], True = hidden, or None, and has to keep what is hidden out of every token. Frames that are 0 in
+    all ROIs are no data.
+    """
 
     @property
     def frames_needed(self) -> int:

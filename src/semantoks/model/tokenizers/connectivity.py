@@ -1,0 +1,227 @@
+"""Second-order tokens: how a network's ROIs move together with one another and with those of every other network.
+
+A window's shrunk correlation matrix, whitened by a reference that is fixed at the start, goes through the matrix
+logarithm: tangent-space connectivity (Varoquaux et al. 2010, MICCAI; Pennec et al. 2006, IJCV 66:41). A token is a
+linear map of its network's rows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from semantoks.errors import ConfigError
+from semantoks.model.tokenizers.tokenizer import rois_by_network
+
+Symmetric = Float[Tensor, "*batch k k"]
+_TYPICAL_FRAMES = 100
+_CLOSE = 1e-4
+"""Eigenvalues whose logarithms differ by less than this share one derivative."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectivityConfig:
+    """Tokens of a window's connectivity in the tangent space of a fixed reference; windows of any length."""
+
+    kind: Literal["connectivity"] = "connectivity"
+    """Connectivity of a network with itself and with every other network."""
+    any_length: ClassVar[bool] = True
+    components: int = 16
+    """Spatial components per network, at most its ROIs; they and the reference come from the pretraining's cohort."""
+    shrinkage: float = 0.3
+    """Share a of the identity in (1 - a) C + a I, above 0 and at most 1."""
+    log: bool = True
+    """The matrix logarithm; False = its first order, W C W - I, which needs no eigendecomposition."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.components < 1 or not 0 < self.shrinkage <= 1:
+            raise ConfigError("components has to be at least 1, and shrinkage above 0 and at most 1.")
+
+    def build(self, network_index: Sequence[int], width: int, patch: int) -> "ConnectivityTokens":
+        """Return the tokenizer with random components and no reference; ``patch`` is the whole window."""
+        return ConnectivityTokens(network_index, width, patch, self)
+
+
+class ConnectivityTokens(nn.Module):
+    """Series of any length to one token per network.
+
+    Attributes
+    ----------
+    group
+        Reference correlations [roi, roi], shrunk; what a missing or hidden ROI is taken to do, given the others.
+    spatial
+        [component, roi], orthonormal rows; each component lies within one network, networks in order.
+    whitener
+        [component, component], the reference's components to the power -1/2.
+    """
+
+    group: Tensor
+    spatial: Tensor
+    whitener: Tensor
+
+    def __init__(self, network_index: Sequence[int], width: int, patch: int, config: ConnectivityConfig) -> None:
+        super().__init__()
+        order, sizes = rois_by_network(network_index)
+        self.config, self.patch = config, patch
+        self.members = list(torch.split(order, sizes))
+        self.counts = [min(config.components, size) for size in sizes]
+        total = sum(self.counts)
+        self.register_buffer("group", torch.eye(len(network_index)))
+        self.register_buffer("spatial", self._laid_out([_rotation(size) for size in sizes]))
+        self.register_buffer("whitener", torch.eye(total))
+        rows = [nn.Linear(count * total, width) for count in self.counts]
+        for row in rows:
+            nn.init.orthogonal_(row.weight)
+            nn.init.zeros_(row.bias)
+        self.rows = nn.ModuleList(rows)
+        self.length = nn.Parameter(torch.zeros(width))
+
+    @property
+    def frames_needed(self) -> int:
+        """Two frames have a correlation."""
+        return 2
+
+    def _laid_out(self, bases: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "component roi"]:
+        """Place the first columns of each network's basis among all ROIs."""
+        spatial = torch.zeros(sum(self.counts), sum(len(m) for m in self.members))
+        begin = 0
+        for basis, members, count in zip(bases, self.members, self.counts, strict=True):
+            spatial[begin : begin + count, members] = basis[:, :count].T
+            begin += count
+        return spatial
+
+    @torch.no_grad()
+    def set_reference(self, group: Float[Tensor, "roi roi"]) -> None:
+        """Take the mean correlation of many recordings: its shrunk self, its components per network, its whitening."""
+        share = self.config.shrinkage
+        exact = group.double()
+        bases = [torch.linalg.eigh(exact[members][:, members])[1].flip(1) for members in self.members]
+        spatial = self._laid_out([_upright(basis).float() for basis in bases])
+        shrunk = (1 - share) * exact + share * torch.eye(len(exact), dtype=torch.float64)
+        values, vectors = torch.linalg.eigh(spatial.double() @ shrunk @ spatial.double().T)
+        self.group.copy_(shrunk)
+        self.spatial.copy_(spatial)
+        self.whitener.copy_(vectors @ torch.diag(values.rsqrt()) @ vectors.T)
+
+    def tangent(
+        self, series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None = None
+    ) -> Float[Tensor, "batch component component"]:
+        """Return the logarithm of the whitened covariance of the components.
+
+        Frames that are 0 in all ROIs do not count. ROIs that are 0 throughout, or ``hidden``, are completed from the
+        others as the reference has it, so that a window which is like the reference stays at the origin.
+        """
+        with torch.autocast(series.device.type, enabled=False):
+            filled = self._completed(*_correlation(series.float(), hidden))
+            white = self.whitener @ self.spatial
+            inner = white @ filled @ white.T
+            if not self.config.log:
+                return inner - torch.eye(len(white), device=inner.device)
+            return log_spd(inner)
+
+    def _completed(
+        self, correlation: Float[Tensor, "batch roi roi"], present: Float[Tensor, "batch roi"]
+    ) -> Float[Tensor, "batch roi roi"]:
+        """Shrink, and fill in absent ROIs: conditional mean and covariance given the present ones, under ``group``."""
+        share, absent = self.config.shrinkage, 1 - present
+        shrunk = (1 - share) * correlation + share * torch.diag_embed(present)
+        waits = present.device.type != "cpu" or torch.compiler.is_compiling()
+        if not waits and bool(present.all()):
+            return shrunk  # what the rest gives, too
+        both = present[:, :, None] * self.group * present[:, None]
+        factor, _ = torch.linalg.cholesky_ex(both + torch.diag_embed(absent))
+        across = present[:, :, None] * self.group * absent[:, None]
+        weights = torch.cholesky_solve(across, factor)
+        fill = torch.diag_embed(present) + weights.mT
+        left = absent[:, :, None] * self.group * absent[:, None] - across.mT @ weights
+        filled: Tensor = fill @ shrunk @ fill.mT + left
+        return filled
+
+    def forward(
+        self,
+        series: Float[Tensor, "batch roi frame"],
+        mask: Bool[Tensor, "batch network patch"] | None = None,
+    ) -> Float[Tensor, "batch network 1 width"]:
+        """Tokenize; the ROIs of networks that ``mask`` hides enter no token."""
+        hidden = None
+        if mask is not None:
+            hidden = torch.zeros(series.shape[0], series.shape[1], dtype=torch.bool, device=series.device)
+            for number, members in enumerate(self.members):
+                hidden[:, members] = mask[:, number, :1]
+        rows = torch.split(self.tangent(series, hidden), self.counts, dim=1)
+        tokens = torch.stack([row(part.flatten(1)) for row, part in zip(self.rows, rows, strict=True)], dim=1)
+        frames = (series != 0).any(dim=1).sum(dim=1).clamp(min=1).to(tokens.dtype)
+        length: Tensor = (frames / _TYPICAL_FRAMES).log()[:, None, None] * self.length
+        grid: Tensor = (tokens + length)[:, :, None]
+        return grid
+
+    def flops(self, frames: int) -> int:
+        """Count the products for one window: correlation, completion, reduction, logarithm (by 10 k^3) and rows."""
+        rois, total = self.spatial.shape[1], self.spatial.shape[0]
+        completion = rois**3 // 3 + 2 * rois**3 + 3 * 2 * rois**3
+        reduction = 2 * total * rois * (rois + total)
+        rows = 2 * total**2 * len(self.length)
+        return 2 * rois**2 * frames + completion + reduction + (10 * total**3 if self.config.log else 0) + rows
+
+
+def _rotation(size: int) -> Float[Tensor, "member member"]:
+    rotation: Tensor = torch.linalg.qr(torch.randn(size, size))[0]
+    return rotation
+
+
+def _upright(basis: Float[Tensor, "member member"]) -> Float[Tensor, "member member"]:
+    """Give every column the sign that makes its sum positive, so that components do not depend on the machine."""
+    return basis * torch.where(basis.sum(dim=0) < 0, -1.0, 1.0)
+
+
+def _correlation(
+    series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None
+) -> tuple[Float[Tensor, "batch roi roi"], Float[Tensor, "batch roi"]]:
+    """Return correlations over the frames with data, and which ROIs (1 or 0) have any."""
+    counts = (series != 0).any(dim=1, keepdim=True).to(series.dtype)
+    mean = series.sum(dim=2, keepdim=True) / counts.sum(dim=2, keepdim=True).clamp(min=1)
+    centred = (series - mean) * counts
+    norm = centred.square().sum(dim=2, keepdim=True).sqrt()
+    known = norm > 1e-6 * math.sqrt(series.shape[2])
+    if hidden is not None:
+        known = known & ~hidden[:, :, None]
+    unit = torch.where(known, centred / norm.clamp(min=1e-12), 0.0)
+    return unit @ unit.mT, known[:, :, 0].to(series.dtype)
+
+
+class _Log(torch.autograd.Function):
+    """The matrix logarithm; its derivative by Daleckii and Krein, finite where eigenvalues are equal."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(matrix)
+        logs = values.clamp(min=torch.finfo(values.dtype).eps).log()
+        ctx.save_for_backward(values, vectors, logs)
+        logarithm: Tensor = vectors @ (logs[..., None] * vectors.mT)
+        return logarithm
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        values, vectors, logs = ctx.saved_tensors
+        apart = values[..., :, None] - values[..., None, :]
+        steps = logs[..., :, None] - logs[..., None, :]
+        middle = (values[..., :, None] + values[..., None, :]) / 2
+        close = steps.abs() < _CLOSE
+        slope = torch.where(close, 1 / middle, steps / torch.where(close, torch.ones_like(apart), apart))
+        symmetric = (grad + grad.mT) / 2
+        back: Tensor = vectors @ (slope * (vectors.mT @ symmetric @ vectors)) @ vectors.mT
+        return back
+
+
+def log_spd(matrix: Symmetric) -> Symmetric:
+    """Return the logarithm of symmetric positive definite matrices, with gradients that equal eigenvalues do not upset.
+
+    Eigenvalues below the type's rounding count as that.
+    """
+    logarithm: Tensor = _Log.apply((matrix + matrix.mT) / 2)  # type: ignore[no-untyped-call]
+    return logarithm

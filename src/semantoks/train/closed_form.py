@@ -1,0 +1,319 @@
+"""An encoder in closed form: components of tangent-space connectivity, from one pass of means and one of moments.
+
+No gradient, no labels. The reference is the mean correlation of a cohort, its spatial components are those of each
+network, and the columns are principal components of everybody's tangent vectors (Varoquaux et al. 2010, MICCAI).
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.linalg import eigh
+from torch import Tensor
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.tensors import save_encoder
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
+from semantoks.signals.cohort import Cohort
+from semantoks.storage.durable import need_folder
+from semantoks.storage.lock import hold_folder
+from semantoks.views.pool import check_same_atlas, long_enough
+
+SHRINKAGES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Among which the shrinkage is chosen."""
+TOTAL_COMPONENTS = 120
+"""Spatial components over all networks, if not given."""
+_JUDGED = 100
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """Settings of an encoder in closed form."""
+
+    columns: int = 256
+    """Columns of an embedding, even: principal components of the people's tangent vectors."""
+    components: int | None = None
+    """Spatial components per network; None = about 120 over all networks."""
+    shrinkage: float | None = None
+    """Share of the identity in a correlation matrix; None = the one under which the other half of a
+    recording is likeliest."""
+    min_seconds: float = 60.0
+    """Seconds of good data that a recording needs to be used."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.columns < 2 or self.columns % 2:
+            raise ConfigError(f"columns has to be an even number of at least 2, not {self.columns}.")
+        if self.components is not None and self.components < 1:
+            raise ConfigError(f"components has to be at least 1, not {self.components}.")
+        if self.shrinkage is not None and not 0 < self.shrinkage <= 1:
+            raise ConfigError(f"shrinkage has to be above 0 and at most 1, not {self.shrinkage}.")
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """The recordings of cohorts that are long enough, one by one."""
+
+    cohorts: Sequence[Cohort]
+    min_seconds: float
+
+    @property
+    def rows(self) -> list[tuple[int, int]]:
+        """(number of the cohort, number of the recording in it)."""
+        return [
+            (number, int(index))
+            for number, cohort in enumerate(self.cohorts)
+            for index in np.flatnonzero(long_enough(cohort, self.min_seconds))
+        ]
+
+    @property
+    def people(self) -> Int[ndarray, " recording"]:
+        """The person of each recording; people of different cohorts are different people."""
+        names = [(number, self.cohorts[number].recordings["participant_id"].iloc[i]) for number, i in self.rows]
+        known = {name: place for place, name in enumerate(dict.fromkeys(names))}
+        return np.array([known[name] for name in names])
+
+    def series(self, row: tuple[int, int]) -> Float[Tensor, "1 roi frame"]:
+        """Return a recording, 0 in frames that are not good."""
+        cohort, index = self.cohorts[row[0]], row[1]
+        values = np.array(cohort.series(index), dtype=np.float32)
+        first = int(cohort.first_frames[index])
+        values[~cohort.good[first : first + len(values)]] = 0
+        return torch.from_numpy(np.ascontiguousarray(values.T))[None]
+
+
+def fit(
+    cohorts: Sequence[Cohort | str | Path],
+    *,
+    out: str | Path,
+    config: FitConfig | None = None,
+    progress: Progress | None = None,
+) -> EncoderCard:
+    """Fit an encoder in closed form, write its folder, and return its card.
+
+    Memory: 8 bytes x (k (k + 1) / 2)^2 for k spatial components in all, whatever the number of people.
+
+    Parameters
+    ----------
+    cohorts
+        Prepared cohorts of one atlas.
+    out
+        A new folder for the encoder.
+    progress
+        Called with the recordings done and their number, over both passes.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For settings or cohorts that do not fit; when there are fewer people than columns.
+    """
+    config, out = config or FitConfig(), Path(out)
+    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
+    if not opened:
+        raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
+    need_folder(out)
+    if out.exists() and any(out.iterdir()):
+        raise ConfigError(f"{out} is not empty: choose a new folder for the encoder.")
+    check_same_atlas(opened)
+    with hold_folder(out):
+        return _fitted(opened, out, config, progress)
+
+
+def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Progress | None) -> EncoderCard:
+    recordings = Recordings(opened, config.min_seconds)
+    people = len(set(recordings.people.tolist()))
+    if people <= config.columns:
+        raise DataError(
+            f"{config.columns} columns need more than {config.columns} people with {config.min_seconds:g} s of good "
+            f"data, and there are {people}: ask for fewer columns."
+        )
+    index = opened[0].atlas.network_index.tolist()
+    components = config.components or -(-TOTAL_COMPONENTS // (max(index) + 1))
+    done, total = 0, 2 * len(recordings.rows)
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, total)
+
+    group = mean_correlation(recordings, tell)
+    shrinkage = config.shrinkage or choose_shrinkage(recordings)
+    size = EncoderConfig(
+        width=config.columns,
+        depth=0,
+        norm=False,
+        patch=EncoderConfig().frames,
+        tokenizer=ConnectivityConfig(components=components, shrinkage=shrinkage),
+    )
+    encoder = Encoder(size, index).eval()
+    tokens = encoder.tokenizer
+    assert isinstance(tokens, ConnectivityTokens)
+    tokens.set_reference(torch.from_numpy(group).float())
+    _set_columns(encoder, tokens, *principal_components(recordings, tokens, config.columns, tell))
+    card = _card(opened, recordings, size, people)
+    save_encoder(out, encoder, card)
+    return card
+
+
+def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[ndarray, "roi roi"]:
+    """Return the mean over people of their recordings' correlations; an ROI that nobody has goes with no other."""
+    people = recordings.people
+    share = 1 / np.bincount(people)[people]
+    n_rois = recordings.cohorts[0].atlas.n_rois
+    total, weight = np.zeros((n_rois, n_rois)), np.zeros((n_rois, n_rois))
+    for row, part in zip(recordings.rows, share, strict=True):
+        series = recordings.series(row)[0].numpy().astype(np.float64)
+        correlation, has = _correlation(series[:, series.any(axis=0)])
+        total += part * correlation
+        weight += part * np.outer(has, has)
+        tell()
+    mean: ndarray = total / np.where(weight > 0, weight, 1)
+    np.fill_diagonal(mean, 1)
+    return mean
+
+
+def vectors(tangent: Float[Tensor, "batch k k"]) -> Float[ndarray, "batch edge"]:
+    """Return upper triangles; off the diagonal times sqrt(2), so that lengths are those of the matrices."""
+    i, j = torch.triu_indices(tangent.shape[1], tangent.shape[2])
+    scaled = tangent[:, i, j] * torch.where(i == j, 1.0, 2**0.5)
+    values: ndarray = scaled.numpy()
+    return values
+
+
+def choose_shrinkage(recordings: Recordings) -> float:
+    """Choose the shrinkage under which a person's other half is likeliest, among at most 100 people; no labels.
+
+    A normal distribution with the shrunk correlations of the first half of a person's first recording, asked for its
+    log-likelihood per frame of the second half of the last one: -(log det S + tr(S^-1 C)) / 2, mean over people.
+    """
+    rows, people = recordings.rows, recordings.people
+    first = np.unique(people, return_index=True)[1]
+    last = len(people) - 1 - np.unique(people[::-1], return_index=True)[1]
+    likelihood = np.zeros(len(SHRINKAGES))
+    for person in np.unique(np.linspace(0, len(first) - 1, min(_JUDGED, len(first))).astype(int)):
+        early, late = (recordings.series(rows[r[person]])[0].numpy().astype(np.float64) for r in (first, last))
+        early, late = early[:, early.any(axis=0)], late[:, late.any(axis=0)]
+        before, one = _correlation(early[:, : early.shape[1] // 2])
+        after, other = _correlation(late[:, late.shape[1] // 2 :])
+        both = np.ix_(one & other, one & other)
+        values, vectors = np.linalg.eigh(before[both])
+        seen = np.einsum("ik,ij,jk->k", vectors, after[both], vectors, optimize=True)
+        for place, share in enumerate(SHRINKAGES):
+            spread = (1 - share) * values + share
+            likelihood[place] -= (np.log(spread) + seen / spread).mean()
+    return SHRINKAGES[int(likelihood.argmax())]
+
+
+def _correlation(series: Float[ndarray, "roi frame"]) -> tuple[Float[ndarray, "roi roi"], Bool[ndarray, " roi"]]:
+    """Return correlations, 0 for an ROI that does not change, and which ROIs do change."""
+    centred = series - series.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(centred, axis=1)
+    unit = centred / np.where(norm > 0, norm, 1)[:, None]
+    return unit @ unit.T, norm > 0
+
+
+@torch.inference_mode()
+def principal_components(
+    recordings: Recordings, tokens: ConnectivityTokens, columns: int, tell: Callable[[], None]
+) -> tuple[Float[ndarray, "edge column"], Float[ndarray, " edge"]]:
+    """Return the first principal components of the people's tangent vectors, and their mean."""
+    people = recordings.people
+    k = tokens.spatial.shape[0]
+    edges = k * (k + 1) // 2
+    if columns > edges:
+        raise ConfigError(f"{k} spatial components give {edges} edges, fewer than {columns} columns: ask for fewer.")
+    count = int(people.max()) + 1
+    batches = _by_person(recordings, tokens, people, tell)
+    if _in_memory(count, edges):
+        table = np.concatenate(list(batches))
+        mean = table.mean(axis=0)
+        table -= mean
+        values, scores = eigh(table @ table.T, subset_by_index=(count - columns, count - 1))
+        found = table.T @ (scores / np.sqrt(values))
+    else:
+        mean, moment = np.zeros(edges), np.zeros((edges, edges))
+        for batch in batches:
+            mean += batch.sum(axis=0)
+            moment += batch.T @ batch
+        mean /= count
+        moment -= count * np.outer(mean, mean)
+        _, found = eigh(moment, subset_by_index=(edges - columns, edges - 1), overwrite_a=True)
+    found = found[:, ::-1]
+    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(columns)])
+    return found * signs, mean
+
+
+def _in_memory(people: int, edges: int) -> bool:
+    """Say whether the table of all people is smaller than their moments."""
+    return people < edges
+
+
+def _by_person(
+    recordings: Recordings, tokens: ConnectivityTokens, people: Int[ndarray, " recording"], tell: Callable[[], None]
+) -> Iterator[Float[ndarray, "person edge"]]:
+    """Give people's tangent vectors, means over their recordings, some at once."""
+    batch: list[ndarray] = []
+    rows = recordings.rows
+    for person in range(people.max() + 1):
+        own = []
+        for place in np.flatnonzero(people == person):
+            own.append(vectors(tokens.tangent(recordings.series(rows[place])))[0].astype(np.float64))
+            tell()
+        batch.append(np.mean(own, axis=0))
+        if len(batch) == 128:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
+
+
+@torch.no_grad()
+def _set_columns(
+    encoder: Encoder,
+    tokens: ConnectivityTokens,
+    found: Float[ndarray, "edge column"],
+    mean: Float[ndarray, " edge"],
+) -> None:
+    """Make the mean of the tokens the components' scores; a network's token is what its rows contribute, times N."""
+    k, networks = tokens.spatial.shape[0], len(tokens.rows)
+    i, j = np.triu_indices(k)
+    weights = np.zeros((found.shape[1], k, k))
+    weights[:, i, j] = weights[:, j, i] = (found / np.where(i == j, 1, 2**0.5)[:, None]).T
+    centre = np.zeros((k, k))
+    centre[i, j] = centre[j, i] = mean / np.where(i == j, 1, 2**0.5)
+    for values in (encoder.cls_token, encoder.mask_token, encoder.network_embedding):
+        values.zero_()
+    begin = 0
+    for row, count in zip(tokens.rows, tokens.counts, strict=True):
+        assert isinstance(row, torch.nn.Linear)
+        own = networks * weights[:, begin : begin + count].reshape(found.shape[1], -1)
+        row.weight.copy_(torch.from_numpy(own))
+        row.bias.copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()) - encoder.time[0])
+        begin += count
+
+
+def _card(cohorts: Sequence[Cohort], recordings: Recordings, size: EncoderConfig, people: int) -> EncoderCard:
+    first, salt = cohorts[0], secrets.token_hex(8)
+    band = first.description.get("Band")
+    names = {cohorts[number].recordings["participant_id"].iloc[i] for number, i in recordings.rows}
+    described = ", ".join(sorted({str(cohort.description["Name"]) for cohort in cohorts}))
+    return EncoderCard(
+        encoder=size,
+        atlas=first.atlas,
+        tr=first.tr,
+        band=None if band is None else (band[0], band[1]),
+        salt=salt,
+        participants=tuple(sorted(hash_participant(salt, name) for name in names)),
+        origin=(f"closed form, from {len(recordings.rows)} recordings of {people} people ({described})",),
+        versions={"semantoks": version("semantoks"), "torch": torch.__version__},
+    )

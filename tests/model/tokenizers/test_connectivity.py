@@ -1,0 +1,150 @@
+"""Second-order tokens: against float64 loops, what is hidden leaks nowhere, and gradients of equal eigenvalues."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from nilearn.connectome import ConnectivityMeasure
+from sklearn.covariance import EmpiricalCovariance
+
+from semantoks.errors import ConfigError, DataError
+from semantoks.model.encoder import EncoderConfig, random_encoder
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens, log_spd
+
+NETWORKS = [0, 1, 0, 2, 1, 0, 2, 2]
+SHARE = 0.3
+
+
+def mixed(people=3, frames=40, seed=0):
+    """Series whose ROIs go together."""
+    draw = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(8, 8)) / 3 + np.eye(8)
+    return np.einsum("ij,bjt->bit", mixing, draw.normal(size=(people, 8, frames)))
+
+
+GROUP = np.mean([np.corrcoef(one) for one in mixed(30, 200, seed=5)], axis=0)
+
+
+def tokens_of(width=6, **settings):
+    torch.manual_seed(0)
+    tokens = ConnectivityTokens(
+        NETWORKS, width, 40, ConnectivityConfig(**({"components": 8, "shrinkage": SHARE} | settings))
+    )
+    tokens.set_reference(torch.tensor(GROUP).float())
+    return tokens
+
+
+def by_definition(series, tokens):
+    """Compute log(G^-1/2 S C S' G^-1/2) for each window, in float64; S are the tokenizer's components."""
+    spatial = tokens.spatial.double().numpy()
+    shrunk = (1 - SHARE) * GROUP + SHARE * np.eye(8)
+    white = np.linalg.inv(scipy.linalg.sqrtm(spatial @ shrunk @ spatial.T))
+    rows = []
+    for one in series:
+        own = (1 - SHARE) * np.corrcoef(one) + SHARE * np.eye(8)
+        rows.append(scipy.linalg.logm(white @ spatial @ own @ spatial.T @ white))
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("components", [8, 2])
+def test_it_is_the_tangent_space_of_its_components(components):
+    tokens, series = tokens_of(components=components), mixed()
+    found = tokens.tangent(torch.tensor(series).float())
+    np.testing.assert_allclose(found.numpy(), by_definition(series, tokens), atol=2e-5)
+
+
+def test_with_all_components_its_lengths_are_those_of_nilearn():
+    """Whitening by G^-1/2 in rotated coordinates is a rotation of the tangent space: distances stay."""
+    series, tokens = mixed(6), tokens_of()
+    shrunk = [(1 - SHARE) * np.corrcoef(one) + SHARE * np.eye(8) for one in series]
+
+    class Given(EmpiricalCovariance):
+        def fit(self, covariance, y=None):
+            self.covariance_ = covariance
+            return self
+
+    measure = ConnectivityMeasure(cov_estimator=Given(), kind="tangent").fit(shrunk)
+    white = np.linalg.inv(scipy.linalg.sqrtm((1 - SHARE) * GROUP + SHARE * np.eye(8)))
+    measure.whitening_ = white
+    theirs = measure.transform(shrunk)
+    ours = tokens.tangent(torch.tensor(series).float()).numpy()
+    for a, b in ((0, 1), (2, 5)):
+        assert np.linalg.norm(ours[a] - ours[b]) == pytest.approx(np.linalg.norm(theirs[a] - theirs[b]), rel=1e-4)
+
+
+def test_the_first_order_is_the_whitened_covariance_less_the_identity():
+    tokens = tokens_of(log=False)
+    found = tokens.tangent(torch.tensor(mixed()).float()).numpy()
+    exact = [scipy.linalg.expm(one) - np.eye(8) for one in by_definition(mixed(), tokens)]
+    np.testing.assert_allclose(found, exact, atol=2e-5)
+
+
+def test_a_window_like_the_reference_lies_at_the_origin():
+    tokens = tokens_of()
+    white = np.random.default_rng(3).normal(size=(8, 5000))
+    white = np.linalg.inv(scipy.linalg.sqrtm(np.corrcoef(white))) @ (white - white.mean(1, keepdims=True))
+    series = scipy.linalg.sqrtm(GROUP) @ white
+    assert tokens.tangent(torch.tensor(series[None]).float()).abs().max() < 0.01
+
+
+def test_frames_of_zeros_do_not_count_and_length_is_free():
+    tokens, series = tokens_of(), torch.tensor(mixed()).float()
+    longer = torch.cat([series[:, :, :15], torch.zeros(3, 8, 9), series[:, :, 15:]], dim=2)
+    torch.testing.assert_close(tokens.tangent(longer), tokens.tangent(series))
+    torch.testing.assert_close(tokens(longer), tokens(series))
+
+
+def test_what_is_hidden_enters_no_token_and_is_completed_as_the_reference_has_it():
+    tokens, series = tokens_of(), torch.tensor(mixed()).float()
+    mask = torch.zeros(3, 3, 1, dtype=torch.bool)
+    mask[:, 1] = True
+    other = series.clone()
+    other[:, [1, 4]] = torch.randn(3, 2, 40)
+    torch.testing.assert_close(tokens(series, mask), tokens(other, mask))
+    gone = series.clone()
+    gone[:, [1, 4]] = 0
+    torch.testing.assert_close(tokens(series, mask), tokens(gone))
+
+    # by hand: x_hidden given x_seen is B x_seen, with what is left of the reference's covariance
+    shrunk = (1 - SHARE) * GROUP + SHARE * np.eye(8)
+    seen, hidden = [0, 2, 3, 5, 6, 7], [1, 4]
+    weights = shrunk[np.ix_(hidden, seen)] @ np.linalg.inv(shrunk[np.ix_(seen, seen)])
+    own = (1 - SHARE) * np.corrcoef(mixed()[0][seen]) + SHARE * np.eye(6)
+    filled = np.zeros((8, 8))
+    filled[np.ix_(seen, seen)] = own
+    filled[np.ix_(hidden, seen)] = weights @ own
+    filled[np.ix_(seen, hidden)] = (weights @ own).T
+    rest = shrunk[np.ix_(hidden, hidden)] - weights @ shrunk[np.ix_(seen, hidden)]
+    filled[np.ix_(hidden, hidden)] = weights @ own @ weights.T + rest
+    white = (tokens.whitener @ tokens.spatial).double().numpy()
+    np.testing.assert_allclose(tokens.tangent(gone)[0].numpy(), scipy.linalg.logm(white @ filled @ white.T), atol=1e-4)
+
+
+def test_the_gradient_of_the_logarithm_is_that_of_finite_differences():
+    matrix = torch.tensor(np.cov(mixed()[0]), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(log_spd, (matrix,), atol=1e-6)
+
+
+def test_equal_eigenvalues_have_a_finite_gradient_the_inverse():
+    matrix = (2 * torch.eye(5, dtype=torch.float64)).requires_grad_()
+    (log_spd(matrix) * torch.arange(25.0).reshape(5, 5)).sum().backward()
+    weights = torch.arange(25.0, dtype=torch.float64).reshape(5, 5)
+    torch.testing.assert_close(matrix.grad, (weights + weights.T) / 4)
+
+
+def test_in_an_encoder_windows_have_any_length_and_the_patch_is_the_window():
+    config = EncoderConfig(width=16, depth=1, patch=100, tokenizer=ConnectivityConfig(components=2))
+    encoder = random_encoder(config, NETWORKS, seed=0)
+    for frames in (15, 100, 333):
+        tokens = encoder(torch.randn(2, 8, frames))
+        assert tokens.grid.shape == (2, 3, 1, 16)
+    with pytest.raises(DataError, match="8 ROIs, 2 or more frames"):
+        encoder(torch.randn(2, 8, 1))
+    with pytest.raises(ConfigError, match="encoder patch has to be 100"):
+        random_encoder(EncoderConfig(width=16, depth=1, tokenizer=ConnectivityConfig()), NETWORKS, seed=0)
+
+
+@pytest.mark.parametrize("bad", [{"components": 0}, {"shrinkage": 0.0}, {"shrinkage": 1.5}])
+def test_settings_that_cannot_be_are_refused(bad):
+    with pytest.raises(ConfigError, match="components has to be at least 1"):
+        ConnectivityConfig(**bad)

@@ -1,0 +1,119 @@
+"""An encoder in closed form: its columns are principal components, and it goes where a trained one goes."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.linalg
+
+from semantoks.cli.main import run
+from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.embed import embed
+from semantoks.model.hub import load_encoder
+from semantoks.train import closed_form
+from semantoks.train.closed_form import SHRINKAGES, FitConfig, Recordings, choose_shrinkage, fit
+from tiny_people import make_people, write_cohort
+
+CONFIG = FitConfig(columns=4, components=8, shrinkage=0.3)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    series, table = make_people(40)
+    return write_cohort(tmp_path_factory.mktemp("fit"), series, table)
+
+
+@pytest.fixture(scope="module")
+def folder(cohort, tmp_path_factory):
+    out = tmp_path_factory.mktemp("encoders") / "a"
+    fit([cohort], out=out, config=CONFIG)
+    return out
+
+
+def correlations(cohort):
+    return [np.corrcoef(np.asarray(cohort.series(i), np.float64).T) for i in range(len(cohort))]
+
+
+def naive_scores(cohort, share=0.3):
+    """Tangent space at the mean correlation, a person's mean, and its principal components, all in float64."""
+    every = correlations(cohort)
+    group = np.mean(every, axis=0)
+    white = np.linalg.inv(scipy.linalg.sqrtm((1 - share) * group + share * np.eye(8)))
+    rows = [scipy.linalg.logm(white @ ((1 - share) * c + share * np.eye(8)) @ white) for c in every]
+    people = pd.factorize(cohort.recordings["participant_id"])[0]
+    means = np.stack([np.mean([rows[i].ravel() for i in np.flatnonzero(people == p)], axis=0) for p in range(40)])
+    mean = means.mean(axis=0)
+    components = np.linalg.svd(means - mean, full_matrices=False)[2][:4]
+    return np.stack([row.ravel() - mean for row in rows]) @ components.T
+
+
+def test_an_embedding_is_the_scores_of_the_people_s_principal_components(cohort, folder):
+    table = embed(cohort, model=folder)
+    found = table.filter(like="avg_").to_numpy()
+    expected = naive_scores(cohort)
+    signs = np.sign((found * expected).sum(axis=0))
+    np.testing.assert_allclose(found, expected * signs, atol=2e-4)
+    assert not table["short"].any()
+    assert table.shape[1] - list(table).index("avg_0000") == 4
+
+
+def test_more_people_than_edges_give_the_same_components(cohort, tmp_path, monkeypatch):
+    fit([cohort], out=tmp_path / "b", config=FitConfig(columns=2, components=2, shrinkage=0.3))
+    few = embed(cohort, model=tmp_path / "b").filter(like="avg_").to_numpy()
+    monkeypatch.setattr(closed_form, "_in_memory", lambda *_: True)
+    fit([cohort], out=tmp_path / "c", config=FitConfig(columns=2, components=2, shrinkage=0.3))
+    np.testing.assert_allclose(embed(cohort, model=tmp_path / "c").filter(like="avg_").to_numpy(), few, atol=1e-4)
+
+
+def test_the_shrinkage_is_the_one_under_which_second_halves_are_likeliest(cohort):
+    scores = []
+    table = cohort.recordings
+    for share in SHRINKAGES:
+        each = []
+        for _, rows in table.groupby("participant_id"):
+            early, late = (np.asarray(cohort.series(i), np.float64).T for i in (rows.index[0], rows.index[-1]))
+            model = (1 - share) * np.corrcoef(early[:, : early.shape[1] // 2]) + share * np.eye(8)
+            seen = np.corrcoef(late[:, late.shape[1] // 2 :])
+            each.append(-np.linalg.slogdet(model)[1] - np.trace(np.linalg.solve(model, seen)))
+        scores.append(np.mean(each))
+    assert choose_shrinkage(Recordings([cohort], 0.0)) == SHRINKAGES[int(np.argmax(scores))]
+
+
+def test_it_says_whose_recordings_it_was_made_of_and_holds_nothing_else(cohort, folder):
+    encoder, card = load_encoder(folder)
+    assert len(card.participants) == 40
+    assert card.origin == (f"closed form, from {len(cohort)} recordings of 40 people (semantoks cohort of raw)",)
+    assert encoder.config.depth == 0
+    assert encoder.any_length
+    assert not {"00", "sub-00"} & set(json.dumps(card.participants).split('"'))
+
+
+def test_it_is_probed_like_any_other(cohort, folder, tmp_path):
+    config = ProbeConfig(folds=3, repeats=1, methods=("random_weights",), analyses=("reliability",))
+    summary = probe(folder, cohort, targets=["sex"], out=tmp_path / "probe", config=config)
+    means = summary[summary["metric"] == "balanced_accuracy"].set_index("method")["mean"]
+    assert means["encoder"] > 0.85
+
+
+def test_the_command_fits_embeds_and_describes(cohort, tmp_path, capsys):
+    words = ["fit", str(cohort.path), "--out", str(tmp_path / "e"), "--columns", "2", "--components", "2"]
+    assert run(words) == 0
+    printed = capsys.readouterr().out
+    assert "8 ROIs x any number of frames" in printed
+    assert "Next: semantoks probe" in printed
+    assert run(["embed", str(cohort.path), "--model", str(tmp_path / "e"), "--out", str(tmp_path / "f.parquet")]) == 0
+    assert "80 rows x 2 features" in capsys.readouterr().out
+
+
+def test_what_cannot_be_fitted_is_refused(cohort, folder, tmp_path):
+    with pytest.raises(DataError, match="40 columns need more than 40 people"):
+        fit([cohort], out=tmp_path / "x", config=FitConfig(columns=40))
+    with pytest.raises(ConfigError, match="3 spatial components give 6 edges, fewer than 8 columns"):
+        fit([cohort], out=tmp_path / "x", config=FitConfig(columns=8, components=1))
+    with pytest.raises(ConfigError, match="is not empty: choose a new folder"):
+        fit([cohort], out=folder, config=CONFIG)
+    with pytest.raises(ConfigError, match="columns has to be an even number"):
+        FitConfig(columns=3)
