@@ -6,7 +6,7 @@ SETUP := .venv/.installed
 # One file, one worker: what a file's tests share is made once.
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench clean
+.PHONY: demo test test-fast check bench results clean
 
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
@@ -27,6 +27,9 @@ check: $(SETUP) ## style, types, layers, caps, and how much of the package the f
 
 bench: $(SETUP) ## speed and memory, a table each
 	$(BIN)/python -m benchmarks
+
+results: $(SETUP) ## the table of docs/results.md on a cohort of yours: COHORT=cohort/ [OUT=results/]
+	$(BIN)/python -m benchmarks.results $(COHORT) --out $(or $(OUT),results)
 
 clean: ## remove the virtual environment and the demo
 	rm -rf .venv demo

@@ -1,6 +1,7 @@
 """Every benchmark runs and prints its table, at a size at which its figures say nothing."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,16 @@ def test_a_trial_is_trained_and_has_its_row(tmp_path):
     printed = run(tmp_path, "trials", "cohort", "--out", "trials", "--target", "sex", "--only", "toy")
     for name in ("FC", "motion", "toy", "its random weights"):
         assert f"| {name} |" in printed
+
+
+def test_the_results_are_printed_over_seeds_and_not_computed_twice(tmp_path):
+    simulate(SimulationConfig(participants=80, sessions=1, minutes=5.0, atlas="schaefer100"), out=tmp_path / "rec")
+    prepare(tmp_path / "rec", out=tmp_path / "cohort", atlas="schaefer100:one")
+    words = ("cohort", "--out", "o", "--target", "sex", "--seeds", 0, 1, "--steps", 2, "--repeats", 1, "--columns", 8)
+    printed = run(tmp_path, "results", *words)
+    assert "2 steps on 80 of 80 people, seeds 0, 1" in printed
+    assert re.search(r"\| encoder +\| +0\.\d{3} \(0\.\d{3} to 0\.\d{3}\) \|", printed)
+    assert re.search(r"\| closed form, encoder +\| +0\.\d{3} \[", printed)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "o").rglob("*") if path.is_file()}
+    assert run(tmp_path, "results", *words) == printed
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "o").rglob("*") if path.is_file()}
