@@ -1,6 +1,6 @@
 """Do the p-values and verdicts of ``semantoks probe`` mean what they say? Simulated people whose answers are known.
 
-    python -m benchmarks.nulls [--runs 200] [--figure docs/figures/nulls.svg]
+    python -m benchmarks.nulls [--runs 1000] [--figure docs/figures/nulls.svg]
 
 1. Labels that have nothing to do with the features: p-values should be uniform or larger, and scores at chance. Three
    runs in ten predict two classes (five folds), the others a value (five folds, twice); 80 people, 60 features. The
@@ -90,7 +90,8 @@ def without_effect(runs: int) -> pd.DataFrame:
         plan = plan_of(kind, labels, groups, seed, REPEATS[kind])
         table = evaluate(plan, {"encoder": Fixed(noise(rng)), "fc": Fixed(noise(rng))}, seed)
         encoder = table.loc["encoder"]
-        row = {"kind": kind, **encoder[["p_t", "p_flip", "p_flip_alone", "p", "verdict", "mean"]]}
+        row = {"kind": kind, **{f"p_null {name}": table.loc[name, "p_null"] for name in ("encoder", "fc")}}
+        row |= {**encoder[["p_t", "p_flip", "p_flip_alone", "p", "verdict", "mean"]]}
         covered = encoder["diff_low"] <= 0 <= encoder["diff_high"]
         rows.append({**row, "fc": table.loc["fc", "mean"], "covered": covered})
     return pd.DataFrame(rows)
@@ -206,6 +207,7 @@ def tell_without_effect(null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataF
     }
     header = ["p-values without an effect", "runs", "mean", f"<= {ALPHA}", "KS", "p of KS", "p, too small"]
     rows = [uniformity(f"permutation null, {kind}", dealt.loc[dealt["kind"] == kind, "p"]) for kind in KINDS]
+    rows += [uniformity(f"permutation null, {name}", null[f"p_null {name}"]) for name in ("encoder", "fc")]
     rows += [uniformity(words, null[name]) for name, words in names.items()]
     rows += [uniformity(f"permutation null, twins {name}", pairs[name]) for name in pairs]
     show("1. Labels apart from features", header, rows)
@@ -242,12 +244,14 @@ def tell_with_effect(power: pd.DataFrame, motion: pd.DataFrame) -> None:
 def main() -> None:
     """Print the tables and write the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200, help="runs without an effect; the rest have fewer")
+    parser.add_argument(
+        "--runs", type=int, default=1000, help="runs without an effect; the rest have fewer, at most 25 and 12"
+    )
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/nulls.svg"))
     options = parser.parse_args()
     begin = time.perf_counter()
     null, dealt, pairs = without_effect(options.runs), permuted(5 * options.runs), twins(options.runs)
-    power, motion = with_effect(max(2, options.runs // 8)), with_motion(max(2, options.runs // 16))
+    power, motion = with_effect(min(25, max(2, options.runs // 8))), with_motion(min(12, max(2, options.runs // 16)))
     tell_without_effect(null, dealt, pairs)
     tell_with_effect(power, motion)
     draw(null, dealt, pairs, power, motion, options.figure)

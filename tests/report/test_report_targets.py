@@ -42,6 +42,15 @@ def test_a_class_target_has_confusions_of_both_and_a_calibration(probe: Evaluati
     assert calibration.drawing.alt.startswith("Calibration, sex: calibration: share correct, by stated confidence")
 
 
+def test_a_confusion_of_unequal_classes_says_why_the_rare_one_is_predicted_so_often(probe: Evaluation) -> None:
+    words = "a rare class is predicted more often than it occurs"
+    assert words not in figures_of(target_card(probe, "sex"))[0].caption
+    own = probe.predictions
+    rare = own[(own["target"] != "sex") | (own["truth"] == 0) | (own["person"] % 3 == 0)]
+    few = dataclasses.replace(probe, predictions=rare)
+    assert words in figures_of(target_card(few, "sex"))[0].caption
+
+
 def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
     (table,) = (part for part in target_card(probe, "age").blocks if isinstance(part, Table))
     assert table.columns == (

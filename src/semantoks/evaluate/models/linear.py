@@ -207,16 +207,24 @@ def calibrated(
     """Make probabilities by logistic regression, classes weighing alike, on predictions of unseen people (Platt 1999).
 
     ``scale`` turns outputs into what is linear in the log odds. The training people are the unseen ones of the inner
-    splits; nothing of the test side is used.
+    splits; nothing of the test side is used. Scores are standardised by them first: those of a strong penalty are so
+    small that the regression would take them for nothing, give everybody the same chance, and so the same class.
     """
+    inner = scale(found.inner)
+    spread = inner.std(axis=0)
+    centre, unit = inner.mean(axis=0), np.where(spread > 1e-12 * np.abs(inner).max(), spread, np.inf)
+
+    def chances(outputs: Float[ndarray, "row output"]) -> Float[ndarray, "row class"]:
+        found: ndarray = model.predict_proba((scale(outputs) - centre) / unit)
+        return found
+
     with threadpool_limits(1):
-        model = _fitted(LogisticRegression(class_weight="balanced"), scale(found.inner), labels)
-    chances = model.predict_proba
+        model = _fitted(LogisticRegression(class_weight="balanced"), (inner - centre) / unit, labels)
     return Predicted(
         classes=found.classes,
-        test=chances(scale(found.test)),
-        inner=chances(scale(found.inner)),
-        candidates=np.stack([chances(scale(output)) for output in found.candidates]),
+        test=chances(found.test),
+        inner=chances(found.inner),
+        candidates=np.stack([chances(output) for output in found.candidates]),
     )
 
 

@@ -17,6 +17,9 @@ from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
 
+UNEQUAL = 1.5
+"""Classes whose sizes differ by more than this factor make a confusion matrix look odd, and it is explained."""
+
 
 def target_card(evaluation: Evaluation, target: str) -> Card:
     """Lay out everything about one target."""
@@ -168,6 +171,11 @@ def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: l
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
     counted = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
     caption = f"Rows add up to 100\u00a0%. {counted}"
+    sizes = counts.sum(axis=1)
+    if sizes.max() > UNEQUAL * sizes.min():
+        caption += (
+            " Classes weigh alike, however many people they have: a rare class is predicted more often than it occurs."
+        )
     return Figure(draw_confusion(key, f"{target}, {method_name(method)}", counts, classes), caption)
 
 
