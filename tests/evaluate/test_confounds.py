@@ -133,6 +133,13 @@ def test_small_and_lonely_classes_are_left_out_by_their_groups():
     assert "Site could not be tested: fewer than two classes are large enough." in notes
 
 
+def test_confounds_of_few_people_are_scored_where_a_test_side_is_large_enough_and_the_others_counted():
+    table = pd.DataFrame({"mean_fd": np.arange(17.0)})
+    (found,), notes = decode_plans(table, np.arange(17), folds=5, repeats=1, seed=0)
+    assert sorted(len(test) for _, test in found.splits) == [4, 4]
+    assert "mean_fd: 3 of 5 splits were left out, with 3 test people" in notes[-1]
+
+
 def predictions(table, follow, people, *, kind="value", splits=2, seed=0):
     rng = np.random.default_rng(seed)
     rows = []

@@ -1,5 +1,7 @@
 """Plans: who has a label, who is left out and why, and which splits."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from semantoks.evaluate.plans import plan_target, read_targets, spelling_notes, 
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.people import People, sites_of
-from semantoks.evaluate.study.study import first_repeats
+from semantoks.evaluate.study.study import first_repeats, first_tests
+from semantoks.evaluate.study.tasks import Plan
 from semantoks.signals.phenotypes import UNKNOWN
 from semantoks.signals.targets import Target
 
@@ -26,8 +29,10 @@ def aim(values, kind="class", name="dx"):
     return Target(name=name, kind=kind, values=series, classes=classes, missing=0)
 
 
-def plan(values, kind="class", eligible=EVERYBODY, people=PEOPLE, **config):
-    return plan_target(aim(values, kind), people, SITES, ProbeConfig(**({"repeats": 1} | config)), eligible)
+def plan(values, kind="class", eligible=EVERYBODY, people=PEOPLE, sites=WHERE, **config):
+    where = sites_of(people, list(sites[: len(people)]))
+    settings = ProbeConfig(**({"repeats": 1} | config))
+    return plan_target(aim(values, kind), people, where, settings, eligible[: len(people)])
 
 
 def test_people_without_a_label_are_left_out_and_counted():
@@ -83,6 +88,55 @@ def test_the_first_repeats_are_the_first_folds():
     assert len(found.splits) == 15
     assert first_repeats(found, config).splits == found.splits[:5]
     assert first_repeats(found, config, 2).splits == found.splits[:10]
+
+
+def test_a_fold_of_a_site_without_a_class_or_of_too_few_people_is_not_scored_and_counted():
+    """Ten sites in ten folds: one of a single person, one of two, one without a class; seven can be scored."""
+    sizes = [1, 2, 5, 8, 8, 8, 8, 8, 6, 6]
+    homes = np.repeat(list("ABCDEFGHIJ"), sizes)
+    values = np.array(["p", "q"] * 30)
+    values[homes == "C"] = "p"
+    found, _ = plan(values, split="site", folds=10, repeats=1, sites=homes)
+    assert sorted("".join(sorted(set(homes[test]))) for _, test in found.splits) == list("DEFGHIJ")
+    assert sorted(len(test) for test in found.unscored) == [1, 2, 5]
+    assert found.unscored_words() == (
+        "dx: 3 of 10 splits were left out, with 1 or 2 or 5 test people: a test side needs every class and at least 4 "
+        "people. 8 people are never tested."
+    )
+    whole, _ = plan(values)
+    assert (whole.unscored, whole.unscored_words(), whole.untested()) == ((), "", 0)
+
+
+def test_twelve_people_in_twelve_folds_are_refused_with_a_number_of_folds_that_works():
+    few = People(ids=PEOPLE.ids[:12], owner=PEOPLE.owner[:12], groups=PEOPLE.groups[:12])
+    values = list(np.arange(12.0))
+    with pytest.raises(DataError, match="a test side needs two different values and at least 4 people") as error:
+        plan(values, "value", people=few, folds=12, repeats=1)
+    folds = int(re.search(r"Use --folds (\d+)\.", str(error.value)).group(1))
+    found, _ = plan(values, "value", people=few, folds=folds, repeats=1)
+    assert folds == 3
+    assert [len(test) for _, test in found.splits] == [4, 4, 4]
+    assert found.unscored == ()
+    with pytest.raises(DataError, match=r"More people are needed\.$"):
+        plan(values[:7], "value", people=People(ids=few.ids[:7], owner=few.owner[:7], groups=few.groups[:7]), folds=5)
+
+
+def test_the_first_repeat_tests_nobody_twice_though_some_of_its_folds_are_left_out():
+    homes = np.repeat(list("ABCDEFGH"), [2, 6, 8, 8, 9, 9, 9, 9])
+    found, _ = plan(["p", "q"] * 30, split="site", folds=8, repeats=3, sites=homes)
+    assert (len(found.splits), len(found.unscored)) == (21, 3)
+    once = first_repeats(found, ProbeConfig(split="site", folds=8, repeats=3))
+    assert sorted(np.concatenate([test for _, test in once.splits])) == list(range(2, 60))
+
+
+def test_of_given_splits_those_that_test_nobody_twice_come_first():
+    splits = [(np.arange(5, 9), np.arange(0, 5)), (np.arange(0, 5), np.arange(5, 9)), (np.arange(4), np.arange(4, 9))]
+    labels = np.arange(9.0)
+    given = Plan(
+        target="t", kind="value", people=np.arange(9), labels=labels, groups=np.arange(9), splits=tuple(splits)
+    )
+    assert first_tests(given, 1).splits == given.splits[:2]
+    assert first_tests(given, 2).splits == given.splits
 
 
 def test_codes_bins_and_classes_are_as_asked():

@@ -13,7 +13,8 @@ N = 24
 
 def some_splits(rng, n=N, folds=3):
     order = rng.permutation(n)
-    return [(np.setdiff1d(order, test), np.sort(test)) for test in np.array_split(order, folds)]
+    cuts = np.linspace(0, n, folds + 1).astype(int)[1:-1] - 1  # the first is smaller than the others, the last larger
+    return [(np.setdiff1d(order, test), np.sort(test)) for test in np.split(order, cuts)]
 
 
 def some_kernels(features, splits):
@@ -59,11 +60,12 @@ def test_the_null_equals_a_loop_of_refits_with_explicit_leave_one_out(classes, f
     found = permutation_null(kernels, splits, labels, groups, kind, permutations=2, rng=np.random.default_rng(7))
     orders = permuted_rows([test for _, test in splits], groups, 2, np.random.default_rng(7))
     expected = [
-        np.mean(
+        np.average(
             [
                 plain_score(*sides, given[train], given[test], kind)
                 for sides, (train, test) in zip(rows, splits, strict=True)
-            ]
+            ],
+            weights=[len(test) for _, test in splits],
         )
         for given in (labels, *labels[orders])
     ]

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from semantoks.evaluate.study.splits import (
     Split,
     check_disjoint,
     leave_site_out,
+    needed_of_a_test_side,
     read_splits,
     split_people,
     without_leaks,
@@ -190,10 +192,26 @@ def plan_target(
         raise DataError(
             " ".join([f"target {aim.name!r}: {error}", *(f"Note: {note}." for note in aim.notes)])
         ) from error
+    found = plan.with_splits(splits)
+    if not found.splits:
+        raise DataError(_nothing_scored(found, people, sites.rows(where), config))
     if config.split == "site":
-        plan = dataclasses.replace(plan, groups=pd.factorize(sites.home[where])[0])
-    plan = dataclasses.replace(plan, splits=splits)
-    return plan, [row for row in excluded if row[1]]
+        found = dataclasses.replace(found, groups=pd.factorize(sites.home[where])[0])
+    return found, [row for row in excluded if row[1]]
+
+
+def _nothing_scored(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> str:
+    """Say why no split can be scored, and with how many folds all could."""
+    sizes = sorted({len(test) for test in plan.unscored})
+    said = (
+        f"target {plan.target!r}: a test side needs {needed_of_a_test_side(plan.kind)} to be scored, but none of the "
+        f"{len(plan.unscored)} has them (test people: {', '.join(map(str, sizes[:5]))})."
+    )
+    for folds in range(config.folds - 1, 1, -1) if config.split in ("person", "site") else ():
+        with suppress(DataError):
+            if not plan.with_splits(_splits(plan, people, sites, dataclasses.replace(config, folds=folds))).unscored:
+                return f"{said} Use --folds {folds}."
+    return f"{said} More people are needed{', or other splits' if config.split != 'person' else ''}."
 
 
 def _splits(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> list[Split]:
@@ -222,6 +240,7 @@ def _describe_people(study: Study, family_note: str, sites: Sites) -> None:
     """Write down the checks and notes about who is compared with whom."""
     people, config = study.people, study.config
     for plan in study.plans:
+        study.notes += [plan.unscored_words()] if plan.unscored else []
         study.checks.append(
             f"{plan.target}: 0 people, families or copies of a recording are on both sides of any of "
             f"{len(plan.splits)} splits ({len(plan.people)} people in {len(np.unique(plan.groups))} groups)."

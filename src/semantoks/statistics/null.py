@@ -44,7 +44,7 @@ def permutation_null(
     leave-one-out error on the training side among ``PENALTIES``. For classes it fits an indicator of each class and
     predicts the largest one relative to the class's share of the training rows (the rule of Bayes for classes of equal
     size, which is what balanced accuracy asks for); in the leave-one-out error each class counts alike. The statistic
-    is the mean over splits of balanced accuracy or of r (0 for a constant prediction).
+    is the mean over splits (by test people) of balanced accuracy or of r (0 for a constant prediction).
 
     Labels are permuted among the people of one test side, which keeps every split as stratified as it was; people of a
     group move as a block, among blocks of the same size (people who are in no test side: among themselves). Assumed is
@@ -81,7 +81,7 @@ def permutation_null(
         step = max(1, _CELLS // len(train) // (len(np.unique(codes[train])) if kind == "class" else 1))
         parts = [shuffled[start : start + step] for start in range(0, len(shuffled), step)]
         each.append(np.concatenate([score(ridge, part[:, train], part[:, test]) for part in parts]))
-    statistic = np.mean(each, axis=0)
+    statistic = np.average(each, axis=0, weights=[len(test) for _, test in splits])
     observed, null = float(statistic[0]), statistic[1:]
     return Null(observed=observed, null=null, p=float((1 + (null >= observed - _SAME).sum()) / (1 + permutations)))
 

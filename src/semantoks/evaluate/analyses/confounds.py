@@ -166,17 +166,13 @@ def decode_plans(
         except DataError as error:
             notes.append(f"{_NAMES[name]} could not be tested: {error}")
             continue
-        plans.append(
-            Plan(
-                target=name,
-                kind=kind,
-                people=rows,
-                labels=labels,
-                groups=groups[rows],
-                splits=tuple(splits),
-                analysis="decode",
-            )
-        )
+        plan = Plan(
+            target=name, kind=kind, people=rows, labels=labels, groups=groups[rows], splits=(), analysis="decode"
+        ).with_splits(splits)
+        if plan.unscored:
+            notes.append(plan.unscored_words())
+        if plan.splits:
+            plans.append(plan)
     return plans, notes
 
 

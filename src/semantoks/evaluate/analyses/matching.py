@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from semantoks.evaluate.study.crossval import INNER_FOLDS
-from semantoks.evaluate.study.splits import Split
+from semantoks.evaluate.study.splits import Split, can_be_scored
 from semantoks.evaluate.study.tasks import Plan
 
 BINS = 10
@@ -21,7 +21,6 @@ LEAST_SHARE = 0.25
 MOST_LEFT = {"class": 0.25, "value": 0.125}
 """Largest imbalance that counts as matched: a quarter of an sd (Stuart 2010), or the corresponding r."""
 _PEOPLE_PER_CELL = 8
-_PEOPLE_PER_TEST_SIDE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +142,6 @@ def _restricted(plan: Plan, rows: Int[ndarray, " kept"]) -> tuple[Split, ...]:
         train, test = (np.flatnonzero(np.isin(rows, side)) for side in sides)
         _, counts = np.unique(plan.labels[rows[train]], return_counts=True)
         trained = not classes or (len(counts) == classes and counts.min() >= 2 * INNER_FOLDS)
-        if trained and len(test) >= _PEOPLE_PER_TEST_SIDE and len(np.unique(plan.labels[rows[test]])) > 1:
+        if trained and can_be_scored(plan.labels[rows[test]], np.unique(plan.labels) if classes else None):
             found.append((train, test))
     return tuple(found)

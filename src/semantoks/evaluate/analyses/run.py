@@ -30,7 +30,7 @@ from semantoks.evaluate.models.predictors import Stacked
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate, task_of
 from semantoks.evaluate.study.splits import Split
-from semantoks.evaluate.study.study import Sets, Study, first_repeats
+from semantoks.evaluate.study.study import Sets, Study, first_repeats, first_tests
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout, own_readout
 from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC
@@ -59,7 +59,8 @@ def _central(sets: Sets) -> Sets:
 def _null(study: Study, sets: Sets, results: Results) -> None:
     config, tick = study.config, study.stages.ticks(len(study.plans))
     for plan in study.plans:
-        once = first_repeats(plan, config)
+        # Within a fold of whole sites, people are exchanged, not sites, of which few are of one size.
+        once = dataclasses.replace(first_tests(plan, 1), groups=study.people.groups[plan.people])
         results.scores.extend(
             null_scores(
                 once,

@@ -24,6 +24,8 @@ SHOWN = 5
 """Classes that a message names."""
 SITE_PEOPLE = 10
 """A site with fewer people is not tested on its own."""
+LEAST_TESTED = 4
+"""A test side with fewer people has no score worth the name."""
 
 
 def split_people(
@@ -107,7 +109,7 @@ def leave_site_out(labels: ndarray, sites: Sites, groups: Int[ndarray, " row"], 
 
     People who were scanned at several sites are tested with the first; they and their groups are never trained on when
     any of their sites is tested. A site is tested only if it has at least ten people and, for a class target, at least
-    two people in each of two classes; people from other sites are always on the training side.
+    two people of every class; people from other sites are always on the training side.
 
     Raises
     ------
@@ -115,10 +117,11 @@ def leave_site_out(labels: ndarray, sites: Sites, groups: Int[ndarray, " row"], 
         When fewer than two sites can be tested.
     """
     splits: list[Split] = []
+    classes = len(np.unique(labels))
     for site in np.unique(sites.home):
         tested = sites.home == site
         _, counts = np.unique(labels[tested], return_counts=True)
-        if tested.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < 2):
+        if tested.sum() < SITE_PEOPLE or (kind == "class" and (counts >= 2).sum() < classes):
             continue
         train = ~np.isin(groups, groups[tested | sites.scanned_at([site])])
         if kind == "class" and set(labels[tested]) - set(labels[train]):
@@ -126,8 +129,8 @@ def leave_site_out(labels: ndarray, sites: Sites, groups: Int[ndarray, " row"], 
         splits.append((np.flatnonzero(train), np.flatnonzero(tested)))
     if len(splits) < 2:
         raise DataError(
-            f"leave-site-out needs two sites of at least {SITE_PEOPLE} people (two of each of two classes), but of "
-            f"{len(np.unique(sites.home))} sites {len(splits)} can be tested."
+            f"leave-site-out needs two sites of at least {SITE_PEOPLE} people (two of every class), but of "
+            f"{len(np.unique(sites.home))} sites {len(splits)} can be tested: use --split site, or person."
         )
     return splits
 
@@ -187,6 +190,20 @@ def read_splits(path: Path, ids: Sequence[str]) -> list[Split]:
             )
         splits.append((train, test))
     return splits
+
+
+def can_be_scored(tested: ndarray, classes: ndarray | None) -> bool:
+    """Return whether a test side with these labels has at least four people, and every class or two different values.
+
+    Without a class, balanced accuracy is the recall of the others: naming one of them for everybody would be perfect.
+    """
+    enough = len(tested) >= LEAST_TESTED
+    return enough and (len(np.unique(tested)) > 1 if classes is None else set(tested) == set(classes))
+
+
+def needed_of_a_test_side(kind: TargetKind) -> str:
+    """Say in words what ``can_be_scored`` asks for."""
+    return f"{'every class' if kind == 'class' else 'two different values'} and at least {LEAST_TESTED} people"
 
 
 def check_disjoint(splits: Sequence[Split], groups: Int[ndarray, " row"]) -> None:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from numpy import ndarray
@@ -149,7 +150,14 @@ class Study:
         return {
             "protocol": self.config.protocol,
             "targets": {
-                aim.name: {"kind": plan.kind, "n": len(plan.people), "classes": aim.classes}
+                aim.name: {
+                    "kind": plan.kind,
+                    "n": len(plan.people),
+                    "classes": aim.classes,
+                    "splits": len(plan.splits),
+                    "unscored_splits": len(plan.unscored),
+                    "untested": plan.untested(),
+                }
                 for aim, plan in zip(self.aims, self.plans, strict=True)
             },
             "methods": self.words,
@@ -173,5 +181,14 @@ class Study:
 
 def first_repeats(plan: Plan, config: ProbeConfig, repeats: int = 1) -> Plan:
     """Return a plan with only the splits of the first repeats (or all splits, if they are not repeated folds)."""
-    repeated = config.split in ("person", "site")
-    return dataclasses.replace(plan, splits=plan.splits[: repeats * config.folds] if repeated else plan.splits)
+    return first_tests(plan, repeats) if config.split in ("person", "site") else plan
+
+
+def first_tests(plan: Plan, times: int) -> Plan:
+    """Return a plan with its first splits, as many as test nobody more than ``times``."""
+    tested = np.zeros(len(plan.labels), np.int64)
+    for count, (_, test) in enumerate(plan.splits):
+        tested[test] += 1
+        if tested.max() > times:
+            return dataclasses.replace(plan, splits=plan.splits[:count])
+    return plan

@@ -1,13 +1,15 @@
 """What a method takes and returns: plans, tasks, predictions, and the protocols for feature sets and methods."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from semantoks.evaluate.study.splits import Split
+from semantoks.evaluate.study.splits import Split, can_be_scored, needed_of_a_test_side
 from semantoks.statistics.tables import TargetKind
 from semantoks.types import Features
 
@@ -27,7 +29,9 @@ class Plan:
     groups
         Rows of one group are never on both sides of a split.
     splits
-        (training rows, test rows).
+        (training rows, test rows); only those whose test side can be scored.
+    unscored
+        Test rows of the splits that were left out.
     analysis, condition
         The part of the evaluation: see ``statistics.tables.ANALYSES``.
     """
@@ -40,6 +44,31 @@ class Plan:
     splits: tuple[Split, ...]
     analysis: str = "main"
     condition: str = ""
+    unscored: tuple[Int[ndarray, " _"], ...] = ()
+
+    def with_splits(self, splits: Sequence[Split]) -> "Plan":
+        """Return the plan with those splits that can be scored (``splits.can_be_scored``)."""
+        classes = np.unique(self.labels) if self.kind == "class" else None
+        scored = [can_be_scored(self.labels[test], classes) for _, test in splits]
+        kept = tuple(split for split, has in zip(splits, scored, strict=True) if has)
+        unscored = tuple(test for (_, test), has in zip(splits, scored, strict=True) if not has)
+        return dataclasses.replace(self, splits=kept, unscored=unscored)
+
+    def untested(self) -> int:
+        """Count the people of left out splits whom no other split tests."""
+        tested = np.concatenate([np.empty(0, np.int64), *(test for _, test in self.splits)])
+        return len(np.setdiff1d(np.concatenate([np.empty(0, np.int64), *self.unscored]), tested))
+
+    def unscored_words(self) -> str:
+        """Say which splits were left out, and why; nothing where all were scored."""
+        if not self.unscored:
+            return ""
+        sizes, every = sorted({len(test) for test in self.unscored}), len(self.splits) + len(self.unscored)
+        return (
+            f"{self.target}: {len(self.unscored)} of {every} splits were left out, with "
+            f"{' or '.join(map(str, sizes[:5]))} test people: a test side needs {needed_of_a_test_side(self.kind)}. "
+            f"{self.untested()} people are never tested."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
