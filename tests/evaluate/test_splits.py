@@ -111,6 +111,26 @@ def test_every_training_side_can_be_split_again(folds, least):
         split(labels[:-1], folds=folds, inner=3)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "ways"),
+    [
+        ((10, 2), "More people are needed, or another target; fewer folds do not help."),
+        ((20, 4), "Use --folds 4."),
+        ((20, 20, 2), "Leave these classes out (--drop-rare), or merge classes."),
+        ((20, 20, 4), "Use --folds 4, or leave these classes out (--drop-rare), or merge classes."),
+    ],
+)
+def test_what_is_advised_against_small_classes_works(sizes, ways):
+    labels = np.repeat(["p", "q", "r"][: len(sizes)], sizes)
+    with pytest.raises(DataError) as error:
+        split(labels, folds=5, inner=3)
+    assert str(error.value).endswith(ways)
+    if "--folds 4" in ways:
+        assert split(labels, folds=4, inner=3)
+    if "--drop-rare" in ways:
+        assert split(labels[:40], folds=5, inner=3)
+
+
 def test_one_fold_no_repeat_or_a_negative_seed_is_refused():
     for bad in ({"folds": 1}, {"repeats": 0}, {"seed": -1}):
         with pytest.raises(ConfigError, match="at least 2 folds, 1 repeat and a seed of at least 0"):

@@ -55,7 +55,7 @@ def split_people(
         raise ConfigError(
             f"splits need at least 2 folds, 1 repeat and a seed of at least 0, not {folds}, {repeats} and {seed}."
         )
-    least = max(folds, math.ceil(inner * folds / (folds - 1)))
+    least = _least_groups(folds, inner)
     table = pd.DataFrame({"group": groups, "label": labels}).groupby("group")["label"]
     if kind == "class" and (table.nunique() > 1).any():
         return _mixed_groups(labels, groups, folds, repeats, seed)
@@ -65,8 +65,8 @@ def split_people(
         if (sizes < least).any():
             small = _some([f"{name!r} ({count})" for name, count in sizes[sizes < least].items()])
             raise DataError(
-                f"every class needs at least {least} people for {folds} folds; too few in: {small}. Leave these "
-                "classes out (--drop-rare), merge them, or use fewer folds."
+                f"every class needs at least {least} people for {folds} folds; too few in: {small}. "
+                f"{_remedy(sizes, folds, inner)}"
             )
     else:
         ranks = table.mean().rank(method="first") - 1
@@ -80,6 +80,22 @@ def split_people(
             test_side = np.isin(groups, strata.index[test])
             splits.append((np.flatnonzero(~test_side), np.flatnonzero(test_side)))
     return splits
+
+
+def _least_groups(folds: int, inner: int) -> int:
+    """Return how many groups a class needs for a test side of every fold, and of every inner fold of the rest."""
+    return max(folds, math.ceil(inner * folds / (folds - 1)))
+
+
+def _remedy(sizes: pd.Series, folds: int, inner: int) -> str:
+    """Say what helps against classes that are too small for the folds."""
+    ways = [f"use --folds {k}" for k in range(folds - 1, 1, -1) if sizes.min() >= _least_groups(k, inner)][:1]
+    if (sizes >= _least_groups(folds, inner)).sum() > 1:
+        ways.append("leave these classes out (--drop-rare)")
+    if len(sizes) > 2:
+        ways.append("merge classes")
+    words = ", or ".join(ways) or "more people are needed, or another target; fewer folds do not help"
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, repeats: int, seed: int) -> list[Split]:
