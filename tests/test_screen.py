@@ -9,14 +9,23 @@ import pytest
 from semantoks import screen
 from semantoks.screen import probe_notes, progress, score_table
 
+NAN = float("nan")
+
 
 def test_the_table_shows_interval_difference_p_and_verdict():
     row = {"analysis": "main", "target": "sex", "metric": "balanced_accuracy", "mean": 0.6, "low": 0.5, "high": 0.7}
-    apart = {"diff": -0.1, "diff_low": -0.2, "diff_high": -0.05, "p_holm": 0.021, "verdict": "lower"}
+    apart = {
+        "diff": -0.1,
+        "diff_low": -0.2,
+        "diff_high": -0.05,
+        "p_holm": 0.021,
+        "verdict": "lower",
+        "p_equal": NAN,
+        "reached_by": "",
+    }
     rows = [
         {**row, "method": "encoder", **apart},
-        {**row, "method": "fc", "mean": 0.7, "verdict": ""},
-        {**row, "method": "encoder", "analysis": "deconfounded", **apart},
+        {**row, "method": "fc", "mean": 0.7, "verdict": "", "reached_by": ""},
     ]
     lines = score_table(pd.DataFrame(rows)).splitlines()
     assert lines[1].split() == (
@@ -37,6 +46,32 @@ def test_the_table_shows_interval_difference_p_and_verdict():
     assert lines[2].split() == ["sex", "balanced_accuracy", "fc", "0.700", "[0.500,", "0.700]"]
     assert len(lines) == 3
     assert len(lines[0]) < 130
+
+
+def test_below_the_table_stands_what_reaches_the_scores_without_a_brain_and_what_confounds_leave():
+    row = {"target": "dx", "metric": "r", "low": 0.5, "high": 0.7, "verdict": "", "reached_by": "", "mean": 0.6}
+    rows = [
+        {**row, "analysis": "main", "method": "encoder", "reached_by": "random_weights,site"},
+        {**row, "analysis": "main", "method": "fc", "reached_by": "site"},
+        {**row, "analysis": "main", "method": "site", "mean": 0.55},
+        {**row, "analysis": "main", "method": "random_weights", "mean": 0.51},
+        {**row, "analysis": "deconfounded", "method": "encoder", "mean": 0.52},
+        {**row, "analysis": "deconfounded", "method": "fc", "mean": 0.61},
+        {**row, "analysis": "deconfounded", "method": "random_weights"},
+    ]
+    assert score_table(pd.DataFrame(rows)).splitlines()[5:] == [
+        "",
+        "dx: random_weights alone scores 0.510, within or above the interval of encoder.",
+        "dx: site alone scores 0.550, within or above the interval of encoder and fc.",
+        "dx without confounds: encoder 0.520 [0.500, 0.700], fc 0.610 [0.500, 0.700].",
+    ]
+
+
+def test_a_score_that_is_as_good_within_the_bound_is_called_so():
+    row = {"analysis": "main", "target": "a", "metric": "r", "mean": 0.6, "low": 0.5, "high": 0.7, "reached_by": ""}
+    row |= {"method": "encoder", "diff": -0.01, "diff_low": -0.03, "diff_high": 0.01, "p_holm": 0.3}
+    tables = [score_table(pd.DataFrame([{**row, "verdict": "undecided", "p_equal": p}])) for p in (0.01, 0.2)]
+    assert [text.endswith("undecided, as good within the bound") for text in tables] == [True, False]
 
 
 def test_what_a_probe_has_to_say_is_said(tmp_path):

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantoks.statistics.methods import in_order
+from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
+from semantoks.statistics.tables import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BESIDE = (ENCODER, FINETUNED, FC)
+"""The methods whose scores are tempered below the table."""
 _SECONDS_PER_LINE = 30.0
 Report = Callable[[int, int], None]
 
@@ -58,7 +61,8 @@ def score_table(summary: "pd.DataFrame") -> str:
     """Lay out ``statistics.summarise`` as text: one line per target and method of the main analysis.
 
     Shows the mean over splits and its 95 % interval over people, then the difference from FC on the same splits, with
-    its interval and p (Holm over targets).
+    its interval and p (Holm over targets). Below it stands what should temper the scores of the encoder and of FC: what
+    motion, scan, site or random weights reach, and what is left without confounds.
     """
     lines = [
         f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
@@ -73,8 +77,27 @@ def score_table(summary: "pd.DataFrame") -> str:
             if row["verdict"]:
                 between = f"[{row['diff_low']:+.3f}, {row['diff_high']:+.3f}]"
                 line = f"{line:<74} {row['diff']:+8.3f}  {between:<17} {row['p_holm']:6.3f}  {row['verdict']}"
+                line += ", as good within the bound" if row["p_equal"] < ALPHA else ""
             lines.append(line)
-    return "\n".join(lines)
+    return "\n".join([*lines, *_cautions(summary)])
+
+
+def _cautions(summary: "pd.DataFrame") -> list[str]:
+    """Say of each target what reaches the intervals of the encoder and of FC, and what both score without confounds."""
+    lines = []
+    rows = {(row["analysis"], row["target"], row["method"]): row for row in summary.to_dict("records")}
+    for target in dict.fromkeys(summary["target"]):
+        own = [(name, row) for name in BESIDE if (row := rows.get(("main", target, name)))]
+        reaching = in_order(name for _, row in own for name in row["reached_by"].split(",") if name)
+        for name in reaching:
+            whose = " and ".join(method for method, row in own if name in row["reached_by"].split(","))
+            mean = rows["main", target, name]["mean"]
+            lines.append(f"{target}: {name} alone scores {mean:.3f}, within or above the interval of {whose}.")
+        left = [(name, row) for name in BESIDE if (row := rows.get(("deconfounded", target, name)))]
+        if left:
+            scores = ", ".join(f"{name} {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for name, row in left)
+            lines.append(f"{target} without confounds: {scores}.")
+    return ["", *lines] if lines else []
 
 
 def probe_notes(folder: Path) -> list[str]:

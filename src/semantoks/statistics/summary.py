@@ -11,7 +11,7 @@ from semantoks.errors import ConfigError
 from semantoks.statistics.intervals import LEVEL, beyond, bootstrap, draw, interval, stretched
 from semantoks.statistics.methods import FC, NUISANCES
 from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
-from semantoks.statistics.tables import LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
+from semantoks.statistics.tables import ALPHA, LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
 from semantoks.statistics.tested import count_units, held_out, over_splits, overlap, people_of
 
 REFERENCE = FC
@@ -20,7 +20,6 @@ COMPARED = ("main", "deconfounded", "motion_matched")
 """The analyses that are summarised."""
 LEAST_SPLITS = 3
 """With fewer splits in common, no verdict."""
-ALPHA = 0.05
 RANGES = {"balanced_accuracy": (0, 1), "auroc": (0, 1), "r": (-1, 1), "r2": (-np.inf, 1), "mae": (0, np.inf)}
 _ONE = list(QUESTION)
 

@@ -12,6 +12,8 @@ TargetKind = Literal["class", "value"]
 """What a target is: text of a class, or a number."""
 Verdict = Literal["higher", "lower", "undecided", ""]
 """How a score compares with FC's; empty where there is nothing to compare."""
+ALPHA = 0.05
+"""A p below it counts as sure."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
 QUESTION = ("analysis", "condition", "target", "kind")
 """The columns that begin every table: what all methods are compared on."""

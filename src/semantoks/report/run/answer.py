@@ -8,7 +8,7 @@ from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.wording import interval, listed, metric_words, p_value, score
 from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, method_look, method_name
-from semantoks.statistics.summary import ALPHA
+from semantoks.statistics.tables import ALPHA
 
 BAR = (
     "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
