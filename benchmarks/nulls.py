@@ -1,10 +1,10 @@
 """Do the p-values and verdicts of ``semantoks probe`` mean what they say? Simulated people whose answers are known.
 
-    python -m benchmarks.nulls [--runs 1000] [--figure docs/figures/nulls.svg]
+    python -m benchmarks.nulls [--runs 200] [--figure docs/figures/nulls.svg]
 
 1. Labels that have nothing to do with the features: p-values should be uniform or larger, and scores at chance. Three
    runs in ten predict two classes (five folds), the others a value (five folds, twice); 80 people, 60 features. The
-   permutation null, which is cheap, gets five times as many runs.
+   permutation null, which is cheap, gets five times as many runs, the first of them of the same people.
    "encoder" and "fc" are two feature sets of noise. Twins are 40 pairs who share features and label.
    "Overlap ignored" is the paired permutation with an overlap of 0: why ``statistics.tested.overlap`` is there.
 2. A planted effect of growing size: how often is it found, and how often is the encoder called better than an "fc" of
@@ -66,14 +66,15 @@ def noise(rng: np.random.Generator, people: int = PEOPLE) -> np.ndarray:
     return rng.normal(size=(people, FEATURES))
 
 
-def evaluate(plan: Plan, sets: Mapping[str, FeatureSet], seed: int) -> pd.DataFrame:
-    """Cross-validate, test against the permutation null, summarise: as the probe does, in one table by method.
+def evaluate(plan: Plan, sets: Mapping[str, FeatureSet], seed: int, *, null: bool = True) -> pd.DataFrame:
+    """Cross-validate, test against the permutation null (or not), summarise: as the probe does, by method.
 
     ``p_flip_alone`` is the paired permutation without regard to the overlap of training and test sides.
     """
     found = cross_validate(plan, {name: Linear(features) for name, features in sets.items()}, seed=seed)
-    once = replace(plan, splits=plan.splits[:FOLDS])
-    found.scores.extend(null_scores(once, sets, permutations=PERMUTATIONS, seed=seed))
+    if null:
+        once = replace(plan, splits=plan.splits[:FOLDS])
+        found.scores.extend(null_scores(once, sets, permutations=PERMUTATIONS, seed=seed))
     scores, predictions = found.tables()
     table = summarise(scores, predictions, samples=200, flips=FLIPS, seed=seed).set_index("method")
     parts = unit_contributions(held_out(predictions, list(sets)), MAIN[plan.kind], list(sets).index("fc"))
@@ -81,30 +82,35 @@ def evaluate(plan: Plan, sets: Mapping[str, FeatureSet], seed: int) -> pd.DataFr
     return table.assign(p_flip_alone=pd.Series(alone, index=list(sets)))
 
 
+def people_without(seed: int) -> tuple[TargetKind, Plan, dict[str, FeatureSet]]:
+    """Simulate labels, and two feature sets that know nothing of them."""
+    rng, kind = np.random.default_rng([1, seed]), KINDS[seed % 10 > 2]
+    labels, groups = labels_of(kind, rng.normal(size=PEOPLE)), np.arange(PEOPLE)
+    plan = plan_of(kind, labels, groups, seed, REPEATS[kind])
+    return kind, plan, {"encoder": Fixed(noise(rng)), "fc": Fixed(noise(rng))}
+
+
 def without_effect(runs: int) -> pd.DataFrame:
     """Evaluate two sets of noise on labels of noise; a row a run."""
     rows = []
     for seed in range(runs):
-        rng, kind = np.random.default_rng([1, seed]), KINDS[seed % 10 > 2]
-        labels, groups = labels_of(kind, rng.normal(size=PEOPLE)), np.arange(PEOPLE)
-        plan = plan_of(kind, labels, groups, seed, REPEATS[kind])
-        table = evaluate(plan, {"encoder": Fixed(noise(rng)), "fc": Fixed(noise(rng))}, seed)
+        kind, plan, sets = people_without(seed)
+        table = evaluate(plan, sets, seed, null=False)
         encoder = table.loc["encoder"]
-        row = {"kind": kind, **{f"p_null {name}": table.loc[name, "p_null"] for name in ("encoder", "fc")}}
-        row |= {**encoder[["p_t", "p_flip", "p_flip_alone", "p", "verdict", "mean"]]}
+        row = {"kind": kind, **encoder[["p_t", "p_flip", "p_flip_alone", "p", "verdict", "mean"]]}
         covered = encoder["diff_low"] <= 0 <= encoder["diff_high"]
         rows.append({**row, "fc": table.loc["fc", "mean"], "covered": covered})
     return pd.DataFrame(rows)
 
 
 def permuted(runs: int) -> pd.DataFrame:
-    """Permutation nulls of noise on labels of noise; a row a run."""
+    """Permutation nulls of the same two sets, and of more such people; a row a run and set."""
     rows = []
     for seed in range(runs):
-        rng, kind = np.random.default_rng([5, seed]), KINDS[seed % 2]
-        plan = plan_of(kind, labels_of(kind, rng.normal(size=PEOPLE)), np.arange(PEOPLE), seed)
-        (found,) = null_scores(plan, {"encoder": Fixed(noise(rng))}, permutations=PERMUTATIONS, seed=seed)
-        rows.append({"kind": kind, "p": found["p"], "mean": found[MAIN[kind]]})
+        kind, plan, sets = people_without(seed)
+        once = replace(plan, splits=plan.splits[:FOLDS])
+        for found in null_scores(once, sets, permutations=PERMUTATIONS, seed=seed):
+            rows.append({"kind": kind, "method": found["method"], "p": found["p"], "mean": found[MAIN[kind]]})
     return pd.DataFrame(rows)
 
 
@@ -206,8 +212,11 @@ def tell_without_effect(null: pd.DataFrame, dealt: pd.DataFrame, pairs: pd.DataF
         "p": "the larger of both",
     }
     header = ["p-values without an effect", "runs", "mean", f"<= {ALPHA}", "KS", "p of KS", "p, too small"]
-    rows = [uniformity(f"permutation null, {kind}", dealt.loc[dealt["kind"] == kind, "p"]) for kind in KINDS]
-    rows += [uniformity(f"permutation null, {name}", null[f"p_null {name}"]) for name in ("encoder", "fc")]
+    rows = [
+        uniformity(f"permutation null, {name}", dealt.loc[dealt[by] == name, "p"])
+        for by, names in (("method", ("encoder", "fc")), ("kind", KINDS))
+        for name in names
+    ]
     rows += [uniformity(words, null[name]) for name, words in names.items()]
     rows += [uniformity(f"permutation null, twins {name}", pairs[name]) for name in pairs]
     show("1. Labels apart from features", header, rows)
@@ -245,7 +254,7 @@ def main() -> None:
     """Print the tables and write the figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--runs", type=int, default=1000, help="runs without an effect; the rest have fewer, at most 25 and 12"
+        "--runs", type=int, default=200, help="runs without an effect; the rest have fewer, at most 25 and 12"
     )
     parser.add_argument("--figure", type=Path, default=Path("docs/figures/nulls.svg"))
     options = parser.parse_args()
