@@ -121,8 +121,9 @@ def test_the_files_say_what_was_done_and_hold_the_summary(run):
     pd.testing.assert_frame_equal(again, summary, rtol=1e-4)
     said = about(out)
     assert said["command"] == "semantoks probe"
-    assert said["targets"]["sex"] == {"kind": "class", "n": 40, "classes": ["F", "M"]}
-    assert said["targets"]["age"] == {"kind": "value", "n": 40, "classes": None}
+    scored = {"splits": 3, "unscored_splits": 0, "untested": 0}
+    assert said["targets"]["sex"] == {"kind": "class", "n": 40, "classes": ["F", "M"], **scored}
+    assert said["targets"]["age"] == {"kind": "value", "n": 40, "classes": None, **scored}
     assert said["settings"]["folds"] == 3
     assert said["protocol"] == "nested"
     assert (
