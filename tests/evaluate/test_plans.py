@@ -184,7 +184,6 @@ def test_settings_out_of_range_are_refused():
         ({"bins": 1}, "--bins has to be 2 to 9"),
         ({"equivalence": 0.0}, "--equivalence has to be above 0, e.g. 0.05, not 0"),
         ({"crops": 0}, "at least 1"),
-        ({"readouts": ()}, "at least one readout"),
         ({"split": "nowhere.tsv"}, "no file 'nowhere.tsv'"),
     ):
         with pytest.raises(ConfigError, match=said):
