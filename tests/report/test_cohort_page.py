@@ -218,7 +218,7 @@ def test_the_page_needs_no_network_and_no_script_and_is_small(page: str) -> None
     tags = structure(page).tags
     targets = [str(v) for _, attrs in tags for k, v in attrs.items() if k in ("src", "href", "xlink:href")]
     assert all(target.startswith(("#", "data:image/png;base64,")) for target in targets)
-    assert sum(target.startswith("data:") for target in targets) == 4
+    assert sum(target.startswith("data:") for target in targets) == 6
     assert len(page.encode()) < 1_000_000
 
 

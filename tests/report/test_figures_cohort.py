@@ -100,8 +100,11 @@ def test_a_carpet_has_a_row_an_roi_and_a_column_a_frame() -> None:
     missing, good = np.array([False, True, False, False, False]), np.array([True, False])
     drawn = draw_carpet("c", "Most motion", series, missing, good, 2.0, by_network(ATLAS))
     steps = np.array([[0, 62], [62, 0], [31, 31], [LEVELS, LEVELS], [46, 46]])
-    assert (image_of(drawn.svg) == grey()[steps]).all()
-    assert {"Most motion", "Vis", "Default", "minutes"} <= set(texts(drawn.svg))
+    assert (image_of(drawn.svg, 1) == grey()[steps]).all()
+    assert (image_of(drawn.svg) == grey()[:LEVELS]).all()
+    assert {"Most motion", "Vis", "Default", "minutes", "standard deviations from the ROI's mean"} <= set(
+        texts(drawn.svg)
+    )
     assert widths(drawn.svg, "orange") == 1
     assert "4 ROIs with signal of 5" in drawn.alt
     assert "Vis (3 ROIs), Default (2 ROIs). 1 of 2 frames are censored." in drawn.alt
@@ -121,7 +124,7 @@ def test_a_matrix_is_ordered_by_network_and_its_scale_holds_nearly_all_of_it() -
     expected = levels(values[np.ix_([0, 2, 4, 1, 3], [0, 2, 4, 1, 3])], 0.4)
     assert (image_of(drawn.svg, 1) == diverging()[expected]).all()
     assert (image_of(drawn.svg) == diverging()[:LEVELS]).all()
-    assert {"−0.4", "0.4", "Vis", "Default"} <= set(texts(drawn.svg))
+    assert {"−0.4", "0.4", "Vis", "Default", "Pearson correlation r"} <= set(texts(drawn.svg))
     assert drawn.alt.startswith("Matrix of 5 by 5 correlations, Mean correlation, ordered by network: Vis (3 ROIs)")
 
 

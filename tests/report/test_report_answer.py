@@ -1,10 +1,11 @@
 import dataclasses
 import re
+from collections.abc import Sequence
 
 import pytest
 
-from semantoks.report.content import Beside, Bullets, Figures, Table, Words
-from semantoks.report.run.answer import adds_sentence, answer, cautions, fc_sentence, headline, optimism
+from semantoks.report.content import Block, Bullets, Figures, Folded, Table, Words
+from semantoks.report.run.answer import adds_sentence, answer, fc_sentence, headline, optimism, reached
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import interval, p_value, score
@@ -55,19 +56,48 @@ def test_the_headline_says_direction_and_size_and_never_that_both_are_equal() ->
     )
 
 
-def test_what_reaches_the_scores_without_a_brain_and_what_confounds_leave_stand_in_the_headline() -> None:
+def unfolded(parts: Sequence[Block]) -> list[Block]:
+    inner = [one for part in parts if isinstance(part, Folded) for one in unfolded(part.blocks)]
+    return [*parts, *inner]
+
+
+def test_what_reaches_the_scores_without_a_brain_stands_in_the_headline() -> None:
     rows = {
         "encoder": dataclasses.replace(ROW, reached_by=("motion", "random_weights")),
         "fc": dataclasses.replace(ROW, reached_by=("motion",)),
-        "motion": dataclasses.replace(ROW, mean=0.66),
-        "random_weights": dataclasses.replace(ROW, mean=0.69),
     }
-    assert cautions({"dx": rows}, {"dx": dataclasses.replace(ROW, mean=0.6)}, "encoder") == [
-        "dx: motion alone: 0.660, within or above the interval of encoder and FC.",
-        "dx: random weights alone: 0.690, within or above the interval of encoder.",
-        "dx: without confounds, the encoder scores 0.600.",
-    ]
-    assert cautions({"dx": {"encoder": ROW, "fc": ROW}}, {"dx": None}, "encoder") == []
+    assert reached({"dx": rows}, "encoder") == (
+        "What knows nothing of the brain's function does as well as the encoder or FC on dx (motion and random "
+        "weights)."
+    )
+    assert reached({"dx": {"encoder": ROW, "fc": ROW}}, "encoder") == ""
+
+
+def test_one_row_per_target_has_the_bars_the_verdict_and_what_confounds_leave(probe: Evaluation) -> None:
+    table = next(part for part in answer(probe) if isinstance(part, Table))
+    assert table.answers
+    assert [row[0].text for row in table.rows] == probe.targets()
+    for target, row in zip(probe.targets(), table.rows, strict=True):
+        found, left = probe.compared(target), probe.compared(target, "deconfounded")
+        assert row[1].drawing is not None
+        assert row[1].drawing.alt.startswith(f"Dot plot, {target}: ")
+        for name, method in (
+            ("encoder", "encoder"),
+            ("FC", "fc"),
+            ("FC, tangent space", "fc_tangent"),
+            ("random weights", "random_weights"),
+            ("motion", "motion"),
+        ):
+            mean = f"{round(found[method].mean, 3):g}".replace("-", "−")
+            assert f"{name}: {mean} (" in row[1].drawing.alt
+        assert row[2].verdict == found["encoder"].verdict
+        assert p_value(found["encoder"].p_holm) in row[2].notes[0]
+        assert all(
+            score(found[m].mean, found[m].metric) in " ".join(row[2].notes)
+            for m in (*found["encoder"].reached_by, *found["fc"].reached_by)
+        )
+        one = left.get("encoder")
+        assert row[3].text == (score(one.mean, one.metric) if one else "not run")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +136,7 @@ def test_whether_the_encoder_adds_to_fc_is_said() -> None:
 
 
 def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:
-    parts = answer(probe)
-    (table,) = (part for part in parts if isinstance(part, Table))
+    (table,) = (part for part in unfolded(answer(probe)) if isinstance(part, Table) and not part.answers)
     assert [row[0].text for row in table.rows] == probe.targets()
     for target, row in zip(probe.targets(), table.rows, strict=True):
         found = probe.compared(target)
@@ -123,13 +152,11 @@ def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:
 
 
 def test_there_is_a_sentence_and_a_row_of_the_figure_for_each_target(probe: Evaluation) -> None:
-    loud, beside, *_ = answer(probe)
+    loud, *rest = answer(probe)
     assert isinstance(loud, Words)
     assert loud.tone == "loud"
-    assert isinstance(beside, Beside)
-    (bullets,), (figures,) = beside.left, beside.right
-    assert isinstance(bullets, Bullets)
-    assert isinstance(figures, Figures)
+    bullets = next(part for part in unfolded(rest) if isinstance(part, Bullets))
+    figures = next(part for part in unfolded(rest) if isinstance(part, Figures))
     assert [item.lead for item in bullets.items] == [f"{target}: " for target in probe.targets()]
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", figures.figures[0].drawing.svg)
     assert {*probe.targets(), "encoder", "FC + encoder", "difference in score (dashed: FC = 0)"} <= set(texts)
@@ -137,15 +164,15 @@ def test_there_is_a_sentence_and_a_row_of_the_figure_for_each_target(probe: Eval
 
 def test_what_was_not_run_is_called_that(probe: Evaluation) -> None:
     left = probe.summary[probe.summary["method"].isin(["encoder", "motion"])].assign(verdict="", diff=NAN)
-    parts = answer(dataclasses.replace(probe, summary=left))
-    (table,) = (part for part in parts if isinstance(part, Table))
+    parts = unfolded(answer(dataclasses.replace(probe, summary=left)))
+    (table,) = (part for part in parts if isinstance(part, Table) and not part.answers)
     assert [table.rows[0][place].text for place in (4, 6)] == ["not run", "not run"]
     assert table.rows[0][1].verdict == "not compared"
-    assert not any(isinstance(part, Beside) for part in parts)
+    assert not any(isinstance(part, Figures) for part in parts)
 
 
 def test_the_largest_gain_of_peeking_is_named(probe: Evaluation) -> None:
-    words, table = optimism(probe)
+    words, table = (part for part in unfolded(optimism(probe)) if not isinstance(part, Folded))
     gains = probe.summary[probe.summary["analysis"] == "main"].set_index(["target", "method"])["optimism"]
     assert isinstance(words, Words)
     assert f"up to {score(gains.max(), 'r')} " in words.text

@@ -28,18 +28,24 @@ def with_scores(probe: Evaluation, change: Change) -> Evaluation:
     return dataclasses.replace(probe, scores=change(probe.scores.copy()))
 
 
+def unfolded(parts: Sequence[Block]) -> list[Block]:
+    inner = [one for part in parts if isinstance(part, Folded) for one in unfolded(part.blocks)]
+    return [*parts, *inner]
+
+
 def figures_of(parts: Sequence[Block]) -> list[Figure]:
+    parts = unfolded(parts)
     return [figure for part in parts if isinstance(part, Figures) for figure in part.figures]
 
 
 def words_of(parts: Sequence[Block]) -> str:
+    parts = unfolded(parts)
     said = [p.text for p in parts if isinstance(p, Words)]
     return " ".join([*said, *(f"{i.lead}{i.text}" for p in parts if isinstance(p, Bullets) for i in p.items)])
 
 
 def tables_of(parts: Sequence[Block]) -> list[Table]:
-    inner = [one for part in parts if isinstance(part, Folded) for one in part.blocks]
-    return [part for part in (*parts, *inner) if isinstance(part, Table)]
+    return [part for part in unfolded(parts) if isinstance(part, Table)]
 
 
 def test_learning_curves_run_over_numbers_and_not_over_words(probe: Evaluation) -> None:
@@ -146,7 +152,7 @@ def test_what_was_not_asked_is_a_sentence(probe: Evaluation) -> None:
 
 def test_networks_are_ranked_by_the_encoder_s_score(probe: Evaluation, whole: RunFolder) -> None:
     parts = networks(probe, whole.atlas)
-    card = next(part for part in parts if isinstance(part, Card) and part.title == "sequence")
+    card = next(part for part in unfolded(parts) if isinstance(part, Card) and part.title == "sequence")
     bars, brain = figures_of(card.blocks)
     found = {n: probe.over_splits("network", n, "sequence", "encoder", "r") for n in NETWORKS}
     ranked = sorted(NETWORKS, key=lambda n: -found[n].mean)  # type: ignore[union-attr]
@@ -166,7 +172,7 @@ def test_the_brain_is_drawn_only_where_places_are_known(probe: Evaluation) -> No
     ):
         parts = networks(probe, atlas)
         assert words in words_of(parts)
-        assert all(len(figures_of(part.blocks)) == 1 for part in parts if isinstance(part, Card))
+        assert all(len(figures_of(part.blocks)) == 1 for part in unfolded(parts) if isinstance(part, Card))
 
 
 def test_of_very_many_networks_the_best_are_drawn(probe: Evaluation) -> None:
@@ -175,8 +181,54 @@ def test_of_very_many_networks_the_best_are_drawn(probe: Evaluation) -> None:
         copies = [rows.assign(condition=f"net {n}", balanced_accuracy=0.5 + 0.01 * n) for n in range(30)]
         return pd.concat(copies, ignore_index=True)
 
-    (card,) = (part for part in networks(with_scores(probe, many), None) if isinstance(part, Card))
+    (card,) = (part for part in unfolded(networks(with_scores(probe, many), None)) if isinstance(part, Card))
     (bars,) = figures_of(card.blocks)
-    assert bars.caption == f"Mean over splits. The best {MOST_BARS} of 30 networks."
+    assert (
+        bars.caption
+        == f"Mean over splits; thin lines: ± one standard deviation over splits. The best {MOST_BARS} of 30 networks."
+    )
     assert re.findall(r"net (\d+): encoder", bars.drawing.alt) == [str(n) for n in range(29, 9, -1)]
     assert len(tables_of(card.blocks)[0].rows) == 30
+
+
+def test_confounds_with_the_same_scores_are_drawn_once(probe: Evaluation) -> None:
+    def twins(scores: pd.DataFrame) -> pd.DataFrame:
+        copy = scores[(scores["analysis"] == "decode") & (scores["target"] == "site")]
+        return pd.concat([scores, copy.assign(target="source_tr")], ignore_index=True)
+
+    about = dict(probe.about)
+    about["decoded"] = {**about["decoded"], "source_tr": about["decoded"]["site"]}
+    one, two = probe, dataclasses.replace(with_scores(probe, twins), about=about)
+    assert len(figures_of(confounds(two))) == len(figures_of(confounds(one)))
+    assert "site = repetition time (TR): " in words_of(confounds(two))
+    assert any("The same for site and repetition time (TR)." in f.caption for f in figures_of(confounds(two)))
+
+
+def test_a_learning_curve_needs_three_sizes(probe: Evaluation) -> None:
+    few = with_scores(probe, lambda scores: scores[scores["condition"] != "40"])
+    parts = learning_curves(few)
+    assert figures_of(parts) == []
+    assert "fewer than 3 numbers of people, so there is a table and no curve." in words_of(parts)
+    assert [row[0].text for row in tables_of(parts)[0].rows] == ["10", "20"]
+
+
+def test_a_brain_whose_networks_differ_by_noise_is_not_shaded(probe: Evaluation, whole: RunFolder) -> None:
+    def scored(step: float) -> Evaluation:
+        def change(scores: pd.DataFrame) -> pd.DataFrame:
+            rows = scores["analysis"] == "network"
+            place = scores.loc[rows, "condition"].map(NETWORKS.index)
+            noise = np.random.default_rng(1).normal(scale=0.02, size=int(rows.sum()))
+            for name in ("balanced_accuracy", "r"):
+                scores.loc[rows, name] = 0.6 + step * place + noise
+            return scores
+
+        return with_scores(probe, change)
+
+    for step, said in ((0.0, True), (0.3, False)):
+        parts = networks(scored(step), whole.atlas)
+        assert ("The networks do not differ by more than noise" in words_of(parts)) is said
+        card = next(part for part in unfolded(parts) if isinstance(part, Card))
+        brain = figures_of(card.blocks)[1].drawing
+        assert ("not shaded: the differences are within noise" in brain.alt) is said
+        dots = set(re.findall(r"fill-opacity: ([\d.]+)|opacity: ([\d.]+)", brain.svg))
+        assert (len(dots) < 5) is said, dots

@@ -35,7 +35,7 @@ def test_a_class_target_has_confusions_of_both_and_a_calibration(probe: Evaluati
             counts[int(truth), int(predicted)] += 1
         texts = re.findall(r"<text[^>]*>([^<]*)</text>", figure.drawing.svg)
         assert [int(t) for t in texts if t.isdigit()] == counts.ravel().tolist()
-        assert figure.caption == "Rows add up to 100\u00a0%. 180 predictions: 90 people, each tested 2\u00a0times."
+        assert figure.caption == "Rows add up to 100\u00a0%. 180 predictions: 90 people, each tested twice."
     ece = [probe.over_splits("main", "", "sex", name, "ece") for name in ("encoder", "fc")]
     shown = " and ".join(f"{n} {score(e.mean, 'ece')}" for n, e in zip(("encoder", "FC"), ece, strict=True) if e)
     assert calibration.caption.endswith(f"Expected calibration error: {shown}.")

@@ -153,22 +153,31 @@ def probe(
 
 
 def report(
-    run: Model,
+    run: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN [RUN ...]", help_behavior_hint="(required)")]],
     out: Annotated[
-        Path | None, arg(metavar="FILE", help_behavior_hint="(default: RUN/report.html, or COHORT_report.html)")
+        Path | None,
+        arg(
+            metavar="FILE",
+            help_behavior_hint="(default: RUN/report.html, COHORT_report.html, or comparison.html beside the first)",
+        ),
     ] = None,
+    show_ids: bool = False,
 ) -> int:
-    """Write the report of a run or a cohort: one HTML page that opens offline.
+    """Write the report of a run or a cohort, or compare several runs: one HTML page that opens offline.
 
     Example: semantoks report runs/a
 
+    The tables of the page are written beside it, as TSV files.
+
     Args:
-        run: A run folder, a probe folder, or a cohort.
+        run: A run folder, a probe folder, or a cohort; or several runs and probes, to compare.
         out: Output file, a FILE.html.
+        show_ids: Name the recordings of a cohort instead of numbering them.
     """
     from semantoks.report.page import write_report
 
-    print(f"Open {write_report(run, out)} in a browser.")
+    page = write_report(run, out, show_ids=show_ids)
+    print(f"Open {page} in a browser. Its tables: {page.with_name(f'{page.stem}_tables')}")
     return EXIT_OK
 
 

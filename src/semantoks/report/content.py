@@ -51,22 +51,25 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: its text or a verdict, shown as a badge, and a quieter line below."""
+    """A table's cell: its text or a verdict, shown as a badge, or a drawing; quieter lines below."""
 
     text: str
     under: str = ""
     verdict: str = ""
+    drawing: Drawing | None = None
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table; the first cell of a row names the row."""
+    """A table; the first cell of a row names the row. One of ``answers`` has drawings, and stacks on narrow pages."""
 
     kind: ClassVar[str] = "table"
     label: str
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    answers: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,15 @@ def rows_of(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]
         else:
             rows.append((f"{prefix}{key}", plain(value)))
     return rows
+
+
+def in_words(table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Lay settings out for people: names without underscores, yes and no, none for nothing."""
+    said: dict[object, str] = {True: "yes", False: "no", None: "none"}
+    return [
+        (name.replace("_", " "), said[value] if value is None or isinstance(value, bool) else plain(value) or "none")
+        for name, value in rows_of(table)
+    ]
 
 
 def plain(value: Any) -> str:

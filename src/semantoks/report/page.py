@@ -1,68 +1,99 @@
 """The page about a run or a cohort, in the order in which a reader asks: one HTML file that opens offline."""
 
-import os
+import datetime
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from semantoks.errors import DataError
-from semantoks.report.cohort.folder import CohortFolder, is_cohort, read_cohort
+from semantoks.errors import ConfigError, DataError
+from semantoks.report.cohort.folder import is_cohort, read_cohort
 from semantoks.report.cohort.sections import facts as cohort_facts
 from semantoks.report.cohort.sections import sections as cohort_sections
-from semantoks.report.content import Block, Bullets, Item, Section, Words
+from semantoks.report.comparison import compare
+from semantoks.report.content import Block, Bullets, Folded, Item, Section, Words
 from semantoks.report.run.amounts import learning_curves, reliability
 from semantoks.report.run.answer import BAR, answer, optimism
 from semantoks.report.run.confounds import confounds
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import RunFolder, read_run
+from semantoks.report.run.methods import methods
 from semantoks.report.run.networks import networks
 from semantoks.report.run.provenance import checks, facts, provenance, training
 from semantoks.report.run.targets import target_card
+from semantoks.report.tables import write_tables
+from semantoks.storage.durable import write_durably
+
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
-def write_report(run: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of a run or a cohort and return its path.
+def write_report(
+    run: Path | str | Sequence[Path | str], out: Path | str | None = None, *, show_ids: bool = False
+) -> Path:
+    """Write the report of a run or a cohort, or of several runs beside each other, and return its path.
+
+    The tables of the page are written beside it, as TSV files in ``<page>_tables``.
 
     Parameters
     ----------
     run
-        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, or a cohort (of ``semantoks prepare``).
-        A run that is still training, was stopped, or has no probe yet is reported as far as it went.
+        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, or a cohort (of ``semantoks prepare``);
+        or several runs and probes, to compare. A run that is still training, was stopped, or has no probe yet is
+        reported as far as it went.
     out
-        The HTML file to write, replaced whole if it exists; by default ``run/report.html``, and
-        ``<cohort>_report.html`` beside a cohort, whose folder stays as it is.
+        The HTML file to write, replaced whole if it exists; by default ``run/report.html``,
+        ``<cohort>_report.html`` beside a cohort, whose folder stays as it is, and ``comparison.html`` beside the first
+        of several runs.
+    show_ids
+        Name recordings on the page of a cohort; else they are numbered.
 
     Raises
     ------
     DataError
         If ``run`` is neither a run's nor a probe's nor a cohort's folder, or ``out`` is a folder or inside the cohort.
+    ConfigError
+        If several folders are given and one is a cohort, or ``show_ids`` where there are no recordings.
     """
-    run = Path(run)
-    of_cohort = is_cohort(run)
-    whole = run.resolve()
-    usual = whole.with_name(f"{whole.name}_report.html") if of_cohort else run / "report.html"
+    given = [Path(run)] if isinstance(run, Path | str) else [Path(one) for one in run]
+    if not given:
+        raise ConfigError("expected one or more folders of runs, probes or a cohort, and got none.")
+    cohorts = [one for one in given if is_cohort(one)]
+    if cohorts and len(given) > 1:
+        raise ConfigError(f"{cohorts[0]} is a cohort: only runs and probes can be compared. Give it alone.")
+    if show_ids and not cohorts:
+        raise ConfigError("--show-ids names the recordings of a cohort, and this page has none: leave it out.")
+    first, whole = given[0], given[0].resolve()
+    usual = first / "report.html" if len(given) == 1 else whole.with_name("comparison.html")
+    usual = whole.with_name(f"{whole.name}_report.html") if cohorts else usual
     target = usual if out is None else Path(out)
     if target.is_dir():
         raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / usual.name}.")
-    if of_cohort and target.resolve().is_relative_to(whole):
-        raise DataError(f"--out {target} is inside the cohort {run}, which stays as prepare left it. Try {usual}.")
-    page = render_cohort(read_cohort(run)) if of_cohort else render(read_run(run))
+    if cohorts and target.resolve().is_relative_to(whole):
+        raise DataError(f"--out {target} is inside the cohort {first}, which stays as prepare left it. Try {usual}.")
+    page, found = _written(given, of_cohort=bool(cohorts), show_ids=show_ids)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, target)
+    write_durably(target, page.encode())
+    write_tables(target, found)
     return target
 
 
-def render(run: RunFolder) -> str:
-    """Return the page of a run as HTML."""
-    return _html(f"{'Run' if run.trained else 'Probe'} {run.name}", facts(run), sections(run))
-
-
-def render_cohort(cohort: CohortFolder) -> str:
-    """Return the page of a cohort as HTML."""
-    return _html(cohort.title, cohort_facts(cohort), cohort_sections(cohort))
+def _written(given: Sequence[Path], *, of_cohort: bool, show_ids: bool) -> tuple[str, list[Section]]:
+    """Return a page as HTML, and its sections."""
+    if of_cohort:
+        cohort = read_cohort(given[0], show_ids=show_ids)
+        found = cohort_sections(cohort)
+        return _html(cohort.title, cohort_facts(cohort), found), found
+    runs = [read_run(one) for one in given]
+    if len(runs) > 1:
+        found = compare(runs, given)
+        return _html(f"{len(runs)} runs compared", [], found), found
+    (run,) = runs
+    found = sections(run)
+    return _html(f"The {'run' if run.trained else 'probe'} “{run.name}”", facts(run), found), found
 
 
 def _html(title: str, found: Sequence[tuple[str, str]], ordered: Sequence[Section]) -> str:
@@ -73,27 +104,34 @@ def _html(title: str, found: Sequence[tuple[str, str]], ordered: Sequence[Sectio
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(title=title, facts=found, sections=ordered)
+    return environment.get_template("page.html.j2").render(title=title, facts=found, sections=ordered, written=_today())
+
+
+def _today() -> str:
+    """Return the date of the page: ``27 November 2026 · semantoks 0.1.0``."""
+    today = datetime.date.today()
+    return f"{today.day} {MONTHS[today.month - 1]} {today.year} · semantoks {version('semantoks')}"
 
 
 def sections(run: RunFolder) -> list[Section]:
     """Return the sections of the page in their order."""
-    found = [Section("answer", "Does it beat functional connectivity?", "Answer", [Words(BAR), *_answer(run)])]
+    found = [Section("answer", "Does it beat functional connectivity?", "Answer", _answer(run))]
     if (probe := run.probe) is not None:
         found += [
             Section("targets", "Target by target", "Targets", _cards(probe)),
-            Section("learning", "How many labels does it need?", "Learning curves", learning_curves(probe)),
             Section("confounds", "Could confounds explain it?", "Confounds", confounds(probe)),
+            Section("learning", "How many labels does it need?", "Labels", learning_curves(probe)),
             Section("reliability", "Is it stable over time?", "Reliability", reliability(probe)),
             Section("networks", "Which networks carry it?", "Networks", networks(probe, run.atlas)),
-            Section("optimism", "What would peeking have gained?", "Optimism", optimism(probe)),
+            Section("optimism", "What would peeking have gained?", "Peeking", optimism(probe)),
         ]
     if (tuned := run.finetune) is not None:
         found.append(Section("finetune", "Does fine-tuning help?", "Fine-tuning", [*answer(tuned), *_cards(tuned)]))
     return [
         *found,
-        Section("checks", "What was left out, and what was checked", "Exclusions and checks", checks(run)),
+        Section("checks", "What was left out, and what was checked", "Checks", checks(run)),
         Section("training", "How it was trained", "Training", training(run)),
+        Section("methods", "Methods, to paste into a paper", "Methods", methods(run)),
         Section("provenance", "How to reproduce it", "Provenance", provenance(run)),
     ]
 
@@ -103,16 +141,19 @@ def _answer(run: RunFolder) -> list[Block]:
         return answer(run.probe)
     if run.probe_notes:
         return [
+            Words(BAR),
             Words("The scores cannot be shown, so there is no answer:"),
             Bullets([Item(n) for n in run.probe_notes]),
         ]
     return [
+        Words(BAR),
         Words(
             "This run has no probe yet, so it is not known what the encoder has learnt. "
             "`semantoks probe` scores it beside these bars."
-        )
+        ),
     ]
 
 
 def _cards(evaluation: Evaluation) -> list[Block]:
-    return [target_card(evaluation, target) for target in evaluation.targets()]
+    cards = {target: target_card(evaluation, target) for target in evaluation.targets()}
+    return [Folded(f"{target}: all methods, predictions, calibration", [card]) for target, card in cards.items()]

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
+TANGENT = "fc_tangent"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
 Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
@@ -92,7 +93,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             name="FC, partial correlation",
             words="partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
         ),
-        "fc_tangent": MethodInfo(
+        TANGENT: MethodInfo(
             name="FC, tangent space",
             words="Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
             costly=True,

@@ -41,10 +41,10 @@ class Reason:
 
 def left_out(cohort: CohortFolder) -> list[Block]:
     """Lay out exclusions by reason and flags; single recordings are shown on a click."""
-    return [*_exclusions(cohort.excluded), *_flagged(cohort)]
+    return [*_exclusions(cohort.excluded, show_ids=cohort.show_ids), *_flagged(cohort), *_each(cohort)]
 
 
-def _exclusions(excluded: pd.DataFrame) -> list[Block]:
+def _exclusions(excluded: pd.DataFrame, *, show_ids: bool) -> list[Block]:
     if not len(excluded):
         return [Words("No recording was left out.")]
     found = reasons(excluded)
@@ -54,7 +54,9 @@ def _exclusions(excluded: pd.DataFrame) -> list[Block]:
         columns=("Reason", "Recordings"),
         rows=[[Cell(one.text), Cell(f"{one.count:,}")] for one in found[:MOST_ROWS]],
     )
-    items = [Item(text, lead=f"Row {row}: ") for row, text in enumerate(unnamed(excluded.head(MOST_ROWS)), start=1)]
+    names = [f" ({name})" if show_ids else "" for name in excluded["recording_id"].head(MOST_ROWS)]
+    told = zip(names, unnamed(excluded.head(MOST_ROWS)), strict=True)
+    items = [Item(text, lead=f"Row {row}{name}: ") for row, (name, text) in enumerate(told, start=1)]
     order = _first_of(len(excluded), "excluded.tsv", "by row of excluded.tsv (not counting its header)")
     title = f"The {plural(len(excluded), 'recording')} left out, row by row"
     return [by_reason, Folded(title, [Words(order, tone="quiet"), Bullets(items)])]
@@ -79,13 +81,39 @@ def _flagged(cohort: CohortFolder) -> list[Block]:
     items = [
         Item(
             f"{fd_words(means[row])}, {minutes[row]:.1f} good minutes; {flags[row]}",
-            lead=f"Recording {row + 1}: ",
+            lead=f"{cohort.called(int(row))}: ",
         )
         for row in shown
     ]
     order = _first_of(len(table), "quality.tsv", "those with most motion first")
     title = f"The {plural(len(table), 'flagged recording')}"
     return [by_flag, Folded(title, [Words(order, tone="quiet"), Bullets(items)])]
+
+
+def _each(cohort: CohortFolder) -> list[Block]:
+    """List the recordings that were kept, so that each can be found."""
+    table, flags = cohort.recordings.head(MOST_ROWS), flags_of(cohort)
+    if not len(table):
+        return []
+    minutes, good = cohort.minutes, cohort.measured("good_seconds") / 60
+    rows = [
+        [
+            Cell(cohort.called(row)),
+            Cell(str(one["site"]) or "not known"),
+            Cell(f"{minutes[row]:.1f}"),
+            Cell(f"{good[row]:.1f}" if pd.notna(good[row]) else "not known"),
+            Cell(f"{one['mean_fd']:.3f}" if pd.notna(one["mean_fd"]) else "not known"),
+            Cell(flags[row] or "none"),
+        ]
+        for row, (_, one) in enumerate(table.iterrows())
+    ]
+    found = Table(
+        label="Recordings",
+        caption=_first_of(len(cohort.recordings), "recordings.tsv", "by row of recordings.tsv"),
+        columns=("Recording", "Site", "Minutes", "Good minutes", "Mean FD (mm)", "Flags"),
+        rows=rows,
+    )
+    return [Folded(f"The {plural(len(cohort.recordings), 'recording')}, one by one", [found])]
 
 
 def flags_of(cohort: CohortFolder) -> pd.Series:

@@ -54,6 +54,8 @@ class CohortFolder:
         Power density before and after cleaning at the frequencies of `GRID`, NaN where unknown; None without any.
     notes
         One sentence for each thing that is missing or damaged.
+    show_ids
+        Whether the page names recordings.
     """
 
     path: Path
@@ -68,6 +70,12 @@ class CohortFolder:
     fd: Mapping[int, Float32[ndarray, " scan"]]
     spectra: Float32[ndarray, "recording 2 bin"] | None
     notes: tuple[str, ...]
+    show_ids: bool = False
+
+    def called(self, index: int) -> str:
+        """Number a recording by its row in recordings.tsv, and name it where the page names recordings."""
+        named = f" ({self.recordings['recording_id'].iloc[index]})" if self.show_ids else ""
+        return f"Recording {index + 1}{named}"
 
     @property
     def title(self) -> str:
@@ -110,8 +118,8 @@ def is_cohort(path: Path) -> bool:
     return started and (path / layout.DESCRIPTION).is_file()
 
 
-def read_cohort(path: Path) -> CohortFolder:
-    """Read a cohort's folder.
+def read_cohort(path: Path, *, show_ids: bool = False) -> CohortFolder:
+    """Read a cohort's folder; with ``show_ids``, its page names recordings.
 
     Raises
     ------
@@ -146,6 +154,7 @@ def read_cohort(path: Path) -> CohortFolder:
         readable=readable,
         fd=fd,
         spectra=spectra,
+        show_ids=show_ids,
         notes=(*notes, *quality_notes, *signal_notes, *fd_notes, *spectra_notes),
     )
 

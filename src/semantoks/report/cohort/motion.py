@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.content import Beside, Block, Figure, Figures, Pairs, Words
@@ -58,9 +60,11 @@ def motion(cohort: CohortFolder) -> list[Block]:
                 "displacement (FD), so no recording could be left out for motion."
             )
         ]
-    gates = _gates(cohort)
-    histogram = draw_motion("motion", "Mean FD of the recordings", means.to_numpy(), gates)
-    caption = "Only recordings that were kept; those left out for motion are not shown." if _lost(cohort) else ""
+    gates, lost = _gates(cohort), lost_means(cohort)
+    histogram = draw_motion("motion", "Mean FD of the recordings", means.to_numpy(), gates, lost)
+    caption = f"Kept: {len(means):,}; left out for motion: {len(lost):,}."
+    if unknown := len(cohort.excluded) - len(lost):
+        caption += f" Not shown, as their motion is not recorded: {unknown:,} left out for other reasons."
     rows = Pairs("Mean FD in mm", _quantiles(cohort, means))
     return [Beside([Figures([Figure(histogram, caption)])], [rows]), *_traces(cohort)]
 
@@ -127,6 +131,12 @@ def _quantiles(cohort: CohortFolder, means: pd.Series) -> list[tuple[str, str]]:
     return [*rows, ("Left out", "none for motion: no gate was set" if "MaxMeanFD" in about else "not recorded")]
 
 
+def lost_means(cohort: CohortFolder) -> Float[ndarray, " recording"]:
+    """Return mean FD (mm) of the recordings that were left out for motion, as the reasons give it."""
+    found = cohort.excluded["reason"].str.extract(r"^motion:.*? is ([0-9]+(?:\.[0-9]+)?) mm", expand=False)
+    return found.dropna().to_numpy(float)
+
+
 def _lost(cohort: CohortFolder) -> int:
     return int(cohort.excluded["reason"].str.startswith("motion:").sum())
 
@@ -137,4 +147,4 @@ def _caption(cohort: CohortFolder, index: int) -> str:
     censored = (
         f"{bad:,} of {row['frames']:,} frames censored ({share_words(bad / row['frames'])})" if bad else "none censored"
     )
-    return f"Recording {index + 1}: {fd_words(row['mean_fd'])}, {censored}."
+    return f"{cohort.called(index)}: {fd_words(row['mean_fd'])}, {censored}."

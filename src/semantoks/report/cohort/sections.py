@@ -6,10 +6,12 @@ from collections import Counter
 
 import pandas as pd
 
+from semantoks.report.citing import to_cite
 from semantoks.report.cohort.exclusions import flags_of, left_out
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.cohort.methods import made_by, methods, references
 from semantoks.report.cohort.motion import carpets, motion
+from semantoks.report.cohort.people import demographics, network_names
 from semantoks.report.cohort.signals import correlations, coverage, spectra
 from semantoks.report.content import (
     Block,
@@ -33,8 +35,9 @@ ENTITIES = re.compile(r"(?:^|(?<=_))(?:sub|ses|task|acq|ce|rec|dir|run|echo|spac
 DESCRIBED = {"the participants table", "--tr"}
 PRIVATE = (
     "This page names nobody: recording 12 is row 12 of recordings.tsv in the cohort's folder (not counting its "
-    "header), where the ids are. Sites and the paths of folders are named."
+    "header), where the ids are; `report --show-ids` names them. Sites and the paths of folders are named."
 )
+NAMED = "This page names recordings (`--show-ids`): do not pass it on to people who may not know the ids."
 CHECKSUMS = {
     "ItemsSha256": "list of recordings and sizes of their files",
     "ParticipantsSha256": "participants table",
@@ -52,7 +55,7 @@ def sections(cohort: CohortFolder) -> list[Section]:
         found += [
             Section("motion", "How much did people move?", "Motion", motion(cohort)),
             Section("carpets", "What do the recordings look like?", "Carpets", carpets(cohort)),
-            Section("coverage", "Which networks have signal?", "Coverage", coverage(cohort)),
+            Section("coverage", "Which networks have signal?", "Coverage", [*coverage(cohort), *network_names(cohort)]),
             Section("spectra", "What did cleaning do to the spectrum?", "Spectra", spectra(cohort)),
             Section("connectivity", "Are the networks visible?", "Connectivity", correlations(cohort)),
             Section("methods", "Methods, to paste into a paper", "Methods", _methods(cohort)),
@@ -90,10 +93,15 @@ def contents(cohort: CohortFolder) -> list[Block]:
     sentence += f"{'was' if lost == 1 else 'were'} left out"
     if "flags" in cohort.quality:
         sentence += f"; {f'{flagged:,}' if flagged else 'none'} of those kept {'is' if flagged == 1 else 'are'} flagged"
-    blocks: list[Block] = [Words(f"{sentence}.", tone="loud"), *_sites(cohort), *_repetition_times(cohort)]
+    blocks: list[Block] = [
+        Words(f"{sentence}.", tone="loud"),
+        *demographics(cohort),
+        *_sites(cohort),
+        *_repetition_times(cohort),
+    ]
     if cohort.notes:
         blocks += [Heading("Missing on this page"), Bullets([Item(note) for note in cohort.notes])]
-    return [*blocks, Words(PRIVATE, tone="quiet")]
+    return [*blocks, Words(NAMED if cohort.show_ids else PRIVATE, tone="quiet")]
 
 
 def _sites(cohort: CohortFolder) -> list[Block]:
@@ -186,8 +194,9 @@ def _few(texts: list[str]) -> str:
 def _methods(cohort: CohortFolder) -> list[Block]:
     cites = references(cohort)
     blocks: list[Block] = [Words(methods(cohort), tone="paste")]
+    blocks += to_cite(cites)
     if cites:
-        return [*blocks, Words("To cite:"), Bullets([Item(cite) for cite in cites])]
+        return blocks
     return [*blocks, Words("What to cite for this atlas is not known here: ask where you got it.", tone="quiet")]
 
 

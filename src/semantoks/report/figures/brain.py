@@ -16,7 +16,8 @@ from semantoks.report.wording import thousandths
 
 VIEWS = {"l": (1, 2), "z": (0, 1), "r": (1, 2)}
 """Views from the left, above and the right: which of x, y, z (MNI, mm) runs to the right, and which up."""
-_FAINT = 0.12
+_FAINT, _ALIKE = 0.12, 0.25
+NOT_SHADED = "not shaded: the differences are within noise"
 Limits = tuple[float, float]
 
 
@@ -26,8 +27,10 @@ def draw_brain(
     centroids: Float[ndarray, "roi 3"],
     networks: Sequence[str],
     scores: dict[str, float],
+    *,
+    shaded: bool = True,
 ) -> Drawing:
-    """Draw every ROI with known coordinates, the darker the higher its network's score.
+    """Draw every ROI with known coordinates, the darker the higher its network's score; unless ``shaded``, all alike.
 
     The outlines are the schematic that ships with nilearn; nothing is downloaded.
 
@@ -48,13 +51,24 @@ def draw_brain(
             for name, score in scores.items():
                 places = centroids[[network == name for network in networks]]
                 places = places[np.isfinite(places).all(axis=1) & _seen(places, view)]
-                alpha = _FAINT + (1 - _FAINT) * ((score - low) / (high - low) if high > low else 1.0)
+                share = (score - low) / (high - low) if high > low else 1.0
+                alpha = _FAINT + (1 - _FAINT) * (share if shaded else _ALIKE)
                 dots, *_ = axes.plot(places[:, across], places[:, up], "o", color=PAINTS["blue"], alpha=alpha)
                 dots.set(markersize=4.2, markeredgewidth=0)
-        _draw_title_and_scale(frame, title, low, high)
+        _draw_title(frame, title)
+        if shaded:
+            _draw_scale(frame, low, high)
+        else:
+            frame.text(0.5, 0.025, NOT_SHADED, ha="center", va="center", fontsize=9, color=PAINTS["muted"])
         best = sorted(scores, key=lambda name: -scores[name])
         words = ", ".join(f"{name} {thousandths(scores[name])}" for name in best)
-        return finish(frame, f"Brain seen from left, above and right, {title}. From high to low: {words}.")
+        return finish(
+            frame, f"Brain seen from left, above and right, {title}. From high to low: {words}.{_unshaded(shaded)}"
+        )
+
+
+def _unshaded(shaded: bool) -> str:
+    return "" if shaded else f" {NOT_SHADED}."
 
 
 @cache
@@ -85,7 +99,7 @@ def _seen(places: Float[ndarray, "roi 3"], view: str) -> ndarray:
     return seen
 
 
-def _draw_title_and_scale(axes: Axes, title: str, low: float, high: float) -> None:
+def _draw_title(axes: Axes, title: str) -> None:
     axes.set_zorder(1)  # above the views
     axes.set_axis_off()
     axes.set_xlim(0, 1)
@@ -93,6 +107,9 @@ def _draw_title_and_scale(axes: Axes, title: str, low: float, high: float) -> No
     axes.text(0, 0.99, title, va="top", fontsize=11, fontweight="bold", color=PAINTS["ink"])
     for middle, name in zip((0.16, 0.505, 0.85), ("left", "above", "right"), strict=True):
         axes.text(middle, 0.145, name, ha="center", va="top", fontsize=9, color=PAINTS["muted"])
+
+
+def _draw_scale(axes: Axes, low: float, high: float) -> None:
     steps = 12
     for n in range(steps):
         alpha = _FAINT + (1 - _FAINT) * n / (steps - 1)

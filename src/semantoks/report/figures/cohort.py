@@ -32,6 +32,7 @@ MOST_BINS = 40
 BINS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Widths of the bars of a histogram, in mm."""
 CENSORED = Look(paint="orange")
+KEPT, LOST = Look(paint="blue"), Look(paint="orange", hatch="/////")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,23 +46,43 @@ class Quartiles:
     high: Float[ndarray, " bin"]
 
 
-def draw_motion(key: str, title: str, means: Float[ndarray, " recording"], gates: Sequence[Mark]) -> Drawing:
-    """Draw how many recordings have which mean framewise displacement (mm), with the gates."""
-    top = max(float(means.max()), BINS[0], *(gate.value * 1.06 for gate in gates))
+def draw_motion(
+    key: str,
+    title: str,
+    means: Float[ndarray, " recording"],
+    gates: Sequence[Mark],
+    lost: Float[ndarray, " gone"] | None = None,
+) -> Drawing:
+    """Draw how many recordings have which mean framewise displacement (mm), with the gates; ``lost`` were left out."""
+    gone = np.empty(0) if lost is None else lost
+    top = max(float(np.r_[means, gone].max()), BINS[0], *(gate.value * 1.06 for gate in gates))
     width = next((width for width in BINS if top / width <= MOST_BINS), top / MOST_BINS)
     edges = np.arange(0, top + width, width)
-    counts, edges = np.histogram(means, bins=edges)
+    kept, edges = np.histogram(means, bins=edges)
+    counts = kept + np.histogram(gone, bins=edges)[0]
     with plot(key, (WIDE, 2.6), (0.45 / WIDE, 0.175, 1 - 0.6 / WIDE, 0.62)) as axes:
-        axes.bar(edges[:-1], counts, width=0.9 * width, align="edge", **fill(Look(paint="blue")))
+        axes.bar(edges[:-1], kept, width=0.9 * width, align="edge", **fill(KEPT))
+        if len(gone):
+            some = counts > kept
+            axes.bar(
+                edges[:-1][some],
+                (counts - kept)[some],
+                width=0.9 * width,
+                align="edge",
+                bottom=kept[some],
+                **fill(LOST),
+            )
         axes.set_xlim(0, edges[-1])
         axes.set_ylim(0, counts.max() * (1.3 if gates else 1.05))
         for row, gate in enumerate(gates):
             _draw_gate(axes, gate, 0.98 - 0.1 * row)
         tick(axes.xaxis, 6)
         tick(axes.yaxis, 4, whole=True)
-        set_title(axes, title, above="recordings", lift=27.0)
+        set_title(axes, title, above="" if len(gone) else "recordings", lift=27.0)
+        if len(gone):
+            legend(axes, [("recordings kept", KEPT), ("left out", LOST)], "bars")
         axes.set_xlabel("mean framewise displacement (mm)")
-        return finish(axes, _motion_in_words(title, means, gates))
+        return finish(axes, _motion_in_words(title, means, gates, gone))
 
 
 def _draw_gate(axes: Axes, gate: Mark, height: float) -> None:
@@ -81,12 +102,19 @@ def _draw_gate(axes: Axes, gate: Mark, height: float) -> None:
     )
 
 
-def _motion_in_words(title: str, means: Float[ndarray, " recording"], gates: Sequence[Mark]) -> str:
+def _motion_in_words(
+    title: str, means: Float[ndarray, " recording"], gates: Sequence[Mark], gone: Float[ndarray, " gone"]
+) -> str:
     low, middle, high = (thousandths(np.quantile(means, q)) for q in (0.25, 0.5, 0.75))
     named = [f" {int((means > gate.value).sum())} of {len(means)} are above the line “{gate.name}”." for gate in gates]
     return (
         f"Histogram, {title}: mean framewise displacement of {len(means)} recordings. Median {middle} mm, "
         f"quartiles {low} and {high}, largest {thousandths(means.max())}.{''.join(named)}"
+        + (
+            f" {len(gone)} more were left out, with {thousandths(gone.min())} to {thousandths(gone.max())} mm."
+            if len(gone)
+            else ""
+        )
     )
 
 

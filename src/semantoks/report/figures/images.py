@@ -76,9 +76,9 @@ def draw_carpet(
     """
     minutes = len(series) * tr / 60
     tall, left = max(2.27, GAP * min(len(rois.names), MOST_NAMES) / 72 + 0.05), _room_for(rois)
-    height = tall + 0.93
-    with plot(key, (WIDE, height), (left, 0.48 / height, 0.97 - left, tall / height), bare=True) as axes:
-        strip = axes.figure.add_axes((left, (0.51 + tall) / height, 0.97 - left, 0.08 / height))
+    height = tall + 1.35
+    with plot(key, (WIDE, height), (left, 0.9 / height, 0.97 - left, tall / height), bare=True) as axes:
+        strip = axes.figure.add_axes((left, (0.93 + tall) / height, 0.97 - left, 0.08 / height))
         axes.set_xlim(0, minutes)
         axes.set_ylim(rois.ends[-1], 0)
         axes.hlines(rois.ends[:-1], 0, minutes, color=PAINTS["card"], linewidth=1.0)
@@ -95,8 +95,14 @@ def draw_carpet(
             f"{number(round(minutes, 1))} minutes, ordered by network: {_listed(rois)}. {int((~good).sum())} of "
             f"{good.size} frames are censored."
         )
+        scale = axes.figure.add_axes((left, 0.42 / height, 0.6 - left / 2, 0.08 / height))
+        scale.set_xlim(-LIMIT, LIMIT)
+        scale.set_yticks([])
+        tick(scale.xaxis, 4, whole=True)
+        scale.set_xlabel("standard deviations from the ROI's mean", fontsize=9)
         shown = np.where(missing, np.nan, series).T[rois.order]
-        return lay_below(finish(axes, alt), axes, shown, grey(), limit=LIMIT)
+        drawing = lay_below(finish(axes, alt), axes, shown, grey(), limit=LIMIT)
+        return lay_below(drawing, scale, np.linspace(-LIMIT, LIMIT, LEVELS)[None], grey(), limit=LIMIT)
 
 
 def draw_matrix(key: str, title: str, values: Float[ndarray, "roi roi"], rois: NetworkOrder) -> Drawing:
@@ -106,8 +112,8 @@ def draw_matrix(key: str, title: str, values: Float[ndarray, "roi roi"], rois: N
     limit = min(max(limit, 0.1), 1.0)
     left, count = _room_for(rois), rois.ends[-1]
     side = (0.97 - left) * WIDE
-    height = side + 0.85
-    with plot(key, (WIDE, height), (left, 0.55 / height, 0.97 - left, side / height), bare=True) as axes:
+    height = side + 1.03
+    with plot(key, (WIDE, height), (left, 0.73 / height, 0.97 - left, side / height), bare=True) as axes:
         axes.set_xlim(0, count)
         axes.set_ylim(count, 0)
         for lines in (axes.hlines, axes.vlines):
@@ -115,11 +121,12 @@ def draw_matrix(key: str, title: str, values: Float[ndarray, "roi roi"], rois: N
         axes.set_xticks([])
         _name_networks(axes, rois)
         set_title(axes, title)
-        scale = axes.figure.add_axes((left, 0.3 / height, 0.97 - left, 0.1 / height))
+        scale = axes.figure.add_axes((left, 0.48 / height, 0.97 - left, 0.1 / height))
         scale.set_xlim(-limit, limit)
         scale.set_yticks([])
         scale.set_xticks([-limit, -limit / 2, 0, limit / 2, limit])
         scale.xaxis.set_major_formatter(NUMBERS)
+        scale.set_xlabel("Pearson correlation r", fontsize=9)
         alt = f"Matrix of {count} by {count} correlations, {title}, ordered by network: {_listed(rois)}."
         drawing = lay_below(finish(axes, alt), axes, values[np.ix_(rois.order, rois.order)], diverging(), limit=limit)
         return lay_below(drawing, scale, np.linspace(-limit, limit, LEVELS)[None], diverging(), limit=limit)

@@ -25,7 +25,7 @@ from semantoks.report.figures.plot import (
     set_title,
     tick,
 )
-from semantoks.report.wording import number, thousandths
+from semantoks.report.wording import clip, number, thousandths
 from semantoks.statistics.methods import Look
 
 
@@ -95,8 +95,44 @@ def draw_rows(
         return finish(axes, _rows_in_words("Dot plot", title, axis, rows, marks))
 
 
+def draw_strip(
+    key: str,
+    title: str,
+    axis: str,
+    estimates: Sequence[Estimate],
+    marks: Sequence[Mark] = (),
+    ends: tuple[float, float] | None = None,
+) -> Drawing:
+    """Draw one estimate per line without a title, its name at the left and its value at the right, for a table's cell.
+
+    ``ends`` are the ends of the axis, so that the strips of a table can share one.
+    """
+    left, right, above, below = 1.5 / WIDE, 0.52 / WIDE, 0.06, 0.46
+    height = above + 0.2 * len(estimates) + below
+    box = (left, below / height, 1 - left - right, 0.2 * len(estimates) / height)
+    with plot(key, (WIDE, height), box, grid="x") as axes:
+        for row, one in enumerate(estimates):
+            axes.plot([one.low, one.high], [row] * 2, color=color(one.look), linewidth=1.6)
+            axes.plot([one.value], [row], linestyle="none", **dots(one.look, 5.5))
+            value = "n/a" if np.isnan(one.value) else f"{round(one.value, 2) + 0.0:.2f}".replace("-", "−")
+            axes.annotate(
+                value, (1, row), (5, 0), axes.get_yaxis_transform(), "offset points", va="center", color=PAINTS["ink"]
+            )
+        axes.set_ylim(len(estimates) - 0.5, -0.5)
+        axes.set_yticks(range(len(estimates)), [clip(one.name, 18) for one in estimates])
+        axes.tick_params(axis="y", labelcolor=PAINTS["ink"])
+        if ends is not None:
+            axes.set_xlim(*ends)
+        tick(axes.xaxis, 5)
+        _draw_marks(axes, axis, marks)
+        return finish(axes, _rows_in_words("Dot plot", title, axis, [(one.name, [one]) for one in estimates], marks))
+
+
 def draw_bars(key: str, title: str, axis: str, rows: Rows, marks: Sequence[Mark] = ()) -> Drawing:
-    """Draw bars from the first mark (zero where there is none) to each estimate, one group of them per label."""
+    """Draw bars from the first mark (zero where there is none) to each estimate, one group of them per label.
+
+    An estimate with an interval has it across the end of its bar.
+    """
     looks, labels = _legend_of(rows), [label for label, _ in rows]
     start = marks[0].value if marks else 0.0
     most = max(len(estimates) for _, estimates in rows)
@@ -106,6 +142,7 @@ def draw_bars(key: str, title: str, axis: str, rows: Rows, marks: Sequence[Mark]
             for n, estimate in enumerate(estimates):
                 height = row + thick * (n - (len(estimates) - 1) / 2)
                 axes.barh(height, estimate.value - start, 0.82 * thick, left=start, **fill(estimate.look))
+                axes.plot([estimate.low, estimate.high], [height] * 2, color=PAINTS["ink"], linewidth=0.9)
         _draw_marks(axes, axis, marks)
         set_title(axes, title, lift=24.0 if looks else 8.0)
         if looks:

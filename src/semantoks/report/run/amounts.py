@@ -11,6 +11,8 @@ from semantoks.statistics.methods import BOTH, FC, RANDOM, method_look, method_n
 from semantoks.statistics.tables import MAIN, METRICS
 
 IDENTITY = "identity"
+LEAST_SIZES = 3
+"""Numbers of labelled people from which on there is a curve."""
 RELIABILITY = {
     "identification": (
         "Identification",
@@ -36,11 +38,17 @@ def learning_curves(evaluation: Evaluation) -> list[Block]:
     targets = evaluation.targets("learning_curve")
     if not targets:
         return [Words("No learning curves were computed.")]
-    figures, tables = [], []
+    figures, tables, few = [], [], []
     for target in targets:
         metric = MAIN[evaluation.kind(target, "learning_curve")]
         found = _over_people(evaluation, target, metric)
         if not found:
+            continue
+        tables.append(
+            _numbers(f"{target}: {metric_words(metric)} by labelled people", "Labelled people", found, metric)
+        )
+        if max(len(line.amounts) for line in found) < LEAST_SIZES:
+            few.append(target)
             continue
         marks = chance_marks(chance_of(metric, evaluation.classes(target)))
         drawing = draw_lines(
@@ -52,14 +60,11 @@ def learning_curves(evaluation: Evaluation) -> list[Block]:
             marks=marks,
         )
         figures.append(Figure(drawing, "Mean over splits; the ribbon is ± one standard deviation over splits."))
-        tables.append(
-            _numbers(f"{target}: {metric_words(metric)} by labelled people", "Labelled people", found, metric)
-        )
-    words = (
-        "How scores grow with the number of labelled people; the test people are always the same. "
-        "An encoder that is worth its pretraining leads where labels are few."
-    )
-    return [Words(words), Figures(figures), Folded("The numbers behind the curves", tables)]
+    words = "An encoder that is worth its pretraining leads where labels are few; the test people are always the same."
+    if few:
+        words += f" {listed(few)}: fewer than {LEAST_SIZES} numbers of people, so there is a table and no curve."
+    folded = [Folded("The learning curves", [Figures(figures)])] if figures else []
+    return [Words(words), *folded, Folded("The numbers of the learning curves", tables)]
 
 
 def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Line]:
@@ -103,8 +108,7 @@ def reliability(evaluation: Evaluation) -> list[Block]:
         Words(words),
         *([Bullets(cautions)] if cautions else []),
         Bullets(_identified(evaluation, *minutes[-1])),
-        Figures(figures, narrow=True),
-        Folded("The numbers behind the curves", tables),
+        Folded("Curves over minutes, and their numbers", [Figures(figures, narrow=True), *tables]),
     ]
 
 

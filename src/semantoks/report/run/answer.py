@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from math import isfinite
 
-from semantoks.report.content import Beside, Block, Bullets, Cell, Figure, Figures, Item, Table, Words
-from semantoks.report.figures.scores import Estimate, Mark, draw_rows
-from semantoks.report.run.evaluation import Compared, Evaluation
-from semantoks.report.wording import interval, listed, metric_words, p_value, score
-from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, method_look, method_name
-from semantoks.statistics.tables import ALPHA
+from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words
+from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows, draw_strip
+from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
+from semantoks.report.wording import CONFOUNDS, interval, listed, metric_words, p_value, plural, score
+from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, TANGENT, method_look, method_name
+from semantoks.statistics.tables import ALPHA, METRICS
 
 BAR = (
     "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
@@ -25,18 +25,113 @@ NOT_RUN = Cell("not run")
 
 
 def answer(evaluation: Evaluation) -> list[Block]:
-    """Answer for all targets: a headline, a sentence and a row for each, and a figure of the differences from FC."""
+    """Answer for all targets: a headline, then one row for each with its bars; the numbers are folded."""
     targets = evaluation.targets()
     if not targets:
         return [Words("The tables have no scores of the main analysis, so there is no answer.")]
     found = {target: evaluation.compared(target) for target in targets}
     subject = evaluation.subject
-    left = {target: evaluation.compared(target, "deconfounded").get(subject) for target in targets}
+    loud = [headline(found, subject), reached(found, subject)]
     sentences = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
     figure = _differences(evaluation.key, found, subject)
-    first: Block = Beside([Bullets(sentences)], [Figures([figure])]) if figure else Bullets(sentences)
-    loud = [headline(found, subject), *cautions(found, left, subject)]
-    return [Words(" ".join(loud), tone="loud"), first, _overview(found, subject), Words(HOW_TO_READ, tone="quiet")]
+    numbers: list[Block] = [Bullets(sentences), *([Figures([figure])] if figure else []), _overview(found, subject)]
+    return [
+        Words(" ".join(filter(None, loud)), tone="loud"),
+        _rows(evaluation, found),
+        Folded("How to read this", [Words(BAR), Words(HOW_TO_READ)]),
+        Folded("The differences from FC in numbers", numbers),
+    ]
+
+
+def _rows(evaluation: Evaluation, found: Mapping[str, Mapping[str, Compared]]) -> Table:
+    """Lay out one row per target: the bars on one axis, the verdict, and what confounds leave."""
+    subject, rows = evaluation.subject, []
+    ends = {metric: _ends(found, subject, metric) for by_method in found.values() for metric in _metric_of(by_method)}
+    for target, by_method in found.items():
+        (metric,) = _metric_of(by_method)
+        estimates = [
+            Estimate(name=method_name(m), value=one.mean, low=one.low, high=one.high, look=method_look(m))
+            for m in shown(subject)
+            if (one := by_method.get(m)) is not None
+        ]
+        marks = chance_marks(chance_of(metric, evaluation.classes(target)))
+        key = f"{evaluation.key} answer {target}"
+        strip = draw_strip(key, target, METRICS.get(metric, metric), estimates, marks, ends[metric])
+        people = table_of(table_of(evaluation.about, "targets"), target).get("n")
+        rows.append(
+            (
+                Cell(target, under=plural(people, "person") if isinstance(people, int) else ""),
+                Cell("", drawing=strip),
+                _verdict(by_method, subject),
+                _left(evaluation, target),
+            )
+        )
+    removed = dict.fromkeys(c for t in found for c in evaluation.conditions("deconfounded", t))
+    names = dict.fromkeys(CONFOUNDS.get(name, name) for c in removed for name in c.split("+"))
+    without = f" Without confounds: {listed(names)} regressed out in each training fold." if names else ""
+    return Table(
+        label="The answer, target by target",
+        caption=f"Mean over splits with its 95\u00a0% interval; dashed: chance.{without}",
+        columns=("Target", "Scores", "Beside FC", "Without confounds"),
+        rows=rows,
+        answers=True,
+    )
+
+
+def shown(subject: str) -> tuple[str, ...]:
+    """Name the methods of the first screen: the subject, FC, tangent FC, random weights, motion."""
+    return (subject, FC, TANGENT, RANDOM, MOTION)
+
+
+def _metric_of(rows: Mapping[str, Compared]) -> list[str]:
+    return [one.metric for one in rows.values()][:1]
+
+
+def _ends(found: Mapping[str, Mapping[str, Compared]], subject: str, metric: str) -> tuple[float, float]:
+    """Return the ends of the axis that all targets of a metric share."""
+    rows = [one for each in found.values() for m in shown(subject) if (one := each.get(m)) and one.metric == metric]
+    known = [x for one in rows for x in (one.mean, one.low, one.high) if isfinite(x)] or [0.0, 1.0]
+    chance = [x for x in (chance_of(metric, ()),) if x is not None]
+    low, high = min(known + chance), max(known)
+    room = 0.04 * (high - low) or 0.1
+    return low - room, high + room
+
+
+def _verdict(rows: Mapping[str, Compared], subject: str) -> Cell:
+    """Say how the subject compares with FC, and what reaches as much without knowing the brain."""
+    one = rows.get(subject)
+    if one is None or not one.verdict:
+        return Cell("", verdict="not compared", notes=(fc_sentence(rows, subject),))
+    notes = [f"{_difference(one)}."]
+    if isfinite(one.p_equal):
+        notes.append(_as_good(one).strip())
+    return Cell("", verdict=one.verdict, notes=[*notes, *(f"{words}." for words in _reach(rows, subject))])
+
+
+def _reach(rows: Mapping[str, Compared], subject: str) -> list[str]:
+    """Say what knows nothing of brain function and scores within the interval of the subject or of FC, or above."""
+    by_whom: dict[str, list[str]] = {}
+    for name in rows:
+        whose = [method_name(m) for m in (subject, FC) if m in rows and name in rows[m].reached_by]
+        if whose:
+            reached_score = f"{method_name(name)} ({score(rows[name].mean, rows[name].metric)})"
+            by_whom.setdefault(listed(whose), []).append(reached_score)
+    return [f"{_upper(listed(names))} alone: within or above the interval of {w}" for w, names in by_whom.items()]
+
+
+def _left(evaluation: Evaluation, target: str) -> Cell:
+    """Show what the subject and FC score with confounds regressed out."""
+    rows = evaluation.compared(target, "deconfounded")
+    one, fc = rows.get(evaluation.subject), rows.get(FC)
+    if one is None:
+        return Cell("not run")
+    beside = f"FC {score(fc.mean, fc.metric)} ({interval(fc.low, fc.high, fc.metric)})" if fc else ""
+    own = interval(one.low, one.high, one.metric)
+    return Cell(score(one.mean, one.metric), under=own, notes=[beside] if beside else [])
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
@@ -60,25 +155,16 @@ def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
     return f"Of {len(found)} target{'s' * (len(found) > 1)}, the {method_name(subject)} {listed(clauses)}."
 
 
-def cautions(
-    found: Mapping[str, Mapping[str, Compared]], deconfounded: Mapping[str, Compared | None], subject: str
-) -> list[str]:
-    """Say in sentences what reaches the scores of the subject or of FC without any brain, and what confounds leave."""
-    sentences = []
+def reached(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
+    """Say in a sentence on which targets something that knows no brain function scores like the subject or FC."""
+    names: dict[str, list[str]] = {}
     for target, rows in found.items():
-        reached = {m: rows[m].reached_by for m in (subject, FC) if m in rows}
-        for nuisance in dict.fromkeys(name for names in reached.values() for name in names if name in rows):
-            whose = listed(method_name(m) for m, names in reached.items() if nuisance in names)
-            row = rows[nuisance]
-            sentences.append(
-                f"{target}: {method_name(nuisance)} alone: {score(row.mean, row.metric)}, within or above the interval "
-                f"of {whose}."
-            )
-        if left := deconfounded.get(target):
-            sentences.append(
-                f"{target}: without confounds, the {method_name(subject)} scores {score(left.mean, left.metric)}."
-            )
-    return sentences
+        for name in {n: None for m in (subject, FC) if m in rows for n in rows[m].reached_by}:
+            names.setdefault(target, []).append(method_name(name))
+    if not names:
+        return ""
+    each = "; ".join(f"{target} ({listed(those)})" for target, those in names.items())
+    return f"What knows nothing of the brain's function does as well as the {method_name(subject)} or FC on {each}."
 
 
 def fc_sentence(rows: Mapping[str, Compared], subject: str) -> str:
@@ -228,10 +314,18 @@ def optimism(evaluation: Evaluation) -> list[Block]:
             f"({method_name(method)}, {target}). No other number on this page contains this gain; published ones "
             "often do."
         ),
-        Table(
-            label="What peeking at the test people would have gained",
-            caption="Gain in the mean score if the setting were chosen on the test people.",
-            columns=("Method", *(f"{t}: {metric_words(next(iter(found[t].values())).metric)}" for t in targets)),
-            rows=rows,
+        Folded(
+            "The gain of each method",
+            [
+                Table(
+                    label="What peeking at the test people would have gained",
+                    caption="Gain in the mean score if the setting were chosen on the test people.",
+                    columns=(
+                        "Method",
+                        *(f"{t}: {metric_words(next(iter(found[t].values())).metric)}" for t in targets),
+                    ),
+                    rows=rows,
+                )
+            ],
         ),
     ]

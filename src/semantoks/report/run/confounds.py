@@ -1,8 +1,9 @@
 """Confounds: what can be decoded besides the targets, and what remains of the scores without confounds."""
 
+from collections.abc import Sequence
 from math import isfinite
 
-from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Heading, Item, Table, Words
+from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words
 from semantoks.report.figures.scores import Estimate, chance_marks, draw_rows
 from semantoks.report.run.answer import NOT_RUN, score_cell
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of
@@ -21,14 +22,7 @@ LOOKS = {
 
 def confounds(evaluation: Evaluation) -> list[Block]:
     """Lay out the decode panel, the scores without confounds and the partial confounder test."""
-    return [
-        Heading("What else can be decoded from the features?"),
-        *_decode(evaluation),
-        Heading("What remains without confounds?"),
-        *_without(evaluation),
-        Heading("Do the predictions follow a confound?"),
-        *_tests(evaluation),
-    ]
+    return [*_decode(evaluation), *_without(evaluation), *_tests(evaluation)]
 
 
 def _decode(evaluation: Evaluation) -> list[Block]:
@@ -36,8 +30,9 @@ def _decode(evaluation: Evaluation) -> list[Block]:
     if not names:
         return [Words("Confounds were not decoded.")]
     figures, sentences = [], []
-    for name in names:
-        metric, words = MAIN[evaluation.kind(name, "decode")], CONFOUNDS.get(name, name)
+    for alike in _alike(evaluation, names):
+        name, words = alike[0], " = ".join(CONFOUNDS.get(one, one) for one in alike)
+        metric = MAIN[evaluation.kind(name, "decode")]
         chance = chance_of(metric, evaluation.classes(name))
         rows = []
         for method in evaluation.methods("decode", name):
@@ -47,17 +42,45 @@ def _decode(evaluation: Evaluation) -> list[Block]:
                 rows.append((label, [Estimate(name=label, value=found.mean, look=method_look(method), **ends)]))
         if rows:
             title, key = words[:1].upper() + words[1:], f"{evaluation.key} decode {name}"
+            same = f" The same for {listed(CONFOUNDS.get(one, one) for one in alike)}." if len(alike) > 1 else ""
             drawing = draw_rows(key, title, METRICS[metric], rows, chance_marks(chance))
-            figures.append(Figure(drawing, "Mean over splits ± one standard deviation over splits."))
+            figures.append(Figure(drawing, f"Mean over splits ± one standard deviation over splits.{same}"))
         sentences.append(Item(_decoded_sentence(evaluation, name, metric, chance), lead=f"{words}: "))
+    about = (
+        "Each set of features predicts variables that should not matter. What can be decoded can also drive the "
+        "score of a target that is related to it."
+    )
+    told = Words(_decoded_in_short(evaluation, names))
     return [
-        Words(
-            "Each set of features predicts variables that should not matter. What can be decoded can also drive the "
-            "score of a target that is related to it."
-        ),
-        Bullets(sentences),
-        Figures(figures),
+        told,
+        Folded("What else can be decoded from the features?", [Words(about), Bullets(sentences), Figures(figures)]),
     ]
+
+
+def _decoded_in_short(evaluation: Evaluation, names: Sequence[str]) -> str:
+    """Say in a sentence which confounds the subject's features predict."""
+    whose = f"From the {method_name(evaluation.subject)}'s features"
+    known = [n for n in names if chance_of(MAIN[evaluation.kind(n, "decode")], evaluation.classes(n)) is not None]
+    carried = [CONFOUNDS.get(n, n) for n in known if decodable(evaluation, n, evaluation.subject)]
+    others = [CONFOUNDS.get(n, n) for n in known if not decodable(evaluation, n, evaluation.subject)]
+    parts = [
+        f"{listed(carried)} can be decoded" if carried else "",
+        f"{listed(others)} {'is' if len(others) == 1 else 'are'} not decoded above chance" if others else "",
+    ]
+    return f"{whose}, {'; '.join(filter(None, parts))}." if any(parts) else f"{whose}, confounds were decoded."
+
+
+def _alike(evaluation: Evaluation, names: Sequence[str]) -> list[list[str]]:
+    """Group confounds whose scores are the same in every method, as those of sites with one scanner setting each."""
+    groups: dict[object, list[str]] = {}
+    for name in names:
+        metric = MAIN[evaluation.kind(name, "decode")]
+        scores = (
+            (m, evaluation.over_splits("decode", "", name, m, metric)) for m in evaluation.methods("decode", name)
+        )
+        key = (metric, *((m, s and (round(s.mean, 9), round(s.sd, 9))) for m, s in scores))
+        groups.setdefault(key, []).append(name)
+    return list(groups.values())
 
 
 def decodable(evaluation: Evaluation, name: str, method: str) -> bool:
@@ -110,7 +133,7 @@ def _without(evaluation: Evaluation) -> list[Block]:
         columns=("Target and method", *(words.capitalize() for words, _ in LOOKS.values())),
         rows=rows,
     )
-    return [Bullets(sentences), Figures(figures), Folded("The numbers behind these figures", [table])]
+    return [Folded("What remains without confounds?", [Bullets(sentences), Figures(figures), table])]
 
 
 def _dumbbells(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compared]]) -> Figure:
@@ -177,18 +200,17 @@ def _tests(evaluation: Evaluation) -> list[Block]:
         for target in evaluation.targets("confound_test")
         for method in evaluation.methods("confound_test", target)
     ]
-    return [
-        Words(
-            "The partial confounder test (Spisak 2022) asks whether predictions depend on a confound beyond what the "
-            "true target explains. A small p says that they do; a large p does not prove that they do not."
-        ),
-        Table(
-            label="Partial confounder test",
-            caption="p of the partial confounder test; * marks p < 0.05, not corrected for the number of tests.",
-            columns=("Predictions", *(CONFOUNDS.get(name, name) for name in names)),
-            rows=lines,
-        ),
-    ]
+    about = (
+        "The partial confounder test (Spisak 2022) asks whether predictions depend on a confound beyond what the "
+        "true target explains. A small p says that they do; a large p does not prove that they do not."
+    )
+    table = Table(
+        label="Partial confounder test",
+        caption="p of the partial confounder test; * marks p < 0.05, not corrected for the number of tests.",
+        columns=("Predictions", *(CONFOUNDS.get(name, name) for name in names)),
+        rows=lines,
+    )
+    return [Folded("Do the predictions follow a confound?", [Words(about), table])]
 
 
 def _p_with_star(p: float) -> str:

@@ -18,6 +18,7 @@ from semantoks.report.content import (
     Table,
     Words,
     as_list,
+    in_words,
     plain,
     rows_of,
 )
@@ -40,16 +41,13 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
         size.append(f"{short(float(run.stored_values))} stored values")
     last = f"{run.metrics['step'].iloc[-1] + 1:,.0f}" if len(run.metrics) else "no"
     planned = run.about.get("steps_total")
+    steps = f"{last} of {planned:,}" if isinstance(planned, int) else last
     found = [
-        ("Status", str(run.about.get("status", "not known"))),
-        ("Steps", f"{last} of {planned:,}" if isinstance(planned, int) else last),
-        ("Collapse warnings", str(len(run.warnings)) if run.warnings else "none"),
-        ("Version", f"semantoks {run.about['version']}" if "version" in run.about else ""),
+        ("Training", f"{run.about.get('status', 'not known')}, {steps} steps"),
         ("People", _total(cohorts, "participants")),
         ("Recordings", _total(cohorts, "recordings")),
         ("Atlas", ", ".join(atlases)),
         ("Encoder", " · ".join(size)),
-        ("Cost", _cost(table_of(run.about, "cost"))),
     ]
     return [(word, value) for word, value in found if value]
 
@@ -81,7 +79,9 @@ def training(run: RunFolder) -> list[Block]:
     if run.warnings:
         items = [Item(message, lead=f"Step {step}. ") for step, message in run.warnings]
         folded.append(Folded(f"All warnings ({len(items)})", [Bullets(items)]))
-    return [Words(watch), *folded]
+    cost, made = _cost(table_of(run.about, "cost")), run.about.get("version")
+    trained = " · ".join([*([cost] if cost else []), *([f"semantoks {made}"] if made else [])])
+    return [Words(watch), *([Words(trained, tone="quiet")] if trained else []), *folded]
 
 
 def checks(run: RunFolder) -> list[Block]:
@@ -108,9 +108,11 @@ def _checks_of(evaluation: Evaluation) -> list[Block]:
         blocks.append(Table(label="What was left out", caption=caption, columns=("Reason", "Count"), rows=rows))
     for key, title in (("checks", "Checked"), ("notes", "Notes")):
         if lines := as_list(evaluation.about.get(key)):
-            blocks += [Heading(title), Bullets([Item(plain(line)) for line in lines])]
+            items = Bullets([Item(plain(line)) for line in lines])
+            blocks.append(Folded(f"{title} ({len(lines)})", [items]))
     if methods := table_of(evaluation.about, "methods"):
-        blocks.append(Pairs("What the methods are", [(method_name(k), plain(v)) for k, v in methods.items()]))
+        pairs = Pairs("What the methods are", [(method_name(k), plain(v)) for k, v in methods.items()])
+        blocks.append(Folded(f"What the {len(methods)} methods are", [pairs]))
     return blocks
 
 
@@ -122,13 +124,17 @@ def provenance(run: RunFolder) -> list[Block]:
     if run.trained:
         blocks += _cohorts(_tables(run.about, "cohorts"))
     for one in evaluations:
-        if settings := {k: v for k in ("protocol", "settings") if (v := one.about.get(k))}:
-            blocks.append(Pairs(f"Settings of the {one.key}", rows_of(settings)))
+        settings = {"protocol": one.about.get("protocol", "not recorded")} | table_of(one.about, "settings")
+        if len(settings) > 1:
+            name = {"finetune": "fine-tuning"}.get(one.key, one.key)
+            blocks.append(Folded(f"Settings of the {name}", [Pairs(f"Settings of the {name}", in_words(settings))]))
     environment = table_of(run.about, "environment") or next(
         (found for one in evaluations if (found := table_of(one.about, "environment"))), {}
     )
     blocks.append(
-        Pairs("Environment", rows_of(environment)) if environment else Words("The environment is not recorded.")
+        Folded("Environment", [Pairs("Environment", rows_of(environment))])
+        if environment
+        else Words("The environment is not recorded.")
     )
     if run.trained:
         config = table_of(run.about, "config")

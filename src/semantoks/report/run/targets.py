@@ -169,7 +169,8 @@ def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: l
     counts: Int[ndarray, "truth predicted"] = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (own["truth"].to_numpy(int), own["predicted"].to_numpy(int)), 1)
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
-    counted = f"{len(own):,} predictions: {people:,} people, each tested {times:.3g}\u00a0times."
+    often = {"1": "once", "2": "twice"}.get(f"{times:.3g}", f"{times:.3g}\u00a0times")
+    counted = f"{len(own):,} predictions: {people:,} people, each tested {often}."
     caption = f"Rows add up to 100\u00a0%. {counted}"
     sizes = counts.sum(axis=1)
     if sizes.max() > UNEQUAL * sizes.min():

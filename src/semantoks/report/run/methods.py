@@ -1,0 +1,116 @@
+"""The methods paragraph of a probe, to paste into a paper: what its files record, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from semantoks.report.citing import to_cite
+from semantoks.report.content import Block, Words, as_list, plain
+from semantoks.report.run.evaluation import Evaluation, table_of
+from semantoks.report.run.folder import RunFolder
+from semantoks.report.wording import CONFOUNDS, listed, plural
+from semantoks.statistics.methods import FC, METHODS, method_name
+from semantoks.statistics.tables import METRICS
+
+SPLITS = {
+    "person": "people were divided at random, families together",
+    "site": "each site was left out in turn",
+    "leave-site-out": "each site was left out in turn",
+}
+TEST = (
+    "Nadeau and Bengio 2003, Mach Learn 52:239",
+    "Holm 1979, Scand J Stat 6:65",
+)
+CONFOUNDER_TEST = "Spisak 2022, Gigascience 11:giac082"
+
+
+def methods(run: RunFolder) -> list[Block]:
+    """Lay out the paragraph and what to cite."""
+    evaluation = run.probe
+    if evaluation is None:
+        return [Words("There are no scores to describe yet."), *to_cite(())]
+    sentences = [_encoder(run), *_scored(evaluation), _compared(evaluation), _confounds(evaluation), _software(run)]
+    cites = [*TEST, *([CONFOUNDER_TEST] if evaluation.targets("confound_test") else [])]
+    return [Words(" ".join(filter(None, sentences)), tone="paste"), *to_cite(cites)]
+
+
+def _encoder(run: RunFolder) -> str:
+    cohorts = [row for row in as_list(run.about.get("cohorts")) if isinstance(row, dict)]
+    people = [row["participants"] for row in cohorts if isinstance(row.get("participants"), int)]
+    recordings = [row["recordings"] for row in cohorts if isinstance(row.get("recordings"), int)]
+    config = table_of(run.about, "config")
+    encoder = table_of(config, "encoder")
+    if not (people and recordings):
+        return ""
+    size = listed(f"{word} {encoder[word]}" for word in ("depth", "width") if word in encoder) if encoder else ""
+    steps = run.about.get("steps_total")
+    taken = f" for {steps:,} steps" if isinstance(steps, int) else ""
+    seed = f" (seed {config['seed']})" if "seed" in config else ""
+    return (
+        f"An encoder{f' of {size}' if size else ''} was pretrained without labels{taken}{seed} on "
+        f"{plural(sum(recordings), 'recording')} of {plural(sum(people), 'person')}."
+    )
+
+
+def _scored(evaluation: Evaluation) -> list[str]:
+    targets = table_of(evaluation.about, "targets")
+    settings = table_of(evaluation.about, "settings")
+    names = [f"{t}: {_size(table_of(targets, t))}" for t in evaluation.targets()]
+    how = SPLITS.get(
+        str(settings.get("split")), f"splits were by {settings.get('split', 'a rule that is not recorded')}"
+    )
+    folds, repeats = settings.get("folds"), settings.get("repeats")
+    times = f" in {folds} folds, {_times(repeats)}" if isinstance(folds, int) and isinstance(repeats, int) else ""
+    used = dict.fromkeys(m for t in evaluation.targets() for m in evaluation.methods("main", t))
+    metrics = dict.fromkeys(one.metric for t in evaluation.targets() for one in evaluation.compared(t).values())
+    seed = f", seed {settings['seed']}" if isinstance(settings.get("seed"), int) else ""
+    protocol = str(evaluation.about.get("protocol", "nested"))
+    return [
+        f"Targets: {'; '.join(names)}. Each was predicted from: {'; '.join(map(method_name, used))}.",
+        f"Protocol {protocol}: {how}{times}{seed}; models and their settings were fitted on training people alone.",
+        f"Scores ({listed(METRICS.get(m, m) for m in metrics)}) are means over splits, by test people, with 95\u00a0% "
+        "intervals over people (families together, resampled 1,000 times).",
+    ]
+
+
+def _size(target: Mapping[str, Any]) -> str:
+    classes = target.get("classes")
+    counted = f"{target['n']:,} people" if isinstance(target.get("n"), int) else "people not counted"
+    return f"{counted}, {len(classes)} classes" if isinstance(classes, list) else counted
+
+
+def _times(repeats: int) -> str:
+    return {1: "once", 2: "twice"}.get(repeats, f"{repeats} times")
+
+
+def _compared(evaluation: Evaluation) -> str:
+    if not any(FC in evaluation.compared(t) for t in evaluation.targets()):
+        return ""
+    return (
+        f"Differences from FC ({METHODS[FC].words}) were tested by the corrected resampled t test (Nadeau and Bengio "
+        "2003) and by sign flips over people (10,000); the larger p counts, corrected by Holm's method over "
+        f"{plural(len(evaluation.targets()), 'target')}."
+    )
+
+
+def _confounds(evaluation: Evaluation) -> str:
+    names = dict.fromkeys(
+        CONFOUNDS.get(name, name)
+        for t in evaluation.targets()
+        for condition in evaluation.conditions("deconfounded", t)
+        for name in condition.split("+")
+    )
+    tested = " Predictions were tested by the partial confounder test (Spisak 2022)."
+    words = (
+        f"As a check, {listed(names)} were regressed out of the features within each training fold." if names else ""
+    )
+    return words + tested * bool(evaluation.targets("confound_test"))
+
+
+def _software(run: RunFolder) -> str:
+    probe = run.probe.about if run.probe else {}
+    environment = table_of(run.about, "environment") | table_of(probe, "environment")
+    named = ("python", "numpy", "scipy", "scikit-learn", "sklearn", "torch", "pandas")
+    versions = [f"{name} {plain(environment[name])}" for name in named if name in environment]
+    made = run.about.get("version") or probe.get("version")
+    first = f"semantoks {made}" if made else "semantoks"
+    return f"Software: {listed([first, *versions])}."
