@@ -36,7 +36,7 @@ def test_without_options_the_recipe_decides(asked, capsys):
     assert (asked["targets"], asked["from_scratch"], asked["device"]) == (("dx", "age"), False, "cpu")
     out = capsys.readouterr().out
     assert out.startswith("the table\na note\n")
-    assert out.endswith("All scores: o/scores.csv. Next: semantoks report runs/a\n")
+    assert out.endswith("All scores: o/scores.csv. Next: semantoks report o\n")
 
 
 @pytest.mark.parametrize("joined", [True, False])

@@ -148,8 +148,15 @@ def probe(
         )
     print(score_table(summary))
     print("\n".join(probe_notes(out)))
-    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(model))}")
+    print(scores_of(model, out))
     return EXIT_OK
+
+
+def scores_of(model: str | Path, out: Path) -> str:
+    """Say where the scores are, and what makes a page of them: the run's, where it looks for them, else their own."""
+    of_run = out.resolve().parent == Path(model).resolve() and out.name in ("probe", "finetune")
+    page = model if of_run and Path(model, "run.json").exists() else out
+    return f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(page))}"
 
 
 def report(

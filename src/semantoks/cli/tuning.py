@@ -3,13 +3,13 @@
 import argparse
 import dataclasses
 import inspect
-import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional, arg
 
+from semantoks.cli.results import scores_of
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK
 from semantoks.screen import probe_notes, progress, score_table
@@ -101,5 +101,5 @@ def finetune(argv: list[str]) -> int:
         )
     print(score_table(summary))
     print("\n".join(probe_notes(given.out)))
-    print(f"\nAll scores: {given.out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(given.model))}")
+    print(scores_of(given.model, given.out))
     return EXIT_OK
