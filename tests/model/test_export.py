@@ -14,6 +14,7 @@ from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tensors import save_encoder
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 
 ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
@@ -60,6 +61,19 @@ def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path
             tokens = encoder(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"]))
         np.testing.assert_allclose(found[f"cls{n}"], tokens.cls, atol=1e-5)
         np.testing.assert_allclose(found[f"grid{n}"], tokens.grid, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_program_of_connectivity_says_what_it_is_fixed_to_and_nothing_else(tmp_path):
+    size = EncoderConfig(
+        width=4, depth=0, norm=False, frames=60, patch=60, tokenizer=ConnectivityConfig(components=2, shrinkage=0.3)
+    )
+    card = EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None)
+    save_encoder(tmp_path / "e", Encoder(size, ATLAS.network_index).eval(), card)
+    said = python(
+        "import warnings; warnings.simplefilter('error', UserWarning);" + EXPORT, tmp_path / "e", tmp_path / "e.pt2"
+    )
+    assert "only     this number of frames, and float32" in said
 
 
 ELSEWHERE = """

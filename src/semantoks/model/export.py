@@ -65,12 +65,14 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
     torch.export.save(program, out, extra_files={CARD: (folder / CARD).read_text(encoding="utf-8")})
     apart = max(_apart(encoder, out, size) for size in (1, 5))
     assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"
+    fixed = encoder.any_length
     return [
         f"program  {out}: {out.stat().st_size / 2**20:.0f} MiB, made with torch {torch.__version__}",
         f"takes    series float32 [batch, {encoder.n_rois}, {card.encoder.frames}] and mask bool [batch, "
         f"{encoder.n_networks}, {card.encoder.patches}], True = hidden",
         f"gives    cls [batch, {card.encoder.width}] and grid [batch, {encoder.n_networks}, {card.encoder.patches}, "
         f"{card.encoder.width}]",
+        *(["only     this number of frames, and float32: a matrix logarithm has no lower precision"] if fixed else []),
         f"checked  against the encoder on batches of 1 and 5: largest relative difference {apart:.0e}",
     ]
 

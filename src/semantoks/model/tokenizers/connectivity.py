@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 from semantoks.model.tokenizers.tokenizer import rois_by_network
 
@@ -38,7 +39,8 @@ class ConnectivityConfig:
     """The matrix logarithm; False = its first order, W C W - I, which needs no eigendecomposition."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check every field, and the ranges."""
+        check_fields(self)
         if self.components < 1 or not 0 < self.shrinkage <= 1:
             raise ConfigError("components has to be at least 1, and shrinkage above 0 and at most 1.")
 
@@ -68,7 +70,7 @@ class ConnectivityTokens(nn.Module):
         super().__init__()
         order, sizes = rois_by_network(network_index)
         self.config, self.patch = config, patch
-        self.members = list(torch.split(order, sizes))
+        self.members = [part.clone() for part in torch.split(order, sizes)]  # torch.export warns of views
         self.counts = [min(config.components, size) for size in sizes]
         total = sum(self.counts)
         self.register_buffer("group", torch.eye(len(network_index)))
