@@ -12,6 +12,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed
+from semantoks.model.card import hash_participant
 from semantoks.model.hub import load_encoder
 from semantoks.train import closed_form
 from semantoks.train.closed_form import SHRINKAGES, FitConfig, Recordings, choose_shrinkage, fit
@@ -89,6 +90,7 @@ def test_it_says_whose_recordings_it_was_made_of_and_holds_nothing_else(cohort, 
     assert encoder.config.depth == 0
     assert encoder.any_length
     assert not {"00", "sub-00"} & set(json.dumps(card.participants).split('"'))
+    assert set(card.recordings) == {hash_participant(card.salt, one) for one in cohort.recordings["sha256"]}
 
 
 def test_it_is_probed_like_any_other(cohort, folder, tmp_path):
@@ -105,15 +107,27 @@ def test_the_command_fits_embeds_and_describes(cohort, tmp_path, capsys):
     assert "8 ROIs x any number of frames" in printed
     assert "Next: semantoks probe" in printed
     assert run(["embed", str(cohort.path), "--model", str(tmp_path / "e"), "--out", str(tmp_path / "f.parquet")]) == 0
-    assert "80 rows x 2 features" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "80 rows x 2 features" in printed
+    assert "any number of frames of 2 s" in printed
 
 
 def test_what_cannot_be_fitted_is_refused(cohort, folder, tmp_path):
-    with pytest.raises(DataError, match="40 columns need more than 40 people"):
+    with pytest.raises(DataError, match=r"40 columns need more than 40 people.* \(--columns 38\)"):
         fit([cohort], out=tmp_path / "x", config=FitConfig(columns=40))
+    with pytest.raises(DataError, match="0 people have 9000 s of good data: too few"):
+        fit([cohort], out=tmp_path / "x", config=FitConfig(columns=2, min_seconds=9000.0))
     with pytest.raises(ConfigError, match="3 spatial components give 6 edges, fewer than 8 columns"):
         fit([cohort], out=tmp_path / "x", config=FitConfig(columns=8, components=1))
     with pytest.raises(ConfigError, match="is not empty: choose a new folder"):
         fit([cohort], out=folder, config=CONFIG)
     with pytest.raises(ConfigError, match="columns has to be an even number"):
         FitConfig(columns=3)
+
+
+def test_people_who_are_copies_of_one_another_are_no_columns(tmp_path):
+    series, table = make_people(12)
+    copied = {name: series[f"sub-{int(name[4:6]) % 8:02d}_ses-1"] for name in series}
+    cohort = write_cohort(tmp_path / "c", copied, table)
+    with pytest.raises(DataError, match=r"the people differ in \d components only, fewer than 10 columns"):
+        fit([cohort], out=tmp_path / "x", config=FitConfig(columns=10, components=8, shrinkage=0.3))

@@ -225,9 +225,10 @@ def write_features(table: pd.DataFrame, out: Path) -> Path | None:
 def encoder_notes(card: EncoderCard) -> list[str]:
     """List what the encoder requires."""
     band = "no band-pass" if card.band is None else f"{card.band[0]:g} to {card.band[1]:g} Hz"
+    frames = "any number of frames" if card.encoder.any_length else f"{card.encoder.frames} frames"
     return [
         f"encoder    {card.atlas.name}: {card.atlas.n_rois} ROIs in {card.atlas.n_networks} networks",
-        f"demands    {card.encoder.frames} frames of {card.tr:g} s, {band}, {card.normalisation}",
+        f"demands    {frames} of {card.tr:g} s, {band}, {card.normalisation}",
         *[f"           {line}" for line in card.origin],
     ]
 

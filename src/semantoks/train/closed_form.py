@@ -17,6 +17,7 @@ from numpy import ndarray
 from scipy.linalg import eigh
 from torch import Tensor
 
+from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.model.encoder import Encoder, EncoderConfig
@@ -50,13 +51,16 @@ class FitConfig:
     """Seconds of good data that a recording needs to be used."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check every field, and the ranges."""
+        check_fields(self)
         if self.columns < 2 or self.columns % 2:
             raise ConfigError(f"columns has to be an even number of at least 2, not {self.columns}.")
         if self.components is not None and self.components < 1:
             raise ConfigError(f"components has to be at least 1, not {self.components}.")
         if self.shrinkage is not None and not 0 < self.shrinkage <= 1:
             raise ConfigError(f"shrinkage has to be above 0 and at most 1, not {self.shrinkage}.")
+        if self.min_seconds < 0:
+            raise ConfigError(f"min_seconds has to be at least 0, not {self.min_seconds:g}.")
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Recordings:
         """The person of each recording; people of different cohorts are different people."""
         names = [(number, self.cohorts[number].recordings["participant_id"].iloc[i]) for number, i in self.rows]
         known = {name: place for place, name in enumerate(dict.fromkeys(names))}
-        return np.array([known[name] for name in names])
+        return np.array([known[name] for name in names], dtype=int)
 
     def series(self, row: tuple[int, int]) -> Float[Tensor, "1 roi frame"]:
         """Return a recording, 0 in frames that are not good."""
@@ -116,6 +120,7 @@ def fit(
     ConfigError, DataError
         For settings or cohorts that do not fit; when there are fewer people than columns.
     """
+    check_arguments(fit, locals())
     config, out = config or FitConfig(), Path(out)
     opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
     if not opened:
@@ -131,10 +136,15 @@ def fit(
 def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Progress | None) -> EncoderCard:
     recordings = Recordings(opened, config.min_seconds)
     people = len(set(recordings.people.tolist()))
+    if people < 3:
+        raise DataError(
+            f"{people} people have {config.min_seconds:g} s of good data: too few for components. Lower --min-seconds, "
+            "or give more cohorts."
+        )
     if people <= config.columns:
         raise DataError(
             f"{config.columns} columns need more than {config.columns} people with {config.min_seconds:g} s of good "
-            f"data, and there are {people}: ask for fewer columns."
+            f"data, and there are {people}: ask for fewer (--columns {(people - 1) // 2 * 2})."
         )
     index = opened[0].atlas.network_index.tolist()
     components = config.components or -(-TOTAL_COMPONENTS // (max(index) + 1))
@@ -239,6 +249,7 @@ def principal_components(
         mean = table.mean(axis=0)
         table -= mean
         values, scores = eigh(table @ table.T, subset_by_index=(count - columns, count - 1))
+        _refuse_flat(values)
         found = table.T @ (scores / np.sqrt(values))
     else:
         mean, moment = np.zeros(edges), np.zeros((edges, edges))
@@ -247,10 +258,21 @@ def principal_components(
             moment += batch.T @ batch
         mean /= count
         moment -= count * np.outer(mean, mean)
-        _, found = eigh(moment, subset_by_index=(edges - columns, edges - 1), overwrite_a=True)
+        values, found = eigh(moment, subset_by_index=(edges - columns, edges - 1), overwrite_a=True)
+        _refuse_flat(values)
     found = found[:, ::-1]
     signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(columns)])
     return found * signs, mean
+
+
+def _refuse_flat(values: Float[ndarray, " column"]) -> None:
+    """Refuse columns in which the people do not differ: ``values`` are the columns' eigenvalues."""
+    there = int((values > 1e-10 * values[-1]).sum())
+    if there < len(values):
+        raise DataError(
+            f"the people differ in {there} components only, fewer than {len(values)} columns: are some recordings "
+            f"copies of others? Else ask for fewer (--columns {max(2, there // 2 * 2)})."
+        )
 
 
 def _in_memory(people: int, edges: int) -> bool:
@@ -305,7 +327,7 @@ def _set_columns(
 def _card(cohorts: Sequence[Cohort], recordings: Recordings, size: EncoderConfig, people: int) -> EncoderCard:
     first, salt = cohorts[0], secrets.token_hex(8)
     band = first.description.get("Band")
-    names = {cohorts[number].recordings["participant_id"].iloc[i] for number, i in recordings.rows}
+    tables = [cohorts[number].recordings.iloc[i] for number, i in recordings.rows]
     described = ", ".join(sorted({str(cohort.description["Name"]) for cohort in cohorts}))
     return EncoderCard(
         encoder=size,
@@ -313,7 +335,8 @@ def _card(cohorts: Sequence[Cohort], recordings: Recordings, size: EncoderConfig
         tr=first.tr,
         band=None if band is None else (band[0], band[1]),
         salt=salt,
-        participants=tuple(sorted(hash_participant(salt, name) for name in names)),
+        participants=tuple(sorted({hash_participant(salt, one["participant_id"]) for one in tables})),
+        recordings=tuple(sorted({hash_participant(salt, one["sha256"]) for one in tables})),
         origin=(f"closed form, from {len(recordings.rows)} recordings of {people} people ({described})",),
         versions={"semantoks": version("semantoks"), "torch": torch.__version__},
     )
