@@ -121,6 +121,7 @@ def chosen_arguments():
 def test_a_misspelt_choice_of_a_public_function_is_refused_before_anything_is_done(function, name, values):
     parameters = inspect.signature(function).parameters.values()
     others = {p.name: Path("nowhere") for p in parameters if p.default is p.empty and p.name != name}
+    others |= {"cohorts": [Path("nowhere")]} if "cohorts" in others else {}
     with pytest.raises(ConfigError, match=rf"{name} has to be one of .*Did you mean '{values[0]}'\?"):
         function(**others, **{name: values[0].upper() + "x"})
 
@@ -156,6 +157,11 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         (lambda: semantoks.ProbeConfig(methods="fc"), "methods has to be a list of values, not 'fc'"),
         (lambda: semantoks.ProbeConfig(split="leave-site-oust"), "Did you mean 'leave-site-out'"),
         (lambda: semantoks.ProbeConfig(crops=0), "crops have to be at least 1"),
+        (lambda: semantoks.ProbeConfig(missing=[-9999]), "missing has to be text, not -9999"),
+        (lambda: semantoks.ProbeConfig(family=None), "family has to be text, not None"),
+        (lambda: semantoks.FitConfig(columns="4"), "columns has to be of type int, not '4'"),
+        (lambda: semantoks.FitConfig(min_seconds=-5), "min_seconds has to be at least 0, not -5"),
+        (lambda: semantoks.ConnectivityConfig(log="no"), "log has to be of type bool, not 'no'"),
         (lambda: semantoks.FinetuneConfig(validation_crops=0), "validation_crops at least 1"),
         (lambda: semantoks.HeadConfig(hidden_layers=0), "at least 1"),
         (lambda: EmbeddingConfig(crops=0), "crops must be at least 1"),
@@ -184,6 +190,35 @@ def test_prepare_refuses_arguments_of_another_type_before_it_looks_at_the_source
         semantoks.prepare(tmp_path / "nowhere", out=tmp_path / "c", atlas="cc200", **wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"gates": "strict"}, "gates has to be of type GateConfig, not 'strict'"),
+        ({"reading": {}}, "reading has to be of type ReadingConfig"),
+        ({"tr": "0.8"}, "tr has to be of type float"),
+        ({"most": -1}, "most has to be 0"),
+    ],
+)
+def test_the_doctor_checks_its_arguments_as_prepare_does(tmp_path, wrong, words):
+    with pytest.raises(ConfigError, match=words):
+        semantoks.checkup(tmp_path / "nowhere", **wrong)
+
+
+def test_a_model_or_a_configuration_of_another_kind_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="model has to be text, not 3"):
+        semantoks.SemantoksEmbedder(3, tr=2.0).fit([])
+    with pytest.raises(ConfigError, match="config has to be of type SimulationConfig, not 'cc200'"):
+        semantoks.simulate("cc200", out=tmp_path / "a")
+
+
+@pytest.mark.parametrize("function", [semantoks.fit, semantoks.pretrain])
+def test_one_cohort_in_place_of_a_list_is_named_so(function, tmp_path):
+    with pytest.raises(ConfigError, match="cohorts has to be a list, not 'cohort'"):
+        function("cohort", out=tmp_path / "a")
+    with pytest.raises(ConfigError, match=r"cohorts has to be a list, not .*cohort'"):
+        function(Path("cohort"), out=tmp_path / "a")
+
+
 def test_numbers_of_numpy_and_lists_for_tuples_are_fine():
     assert MaskConfig(probability=np.float32(0.5)).probability == 0.5
     assert TokenizerConfig(pieces=np.int64(2), decay=[1, 2.0]).pieces == 2
@@ -194,9 +229,11 @@ def test_numbers_of_numpy_and_lists_for_tuples_are_fine():
 def test_arguments_are_checked_by_their_types_and_others_pass():
     def job(where: Path | str, *, names: typing.Sequence[str], tr: float | None = None, fast: bool = False): ...
 
-    check_arguments(job, {"where": 3, "names": ["a"], "tr": None, "fast": np.bool_(True), "unknown": 1})
+    check_arguments(job, {"where": {"a"}, "names": ["a"], "tr": None, "fast": np.bool_(True), "unknown": 1})
     with pytest.raises(ConfigError, match="names has to be a list of values, not 'age'"):
         check_arguments(job, {"names": "age"})
+    with pytest.raises(ConfigError, match="names has to be text, not 3"):
+        check_arguments(job, {"names": ["age", 3]})
     with pytest.raises(ConfigError, match="tr has to be of type float, not '2'"):
         check_arguments(job, {"names": ("age",), "tr": "2"})
     with pytest.raises(ConfigError, match="fast has to be of type bool, not 'no'"):

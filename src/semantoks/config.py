@@ -134,13 +134,16 @@ def _hints(thing: Any) -> dict[str, Any]:
 
 
 def check_value(value: Any, hint: Any, where: str) -> None:
-    """Check one value: choices, numbers, switches, configurations, and tuples and unions of these; others pass."""
+    """Check one value: choices, numbers, switches, text, configurations, tuples and unions of these; others pass."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         _one_of(args, value, where)
     elif origin in (types.UnionType, typing.Union):
         _check_union(value, args, where)
-    elif origin is tuple or (origin is Sequence and args == (str,)):
+    elif origin is Sequence and args != (str,):
+        if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+            raise ConfigError(f"{where} has to be a list, not {_short(value)}.")
+    elif origin is tuple or origin is Sequence:
         if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
             raise ConfigError(f"{where} has to be a list of values, not {value!r}.")
         fixed = origin is tuple and Ellipsis not in args
@@ -150,14 +153,21 @@ def check_value(value: Any, hint: Any, where: str) -> None:
             check_value(one, kind, where)
     elif (
         hint in NUMBERS
-        or hint is Path
+        or hint in (Path, str)
         or dataclasses.is_dataclass(hint)
         or getattr(hint, "_is_runtime_protocol", False)
+        or (inspect.isclass(hint) and hint.__module__.startswith("semantoks.") and not hasattr(hint, "_is_protocol"))
     ):
         if not _is_one(value, hint):
-            raise ConfigError(f"{where} has to be of type {hint.__name__}, not {value!r}.")
+            wanted = "text" if hint is str else f"of type {hint.__name__}"
+            raise ConfigError(f"{where} has to be {wanted}, not {value!r}.")
         if hint is float and value != value:
             raise ConfigError(f"{where} has to be a number, not NaN.")
+
+
+def _short(value: Any) -> str:
+    """Name a value: text and paths as they are, all else by its type."""
+    return repr(str(value)) if isinstance(value, str | os.PathLike) else type(value).__name__
 
 
 NUMBERS = {bool: (bool,), int: (numbers.Integral,), float: (numbers.Real,)}
@@ -167,6 +177,8 @@ NUMBERS = {bool: (bool,), int: (numbers.Integral,), float: (numbers.Real,)}
 def _is_one(value: Any, hint: Any) -> bool:
     if hint is Path:
         return isinstance(value, os.PathLike)
+    if hint is str:  # a path or a device does, too
+        return not isinstance(value, bytes | numbers.Number | list | tuple | Mapping | None)
     if hint not in NUMBERS:
         return isinstance(value, hint)
     switch = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")

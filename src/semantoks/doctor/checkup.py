@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.config import check_arguments
 from semantoks.doctor.evidence import LEAST_ROIS, Frames, fits, mean_correlations, reach, trusted, turned
 from semantoks.doctor.fitting import NoAtlasError, fitting_atlases
 from semantoks.doctor.orders import better_order, with_structure
-from semantoks.errors import DataError, UnknownTRError
+from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, work_list
 from semantoks.signals.pairing import unmatched_ids
@@ -117,9 +118,14 @@ def checkup(
 
     Raises
     ------
+    ConfigError
+        For arguments that cannot be.
     DataError
         If there is nothing at the path, or nothing that can be recognised.
     """
+    check_arguments(checkup, locals())
+    if most < 0:
+        raise ConfigError(f"most has to be 0 (all recordings) or more, not {most}.")
     found, known_tr = Checkup(), True
     given = SourceConfig(atlas=atlas, tr=tr, participants=participants, reading=reading, cleaning=cleaning, gates=gates)
     try:

@@ -228,6 +228,7 @@ def simulate(
     ConfigError
         If ``out`` contains anything that a simulation did not write; an earlier simulation is replaced.
     """
+    plain.check_arguments(simulate, locals())
     out = Path(out)
     with hold_file(out):
         _check_replaceable(out)
