@@ -208,7 +208,7 @@ def test_a_model_or_a_configuration_of_another_kind_is_named(tmp_path):
     with pytest.raises(ConfigError, match="model has to be text, not 3"):
         semantoks.SemantoksEmbedder(3, tr=2.0).fit([])
     with pytest.raises(ConfigError, match="config has to be of type SimulationConfig, not 'cc200'"):
-        semantoks.simulate("cc200", out=tmp_path / "a")
+        semantoks.simulate("cc200", out=str(tmp_path / "a"))
 
 
 @pytest.mark.parametrize("function", [semantoks.fit, semantoks.pretrain])

@@ -214,7 +214,7 @@ class Simulation:
 def simulate(
     config: SimulationConfig,
     *,
-    out: Path,
+    out: str | Path,
     n_jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
