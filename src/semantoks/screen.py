@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
-from semantoks.statistics.tables import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +63,8 @@ def score_table(summary: "pd.DataFrame") -> str:
     its interval and p (Holm over targets). Below it stands what should temper the scores of the encoder and of FC: what
     motion, scan, site or random weights reach, and what is left without confounds.
     """
+    from semantoks.statistics.tables import ALPHA  # with pandas, which no help needs
+
     lines = [
         f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
         f"{'95 % interval':<17} {'p Holm':>6}  score beside FC's"

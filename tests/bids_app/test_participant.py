@@ -11,6 +11,8 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.signals.reading_config import ReadingConfig
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_part_is_what_prepare_makes_of_one_participant(told, xcpd, tmp_path):
     out = told().out

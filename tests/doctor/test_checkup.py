@@ -17,6 +17,8 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.cohort import SimulationConfig, simulate
 
+pytestmark = pytest.mark.slow
+
 ATLAS = get_atlas("schaefer100+tian-s1")
 CORTEX = get_atlas("schaefer200")
 

@@ -14,6 +14,8 @@ from semantoks.evaluate.study.crossval import cross_validate, task_of
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Plan
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, TOKENS, WIDTH = 120, 8, 16
 
 

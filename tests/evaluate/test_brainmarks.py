@@ -15,6 +15,8 @@ from semantoks.evaluate.models.predictors import Fixed
 from semantoks.evaluate.study.crossval import cross_validate, task_of
 from semantoks.evaluate.study.tasks import Plan
 
+pytestmark = pytest.mark.slow
+
 
 def plan_of(labels, *, kind="class", groups=None, trials=3):
     people = np.arange(len(labels))

@@ -13,6 +13,8 @@ from semantoks.evaluate.study.tasks import Plan, Predicted
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import read_predictions, read_scores
 
+pytestmark = pytest.mark.slow
+
 
 def make_plan(kind="class", people=60, seed=0, folds=3, **changes):
     """People 5, 6, ... with a label that the first of ten features tells; and these features."""

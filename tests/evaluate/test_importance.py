@@ -19,6 +19,8 @@ from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.model.encoder import random_encoder
 from tiny_people import ATLAS, make_people, save_model, shown, write_cohort
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -15,6 +15,8 @@ from semantoks.evaluate.models.sgd_probe import ProbeJob, SgdRecipe, train_probe
 from semantoks.evaluate.study.crossval import cross_validate, task_of
 from semantoks.evaluate.study.tasks import Plan
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, CROPS = 120, 3
 CPU = torch.device("cpu")
 OWNER = np.append(np.arange(PEOPLE), [5, 9])

@@ -10,6 +10,8 @@ from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
 from tiny_people import shown, write_cohort
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

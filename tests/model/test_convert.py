@@ -22,6 +22,8 @@ from semantoks.train.loop import build_optimizer, set_rates
 from semantoks.train.recipe import OptimConfig
 from semantoks.views.batch import Batch
 
+pytestmark = pytest.mark.slow
+
 SMALL = Sizes()
 ODD = Sizes(
     width=32,

@@ -9,6 +9,8 @@ from semantoks.report.cohort.folder import read_cohort
 from semantoks.report.cohort.signals import MOST_CORRELATED, connectivity
 from semantoks.signals.cohort import Cohort
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_mean_correlation_is_that_of_a_naive_loop(whole_cohort: Path) -> None:
     cohort, found = Cohort(whole_cohort), connectivity(read_cohort(whole_cohort))

@@ -13,6 +13,8 @@ from semantoks.report import write_report
 from semantoks.report.cohort.folder import read_cohort
 from semantoks.signals.cohort import Cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copy(whole_cohort: Path, tmp_path: Path) -> Path:

@@ -10,6 +10,8 @@ from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import interval, p_value, score
 
+pytestmark = pytest.mark.slow
+
 NAN = float("nan")
 ROW = Compared(
     metric="auroc",

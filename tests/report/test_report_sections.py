@@ -15,6 +15,8 @@ from semantoks.report.run.folder import Atlas, RunFolder
 from semantoks.report.run.networks import MOST_BARS, networks
 from semantoks.report.wording import mean_sd, score
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 

@@ -12,6 +12,8 @@ from semantoks.report.run.targets import target_card
 from semantoks.report.wording import interval, mean_sd, score
 from semantoks.statistics.methods import method_name
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def probe(whole: RunFolder) -> Evaluation:

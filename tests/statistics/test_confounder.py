@@ -10,6 +10,8 @@ from scipy.stats import kstest
 from semantoks.statistics import confounder
 from semantoks.statistics.confounder import association, p_of_association, redrawn
 
+pytestmark = pytest.mark.slow
+
 
 def partial_confound_test(truth, said, confound, *, kind_truth, kind_confound, permutations, rng):
     draws = redrawn(confound, truth, kind_confound, kind_truth, permutations=permutations, rng=rng)

@@ -8,6 +8,8 @@ from semantoks.errors import ConfigError
 from semantoks.statistics.intervals import beyond, bootstrap, draw, interval, stretched
 from semantoks.statistics.tested import count_units, held_out
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     ("class", 2, "balanced_accuracy"),
     ("class", 3, "balanced_accuracy"),

@@ -12,6 +12,8 @@ from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import SUMMARY
 from semantoks.statistics.tested import held_out
 
+pytestmark = pytest.mark.slow
+
 FEW = {"samples": 50, "flips": 199}
 
 

@@ -17,6 +17,8 @@ from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.train.run import pretrain
 
+pytestmark = pytest.mark.slow
+
 
 def weights(run):
     """Tensors of the last checkpoint."""

@@ -84,11 +84,17 @@ def _one(name: str) -> Atlas:
         return Atlas.from_tsv(name)
     known = list_atlases()
     if name.lower() in known:
-        return replace(Atlas.from_tsv(_TABLES / f"{name.lower()}.tsv"), name=name.lower())
+        return _packaged(name.lower())
     raise DataError(
         f"there is no atlas {name!r}.{spelling.nearest(name.lower(), known)} Known: {', '.join(known)}; join them "
         f"with +, end with :one (all ROIs in one network) or :each (each ROI a network). {_OWN_TABLE}"
     )
+
+
+@cache
+def _packaged(name: str) -> Atlas:
+    """Read a packaged table once: looking for the atlas that fits some labels asks for all of them."""
+    return replace(Atlas.from_tsv(_TABLES / f"{name}.tsv"), name=name)
 
 
 @cache

@@ -35,6 +35,8 @@ from semantoks.signals.sources.fmriprep import is_fmriprep
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.derivatives import described, write_json, write_table, write_xcpd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def labels(tmp_path):

@@ -12,6 +12,8 @@ from semantoks.errors import DataError
 from semantoks.signals.sources import ukb
 from semantoks.simulation.ukb import write_ukb
 
+pytestmark = pytest.mark.slow
+
 
 def test_archives_of_other_fields_are_not_looked_into(tmp_path):
     write_ukb([made()], tmp_path, ATLAS, zipped=True)

@@ -12,6 +12,8 @@ from semantoks.errors import DataError
 from semantoks.signals.sources.ukb import wanted_files
 from semantoks.simulation.ukb import write_ukb
 
+pytestmark = pytest.mark.slow
+
 
 # Which scale
 def test_of_several_scales_that_of_the_atlas_is_read(tmp_path):

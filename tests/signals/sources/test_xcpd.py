@@ -14,6 +14,8 @@ from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.derivatives import write_json, write_table, write_xcpd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("version", ["0.6.4", "0.7.4", "0.9.1", "0.14.1", "26.0.0", "26.1.1"])
 def test_every_version_gives_the_recordings_that_were_written(tmp_path, version):

@@ -10,6 +10,8 @@ from semantoks.errors import DataError
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.derivatives import write_table, write_xcpd
 
+pytestmark = pytest.mark.slow
+
 
 # Trap 3, 4: which columns are what
 def test_the_subcortex_of_4s_is_never_taken_for_tians(tmp_path):
