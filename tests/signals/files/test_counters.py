@@ -21,6 +21,7 @@ def beside(series: np.ndarray, *columns: np.ndarray | float) -> np.ndarray:
         (np.arange(N) * 0.735).round(2),
         (np.arange(N) + 1) * 2.2,
         np.arange(N) * 735,
+        np.arange(N) * 0.8 + 4,
     ],
 )
 def test_a_first_column_that_counts_frames_or_seconds_is_no_roi(atlas: Atlas, series: np.ndarray, counter) -> None:
@@ -44,7 +45,25 @@ def test_frames_and_times_may_both_be_there(atlas: Atlas, series: np.ndarray) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["time", "Time (s)", "t", "TR", "frame", "Volume", "scan", "index", "Unnamed: 0", "", "time_point", "...1", "X"],
+    [
+        "time",
+        "Time (s)",
+        "t",
+        "TR",
+        "frame",
+        "Volume",
+        "scan",
+        "index",
+        "Unnamed: 0",
+        "",
+        "time_point",
+        "...1",
+        "X",
+        "Timestamps",
+        "frame_times",
+        "TR_number",
+        "acq_time",
+    ],
 )
 @pytest.mark.parametrize("counter", [np.arange(N), np.arange(N) * 0.8 + 0.4])
 def test_a_column_that_is_called_so_and_rises_is_no_roi(

@@ -61,6 +61,8 @@ def test_a_header_is_no_frame(tmp_path: Path, header: str, names: tuple[str, ...
         "sep=;\n1,5;-2;0,3\n4;5,25;6\n",
         "1.5,-2,0.3\n4,5.25,6\n,,\n,,\n",
         "#f 0[?]\n1.5\t-2\t0.3\n#f 1[?]\n4\t5.25\t6\n",
+        "1.5|-2|0.3\n4|5.25|6\n",
+        "% made by nobody but us\n1.5 -2 0.3\n4 5.25 6\n",
     ],
 )
 def test_semicolons_decimal_commas_and_what_spreadsheets_and_afni_add_are_read(tmp_path: Path, text: str) -> None:
@@ -118,6 +120,25 @@ def test_rows_may_carry_the_names(tmp_path: Path) -> None:
     assert got.column_names == ("timepoint_0", "timepoint_1", "timepoint_2")
     assert got.values.tolist() == ROWS
     assert read(tmp_path, "Vis 1.5 -2 0.3\nMot 4 5.25 6\n", "x.txt").row_names == ("Vis", "Mot")
+
+
+def test_a_running_index_before_the_names_of_rows_is_left_out(tmp_path: Path) -> None:
+    for text in (
+        ",label,t0,t1,t2\n0,Vis,1.5,-2,0.3\n1,Mot,4,5.25,6\n",
+        ",a,b,t0,t1,t2\n1,Vis,V,1.5,-2,0.3\n2,Mot,M,4,5.25,6\n",
+    ):
+        got = read(tmp_path, text, "x.csv")
+        assert (got.row_names, got.values.tolist()) == (("Vis", "Mot"), ROWS)
+
+
+def test_percent_signs_mark_a_header(tmp_path: Path) -> None:
+    assert read(tmp_path, "% a b c\n1.5 -2 0.3\n4 5.25 6\n", "x.txt").column_names == ("a", "b", "c")
+
+
+def test_a_message_quotes_the_beginning_of_a_line_alone(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "\n".join(["1.5:" * 500] * 3) + "\n")
+    assert len(str(caught.value)) < 300
 
 
 def test_a_running_index_without_a_name_is_left_out(tmp_path: Path) -> None:

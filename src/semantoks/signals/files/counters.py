@@ -14,8 +14,10 @@ from semantoks.errors import DataError
 
 NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
 COUNTING = re.compile(
-    r"(?:(?:row|frame|volume|vol|scan|sample|roi|region|parcel|label|node|time)s?)?(?:index|idx|number|num|no|nr|id|names?)?"
-    r"|i|n|x|s|t|trs?|times?(?:in)?(?:s|secs?|seconds|ms|points?)?|tp|secs?|seconds?|ms|msec|onset|subbrick|unnamed0*|level0"
+    r"(?:(?:row|frame|volume|vol|scan|sample|roi|region|parcel|label|node|time|tr|image|dynamic)s?)?"
+    r"(?:index|idx|number|num|no|nr|id|names?)?"
+    r"|i|n|x|s|t|ts|trs?|(?:acq|acquisition|frame|scan|elapsed)?times?(?:in)?(?:s|secs?|seconds|ms|points?|stamps?|steps?)?"
+    r"|tp|secs?|seconds?|ms|msec|elapsed|onset|subbrick|unnamed0*|level0"
 )
 """What columns that count are called, less blanks and punctuation, in lower case; an empty name is one, too."""
 WHOSE = re.compile(r"(?:subj?|subject|participant|ses|session|run)(?:id)?|eid|site")
@@ -48,7 +50,7 @@ def without_counters(table: Labelled, where: str) -> Labelled:
     """Leave out columns and rows that count frames, seconds or ROIs, or say whose the recording is.
 
     A column is known by its name (``time``, ``Unnamed: 0``, ``frame``) if its numbers rise, too; where names say
-    nothing, the first by its numbers: an even rise from 0 or from one step. Rows likewise.
+    nothing, the first by its numbers: an even rise from 0 or a whole number of steps. Rows likewise.
 
     Raises
     ------
@@ -103,11 +105,12 @@ def _word(name: str) -> str:
 
 
 def _counts(numbers: Num[ndarray, " row"]) -> bool:
-    """Recognise an even rise from 0 or from one step: no signal rises so."""
+    """Recognise an even rise from 0 or a few steps (the first frames may have been cut): no signal rises so."""
     if len(numbers) < LEAST or not np.isfinite(numbers).all():
         return False
     first, last = float(numbers[0]), float(numbers[-1])
     step = (last - first) / (len(numbers) - 1)
-    if step <= 0 or min(abs(first), abs(first - step)) > ROUNDING * step:
+    steps = first / step if step > 0 else -1.0
+    if not -ROUNDING <= steps <= len(numbers) or abs(steps - round(steps)) > ROUNDING:
         return False
     return bool((np.abs(numbers - (first + step * np.arange(len(numbers)))) <= ROUNDING * step).all())

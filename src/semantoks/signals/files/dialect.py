@@ -53,8 +53,8 @@ def find_dialect(lines: Sequence[str]) -> Dialect:
     last = lines[-1]
     quoted = any('"' in line for line in lines)
     apart = last.split()
-    if "\t" in last or ";" in last:
-        separator: str | None = "\t" if "\t" in last else ";"
+    if mark := next((one for one in "\t;|" if one in last), ""):
+        separator: str | None = mark
     elif "," not in last or (len(apart) > 1 and all(COMMAS.fullmatch(cell) or "," not in cell for cell in apart)):
         separator = None
     else:
@@ -62,7 +62,7 @@ def find_dialect(lines: Sequence[str]) -> Dialect:
     if separator == ",":
         comma = re.compile(f'"{NUMBER}"')
     else:
-        edge = r"\s" if separator is None else separator
+        edge = r"\s" if separator is None else re.escape(separator)
         comma = re.compile(rf'(?:^|{edge})\s*"?{NUMBER}"?\s*(?:$|{edge})')
     decimal = "," if any(comma.search(line) for line in lines) else "."
     return Dialect(separator=separator, decimal=decimal, quoted=quoted)

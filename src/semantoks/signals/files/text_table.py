@@ -11,7 +11,6 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.atlas.spelling import shown
 from semantoks.errors import DataError
 from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
 from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect
@@ -22,8 +21,8 @@ EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
 """What derivative pipelines write for a number that is missing."""
 HASH = re.compile(r"_hash-[^_]+$")
 LONGEST_HEADER = 2**22
-LONGEST_REASON = 100
-"""Characters of a reason that quotes a file."""
+LONGEST_REASON, LONGEST_WORD = 100, 40
+"""Characters of a reason, and of a word, that quotes a file."""
 
 
 def read_header(path: Path) -> list[str]:
@@ -111,12 +110,12 @@ class TextTable:
 
 
 def read_text_table(path: Path) -> TextTable:
-    """Read numbers separated by tabs, commas, semicolons or blanks, with decimal points or commas, compressed or not.
+    """Read numbers apart by tabs, commas, semicolons, bars or blanks, decimals with point or comma, compressed or not.
 
-    Lines before and after the numbers that begin with ``#`` are comments, and the last before them is the header if it
-    has as many words as there are columns. A first line with words, or of rising whole numbers, is a header too. Words
-    in the first cells of every line are row names, unless they are all the same. A first column whose header is empty
-    is a running index and is left out, as is one that the header has no name for (R).
+    Lines before and after the numbers that begin with ``#`` or ``%`` are comments, and the last before them is the
+    header if it has as many words as there are columns. A first line with words, or of rising whole numbers, is a
+    header too. Words in the first cells of every line are row names, unless they are all the same. A first column whose
+    header is empty is a running index and is left out, as is one that the header has no name for (R).
 
     Raises
     ------
@@ -145,15 +144,24 @@ def read_text_table(path: Path) -> TextTable:
     width = _same_width(rows, path)
     if names is None:
         names = _commented_header(before, dialect, width)
-    words = next((i for i, cell in enumerate(rows[0]) if dialect.is_number(cell)), width)
+    words = _leading_words(rows, dialect)
     if words == width:
         raise DataError(
-            f"{path} has no numbers in it: its {len(rows)} lines are words (the first: {shown([rows[0][0]])}). If "
-            "it is a list of ids or names, move it to another folder."
+            f"{path} has no numbers in it: its {len(rows)} lines are words (the first: {rows[0][0][:LONGEST_WORD]!r}). "
+            "If it is a list of ids or names, move it to another folder."
         )
     values = _parse(data, dialect, width, words, path)
     beside = [[row[i] for row in rows] for i in range(words)]
     return _named(values, names, beside, path)
+
+
+def _leading_words(rows: list[list[str]], dialect: Dialect) -> int:
+    """Count the columns of words before the numbers; a running index may come before them, and is one of them."""
+    worded = [not dialect.is_number(cell) for cell in rows[0]]
+    first = 0
+    if len(worded) > 2 and worded[:2] == [False, True] and only_counts([row[0] for row in rows], bare=True):
+        first = 1
+    return first + next((i for i, word in enumerate(worded[first:]) if not word), len(worded) - first)
 
 
 def _named(
@@ -184,7 +192,7 @@ def _row_names(beside: list[list[str]], called: list[str], path: Path) -> tuple[
         different = len(set(words))
         if 1 < different < len(words) and says_whose(name):
             raise several_recordings(path, name, different)
-        if different > 1 or len(words) == 1:
+        if (different > 1 or len(words) == 1) and not only_counts(words, bare=True):
             telling.append(words)
     return next(
         (tuple(words) for words in telling if len(set(words)) == len(words)), tuple(telling[0]) if telling else None
@@ -202,12 +210,12 @@ def _is_header(cells: list[str], dialect: Dialect) -> bool:
 def _commented_header(comments: list[str], dialect: Dialect, width: int) -> list[str] | None:
     if not comments:
         return None
-    words = [word.lstrip("#").strip() for word in dialect.cells(comments[-1].strip().lstrip("#").strip())]
+    words = [word.lstrip("#").strip() for word in dialect.cells(comments[-1].strip().lstrip("#%").strip())]
     return words if len(words) == width else None
 
 
 def _is_comment(line: str) -> bool:
-    return line.lstrip().startswith("#")
+    return line.lstrip().startswith(("#", "%"))
 
 
 def _comments_before(data: list[str], lines: list[str], dialect: Dialect, path: Path) -> list[str]:
@@ -218,11 +226,11 @@ def _comments_before(data: list[str], lines: list[str], dialect: Dialect, path: 
     start = lines.index(data[0])
     within = [line for line in lines[start:] if line.strip()]
     comments = [number for number, line in enumerate(within) if _is_comment(line)]
-    worded = all(any(not dialect.is_number(cell) for cell in dialect.cells(within[i].lstrip("# "))) for i in comments)
+    worded = all(any(not dialect.is_number(cell) for cell in dialect.cells(within[i].lstrip("#% "))) for i in comments)
     each = worded and comments == list(range(1, 2 * len(data) - 1, 2))
     if not each and (among := [i for i in comments if i < len(data)]):
         raise DataError(
-            f"{path}: the line {within[among[0]][:40]!r} is a comment between its numbers. Remove the line, or its #."
+            f"{path}: the line {within[among[0]][:40]!r} is a comment between its numbers. Remove it, or its mark."
         )
     return [line for line in lines[:start] if _is_comment(line)]
 
