@@ -184,6 +184,26 @@ def test_versions_of_a_run_are_asked_about_and_the_answer_that_is_named_works(tm
     assert set(variant.split()) <= set(item.path.name.split("_"))
 
 
+def test_versions_in_names_without_bids_are_asked_about_and_the_answer_works(tmp_path, atlas):
+    for seed, name in enumerate(("0001_gsr", "0001_nogsr", "0002_gsr", "0002_nogsr")):
+        save(tmp_path / f"{name}.npy", seed)
+    with pytest.raises(ConfigError, match="sub-0001: desc-gsr or desc-nogsr") as error:
+        opened(tmp_path, atlas)
+    remedy = shlex.split(str(error.value).rpartition("for example ")[2].removesuffix("."))
+    assert whose(opened(tmp_path, atlas, variant=remedy[1])) == [("0001", "", ""), ("0002", "", "")]
+
+
+def test_versions_that_differ_between_people_are_read_and_said(tmp_path, atlas):
+    save(tmp_path / "sub-1_desc-gsr_bold.npy")
+    save(tmp_path / "sub-2_desc-nogsr_bold.npy")
+    source = opened(tmp_path, atlas)
+    assert [item.participant for item in source.items()] == ["1", "2"]
+    assert source.notes() == [
+        "recordings of different versions are read: desc-gsr (1), desc-nogsr (1). Choose with --variant"
+    ]
+    assert opened(tmp_path, atlas, variant="gsr").notes() == ["left out, other versions: 1 file, desc-nogsr (1)"]
+
+
 def test_a_version_is_chosen_by_its_word_its_value_or_the_lack_of_it(tmp_path, atlas):
     for word in ("", "_desc-gsr", "_desc-nogsr"):
         save(tmp_path / f"sub-1{word}_bold.npy")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.signals.files.id_folders import of_folders
+from semantoks.signals.files.id_names import of_names
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.left_over import left_over_in
 from semantoks.signals.files.lying_there import lying_there
@@ -79,8 +80,11 @@ def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[I
         raise DataError(f"{path} has no recordings: looked in all its folders for {SHOWN_SUFFIXES}. {there}")
     listed = _listed(request.participants, files, path)
     names = {key: PurePosixPath(key) for key in files}
-    of_people = of_folders(key for key in files if key not in listed)
-    whose = {key: identify(name.name, name.parts[:-1]) for key, name in names.items()} | of_people | listed
+    unlisted = [key for key in files if key not in listed]
+    of_people = of_folders(unlisted)
+    of_heads = {} if of_people else of_names(unlisted)
+    whose = {key: identify(name.name, name.parts[:-1]) for key, name in names.items()}
+    whose |= of_people | of_heads | listed
     _refuse_lookalikes({key: whose[key] for key in files if key not in listed})
     key_of = {files.get(key, path / key): key for key in whose}
     named = [BidsFile(path=files.get(key, path / key), entities=_entities(one)) for key, one in whose.items()]
@@ -89,6 +93,11 @@ def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[I
     if of_people:
         example = next(iter(of_people.values())).participant
         notes.insert(0, f"files are called alike: their folders are the participants, for example {plain(example)}")
+    if of_heads:
+        key, one = next(iter(of_heads.items()))
+        notes.insert(
+            0, f"several files per person: names begin with the participant, {plain(one.participant)} in {key}"
+        )
     return [replace(item, key=key_of[item.path]) for item in items], notes
 
 

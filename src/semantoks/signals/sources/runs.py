@@ -120,7 +120,17 @@ def _of_version(files: list[BidsFile], variant: str, root: Path, words_of: Words
     def name_of(one: BidsFile) -> str:
         return " ".join(word for word in words_of(one) if word not in common)
 
-    return kept, _left_out(files, kept, "other versions", name_of, unit="file")
+    return kept, _left_out(files, kept, "other versions", name_of, unit="file") + _mixed(kept, words_of)
+
+
+def _mixed(files: Sequence[BidsFile], words_of: Words) -> list[str]:
+    """Say where recordings are of different versions, so that people differ in how they were processed."""
+    words: dict[str, set[str]] = defaultdict(set)
+    for one in files:
+        words[run_key(one)].update(words_of(one))
+    common = set.intersection(*words.values()) if words else set[str]()
+    names = Counter(" ".join(sorted(found - common)) for found in words.values())
+    return [f"recordings of different versions are read: {_counted(names)}. Choose with --variant"] * (len(names) > 1)
 
 
 def _left_out(
