@@ -92,6 +92,14 @@ def test_tables_sidecars_and_hidden_files_are_no_recordings(tmp_path: Path, seri
         *("participants.tsv", "recordings.tsv", "Phenotypic_V1.csv", "sub-1_desc-confounds_timeseries.tsv"),
         *("sub-1_motion.tsv", "sub-1_outliers.tsv", "sub-1_events.tsv", "sub-1_bold.json", ".sub-2.npy", "README.txt"),
         *("sub-1_scans.tsv", "sub-1_stat-pearsoncorrelation_relmat.tsv", "sub-1_FC.npy", "subject_ids.txt"),
+        *(
+            "sub-1_stat-coverage_bold.tsv",
+            "sub-1_stat-alff_bold.tsv",
+            "sub-1_covmat.csv",
+            "corr_sub-1.csv",
+            "rp_sub-1.txt",
+        ),
+        *("sub-1_fd.csv", "notes.txt", "roi_coords.csv"),
     ):
         (tmp_path / "sub-1" / name).write_text("x")
     (tmp_path / ".git").mkdir()
@@ -102,8 +110,8 @@ def test_tables_sidecars_and_hidden_files_are_no_recordings(tmp_path: Path, seri
     source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
     assert [item.key for item in source.items()] == ["sub-1/sub-1_bold.npy"]
     assert source.notes() == [
-        "left out, no recordings by their names: connectivity matrices (2), lists of ids or names (1), tables "
-        "of confounds, motion, events and the like (6)"
+        "left out, no recordings by their names: connectivity matrices (4), maps of one value per ROI (2), lists "
+        "of ids or names (2), tables of confounds, motion, events and the like (9)"
     ]
 
 
