@@ -14,6 +14,8 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed
 from semantoks.model.card import hash_participant
 from semantoks.model.hub import load_encoder
+from semantoks.storage.durable import TEMPORARY
+from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.train import closed_form
 from semantoks.train.closed_form import SHRINKAGES, FitConfig, Recordings, choose_shrinkage, fit
 from tiny_people import make_people, write_cohort
@@ -123,6 +125,16 @@ def test_what_cannot_be_fitted_is_refused(cohort, folder, tmp_path):
         fit([cohort], out=folder, config=CONFIG)
     with pytest.raises(ConfigError, match="columns has to be an even number"):
         FitConfig(columns=3)
+
+
+def test_a_folder_that_another_job_writes_is_refused_and_what_a_killed_one_left_is_taken_over(cohort, tmp_path):
+    with hold_folder(tmp_path / "x"), pytest.raises(ConfigError, match="x is being written by process"):
+        fit([cohort], out=tmp_path / "x", config=CONFIG)
+    (tmp_path / "y").mkdir()
+    for name in (LOCK, f"{TEMPORARY}1-a", "model.safetensors"):
+        (tmp_path / "y" / name).write_text("{}")
+    fit([cohort], out=tmp_path / "y", config=CONFIG)
+    assert load_encoder(tmp_path / "y")[1].encoder.width == 4
 
 
 def test_people_who_are_copies_of_one_another_are_no_columns(tmp_path):

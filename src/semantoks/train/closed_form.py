@@ -19,13 +19,13 @@ from torch import Tensor
 
 from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
-from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.card import CARD, EncoderCard, hash_participant
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.tensors import save_encoder
+from semantoks.model.tensors import TEACHER, save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.signals.cohort import Cohort
-from semantoks.storage.durable import need_folder
-from semantoks.storage.lock import hold_folder
+from semantoks.storage.durable import TEMPORARY
+from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.views.pool import check_same_atlas, long_enough
 
 SHRINKAGES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -125,12 +125,17 @@ def fit(
     opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
     if not opened:
         raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
-    need_folder(out)
-    if out.exists() and any(out.iterdir()):
-        raise ConfigError(f"{out} is not empty: choose a new folder for the encoder.")
     check_same_atlas(opened)
     with hold_folder(out):
+        if not all(map(_left_behind, out.iterdir())):
+            raise ConfigError(f"{out} is not empty: choose a new folder for the encoder.")
         return _fitted(opened, out, config, progress)
+
+
+def _left_behind(file: Path) -> bool:
+    """Say whether a killed fit left this file: its lock, a file half written, or weights without their card."""
+    weights = file.name == TEACHER and not file.with_name(CARD).exists()
+    return weights or file.name == LOCK or file.name.startswith(TEMPORARY)
 
 
 def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Progress | None) -> EncoderCard:
