@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 
@@ -43,3 +44,29 @@ def test_three_parts_are_named_in_the_join() -> None:
     assert left_over("x", ["a", "b"], whole) == []
     (note,) = left_over("x", whole.labels, get_atlas("schaefer400:one"))
     assert note.endswith("--atlas schaefer400+tian-s3+buckner7:one takes them")
+
+
+def test_the_authors_layout_says_which_parts_are_left_out_and_the_atlas_that_is_named_takes_them(
+    tmp_path: Path,
+) -> None:
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        for seed, (name, rois) in enumerate((("schaefer100", 100), ("tian1", 16))):
+            file[f"timeseries/{name}"] = np.random.default_rng(seed).normal(size=(1, rois, 30)).astype(np.float32)
+        file["long_subject_id"] = [b"a"]
+    source = open_source(tmp_path / "x.h5", atlas=get_atlas("schaefer100"), tr=2.0, participants=None)
+    assert source.notes() == [
+        "left out, no part of schaefer100: timeseries/tian1; --atlas schaefer100+tian-s1 takes them"
+    ]
+    wider = open_source(tmp_path / "x.h5", atlas=get_atlas("schaefer100+tian-s1"), tr=2.0, participants=None)
+    assert wider.notes() == []
+    assert np.isfinite(wider.read(wider.items()[0]).series).all()
+
+
+def test_labelled_rows_of_an_hdf5_array_that_are_no_rois_are_counted(tmp_path: Path) -> None:
+    atlas = get_atlas("schaefer100")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["bold"] = np.random.default_rng(0).normal(size=(1, 101, 30)).astype(np.float32)
+        file["participant_id"] = [b"a"]
+        file["roi_name"] = [*atlas.labels, "elsewhere"]
+    source = open_source(tmp_path / "x.h5", atlas=atlas, tr=2.0, participants=None)
+    assert any("1 of its 101 columns are no ROIs of schaefer100" in note for note in source.notes())

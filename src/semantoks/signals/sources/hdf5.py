@@ -16,11 +16,12 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.atlas.catalog import get_atlas
+from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.counters import only_counts
 from semantoks.signals.files.intact import readable
+from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import identify
 from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
@@ -76,7 +77,9 @@ def open_array_hdf5(request: Request) -> OpenedSource:
             if listed is not None and len(listed) != rows:
                 raise DataError(f"{path}: {SERIES} has {rows} rows, but there are {len(listed)} {name}.")
         positions = _positions(file, request.atlas, path, request.reading.reorder)
+        names = read_texts(file, NAMES) if NAMES in file else []
     items, notes = chosen_rows(path, whose, request.reading)
+    notes += left_over(NAMES, names, request.atlas, reorder=request.reading.reorder)
     facts = request.facts()
     read = partial(_read_array, lengths=lengths, facts=facts, positions=positions)
     return OpenedSource(request, kind="HDF5 array", items=items, facts=facts, read=read, notes=notes)
@@ -187,6 +190,7 @@ def open_reference_hdf5(request: Request) -> OpenedSource:
         number: dict[str, Iterator[int]] = defaultdict(lambda: count(1))
         runs = [str(next(number[participant])) for participant in ids]
         parts = _find_parts(file[GROUP], request.atlas, len(ids), path)
+        idle = _idle_parts(file[GROUP], parts, request.atlas)
         lengths = read_lengths(file, GROUP_LENGTH) if GROUP_LENGTH in file else None
         table = request.participants if request.participants is not None else _labels(file, ids, runs)
     facts = FactTable(table, request.tr)
@@ -198,7 +202,7 @@ def open_reference_hdf5(request: Request) -> OpenedSource:
         items=items,
         facts=facts,
         read=partial(_read_reference, parts=parts, lengths=lengths, facts=facts, n_rois=request.atlas.n_rois),
-        notes=notes,
+        notes=[*notes, *idle],
         table=table,
     )
 
@@ -247,6 +251,16 @@ def _find_parts(group: Any, atlas: Atlas, n: int, path: Path) -> list[_AtlasPart
                 f"{path}: {GROUP}/{part.dataset} has to be [n, roi, frame] = {list(expected)}, and is {list(shape)}."
             )
     return parts
+
+
+def _idle_parts(group: Any, parts: Sequence[_AtlasPart], atlas: Atlas) -> list[str]:
+    """Say which datasets are no part of the atlas, and which atlas would take them."""
+    used = {part.dataset for part in parts}
+    idle = [name for name, item in group.items() if name not in used and isinstance(item, h5py.Dataset)]
+    ours = {short: name for name in list_atlases() for short in (name.replace("-s", ""), name)}
+    wider = "+".join([atlas.name, *(ours[name] for name in idle if name in ours)])
+    remedy = f"; --atlas {wider} takes them" if ":" not in atlas.name and all(name in ours for name in idle) else ""
+    return [f"left out, no part of {atlas.name}: {GROUP}/{f', {GROUP}/'.join(idle)}{remedy}"] if idle else []
 
 
 def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
+from semantoks.signals.files.left_over import left_over_in
 from semantoks.signals.files.names import BidsFile, schaefer_order, walk
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.files.stated import StatedTR
@@ -74,6 +75,7 @@ def open_pcp(request: Request) -> OpenedSource:
         listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(others.items()))
         notes.append(f"other atlases left out: {listed}")
     items = run_items(one_per_run(chosen, path, words_of=_words).values())
+    notes += left_over_in([item.path for item in items[:1]], path, request.atlas, reorder=reading.reorder)
     table = spelled_as(items, table, facts)
     lacking = [item for item in items if facts.lacks_tr(item) and _stated_tr(_parsed(item)).seconds is None]
     if abide and lacking:
