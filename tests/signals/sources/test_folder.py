@@ -297,6 +297,19 @@ def test_a_link_to_a_file_that_was_not_fetched_is_a_recording_that_says_so(
         source.read(gone)
 
 
+@pytest.mark.parametrize("suffix", [".tsv", ".npy", ".mat", ".csv.gz"])
+def test_a_file_of_no_bytes_is_called_empty_and_the_others_are_read(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas, suffix: str
+) -> None:
+    save(series, tmp_path / "sub-1.npy")
+    (tmp_path / f"sub-2{suffix}").touch()
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None)
+    good, empty = source.items()
+    assert np.array_equal(source.read(good).series, series)
+    with pytest.raises(DataError, match=rf"sub-2{suffix} is empty: copy or make it again"):
+        source.read(empty)
+
+
 def test_the_table_cannot_make_it_read_outside_of_the_folder(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
     folder = tmp_path / "in"
     save(series, tmp_path / "out.npy", folder / "a.npy", folder / "deep" / "b.npy")

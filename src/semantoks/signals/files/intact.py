@@ -10,9 +10,11 @@ from semantoks.errors import DataError
 
 
 def refuse_unfetched(path: Path) -> None:
-    """Raise DataError for a link to a file that is not here, as DataLad leaves it."""
+    """Raise DataError for a link to a file that is not here, as DataLad leaves it, and for a file of no bytes."""
     if os.path.islink(path) and not os.path.exists(path):
         raise DataError(f"{path} is a link to a file that is not here (datalad get, git annex get).")
+    if os.path.isfile(path) and os.path.getsize(path) == 0:
+        raise DataError(f"{path} is empty: copy or make it again.")
 
 
 @contextmanager
