@@ -1,10 +1,13 @@
 """A folder per person, with the same file names in each: the folder that differs is the id."""
 
+from pathlib import PurePosixPath
+
 import numpy as np
 import pytest
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.id_folders import of_folders
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.sources import open_source
 
@@ -62,3 +65,18 @@ def test_folders_of_versions_and_what_may_be_either_are_refused(tmp_path, names)
 def test_hcp_names_of_arrays_are_one_person_with_runs(tmp_path):
     names = ["100307_rfMRI_REST1_LR.npy", "100307_rfMRI_REST1_RL.npy", "HCA600_V1_MR_rfMRI_REST1_AP.npy"]
     assert whose(opened(tmp_path, names)) == [("100307", "", "1LR"), ("100307", "", "1RL"), ("HCA600", "V1", "1AP")]
+
+
+@pytest.mark.parametrize(
+    ("names", "people"),
+    [
+        (["900001/functional/ts.npy"], ["900001"]),
+        (["S01/rest.npy", "S01/nback.npy"], ["S01"]),
+        (["data1/alice.npy", "data1/bob.npy"], ["alice", "bob"]),
+        (["study1/alice_rest.npy", "study1/bob_rest.npy"], ["alice_rest", "bob_rest"]),
+        (["900001/900001_ts.npy"], ["900001_ts"]),
+    ],
+)
+def test_the_folder_of_a_single_person_is_the_person_too(names, people) -> None:
+    found = of_folders(names)
+    assert sorted({found[name].participant if name in found else PurePosixPath(name).stem for name in names}) == people

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import permutations
+from itertools import chain, permutations
 from pathlib import PurePosixPath
 
 from semantoks.signals.files.names import Identity, bare_name, identify
@@ -19,6 +19,9 @@ SESSION = re.compile(
     r"(?:ses(?:s|sion)?|visit|wave|time(?:point)?|tp|t|v|day|year|baseline|bl|follow[-_]?up|fu|month|m)[-_ ]?\d*\w?",
     re.IGNORECASE,
 )
+
+DATA = re.compile(r"rest\w*|bold|ts|tc|time\w*|series|signals?|rois?|fmri|func|data|parc\w*", re.IGNORECASE)
+"""Words of names that say what a file has, and not whose it is."""
 
 
 def of_folders(keys: Iterable[str]) -> dict[str, Identity]:
@@ -39,9 +42,11 @@ def of_folders(keys: Iterable[str]) -> dict[str, Identity]:
     for path in nameless.values():
         alike[path.name.lower()].append(path.parts[:-1])
     depths = {len(path.parts) - 1 for path in nameless.values()}
-    if len(depths) != 1 or all(len(folders) == 1 for folders in alike.values()):
+    if len(depths) != 1:
         return {}
-    levels = _levels(list(alike.values()), depths.pop())
+    groups = list(alike.values())
+    lone = all(len(folders) == 1 for folders in groups)
+    levels = _lone_level(groups, list(alike)) if lone else _levels(groups, depths.pop())
     if levels is None:
         return {}
     person, session = levels
@@ -70,6 +75,17 @@ def _levels(groups: list[list[tuple[str, ...]]], depth: int) -> tuple[int, int |
         and all(SESSION.fullmatch(one[session]) for some in groups for one in some)
     ]
     return pairs[0] if len(pairs) == 1 else None
+
+
+def _lone_level(groups: list[list[tuple[str, ...]]], names: Iterable[str]) -> tuple[int, None] | None:
+    """Find the one level of folders that are ids, where no name comes twice and none says more than data or a task."""
+    words = [re.split(r"[-_. ]+", bare_name(name)) for name in names]
+    if any(map(_is_id, chain.from_iterable(words))):
+        return None
+    rest = any(some[0].startswith("rest") and len(some) == 1 for some in words)
+    says = [all(map(DATA.fullmatch, some)) or (rest and len(some) == 1) for some in words]
+    people = [n for n in range(len(groups[0][0])) if all(_is_id(one[n]) for some in groups for one in some)]
+    return (people[0], None) if len(people) == 1 and all(says) else None
 
 
 def _is_id(word: str) -> bool:
