@@ -212,3 +212,8 @@ def test_a_message_never_lists_hundreds_of_columns(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         table(tmp_path, "\t".join(f"column{i}" for i in range(500)) + "\n" + "\t".join("1" * 500) + "\n")
     assert len(str(error.value)) < 500
+
+
+def test_a_blank_in_the_name_of_the_id_column_is_an_underscore(tmp_path):
+    (tmp_path / "p.csv").write_text("Subject ID,Age\n0001,30\n0002,41\n")
+    assert read_participants(tmp_path / "p.csv")["participant_id"].tolist() == ["0001", "0002"]

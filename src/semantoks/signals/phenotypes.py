@@ -40,8 +40,8 @@ SHOWN = 5
 
 
 def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
-    """Name of the first column called one of ``names``, whatever its case; ``names`` are lower case, best first."""
-    lower = {str(column).strip().lower(): str(column) for column in reversed(table.columns)}
+    """Name of the first column called one of ``names`` (lower case, best first), in any case; a blank is ``_``."""
+    lower = {str(column).strip().lower().replace(" ", "_"): str(column) for column in reversed(table.columns)}
     return next((lower[name] for name in names if name in lower), None)
 
 
