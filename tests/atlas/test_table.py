@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from semantoks.atlas import Atlas
+from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError
 
 
@@ -35,7 +36,7 @@ def test_a_byte_order_mark_windows_line_ends_and_blank_lines_do_no_harm(tmp_path
     ("text", "message"),
     [
         ("", r"lacks label and network; its header is \[\]"),
-        ("label,network\na,A\n", r"separated by tabs, but lacks label and network; its header is \['label,network'\]"),
+        ("region,net\na,A\n", r"but lacks label and network; its header is \['region', 'net'\]"),
         ("label\tNetwork\na\tA\n", r"lacks network; its header is \['label', 'Network'\]"),
         ("label\tnetwork\n", "no rows"),
         ("label\tlabel\tnetwork\na\tb\tA\n", "more than one column label"),
@@ -66,7 +67,7 @@ def test_a_missing_file_and_a_file_that_is_no_text_are_named(tmp_path):
         Atlas.from_tsv(tmp_path / "absent.tsv")
     path = tmp_path / "image.tsv"
     path.write_bytes(b"\x1f\x8b\x08\xff\xfe\n")
-    with pytest.raises(DataError, match=r"image\.tsv cannot be read as tab-separated UTF-8"):
+    with pytest.raises(DataError, match=r"image\.tsv cannot be read as a table in UTF-8"):
         Atlas.from_tsv(path)
 
 
@@ -85,3 +86,11 @@ def test_a_dseg_table_of_bids_has_names_and_its_background_is_no_roi(tmp_path):
         "index\tname\tnetwork_label\n0\tBackground\tn/a\n1\tUnknown_area\tVis\n2\tb\tVis\n"
     )
     assert Atlas.from_tsv(tmp_path / "dseg.tsv").labels == ("Unknown_area", "b")
+
+
+@pytest.mark.parametrize(("mark", "encoding"), [(",", "utf-8"), (";", "utf-8-sig"), ("\t", "utf-16"), (",", "utf-16")])
+def test_commas_semicolons_and_utf_16_are_read_as_tabs_are(tmp_path, mark, encoding):
+    text = "label\tnetwork\nV1\tVis\nM1\tMot\n".replace("\t", mark)
+    (tmp_path / "own.csv").write_bytes(text.encode(encoding))
+    atlas = get_atlas(str(tmp_path / "own.csv"))
+    assert (atlas.labels, atlas.networks) == (("V1", "M1"), ("Vis", "Mot"))

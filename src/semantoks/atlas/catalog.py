@@ -80,7 +80,7 @@ def schaefer_twins(labels: Sequence[str]) -> list[str] | None:
 
 
 def _one(name: str) -> Atlas:
-    if name.lower().endswith(".tsv"):
+    if name.lower().endswith((".tsv", ".csv")):
         return Atlas.from_tsv(name)
     known = list_atlases()
     if name.lower() in known:

@@ -1,6 +1,8 @@
-"""Atlas tables on disk: tab-separated text, one row per ROI, read with every complaint on its line."""
+"""Atlas tables on disk: tabs, commas or semicolons, one row per ROI, read with every complaint on its line."""
 
+import codecs
 import csv
+import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,7 +54,7 @@ def read_columns(path: Path) -> RoiColumns:
     lacking = [name for name in ("label", "network") if name not in header]
     if lacking:
         raise DataError(
-            f"atlas table {path} needs the columns label and network, separated by tabs, but lacks "
+            f"atlas table {path} needs the columns label and network, but lacks "
             f"{' and '.join(lacking)}; its header is {header}. Name the columns so in the first line."
         )
 
@@ -112,17 +114,20 @@ def check_names(labels: Sequence[str], networks: Sequence[str], *, owner: str, w
 def _read_rows(path: Path) -> tuple[list[str], list[dict[str, str]], list[int]]:
     rows, lines = [], []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t", strict=True)
-            header = [cell.strip() for cell in next(reader, [])]
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    rows.append(_row(header, cells, f"atlas table {path}, line {reader.line_num}"))
-                    lines.append(reader.line_num)
+        text = path.read_bytes()
+        utf16 = text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        content = text.decode("utf-16" if utf16 else "utf-8-sig")
+        first = content.partition("\n")[0]
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=max("\t,;", key=first.count), strict=True)
+        header = [cell.strip() for cell in next(reader, [])]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_row(header, cells, f"atlas table {path}, line {reader.line_num}"))
+                lines.append(reader.line_num)
     except FileNotFoundError:
         raise DataError(f"there is no atlas table {path}.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"atlas table {path} cannot be read as tab-separated UTF-8 text: {error}.") from error
+        raise DataError(f"atlas table {path} cannot be read as a table in UTF-8: {error}.") from error
     known = {own: next((name for name in names if name in header), own) for own, names in SPELLINGS.items()}
     renamed = {name: own for own, name in known.items() if own not in header}
     header = [renamed.get(name, name) for name in header]
