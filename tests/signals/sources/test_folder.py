@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from semantoks.atlas.atlas import Atlas
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import open_source
@@ -138,6 +138,18 @@ def test_cells_of_roi_by_frame_are_participants_and_runs(tmp_path: Path, series:
     assert source.notes() == [
         "all.mat has 4 recordings in cells: each row of cells is a participant, each column a run"
     ]
+
+
+def test_participants_in_cells_are_those_that_were_asked_for(tmp_path: Path, series: np.ndarray, atlas: Atlas) -> None:
+    scipy.io.savemat(tmp_path / "all.mat", {"tc": cells([series.T], [series.T + 1], [series.T + 2])})
+    reading = ReadingConfig(participant_label=("2",))
+    source = open_source(tmp_path, atlas=atlas, tr=2.0, participants=None, reading=reading)
+    (item,) = source.items()
+    assert item.participant == "2"
+    assert np.array_equal(source.read(item).series, series + 1)
+    assert "left out, other participants: 2 recordings" in source.notes()
+    with pytest.raises(ConfigError, match="has no sub-9; it has 1, 2, 3"):
+        open_source(tmp_path, atlas=atlas, tr=2.0, participants=None, reading=ReadingConfig(participant_label=("9",)))
 
 
 def test_cells_of_a_file_that_names_its_participant_are_runs(

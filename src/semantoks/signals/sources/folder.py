@@ -2,13 +2,14 @@
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.id_folders import of_folders
 from semantoks.signals.files.id_names import of_names
 from semantoks.signals.files.intact import refuse_unfetched
@@ -45,8 +46,14 @@ def open_folder(request: Request) -> OpenedSource:
     """
     found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
     aside = ", ".join(counted_aside(file.name for file in found))
-    listed, more = _list_items([file for file in found if not set_aside(file.name)], request, aside)
+    files = [file for file in found if not set_aside(file.name)]
+    wanted = request.reading.participant_label if any(map(recordings_in, files)) else ()
+    inner = replace(request, reading=replace(request.reading, participant_label=())) if wanted else request
+    listed, more = _list_items(files, inner, aside)
     items, notes = apart(listed)
+    if wanted:  # whose cells are is known only now
+        items, left_out = _of_participants(items, wanted, request.path)
+        notes += left_out
     some = [items[i].path for i in {0, len(items) // 2, len(items) - 1}]
     notes += left_over_in(some, request.path, request.atlas, reorder=request.reading.reorder)
     facts = request.facts(files_say=any_states_tr((item.path for item in items), request.path))
@@ -69,6 +76,16 @@ def _read(item: Item, *, request: Request, facts: FactTable) -> Recording:
     variable = "" if item.row is None else list(recordings_in(item.path))[item.row]
     series = read_series(item.path, request.atlas, reorder=request.reading.reorder, variable=variable)
     return known.recording(item, series, band=band_beside(item.path, request.path), source=plain(str(item.path)))
+
+
+def _of_participants(items: list[Item], wanted: Sequence[str], root: Path) -> tuple[list[Item], list[str]]:
+    labels = {label.removeprefix("sub-") for label in wanted}
+    kept = [item for item in items if item.participant in labels]
+    if not kept:
+        there = ", ".join(list(dict.fromkeys(item.participant for item in items))[:5])
+        raise ConfigError(f"{root} has no sub-{' or sub-'.join(sorted(labels))}; it has {there}.")
+    gone = len(items) - len(kept)
+    return kept, [f"left out, other participants: {gone} recording{'' if gone == 1 else 's'}"] if gone else []
 
 
 def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[Item], list[str]]:
