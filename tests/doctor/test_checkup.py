@@ -315,3 +315,13 @@ def test_a_damaged_first_file_hides_no_atlas(tmp_path):
     found = checkup(folder, tr=2.0)
     assert found.atlas == "schaefer200"
     assert [problem.partial for problem in found.problems] == [True]
+
+
+def test_noise_has_no_order_that_could_be_checked(tmp_path):
+    draw = np.random.default_rng(0)
+    for person in range(3):
+        np.save(tmp_path / f"sub-{person}_timeseries.npy", draw.normal(size=(220, 100)))
+    found = checkup(tmp_path, atlas="schaefer100", tr=2.0)
+    said = "cannot be checked: no columns go together more than others, as if the series were noise"
+    assert f"{'order':<10} {said}" in found.facts
+    assert not found.problems

@@ -11,7 +11,7 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import check_arguments
-from semantoks.doctor.evidence import LEAST_ROIS, Frames, fits, mean_correlations, reach, trusted, turned
+from semantoks.doctor.evidence import LEAST_ROIS, Frames, fits, has_pattern, mean_correlations, reach, trusted, turned
 from semantoks.doctor.fitting import NoAtlasError, fitting_atlases
 from semantoks.doctor.orders import better_order, with_structure
 from semantoks.errors import ConfigError, DataError, UnknownTRError
@@ -289,7 +289,9 @@ def _tell_order(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
         found.say("order", "cannot be checked: too few ROIs have signal, or the atlas has one network and no centres")
         return
     possible = reach(series, known)
-    if order is not None:
+    if not has_pattern(possible):
+        found.say("order", "cannot be checked: no columns go together more than others, as if the series were noise")
+    elif order is not None:
         found.complain(
             f"the columns look like {order.name}: correlations are {own} as they stand, and {its} in that order",
             order.remedy,

@@ -157,6 +157,11 @@ def _reached(fitted: Correlations, judged: Correlations, atlas: Atlas) -> Eviden
     )
 
 
+def has_pattern(possible: Evidence) -> bool:
+    """Tell whether recordings have any pattern by which an order could be judged; noise has none, in whatever order."""
+    return bool(possible.within > LEAST_WITHIN or possible.homotopic > LEAST_HOMOTOPIC)
+
+
 def fits(own: Evidence, possible: Evidence) -> bool:
     """Tell whether evidence for an order is as much as the right order would have, given what is within reach."""
     if not (own.within > LEAST_WITHIN or own.homotopic > LEAST_HOMOTOPIC):

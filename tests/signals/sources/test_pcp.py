@@ -225,3 +225,9 @@ def test_numbers_name_no_roi_where_the_atlas_has_words_as_labels(tmp_path):
     series = made(rois=116).series
     save(tmp_path, series, [2001, 2002, *range(2101, 2215)], "NYU_0050952_rois_aal.1D")
     np.testing.assert_array_equal(read(tmp_path, get_atlas("aal"))[0].series, series)
+
+
+def test_series_of_another_packaged_atlas_with_as_many_rois_are_refused_by_name(tmp_path):
+    (tmp_path / "NYU_0050952_rois_cc200.1D").write_text("\n".join("\t".join(["1"] * 200) for _ in range(30)) + "\n")
+    with pytest.raises(DataError, match="has series of the atlas cc200, not of schaefer200: choose --atlas cc200"):
+        opened(tmp_path, get_atlas("schaefer200"))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.atlas.catalog import list_atlases
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.left_over import left_over_in
@@ -164,6 +165,10 @@ def _of_one_atlas(files: list[BidsFile], atlas: Atlas, root: Path) -> list[BidsF
         root=root,
         remedy="Choose the atlas that is called as one of them, or give your own table such a name.",
     )
+    packaged = set(list_atlases())
+    ours = sorted(_our_names(name) & packaged)
+    if ours and plain_name in packaged - set(ours) and "schaefer" not in name.lower():
+        raise DataError(f"{root} has series of the atlas {name}, not of {atlas.name}: choose --atlas {ours[0]}.")
     order = "17" if "-17" in plain_name else "7"
     other = schaefer_order(name)[1]
     if "schaefer" in plain_name and other not in ("", order):
