@@ -290,7 +290,7 @@ def _tell_order(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
         return
     possible = reach(series, known)
     if not has_pattern(possible):
-        found.say("order", "cannot be checked: no columns go together more than others, as if the series were noise")
+        found.say("order", "cannot be checked: no columns go together more than others")
     elif order is not None:
         found.complain(
             f"the columns look like {order.name}: correlations are {own} as they stand, and {its} in that order",
