@@ -19,6 +19,10 @@ class ConfigError(SemantoksError, ValueError):
     exit_code = EXIT_USAGE
 
 
+class BusyError(ConfigError):
+    """Another job writes what this one would write."""
+
+
 class UnknownTRError(ConfigError):
     """The repetition time is not known for any recording; it is never guessed."""
 

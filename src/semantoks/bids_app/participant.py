@@ -1,5 +1,6 @@
 """The participant level: a part for each participant, which shares no file with any other."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from semantoks.bids_app.dataset import WORK, AppConfig, Dataset, Share
 from semantoks.bids_app.derivative import open_derivative
-from semantoks.errors import ConfigError
+from semantoks.errors import BusyError, ConfigError
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import check_jobs, store
 from semantoks.signals.writer import Progress
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 TASKS_PER_PROCESS = 8
 """Calls into which each process's work is cut: the source travels with each, and few let the last one wait."""
+
+
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +47,8 @@ def run_participants(
 
     ``tell`` is told what was recognised of the input and left out.
 
-    Calls on different participants, on the same output and at the same time, do not disturb each other. The same call
-    again finishes what was killed and leaves alone what is finished.
+    Calls on the same output at the same time do not disturb each other; where they share a participant, one waits for
+    the other. The same call again finishes what was killed and leaves alone what is finished.
 
     Returns
     -------
@@ -87,7 +91,12 @@ def run_participants(
 def _write_parts(shares: Sequence[tuple[str, Path, Share]], config: AppConfig) -> list[PreparedParticipant]:
     parts = []
     for participant, path, share in shares:
-        store(share, path, config.input_config)
+        while True:
+            try:
+                store(share, path, config.input_config)
+                break
+            except BusyError:  # another call on this participant: soon its part is finished, or ours to finish
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
         cohort = Cohort(path)
         parts.append(
             PreparedParticipant(participant=participant, path=path, kept=len(cohort), excluded=len(cohort.excluded))

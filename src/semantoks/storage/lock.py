@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from semantoks.errors import ConfigError
+from semantoks.errors import BusyError
 from semantoks.storage.durable import need_folder
 
 with contextlib.suppress(ImportError):  # not on Windows, where the owner that is written down has to do
@@ -21,14 +21,14 @@ LOCK = ".lock-semantoks"
 
 @contextlib.contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Write ``folder`` as the only job; it is made if need be. ConfigError says who else writes it."""
+    """Write ``folder`` as the only job; it is made if need be. BusyError says who else writes it."""
     with _made(folder), _hold(folder / LOCK, folder):
         yield
 
 
 @contextlib.contextmanager
 def hold_file(file: Path) -> Iterator[None]:
-    """Write ``file`` (or a folder that appears whole) as the only job; ConfigError says who else writes it."""
+    """Write ``file`` (or a folder that appears whole) as the only job; BusyError says who else writes it."""
     with _made(file.parent), _hold(file.with_name(f".{file.name}{LOCK}"), file):
         yield
 
@@ -79,11 +79,11 @@ def _lock(handle: int, path: Path, what: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
-        raise ConfigError(f"{what} is being written by {_words(_owner(path))}. {OTHERWISE}.") from None
+        raise BusyError(f"{what} is being written by {_words(_owner(path))}. {OTHERWISE}.") from None
     except (OSError, NameError):
         owner = _owner(path)
         if owner and not _is_over(owner):
-            raise ConfigError(
+            raise BusyError(
                 f"{what} is being written by {_words(owner)}. {OTHERWISE}; if that job was killed, delete {path}."
             ) from None
 
