@@ -1,5 +1,7 @@
 """Do the means of several conditions, scored on the same splits, differ by more than noise makes them differ?"""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -27,4 +29,10 @@ def differ(scores: Float[ndarray, "split condition"], train: float, test: float,
     rest = whole - means - whole.mean(axis=1, keepdims=True) + whole.mean()
     free = (splits - 1) * (conditions - 1)
     error = np.sqrt((rest**2).sum() / free * (1 / splits + test / train))
-    return bool(np.ptp(means) > studentized_range.ppf(1 - alpha, conditions, free) * error)
+    return bool(np.ptp(means) > _tukey(1 - alpha, conditions, free) * error)
+
+
+@functools.cache
+def _tukey(share: float, conditions: int, free: int) -> float:
+    """Return a quantile of the studentized range; scipy integrates it for a tenth of a second."""
+    return float(studentized_range.ppf(share, conditions, free))
