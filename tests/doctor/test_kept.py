@@ -19,6 +19,8 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
 from tiny_people import save_model
 
+pytestmark = pytest.mark.slow
+
 ATLAS = get_atlas("schaefer100")
 
 

@@ -19,6 +19,8 @@ from semantoks.evaluate.models.sgd_probe import (
     train_probes,
 )
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, CROPS, FEATURES, RATES = 60, 3, 12, (0.3, 0.03, 0.001)
 OWNER = np.arange(PEOPLE).repeat(CROPS)
 

@@ -13,6 +13,8 @@ from semantoks.evaluate.finetuning.target_model import predict_people
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoder():

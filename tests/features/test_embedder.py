@@ -22,6 +22,8 @@ from semantoks.model.hub import Encoder
 from semantoks.signals.recording import Recording
 from tiny_people import SIZE, save_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def series():

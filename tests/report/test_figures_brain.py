@@ -6,6 +6,8 @@ import pytest
 
 from semantoks.report.figures.brain import draw_brain, outlines
 
+pytestmark = pytest.mark.slow
+
 PLACES = np.array([[-40.0, 20, 10], [40, 20, 10], [-30, -60, 0], [np.nan] * 3])
 NETWORKS = ("Vis", "Vis", "Default", "Default")
 

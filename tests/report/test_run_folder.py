@@ -11,6 +11,8 @@ from simulated_probe import NETWORKS
 from semantoks.errors import DataError
 from semantoks.report.run.folder import RunFolder, read_run
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_run_folder_is_read_whole_without_notes(whole: RunFolder) -> None:
     assert (whole.notes, whole.probe_notes, whole.trained, whole.name) == ((), (), True, "a")

@@ -17,6 +17,8 @@ from semantoks.errors import ConfigError
 from semantoks.simulation import people
 from semantoks.simulation.cohort import Simulation, SimulationConfig, Site, simulate
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = ("Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default", "Subcortical", "Cerebellar")
 PEOPLE = 140
 ONE_SITE = (Site(name="A", tr=2.0),)

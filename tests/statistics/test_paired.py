@@ -11,6 +11,8 @@ from semantoks.errors import ConfigError
 from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
 from semantoks.statistics.tested import SplitTested, count_units, held_out
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     ("class", 2, "balanced_accuracy"),
     ("class", 3, "balanced_accuracy"),

@@ -20,6 +20,8 @@ from semantoks.train import closed_form
 from semantoks.train.closed_form import SHRINKAGES, FitConfig, Recordings, choose_shrinkage, fit
 from tiny_people import make_people, write_cohort
 
+pytestmark = pytest.mark.slow
+
 CONFIG = FitConfig(columns=4, components=8, shrinkage=0.3)
 
 

@@ -15,6 +15,8 @@ from semantoks.model.tensors import save_encoder
 from semantoks.objective.branch import load_branches
 from semantoks.train.run import pretrain
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def parent(cohort, tmp_path):

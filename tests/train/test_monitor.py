@@ -10,6 +10,8 @@ from semantoks.objective.self_distillation import SelfDistillation
 from semantoks.train.monitor import Monitor
 from semantoks.train.run import pretrain
 
+pytestmark = pytest.mark.slow
+
 
 def test_without_the_coding_rate_the_tripwire_goes_off(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr("semantoks.objective.losses.simdino.rate_scale", lambda *_: 0.0)

@@ -19,6 +19,8 @@ from semantoks.report.page import write_report
 from semantoks.train.run import pretrain
 from semantoks.views.batch import draw_batch, stream
 
+pytestmark = pytest.mark.slow
+
 
 class WithDecoder(nn.Module):
     """An encoder, and a linear map from CLS to one number per ROI."""

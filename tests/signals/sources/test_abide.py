@@ -17,6 +17,8 @@ from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.pcp import ABIDE_TR, is_pcp
 from semantoks.simulation.abide import TABLE, write_abide
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_is_written_is_read_again_with_the_table_of_phenotypes(tmp_path):
     given = [

@@ -10,6 +10,8 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.motion import FD, FILTERED_FD
 from semantoks.simulation.derivatives import write_xcpd
 
+pytestmark = pytest.mark.slow
+
 PLAIN, FILTERED = np.linspace(0.2, 0.4, 160), np.linspace(0.05, 0.1, 160)
 
 

@@ -30,7 +30,9 @@ class Dialect:
             cells = cells[:-1] if self.separator is None and cells[-1] == "" else cells
         else:
             cells = line.split(self.separator)
-        return [bare(cell) for cell in cells]
+        if '"' in line or "'" in line:
+            return [bare(cell) for cell in cells]
+        return cells if self.separator is None else [cell.strip() for cell in cells]
 
     def is_number(self, cell: str) -> bool:
         """Tell whether a cell is a number, or says that it has none."""
