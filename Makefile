@@ -14,7 +14,7 @@ demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.
 test: $(SETUP) ## all tests
 	$(BIN)/python -m pytest $(WORKERS)
 
-test-fast: $(SETUP) ## all but the slow ones, in about two minutes on two free cores
+test-fast: $(SETUP) ## all but the slow ones, in a minute and a half on two free cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 check: $(SETUP) ## style, types, layers, caps, and how much of the package the fast tests run

@@ -7,7 +7,7 @@ from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Fold
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows, draw_strip
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.wording import CONFOUNDS, interval, listed, metric_words, p_value, plural, score
-from semantoks.statistics.methods import BOTH, FC, MOTION, RANDOM, TANGENT, method_look, method_name
+from semantoks.statistics.methods import BOTH, FC, MOTION, MOTION_SCAN, RANDOM, SCAN, TANGENT, method_look, method_name
 from semantoks.statistics.tables import ALPHA, METRICS
 
 BAR = (
@@ -157,14 +157,20 @@ def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
 
 def reached(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
     """Say in a sentence on which targets something that knows no brain function scores like the subject or FC."""
-    names: dict[str, list[str]] = {}
-    for target, rows in found.items():
-        for name in {n: None for m in (subject, FC) if m in rows for n in rows[m].reached_by}:
-            names.setdefault(target, []).append(method_name(name))
-    if not names:
+    there = {
+        target: [n for m in (subject, FC) if m in rows for n in rows[m].reached_by] for target, rows in found.items()
+    }
+    every = list(dict.fromkeys(name for names in there.values() for name in names))
+    if not every:
         return ""
-    each = "; ".join(f"{target} ({listed(those)})" for target, those in names.items())
-    return f"What knows nothing of the brain's function does as well as the {method_name(subject)} or FC on {each}."
+    if {MOTION, SCAN} & set(every):
+        every = [name for name in every if name != MOTION_SCAN]
+    who = listed([method_name(name) for name in every])
+    targets = [target for target, names in there.items() if names]
+    each = "; each row says which" if len(targets) > 1 and len(every) > 1 else ""
+    return (
+        f"{who[0].upper()}{who[1:]} alone reach the {method_name(subject)}'s score or FC's on {listed(targets)}{each}."
+    )
 
 
 def fc_sentence(rows: Mapping[str, Compared], subject: str) -> str:
