@@ -69,8 +69,7 @@ def test_what_reaches_the_scores_without_a_brain_stands_in_the_headline() -> Non
         "fc": dataclasses.replace(ROW, reached_by=("motion",)),
     }
     assert reached({"dx": rows}, "encoder") == (
-        "What knows nothing of the brain's function does as well as the encoder or FC on dx (motion and random "
-        "weights)."
+        "Without brain function, the encoder's score or FC's is reached on dx by motion and random weights."
     )
     assert reached({"dx": {"encoder": ROW, "fc": ROW}}, "encoder") == ""
 

@@ -168,9 +168,8 @@ def reached(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
     who = listed([method_name(name) for name in every])
     targets = [target for target, names in there.items() if names]
     each = "; each row says which" if len(targets) > 1 and len(every) > 1 else ""
-    return (
-        f"{who[0].upper()}{who[1:]} alone reach the {method_name(subject)}'s score or FC's on {listed(targets)}{each}."
-    )
+    name = method_name(subject)
+    return f"Without brain function, the {name}'s score or FC's is reached on {listed(targets)} by {who}{each}."
 
 
 def fc_sentence(rows: Mapping[str, Compared], subject: str) -> str:
