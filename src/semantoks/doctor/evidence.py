@@ -157,14 +157,14 @@ def _reached(fitted: Correlations, judged: Correlations, atlas: Atlas) -> Eviden
     )
 
 
-def has_pattern(possible: Evidence) -> bool:
-    """Tell whether recordings have any pattern by which an order could be judged; noise has none, in whatever order."""
-    return bool(possible.within > LEAST_WITHIN or possible.homotopic > LEAST_HOMOTOPIC)
+def has_pattern(found: Evidence) -> bool:
+    """Tell whether there is any evidence at all; of noise there is none, in whatever order."""
+    return bool(found.within > LEAST_WITHIN or found.homotopic > LEAST_HOMOTOPIC)
 
 
 def fits(own: Evidence, possible: Evidence) -> bool:
     """Tell whether evidence for an order is as much as the right order would have, given what is within reach."""
-    if not (own.within > LEAST_WITHIN or own.homotopic > LEAST_HOMOTOPIC):
+    if not has_pattern(own):
         return False
     if not own.homotopic < REACHED_HOMOTOPIC * possible.homotopic:  # enough, or not known
         return True

@@ -1,12 +1,15 @@
 """What has to be known to use an encoder: config.json, which says for which recordings its weights are."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
 
 import numpy as np
+import torch
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import from_plain, to_plain
@@ -66,6 +69,11 @@ class EncoderCard:
 def hash_participant(salt: str, participant: str) -> str:
     """Return the hash by which an encoder remembers a person or a recording: 16 hex digits of sha256(salt, id)."""
     return sha256(f"{salt}\0{participant}".encode()).hexdigest()[:16]
+
+
+def hashes(salt: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return what an encoder remembers of people (by id) or recordings (by checksum), each once, sorted."""
+    return tuple(sorted({hash_participant(salt, name) for name in names}))
 
 
 def write_card(folder: Path, card: EncoderCard) -> Path:
@@ -203,6 +211,17 @@ class PreparedRecordings(Protocol):
 
     def __len__(self) -> int:
         """Count the recordings."""
+
+
+def input_of(cohort: PreparedRecordings) -> dict[str, Any]:
+    """Return what an encoder made of a cohort takes: ``atlas``, ``tr`` and ``band`` of its card."""
+    band = cohort.description.get("Band")
+    return {"atlas": cohort.atlas, "tr": cohort.tr, "band": None if band is None else (band[0], band[1])}
+
+
+def software() -> dict[str, str]:
+    """Return the versions that a card names."""
+    return {"semantoks": version("semantoks"), "torch": torch.__version__}
 
 
 def check_fit(card: EncoderCard, cohort: PreparedRecordings) -> None:

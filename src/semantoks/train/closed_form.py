@@ -4,10 +4,11 @@ No gradient, no labels. The reference is the mean correlation of a cohort, its s
 network, and the columns are principal components of everybody's tangent vectors (Varoquaux et al. 2010, MICCAI).
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,12 @@ from torch import Tensor
 
 from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
-from semantoks.model.card import CARD, EncoderCard, hash_participant
+from semantoks.model.card import CARD, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tensors import TEACHER, save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.writer import Progress
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.views.pool import check_same_atlas, long_enough
@@ -33,7 +35,6 @@ SHRINKAGES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
 TOTAL_COMPONENTS = 120
 """Spatial components over all networks, if not given."""
 _JUDGED = 100
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,7 @@ class Recordings:
     cohorts: Sequence[Cohort]
     min_seconds: float
 
-    @property
+    @cached_property
     def rows(self) -> list[tuple[int, int]]:
         """(number of the cohort, number of the recording in it)."""
         return [
@@ -79,7 +80,7 @@ class Recordings:
             for index in np.flatnonzero(long_enough(cohort, self.min_seconds))
         ]
 
-    @property
+    @cached_property
     def people(self) -> Int[ndarray, " recording"]:
         """The person of each recording; people of different cohorts are different people."""
         names = [(number, self.cohorts[number].recordings["participant_id"].iloc[i]) for number, i in self.rows]
@@ -205,6 +206,15 @@ def vectors(tangent: Float[Tensor, "batch k k"]) -> Float[ndarray, "batch edge"]
     return values
 
 
+def matrices(edges: Float[ndarray, "row edge"]) -> Float[ndarray, "row k k"]:
+    """Return the symmetric matrices whose ``vectors`` these are."""
+    k = (math.isqrt(8 * edges.shape[1] + 1) - 1) // 2
+    i, j = np.triu_indices(k)
+    found = np.zeros((len(edges), k, k))
+    found[:, i, j] = found[:, j, i] = edges / np.where(i == j, 1, 2**0.5)
+    return found
+
+
 def choose_shrinkage(recordings: Recordings) -> float:
     """Choose the shrinkage under which a person's other half is likeliest, among at most 100 people; no labels.
 
@@ -312,36 +322,28 @@ def _set_columns(
     mean: Float[ndarray, " edge"],
 ) -> None:
     """Make the mean of the tokens the components' scores; a network's token is what its rows contribute, times N."""
-    k, networks = tokens.spatial.shape[0], len(tokens.rows)
-    i, j = np.triu_indices(k)
-    weights = np.zeros((found.shape[1], k, k))
-    weights[:, i, j] = weights[:, j, i] = (found / np.where(i == j, 1, 2**0.5)[:, None]).T
-    centre = np.zeros((k, k))
-    centre[i, j] = centre[j, i] = mean / np.where(i == j, 1, 2**0.5)
+    networks, weights, (centre,) = len(tokens.rows), matrices(found.T), matrices(mean[None])
     for values in (encoder.cls_token, encoder.mask_token, encoder.network_embedding):
         values.zero_()
     begin = 0
     for row, count in zip(tokens.rows, tokens.counts, strict=True):
         assert isinstance(row, torch.nn.Linear)
-        own = networks * weights[:, begin : begin + count].reshape(found.shape[1], -1)
+        own = networks * weights[:, begin : begin + count].reshape(len(weights), -1)
         row.weight.copy_(torch.from_numpy(own))
         row.bias.copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()) - encoder.time[0])
         begin += count
 
 
 def _card(cohorts: Sequence[Cohort], recordings: Recordings, size: EncoderConfig, people: int) -> EncoderCard:
-    first, salt = cohorts[0], secrets.token_hex(8)
-    band = first.description.get("Band")
-    tables = [cohorts[number].recordings.iloc[i] for number, i in recordings.rows]
+    salt = secrets.token_hex(8)
+    rows = [cohorts[number].recordings.iloc[i] for number, i in recordings.rows]
     described = ", ".join(sorted({str(cohort.description["Name"]) for cohort in cohorts}))
     return EncoderCard(
+        **input_of(cohorts[0]),
         encoder=size,
-        atlas=first.atlas,
-        tr=first.tr,
-        band=None if band is None else (band[0], band[1]),
         salt=salt,
-        participants=tuple(sorted({hash_participant(salt, one["participant_id"]) for one in tables})),
-        recordings=tuple(sorted({hash_participant(salt, one["sha256"]) for one in tables})),
-        origin=(f"closed form, from {len(recordings.rows)} recordings of {people} people ({described})",),
-        versions={"semantoks": version("semantoks"), "torch": torch.__version__},
+        participants=hashes(salt, (row["participant_id"] for row in rows)),
+        recordings=hashes(salt, (row["sha256"] for row in rows)),
+        origin=(f"closed form, from {len(rows)} recordings of {people} people ({described})",),
+        versions=software(),
     )

@@ -18,7 +18,7 @@ import torch
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
-from semantoks.model.card import EncoderCard, hash_participant
+from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.durable import write_durably
@@ -139,29 +139,25 @@ class Job:
         self.write_record(status)
 
     def _card(self) -> EncoderCard:
-        first, salt = self.cohorts[0], self.record["salt"]
-        band = first.description.get("Band")
-        config = self.trainer.config
+        salt, config = self.record["salt"], self.trainer.config
         trained_on = pd.concat([_trained_on(cohort, config) for cohort in self.cohorts])
-        people = {hash_participant(salt, name) for name in trained_on["participant_id"].unique()}
-        recordings = {hash_participant(salt, name) for name in trained_on["sha256"].unique()}
+        people = {*hashes(salt, trained_on["participant_id"])}
+        recordings = {*hashes(salt, trained_on["sha256"])}
         if self.parent is not None:
             people |= set(self.parent.participants)
             # A parent that does not know its recordings leaves the list incomplete: then there is none.
             known = bool(self.parent.recordings) or not self.parent.participants
             recordings = recordings | set(self.parent.recordings) if known else set()
         return EncoderCard(
-            encoder=self.trainer.config.encoder,
-            learner=self.trainer.config.objective.settings(),
-            atlas=first.atlas,
-            tr=first.tr,
-            band=None if band is None else (band[0], band[1]),
-            seed=self.trainer.config.seed,
+            **input_of(self.cohorts[0]),
+            encoder=config.encoder,
+            learner=config.objective.settings(),
+            seed=config.seed,
             salt=salt,
             participants=tuple(sorted(people)),
             recordings=tuple(sorted(recordings)),
             origin=self._origin(),
-            versions={"semantoks": version("semantoks"), "torch": torch.__version__},
+            versions=software(),
             cost=dict(self.record["cost"]),
         )
 

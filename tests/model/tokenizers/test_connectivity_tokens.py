@@ -28,7 +28,7 @@ GROUP = np.mean([np.corrcoef(one) for one in mixed(30, 200, seed=5)], axis=0)
 def tokens_of(width=6, **settings):
     torch.manual_seed(0)
     tokens = ConnectivityTokens(
-        NETWORKS, width, 40, ConnectivityConfig(**({"components": 8, "shrinkage": SHARE} | settings))
+        NETWORKS, width, ConnectivityConfig(**({"components": 8, "shrinkage": SHARE} | settings))
     )
     tokens.set_reference(torch.tensor(GROUP).float())
     return tokens

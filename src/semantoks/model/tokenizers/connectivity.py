@@ -44,9 +44,9 @@ class ConnectivityConfig:
         if self.components < 1 or not 0 < self.shrinkage <= 1:
             raise ConfigError("components has to be at least 1, and shrinkage above 0 and at most 1.")
 
-    def build(self, network_index: Sequence[int], width: int, patch: int) -> "ConnectivityTokens":
+    def build(self, network_index: Sequence[int], width: int, patch: int) -> "ConnectivityTokens":  # noqa: ARG002
         """Return the tokenizer with random components and no reference; ``patch`` is the whole window."""
-        return ConnectivityTokens(network_index, width, patch, self)
+        return ConnectivityTokens(network_index, width, self)
 
 
 class ConnectivityTokens(nn.Module):
@@ -66,10 +66,10 @@ class ConnectivityTokens(nn.Module):
     spatial: Tensor
     whitener: Tensor
 
-    def __init__(self, network_index: Sequence[int], width: int, patch: int, config: ConnectivityConfig) -> None:
+    def __init__(self, network_index: Sequence[int], width: int, config: ConnectivityConfig) -> None:
         super().__init__()
         order, sizes = rois_by_network(network_index)
-        self.config, self.patch = config, patch
+        self.config = config
         self.members = [part.clone() for part in torch.split(order, sizes)]  # torch.export warns of views
         self.counts = [min(config.components, size) for size in sizes]
         total = sum(self.counts)

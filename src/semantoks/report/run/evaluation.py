@@ -1,7 +1,7 @@
 """The folder of an evaluation (a probe or a fine-tuning): its two tables and the numbers in them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,6 @@ from semantoks.statistics.tables import (
 from semantoks.statistics.tested import over_splits
 
 _KEYS = ["analysis", "condition", "target", "method"]
-_NUMBERS = (
-    "mean",
-    "sd",
-    "low",
-    "high",
-    "diff",
-    "diff_low",
-    "diff_high",
-    "p_holm",
-    "p_equal",
-    "null_mean",
-    "p_null",
-    "optimism",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +46,10 @@ class Compared:
     optimism: float
     verdict: str
     reached_by: tuple[str, ...]
+
+
+NUMBERS = [one.name for one in fields(Compared) if one.type is float]
+"""The columns that are taken as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +154,7 @@ def chance_of(metric: str, classes: Sequence[str]) -> float | None:
 
 
 def _compared(row: Mapping[Any, Any]) -> Compared:
-    numbers = {name: float(row[name]) for name in _NUMBERS}
+    numbers = {name: float(row[name]) for name in NUMBERS}
     return Compared(
         metric=str(row["metric"]),
         splits=int(row["splits"]),

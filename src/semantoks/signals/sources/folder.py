@@ -14,10 +14,9 @@ from semantoks.signals.files.id_folders import of_folders
 from semantoks.signals.files.id_names import of_names
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.left_over import left_over_in
-from semantoks.signals.files.lying_there import lying_there
+from semantoks.signals.files.lying_there import counted_aside, lying_there, set_aside
 from semantoks.signals.files.names import SHOWN_SUFFIXES, BidsFile, Identity, array_suffix, bare_name, identify
 from semantoks.signals.files.series_file import read_series
-from semantoks.signals.files.set_aside import counted_aside, set_aside
 from semantoks.signals.files.several import recordings_in
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
 from semantoks.signals.phenotypes import FILE_COLUMNS, RUN_COLUMNS, find_column

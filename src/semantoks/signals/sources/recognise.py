@@ -10,8 +10,8 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
+from semantoks.signals.files.lying_there import set_aside
 from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
-from semantoks.signals.files.set_aside import set_aside
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import is_arrow, open_arrow
