@@ -72,6 +72,12 @@ class Identity:
     named: bool = True
     entities: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """All entities that have a label, and ``sub``: {entity: label}."""
+        every = {"sub": self.participant, "ses": self.session, **self.entities, "run": self.run}
+        return {entity: label for entity, label in every.items() if label or entity == "sub"}
+
 
 def walk(
     root: Path, *, skipped: Callable[[str], bool] | None = None, depth: int | None = None

@@ -103,7 +103,7 @@ def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[I
     whose |= of_people | of_heads | listed
     _refuse_lookalikes({key: whose[key] for key in files if key not in listed})
     key_of = {files.get(key, path / key): key for key in whose}
-    named = [BidsFile(path=files.get(key, path / key), entities=_entities(one)) for key, one in whose.items()]
+    named = [BidsFile(path=files.get(key, path / key), entities=one.labels) for key, one in whose.items()]
     chosen, notes = chosen_runs(named, request.reading, path, words_of=_words)
     items = run_items(one_per_run(chosen, path, words_of=_words).values())
     if of_people:
@@ -115,11 +115,6 @@ def _list_items(found: list[Path], request: Request, aside: str) -> tuple[list[I
             0, f"several files per person: names begin with the participant, {plain(one.participant)} in {key}"
         )
     return [replace(item, key=key_of[item.path]) for item in items], notes
-
-
-def _entities(whose: Identity) -> dict[str, str]:
-    entities = {"sub": whose.participant, "ses": whose.session, **whose.entities, "run": whose.run}
-    return {name: label for name, label in entities.items() if label or name == "sub"}
 
 
 def _words(one: BidsFile) -> list[str]:

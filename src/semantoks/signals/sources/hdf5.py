@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -130,9 +130,9 @@ def _first_in(file: Any, names: Sequence[str]) -> str:
 def _scan_entities(scan: str, listed: tuple[str, str] | None) -> dict[str, str]:
     """Read the entities of a scan's name; the table has the say in whose it is."""
     found = identify(scan)
-    participant, session = listed or (found.participant, found.session)
-    entities = {"sub": participant, "ses": session, **found.entities, "run": found.run}
-    return {entity: label for entity, label in entities.items() if label or entity == "sub"}
+    if listed is not None:
+        found = replace(found, participant=listed[0], session=listed[1])
+    return found.labels
 
 
 def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
