@@ -48,6 +48,17 @@ def test_simdino_equals_the_naive_loop_and_passes_no_gradient_to_the_teacher():
     assert s.grad.abs().max() > 0
 
 
+def test_without_its_weight_the_coding_rate_is_measured_and_takes_no_part_in_the_loss():
+    s, t = unit(12, 8), unit(12, 8, seed=1)
+    whole, half, none = (simdino(s, t, rate_weight=weight) for weight in (1.0, 0.5, 0.0))
+    assert none.loss.item() == pytest.approx(-none.agreement.item())
+    assert half.loss.item() == pytest.approx((whole.loss.item() + none.loss.item()) / 2, rel=1e-6)
+    assert none.rate == whole.rate
+    given, seen = (Projections(feature=x, cls=x, network=None, grid=None) for x in (s, t))
+    loss = loss_terms(given, seen, None, ttr_weight=0.0, config=SelfDistillation(rate_weight=0.0)).loss
+    assert loss.item() == pytest.approx(none.loss.item())
+
+
 def test_simdino_has_the_gradient_of_finite_differences():
     s, t = unit(8, 3).double(), unit(8, 3, seed=1).double()
     free = s.clone().float().requires_grad_()

@@ -1,9 +1,12 @@
 """Recipes: packaged ones, a file of one's own, and what is wrong with it in a sentence."""
 
+import json
+
 import pytest
 
+from semantoks.config import to_plain
 from semantoks.errors import ConfigError
-from semantoks.train.recipe import PretrainConfig, list_recipes, load_recipe
+from semantoks.train.recipe import PretrainConfig, completed, list_recipes, load_recipe
 
 
 def test_the_paper_recipe_is_the_defaults_of_the_configuration():
@@ -76,3 +79,12 @@ def test_an_unknown_objective_is_answered_with_the_nearest(tmp_path):
     path.write_text('[objective]\nkind = "self-destillation"\n')
     with pytest.raises(ConfigError, match=r"objective: kind has to be one of self-distillation.* Did you mean"):
         load_recipe(path)
+
+
+def test_settings_of_an_older_run_that_came_later_are_their_defaults_and_those_of_outsiders_stay():
+    now = json.loads(json.dumps(to_plain(load_recipe("small"))))
+    before = json.loads(json.dumps(now))
+    del before["objective"]["rate_weight"], before["objective"]["kind"], before["encoder"]["norm"]
+    assert completed(before) == now
+    outside = {"objective": {"kind": "mine", "weight": 3}}
+    assert completed(outside)["objective"] == outside["objective"]

@@ -147,6 +147,7 @@ def test_a_run_from_before_objectives_and_tokenizers_had_kinds_goes_on(cohort, t
     meta = json.loads(written["meta"])
     objective, tokenizer = meta["config"]["objective"], meta["config"]["encoder"]["tokenizer"]
     assert (objective.pop("kind"), tokenizer.pop("kind")) == ("self-distillation", "published")
+    del objective["rate_weight"]
     meta["config"]["head"] = objective.pop("head")
     meta["config"]["optim"]["teacher_momentum"] = objective.pop("teacher_momentum")
     save_file(load_file(path), path, metadata={"step": written["step"], "meta": json.dumps(meta)})

@@ -54,6 +54,8 @@ class SelfDistillation:
     """Share of the steps over which that weight falls to 0 by half a cosine; 1 = the whole training, 0 = never on."""
     cls_weight: float = 1.0
     """Weight of L_CLS (0 only for an ablation)."""
+    rate_weight: float = 1.0
+    """Factor on the coding rate's published weight gamma (0 only for an ablation: all vectors become one)."""
     teacher_momentum: float = 0.99
     """Momentum of the teacher at the first step; 1 at the last."""
     head: HeadConfig = field(default_factory=HeadConfig)
@@ -62,7 +64,8 @@ class SelfDistillation:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_fields(self)
-        if min(self.token_weight, self.ttr_weight, self.cls_weight) < 0 or not 0 <= self.ttr_share <= 1:
+        weights = (self.token_weight, self.ttr_weight, self.cls_weight, self.rate_weight)
+        if min(weights) < 0 or not 0 <= self.ttr_share <= 1:
             raise ConfigError("objective weights have to be at least 0, and ttr_share has to lie in 0..1.")
         if not 0 <= self.teacher_momentum <= 1:
             raise ConfigError("objective teacher_momentum has to lie in 0..1.")
@@ -194,14 +197,14 @@ def loss_terms(
     ttr_weight
         This step's w(k) of METHOD 6.
     """
-    cls = simdino(student.cls, teacher.cls)
+    cls = simdino(student.cls, teacher.cls, rate_weight=config.rate_weight)
     loss = config.cls_weight * cls.loss
     token = ttr = None
     if mask is not None and student.grid is not None and teacher.grid is not None:
         token = masked_token_loss(student.grid, teacher.grid, mask)
         loss = loss + config.token_weight * token
     if ttr_weight > 0 and student.network is not None and teacher.network is not None:
-        ttr = simdino(_rows(student.network), _rows(teacher.network))
+        ttr = simdino(_rows(student.network), _rows(teacher.network), rate_weight=config.rate_weight)
         loss = loss + ttr_weight * ttr.loss
     return LossTerms(loss, cls, None if token is None else token.detach(), ttr)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from semantoks.errors import WeightsError
 from semantoks.objective.objective import Learner
 from semantoks.storage.durable import clear_temporary, write_durably
-from semantoks.train.recipe import modernise, with_kinds
+from semantoks.train.recipe import completed, modernise
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     if not written or not {"meta", "step"} <= written.keys():
         raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint.")
     before = json.loads(written["meta"])
-    before["config"] = with_kinds(modernise(before.get("config", {}), str(path)))
+    before["config"] = completed(modernise(before.get("config", {}), str(path)))
     if differing := _differences(before, meta):
         raise WeightsError(
             f"{path} was written with other settings: {'; '.join(differing)}. Resume with the settings it was started "

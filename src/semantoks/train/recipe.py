@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from semantoks.config import check_fields, from_plain, read_toml
+from semantoks.config import check_fields, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.objective import Objective
@@ -119,9 +119,15 @@ def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
     return new
 
 
-def with_kinds(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an older run with the kinds that it did not have to name."""
+def completed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an older run with those that it could not name: kinds, and settings that came later.
+
+    What came later takes its default, which is what that run did. Settings of kinds from outside this package stay.
+    """
     new = json.loads(json.dumps(plain))
     for path, kind in ONLY_KINDS.items():
         functools.reduce(lambda table, name: table.setdefault(name, {}), path, new).setdefault("kind", kind)
-    return dict(new)
+    try:
+        return dict(json.loads(json.dumps(to_plain(from_plain(PretrainConfig, new)))))
+    except ConfigError:
+        return dict(new)

@@ -99,10 +99,12 @@ def agreement(
     return (teacher.flip(0) * student).sum(dim=-1).mean()
 
 
-def simdino(student: Float[Tensor, "batch projection"], teacher: Float[Tensor, "batch projection"]) -> SimDino:
+def simdino(
+    student: Float[Tensor, "batch projection"], teacher: Float[Tensor, "batch projection"], *, rate_weight: float = 1.0
+) -> SimDino:
     """Compare two views of the same rows; ``batch`` is view-major: all rows of view 1, then all rows of view 2.
 
-    Unit vectors in, float32 throughout; no gradient reaches the teacher.
+    Unit vectors in, float32 throughout; no gradient reaches the teacher. ``rate_weight`` multiplies gamma.
     """
     with torch.autocast(student.device.type, enabled=False):
         s = rearrange(student.float(), "(v m) k -> v m k", v=2)
@@ -112,5 +114,5 @@ def simdino(student: Float[Tensor, "batch projection"], teacher: Float[Tensor, "
         moments = [second_moment(view) for view in mean.unbind(0)]
         rate = (coding_rate(*moments[0]) + coding_rate(*moments[1])) / 2
         rows = moments[0][1]
-        loss = -alike - rate_scale(s.shape[-1], rows) * rate
+        loss = -alike - rate_weight * rate_scale(s.shape[-1], rows) * rate
     return SimDino(loss, alike.detach(), rate.detach(), rows, moments[0][0].detach())
