@@ -21,7 +21,7 @@ from semantoks.features.encode import CROPS, find_device, own_readout
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder, load_encoder
-from semantoks.model.tensors import TEACHER
+from semantoks.model.tensors import weights_file
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.files.stated import read_json
 from semantoks.storage.durable import write_durably
@@ -56,7 +56,7 @@ def open_embedding(model: str, config: EmbeddingConfig) -> Embedding:
         readout=config.readout or own_readout(encoder),
         crops=config.crops or (None if encoder.any_length else CROPS),
     )
-    digest = hashlib.sha256((folder / TEACHER).read_bytes()).hexdigest()
+    digest = hashlib.sha256(weights_file(folder).read_bytes()).hexdigest()
     return Embedding(config=config, encoder=encoder, card=card, sha256=digest)
 
 

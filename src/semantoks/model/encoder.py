@@ -25,7 +25,8 @@ class EncoderConfig:
     """Size of the encoder; the defaults are the published model's."""
 
     width: int = 768
-    """Width D of every token; even, and a multiple of its number of heads, D // 64 (at least one)."""
+    """Width D of every token; even, and a multiple of its number of heads, D // 64 (at least one); any width for edges
+    without blocks."""
     depth: int = 8
     """Transformer blocks."""
     frames: int = 100
@@ -46,7 +47,8 @@ class EncoderConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_fields(self)
-        if self.width < 2 or self.width % 2 or (self.depth and self.width % self.heads):
+        odd = self.width % 2 and (self.depth or not self.any_length)
+        if self.width < 2 or odd or (self.depth and self.width % self.heads):
             raise ConfigError(
                 f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}."
             )
@@ -79,10 +81,13 @@ class Tokens(NamedTuple):
 
 
 def time_table(patches: int, width: int) -> Float[Tensor, "patch width"]:
-    """Return the fixed positions [sin(p w_i) | cos(p w_i)], w_i = 10000^(-i/(D/2)), computed in float64 (METHOD 4)."""
-    half = width // 2
+    """Return the fixed positions [sin(p w_i) | cos(p w_i)], w_i = 10000^(-i/(D/2)), computed in float64 (METHOD 4).
+
+    Of an odd width, which an encoder without blocks may have, the last cosine is left out.
+    """
+    half = -(-width // 2)
     angle = torch.arange(patches, dtype=torch.float64)[:, None] * 10000.0 ** (-torch.arange(half).double() / half)
-    return torch.cat([angle.sin(), angle.cos()], dim=1).float()
+    return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width].float()
 
 
 class Encoder(nn.Module):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from semantoks.errors import WeightsError
 from semantoks.model.card import CARD, EncoderCard, write_card
 from semantoks.model.encoder import Encoder
+from semantoks.model.group import GROUP, read_group, set_group
 from semantoks.storage.durable import write_durably
 
 TEACHER, TRAINING = "model.safetensors", "training.safetensors"
@@ -46,10 +47,18 @@ def load_weights(encoder: Encoder, folder: str | Path, which: Which = "teacher")
         When a file is missing or damaged, or a tensor is missing or has another shape.
     """
     folder = Path(folder)
-    if which == "teacher":
+    if which == "teacher" and weights_file(folder).name == GROUP:
+        set_group(encoder, read_group(folder, encoder.n_rois))
+    elif which == "teacher":
         load_state(encoder, _read(folder / TEACHER), folder / TEACHER)
     else:
         load_state(encoder, under(read_training(folder), "student.encoder."), folder / TRAINING)
+
+
+def weights_file(folder: Path) -> Path:
+    """Return the file from which the teacher's weights come: the weights, or the correlations that determine them."""
+    derived = (folder / GROUP).exists() and not (folder / TEACHER).exists()
+    return folder / (GROUP if derived else TEACHER)
 
 
 def read_training(folder: str | Path) -> dict[str, Tensor]:

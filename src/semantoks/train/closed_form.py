@@ -4,7 +4,6 @@ No gradient, no labels. The reference is the mean correlation of a cohort, its s
 network, and the columns are principal components of everybody's tangent vectors (Varoquaux et al. 2010, MICCAI).
 """
 
-import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import CARD, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.group import set_columns
 from semantoks.model.tensors import TEACHER, save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.signals.cohort import Cohort
@@ -175,7 +175,7 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
     tokens = encoder.tokenizer
     assert isinstance(tokens, ConnectivityTokens)
     tokens.set_reference(torch.from_numpy(group).float())
-    _set_columns(encoder, tokens, *principal_components(recordings, tokens, config.columns, tell))
+    set_columns(encoder, tokens, *principal_components(recordings, tokens, config.columns, tell))
     card = _card(opened, recordings, size, people)
     save_encoder(out, encoder, card)
     return card
@@ -204,15 +204,6 @@ def vectors(tangent: Float[Tensor, "batch k k"]) -> Float[ndarray, "batch edge"]
     scaled = tangent[:, i, j] * torch.where(i == j, 1.0, 2**0.5)
     values: ndarray = scaled.numpy()
     return values
-
-
-def matrices(edges: Float[ndarray, "row edge"]) -> Float[ndarray, "row k k"]:
-    """Return the symmetric matrices whose ``vectors`` these are."""
-    k = (math.isqrt(8 * edges.shape[1] + 1) - 1) // 2
-    i, j = np.triu_indices(k)
-    found = np.zeros((len(edges), k, k))
-    found[:, i, j] = found[:, j, i] = edges / np.where(i == j, 1, 2**0.5)
-    return found
 
 
 def choose_shrinkage(recordings: Recordings) -> float:
@@ -312,26 +303,6 @@ def _by_person(
             batch = []
     if batch:
         yield np.stack(batch)
-
-
-@torch.no_grad()
-def _set_columns(
-    encoder: Encoder,
-    tokens: ConnectivityTokens,
-    found: Float[ndarray, "edge column"],
-    mean: Float[ndarray, " edge"],
-) -> None:
-    """Make the mean of the tokens the components' scores; a network's token is what its rows contribute, times N."""
-    networks, weights, (centre,) = len(tokens.rows), matrices(found.T), matrices(mean[None])
-    for values in (encoder.cls_token, encoder.mask_token, encoder.network_embedding):
-        values.zero_()
-    begin = 0
-    for row, count in zip(tokens.rows, tokens.counts, strict=True):
-        assert isinstance(row, torch.nn.Linear)
-        own = networks * weights[:, begin : begin + count].reshape(len(weights), -1)
-        row.weight.copy_(torch.from_numpy(own))
-        row.bias.copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()) - encoder.time[0])
-        begin += count
 
 
 def _card(cohorts: Sequence[Cohort], recordings: Recordings, size: EncoderConfig, people: int) -> EncoderCard:
