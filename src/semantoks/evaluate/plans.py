@@ -28,8 +28,7 @@ from semantoks.evaluate.study.splits import (
 )
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
-from semantoks.features.encode import find_device, open_encoder
-from semantoks.model.card import check_fit
+from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
@@ -65,7 +64,7 @@ def open_study(
     table = of_recorded_sessions(cohort.participants, cohort.recordings)
     aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
-    check_fit(card, cohort)
+    whole, cohort = cohort, as_encoder_takes(cohort, card)
     alike = find_alike(cohort)
     people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)
@@ -99,6 +98,11 @@ def open_study(
     study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     study.notes += spelling_notes(people.ids, table["participant_id"])
+    if cohort is not whole:
+        study.notes.append(
+            f"All methods see {int((~cohort.missing.all(axis=0)).sum())} of the {cohort.atlas.n_rois} ROIs that the "
+            f"encoder takes ({cohort.atlas.name}); the cohort has {whole.atlas.n_rois} ({whole.atlas.name})."
+        )
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort, names=config.identifiers)
     return study

@@ -1,6 +1,7 @@
 """A frozen encoder over evenly spaced crops of recordings, and what is read out of its tokens (METHOD 9)."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model import hub
-from semantoks.model.card import EncoderCard
+from semantoks.model.card import EncoderCard, check_fit
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort_part import CohortPart
 from semantoks.signals.quality import missing_networks
 from semantoks.views.crops import Frames, even_starts, send
 from semantoks.views.pool import count_good, empty_tokens
@@ -51,6 +53,21 @@ def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
     if not isinstance(model, hub.Encoder) or model.card is None:
         raise WeightsError("this encoder has no card that describes its input: load it with from_pretrained.")
     return model, model.card
+
+
+def as_encoder_takes(cohort: Cohort, card: EncoderCard) -> Cohort:
+    """Return recordings as an encoder takes them: one of edges finds its ROIs by label in another atlas, too.
+
+    Raises
+    ------
+    DataError, WeightsError
+        When they do not have its atlas (or half of its ROIs), its repetition time or its band, or are none.
+    """
+    if card.encoder.any_length and card.atlas.fingerprint != cohort.atlas.fingerprint:
+        with suppress(DataError):  # then the check says what differs
+            cohort = CohortPart(cohort, card.atlas)
+    check_fit(card, cohort)
+    return cohort
 
 
 def own_readout(encoder: Encoder) -> Literal["cls_avg", "avg"]:

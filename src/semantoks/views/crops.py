@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from semantoks.signals.cohort_part import Columns
+
 Policy = Literal["published", "apart", "across"]
 Lengths = Int[ndarray, " batch"]
 Starts = Int[ndarray, "view batch"]
@@ -56,19 +58,19 @@ class Frames:
     Parameters
     ----------
     shards
-        float16 arrays [frame, roi], memory-mapped or not.
+        float16 arrays [frame, roi], memory-mapped or not, or some of their columns.
     resident
         The device on which to hold everything, or None to leave the frames in place and read only what is needed.
     """
 
-    def __init__(self, shards: Sequence[ndarray], resident: torch.device | None = None) -> None:
+    def __init__(self, shards: Sequence[ndarray | Columns], resident: torch.device | None = None) -> None:
         self.first = np.cumsum([0] + [len(shard) for shard in shards])
         self.shards = list(shards)
         self.resident: Tensor | None = None
         if resident is not None:
             self.resident = torch.empty(int(self.first[-1]), shards[0].shape[1], dtype=torch.float16, device=resident)
             for begin, shard in zip(self.first, shards, strict=False):
-                self.resident[begin : begin + len(shard)] = torch.from_numpy(np.array(shard)).to(resident)
+                self.resident[begin : begin + len(shard)] = torch.from_numpy(np.array(shard[:])).to(resident)
 
     def gather(
         self, first: Int[ndarray, " batch"], available: Int[ndarray, " batch"], window: int, device: torch.device
