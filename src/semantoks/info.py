@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semantoks.errors import DataError
+
+if TYPE_CHECKING:
+    from semantoks.model.card import EncoderCard
 
 
 def describe_path(path: Path) -> list[str]:
@@ -17,10 +21,14 @@ def describe_path(path: Path) -> list[str]:
             raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
     if (path / "config.json").exists():
         return _encoder(path)
+    from semantoks.model.box import box_folder, list_box
+
+    if not path.exists() and (packaged := box_folder(str(path))) is not None:
+        return _encoder(packaged)
     raise DataError(
         f"{path} is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)."
         if path.exists()
-        else f"there is nothing at {path}."
+        else f"there is nothing at {path}, and in the box there are {' and '.join(list_box())}."
     )
 
 
@@ -92,6 +100,14 @@ def _run(path: Path) -> list[str]:
     return [*lines, f"warnings   {len(warnings)}" + (f" (all in {path})" if len(warnings) > 3 else ""), *shown]
 
 
+def _people(path: Path, card: "EncoderCard") -> str:
+    from semantoks.model.group import ABOUT, read_about
+
+    if card.participants:
+        return f"{len(card.participants)}, kept as salted hashes"
+    return f"{read_about(path).people}, as their mean alone" if (path / ABOUT).exists() else "not known"
+
+
 def _encoder(path: Path) -> list[str]:
     from semantoks.model.hub import load_encoder
 
@@ -107,7 +123,7 @@ def _encoder(path: Path) -> list[str]:
         f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
         f"output     {gives}{encoder.n_networks} networks x {size.patches} patches [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
-        "people     " + (f"{len(card.participants)}, kept as salted hashes" if card.participants else "not known"),
+        f"people     {_people(path, card)}",
         *[f"origin     {line}" for line in card.origin],
         *(
             [

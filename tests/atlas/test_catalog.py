@@ -16,7 +16,7 @@ N_ROIS = (
     {f"schaefer{n}": n for n in SIZES}
     | {f"schaefer{n}-17": n for n in SIZES}
     | {"tian-s1": 16, "tian-s2": 32, "tian-s3": 50, "tian-s4": 54, "buckner7": 7}
-    | {"cc200": 200, "cc400": 392, "aal": 116, "ho": 111, "4s456": 456}
+    | {"cc200": 200, "cc400": 392, "aal": 116, "ho": 111, "4s456": 456, "mist122": 122}
 )
 
 

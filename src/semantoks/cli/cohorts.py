@@ -241,7 +241,7 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
     Example: semantoks info cohort/ --verify
 
     Args:
-        path: A folder that semantoks wrote.
+        path: A folder that semantoks wrote, or an encoder in the box: schaefer400, mist122.
         verify: Check every recording of a cohort against its checksum, and name near copies under different ids.
     """
     from semantoks.info import describe_path, too_alike, verify_cohort

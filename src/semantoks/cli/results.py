@@ -37,8 +37,10 @@ else:
 def embed(
     source: Source = None,
     *,
-    model: str,
     out: Path,
+    model: Annotated[
+        str | None, arg(metavar="MODEL", help_behavior_hint="(default: the one in the box that fits the recordings)")
+    ] = None,
     files: Files = None,
     options: SourceFlags = SourceOptions(),  # noqa: B008
     already_filtered: bool = False,
@@ -54,7 +56,9 @@ def embed(
 ) -> int:
     """Write the features of every recording as a parquet table, from recordings of any kind.
 
-    Example: semantoks embed xcp_d/ --model runs/a --out features.parquet
+    Example: semantoks embed xcp_d/ --out features.parquet
+
+    Another encoder: semantoks embed xcp_d/ --model runs/a --out features.parquet
 
     Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks are
     hidden from the encoder, and so is the part of the window that a short recording does not fill. Recordings that
@@ -62,7 +66,7 @@ def embed(
 
     Args:
         source: Anything that prepare reads, or a prepared cohort.
-        model: Run, encoder folder, or Hugging Face id (owner/name).
+        model: Run, encoder folder, Hugging Face id (owner/name), or one in the box: schaefer400, mist122.
         out: Output table, a FILE.parquet with one row per participant, session and run.
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
         options: What is known about the recordings, and which of them to read.

@@ -5,6 +5,7 @@ import io
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,17 @@ from numpy import ndarray
 
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
-from semantoks.features.encode import Progress, Readout, embed_crops, find_device, open_encoder, own_readout
-from semantoks.model.card import EncoderCard, check_fit
+from semantoks.features.encode import (
+    Progress,
+    Readout,
+    as_encoder_takes,
+    embed_crops,
+    find_device,
+    open_encoder,
+    own_readout,
+)
+from semantoks.features.out_of_box import Recordings, fitting_box
+from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
@@ -26,19 +36,17 @@ from semantoks.signals.prepare import check_jobs, nothing_left, store
 from semantoks.signals.quality import GateConfig, missing_networks
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
-from semantoks.signals.sources import Source
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.storage.durable import write_durably
 from semantoks.storage.tables import write_table
 
 INDEX = ["participant_id", "session_id", "run"]
-Recordings = Path | str | Source | Cohort | Sequence[Recording]
 
 
 def embed(
     recordings: Recordings,
     *,
-    model: str | Path | Encoder,
+    model: str | Path | Encoder | None = None,
     readout: Readout | None = None,
     crops: int | None = None,
     keep_crops: bool = False,
@@ -59,7 +67,8 @@ def embed(
         A path that ``prepare`` reads, a prepared cohort (a path or a Cohort), a Source, or a list of Recording whose
         series follow the encoder's atlas.
     model
-        A run, an encoder folder, an id on the Hugging Face hub, or a loaded Encoder.
+        A run, an encoder folder, a name in the box (``schaefer400``), an id on the Hugging Face hub, or a loaded
+        Encoder. None = the encoder in the box whose ROIs the recordings have by label.
     readout, crops, keep_crops
         cls_avg = [mean over all tokens, CLS], the published one; cls; avg; network = one mean per network. Evenly
         spaced windows per recording; one row per window instead of their mean. None = the encoder's own: cls_avg of 8
@@ -82,7 +91,8 @@ def embed(
         Indexed by participant_id, session_id, run (and crop). Columns: ``frames`` (at the encoder's TR),
         ``hidden_share`` (share of tokens without data, 0..1), ``hidden_networks`` (names of the missing networks),
         ``short`` (True: empty patches were hidden), ``crop_spread`` (see there; large = unstable), and the features,
-        float32. ``attrs["notes"]`` lists what was done; ``attrs["excluded"]`` what was refused, and why.
+        float32. ``attrs["notes"]`` lists what was done; ``attrs["excluded"]`` what was refused, and why;
+        ``attrs["encoder"]`` is the name of the encoder in the box, where one was taken.
 
     Warns
     -----
@@ -99,26 +109,25 @@ def embed(
     where = find_device(device)
     if crops is not None and crops < 1:
         raise ConfigError(f"crops must be at least 1, not {crops}.")
-    encoder, card = open_encoder(model)
+    known = SourceConfig(tr=tr, participants=participants, reading=reading, gates=GateConfig(max_fd=None))
+    recordings = _as_cohort(recordings)
+    boxed = fitting_box(recordings, known) if model is None else ""
+    encoder, card = open_encoder(boxed if model is None else model)
     readout = readout or own_readout(encoder)
-    config = SourceConfig(
-        atlas=card.atlas,
-        tr=tr,
-        participants=participants,
-        reading=reading,
-        cleaning=CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered),
-        gates=GateConfig(max_fd=None),
-    )
+    cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered)
+    config = replace(known, atlas=card.atlas, cleaning=cleaning)
     source_lines: list[str] = []
     with _opened(recordings, card, config, n_jobs, keep_cohort, source_lines.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
         found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
         about = _about(cohort, encoder, found[readout], hidden)
-        notes = [*encoder_notes(card), *recording_notes(cohort, card, source_lines)]
+        notes = [*encoder_notes(card, boxed), *recording_notes(cohort, card, source_lines)]
         excluded = cohort.excluded.copy()
     table = _table(about, found[readout], readout, keep_crops)
     table.attrs = {"notes": notes, "excluded": excluded.to_dict("records")}
+    if boxed:
+        table.attrs["encoder"] = boxed
     if len(excluded):
         reasons = "; ".join(f"{key}: {why}" for key, why in excluded[["recording_id", "reason"]].head(3).to_numpy())
         warnings.warn(f"{len(excluded)} recordings were excluded. {reasons}", stacklevel=2)
@@ -135,16 +144,13 @@ def _opened(
     tell: Callable[[str], None],
 ) -> Iterator[Cohort]:
     """Open a cohort that fits the encoder, or make one of the recordings, which goes away again unless it is kept."""
-    if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
-        recordings = Cohort(recordings)
     if isinstance(recordings, Cohort):
         if config.reading.selects:
             raise ConfigError(
                 f"a cohort is embedded whole: leave {', '.join(config.reading.selects)} out, or prepare a cohort of "
                 "those alone."
             )
-        check_fit(card, recordings)
-        yield recordings
+        yield as_encoder_takes(recordings, card)
         return
     if isinstance(recordings, Sequence) and not isinstance(recordings, str):
         if not all(isinstance(one, Recording) for one in recordings):
@@ -154,6 +160,13 @@ def _opened(
     with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
         store(source, Path(out), config, n_jobs=n_jobs, tell=tell)
         yield Cohort(out)
+
+
+def _as_cohort(recordings: Recordings) -> Recordings:
+    """Open a cohort that was given by its path."""
+    if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
+        return Cohort(recordings)
+    return recordings
 
 
 def _about(
@@ -209,7 +222,7 @@ def write_features(table: pd.DataFrame, out: Path) -> Path | None:
     """
     excluded = pd.DataFrame(table.attrs.get("excluded", []), columns=layout.EXCLUDED_COLUMNS)
     plain = table.copy(deep=False)
-    plain.attrs = {}
+    plain.attrs = {name: value for name, value in table.attrs.items() if name == "encoder"}
     buffer = io.BytesIO()
     plain.to_parquet(buffer)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -222,12 +235,14 @@ def write_features(table: pd.DataFrame, out: Path) -> Path | None:
     return beside
 
 
-def encoder_notes(card: EncoderCard) -> list[str]:
-    """List what the encoder requires."""
+def encoder_notes(card: EncoderCard, boxed: str = "") -> list[str]:
+    """List what the encoder requires; ``boxed`` is its name, where it was taken out of the box unasked."""
     band = "no band-pass" if card.band is None else f"{card.band[0]:g} to {card.band[1]:g} Hz"
     frames = "any number of frames" if card.encoder.any_length else f"{card.encoder.frames} frames"
+    atlas = card.atlas
     return [
-        f"encoder    {card.atlas.name}: {card.atlas.n_rois} ROIs in {card.atlas.n_networks} networks",
+        f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {atlas.n_networks} network{'s' * (atlas.n_networks > 1)}",
+        *([f"           {boxed}, the one in the box that fits; --model takes another"] if boxed else []),
         f"demands    {frames} of {card.tr:g} s, {band}, {card.normalisation}",
         *[f"           {line}" for line in card.origin],
     ]

@@ -1,4 +1,4 @@
-"""Encoders by name: a run, an encoder folder, or ``owner/name`` on the Hugging Face hub; and the way back there."""
+"""Encoders by name: a run, a folder, one in the box, or ``owner/name`` on the Hugging Face hub; and the way there."""
 
 import re
 import shutil
@@ -11,14 +11,16 @@ from pathlib import Path
 from semantoks.config import check_arguments
 from semantoks.errors import WeightsError
 from semantoks.model import encoder
+from semantoks.model.box import box_folder, list_box
 from semantoks.model.card import CARD, EncoderCard, read_card, write_card
+from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
 from semantoks.model.tensors import TEACHER, TRAINING, Which, load_weights, save_encoder
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-FILES = (CARD, TEACHER, TRAINING)
+FILES = (CARD, TEACHER, TRAINING, GROUP, ABOUT)
 README = "README.md"
 NO_ANSWER = "the hub cannot be reached"
 
@@ -50,12 +52,13 @@ class Encoder(encoder.Encoder):
         revision: str | None = None,
         tokenizer: TokenizerSettings | None = None,
     ) -> "Encoder":
-        """Load an encoder in evaluation mode: from a run, an encoder folder, or the Hugging Face hub.
+        """Load an encoder in evaluation mode: from a run, an encoder folder, the box, or the Hugging Face hub.
 
         Parameters
         ----------
         path_or_hub_id
-            A folder, or ``owner/name`` on the hub; what was downloaded once is found again offline.
+            A folder, a name in the box (``schaefer400``), or ``owner/name`` on the hub; what was downloaded once is
+            found again offline.
         which
             The teacher, whose features are the ones to use (METHOD 9), or the student.
         revision
@@ -128,10 +131,10 @@ def load_encoder(
 def find_encoder(
     path_or_hub_id: str | Path, *, revision: str | None = None, tokenizer: TokenizerSettings | None = None
 ) -> Path:
-    """Return the encoder folder of a run, an encoder folder, or ``owner/name`` on the hub (downloaded once).
+    """Return the encoder folder of a run, an encoder folder, a name in the box, or ``owner/name`` on the hub.
 
-    A folder on this machine takes precedence over the hub. ``HF_HUB_OFFLINE=1`` is respected; no usage statistics are
-    sent.
+    A folder on this machine takes precedence. What is on the hub is downloaded once. ``HF_HUB_OFFLINE=1`` is respected;
+    no usage statistics are sent.
 
     Raises
     ------
@@ -142,8 +145,12 @@ def find_encoder(
     for folder in (path, path / "encoder"):
         if (folder / CARD).exists():
             return folder
+    if (packaged := box_folder(name)) is not None:
+        return packaged
     if path.exists() or not HUB_ID.fullmatch(name):
-        hint = "" if path.exists() else ", nor an id on the Hugging Face hub (owner/name)"
+        hint = (
+            "" if path.exists() else f", nor an id on the Hugging Face hub (owner/name), nor {' or '.join(list_box())}"
+        )
         raise WeightsError(f"{name} is neither a run with a saved encoder nor an encoder folder{hint}.")
     folder = _downloaded(name, revision)
     if not (folder / CARD).exists():
@@ -199,7 +206,7 @@ def _why(error: Exception, unreached: str) -> str:
 def write_folder(source: Path, folder: Path, card: EncoderCard) -> Path:
     """Copy the weights of the encoder folder ``source`` to ``folder``, under ``card`` and with a README of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (TEACHER, TRAINING):
+    for name in FILES[1:]:
         if (source / name).exists():
             shutil.copyfile(source / name, folder / name)
     write_durably(folder / README, model_card(card).encode())
