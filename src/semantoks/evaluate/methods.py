@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.baselines.boxed import encoder_in_the_box
 from semantoks.evaluate.baselines.components import principal_components
 from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation, tangent_space
 from semantoks.evaluate.baselines.recorded import (
@@ -28,6 +29,7 @@ from semantoks.features.stored import embed_stored
 from semantoks.model.encoder import Encoder
 from semantoks.statistics.methods import (
     BOTH,
+    BOXED,
     ENCODER,
     FC,
     METHODS,
@@ -50,6 +52,7 @@ BASELINES: Mapping[str, Build] = {
     MOTION_SCAN: motion_and_scan,
     SITE: site,
     "fc_tangent": tangent_space,
+    BOXED: encoder_in_the_box,
     "pca": principal_components,
 }
 """Baselines that depend on the recordings only; ``sets_for`` adds demographics, which also depend on the target."""
@@ -98,7 +101,10 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
-        if (found := _built(name, build, shown)) is None:
+        found = _built(name, build, shown)
+        if found is None and name == BOXED and name not in study.config.methods:
+            continue  # few atlases have one
+        if found is None:
             study.notes.append(f"No {name} row: the cohort has no data for it ({study.words_of(name)}).")
         else:
             sets[name] = found

@@ -7,6 +7,7 @@ from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
 TANGENT = "fc_tangent"
+BOXED = "box"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
 Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
@@ -97,6 +98,11 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             name="FC, tangent space",
             words="Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
             costly=True,
+        ),
+        BOXED: MethodInfo(
+            name="encoder in the box",
+            words="the encoder that comes with semantoks for this atlas: tangent-space edges among components of other "
+            "people's mean correlations, nothing learned",
         ),
         "fc_svm": MethodInfo(
             name="FC, linear SVM", words="functional connectivity with a linear support vector machine"
