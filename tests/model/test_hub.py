@@ -193,7 +193,7 @@ def test_a_revision_is_a_commit_a_tag_or_refused(hub, tmp_path):
         ("lab/gated", "lab/gated is gated: accept its terms there, then log in with `hf auth login`."),
         ("lab/empty", "lab/empty on the Hugging Face hub has no config.json, so it is not a semantoks encoder."),
         ("lab/stranger", r"lab/stranger on the Hugging Face hub cannot be used here: .* is not an encoder's config"),
-        ("lab/newer", r"lab/newer on .* has schema 99; this semantoks reads 1 to 2: use a newer version\."),
+        ("lab/newer", r"lab/newer on .* has schema 99; this semantoks reads 1 to 3: use a newer version\."),
         ("no/such/thing/x", r"no/such/thing/x is neither a run .* nor an id on the Hugging Face hub \(owner/name\)\."),
         ("no..such/thing", r"no\.\.such/thing cannot be used: Cannot have -- or \.\. in repo_id"),
     ],

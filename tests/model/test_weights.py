@@ -50,6 +50,7 @@ def edit(folder, change):
     path = folder / "config.json"
     plain = json.loads(path.read_text())
     change(plain)
+    plain.pop("sha256", None)
     path.write_text(json.dumps(plain))
 
 
@@ -92,7 +93,7 @@ def test_a_folder_of_the_first_schema_is_read_as_before(saved):
     folder, _ = saved
 
     def as_it_was(plain):
-        assert plain.pop("schema") == 2
+        assert plain.pop("schema") == 3
         assert plain["encoder"]["tokenizer"].pop("kind") == "published"
         plain["schema"] = 1
 
@@ -108,7 +109,7 @@ def test_a_participant_is_remembered_by_a_salted_hash():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda plain: plain.update(schema=3), "has schema 3; this semantoks reads 1 to 2: use a newer version"),
+        (lambda plain: plain.update(schema=4), "has schema 4; this semantoks reads 1 to 3: use a newer version"),
         (lambda plain: plain.update(schema="2"), "has schema 2; this"),
         (lambda plain: plain.pop("schema"), "schema"),
         (lambda plain: plain["encoder"].update(widht=8), "Did you mean 'width'"),
@@ -132,14 +133,46 @@ def test_absent_and_damaged_files_are_named(saved, tmp_path):
         load_encoder(tmp_path)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(WeightsError, match=r"model\.safetensors does not have the weights"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors does not match the checksum in it"):
         load_encoder(folder)
     weights.unlink()
-    with pytest.raises(WeightsError, match=r"model\.safetensors does not have the weights"):
+    with pytest.raises(WeightsError, match=r"model\.safetensors cannot be read as safetensors: .*No such file"):
         load_encoder(folder)
-    (folder / "config.json").write_bytes(b'{"schema": \xff')
-    with pytest.raises(WeightsError, match="is not an encoder's configuration"):
+    for content in (b'{"schema": \xff', b"[" * 100_000, b"[]"):
+        (folder / "config.json").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"config\.json (cannot be read as JSON|has to contain a JSON object)"):
+            load_encoder(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.safetensors", "config.json"])
+def test_a_flipped_bit_anywhere_in_an_encoder_folder_is_refused_by_the_name_of_the_file(tmp_path, name):
+    encoder = Encoder(SIZE, ATLAS.network_index)
+    folder = save_encoder(tmp_path / "encoder", encoder, CARD, {"student.x": torch.ones(2)})
+    content = bytearray((folder / name).read_bytes())
+    content[-2 if name != "config.json" else content.index(b"2.0")] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"{name} does not match the checksum in it"):
+        read_training(folder) if name.startswith("training") else load_encoder(folder)
+
+
+def test_weights_of_another_training_step_than_the_card_are_refused(tmp_path):
+    """As a kill leaves them that came between the writing of the two."""
+    one, other = (Encoder(SIZE, ATLAS.network_index) for _ in range(2))
+    folder = save_encoder(tmp_path / "encoder", one, CARD)
+    whole = (folder / "config.json").read_bytes()
+    save_encoder(folder, other, CARD)
+    load_encoder(folder)
+    (folder / "config.json").write_bytes(whole)
+    with pytest.raises(WeightsError, match=r"model\.safetensors is not of the training step that config\.json"):
         load_encoder(folder)
+
+
+def test_weights_without_checksums_are_read_as_before(saved):
+    folder, encoder = saved
+    save_file(encoder.state_dict(), folder / "model.safetensors")
+    edit(folder, lambda plain: plain.pop("weights"))
+    found, _ = load_encoder(folder)
+    assert all(torch.equal(found.state_dict()[name], tensor) for name, tensor in encoder.state_dict().items())
 
 
 def test_weights_of_another_shape_are_refused_by_their_names(saved):
@@ -147,6 +180,7 @@ def test_weights_of_another_shape_are_refused_by_their_names(saved):
     tensors = load_file(folder / "model.safetensors")
     tensors["cls_token"] = torch.zeros(9)
     save_file(tensors, folder / "model.safetensors")
+    edit(folder, lambda plain: plain.pop("weights"))
     with pytest.raises(WeightsError, match="cls_token"):
         load_encoder(folder)
 

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -15,10 +16,26 @@ def test_parts_are_written_end_to_end_and_nothing_else_stays(tmp_path):
 
 def test_a_file_that_cannot_be_renamed_leaves_the_old_one_whole(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"old")
-    monkeypatch.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk")))
-    with pytest.raises(OSError, match="disk"):
-        write_durably(tmp_path / "a", b"new")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(OSError, match=r"No space left on device \(2,000 bytes to write\)") as caught:
+        write_durably(tmp_path / "a", b"new!" * 250, b"1" * 1000)
+    assert caught.value.filename == str(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_writing_that_is_interrupted_leaves_nothing_half_written(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(durable.os, "fsync", lambda *_: (_ for _ in ()).throw(ending))
+    with pytest.raises(ending):
+        write_durably(tmp_path / "a", b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_no_endless_loop(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_durably(tmp_path / "gone" / "a", b"new")
 
 
 def test_a_temporary_file_that_another_process_cleans_away_is_written_again(tmp_path, monkeypatch):

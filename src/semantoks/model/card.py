@@ -16,11 +16,17 @@ from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
+from semantoks.storage.checksums import sealed, stated_sum, unsealed
 from semantoks.storage.durable import write_durably
+from semantoks.storage.text import read_json
 
-SCHEMA = 2
-"""Of config.json as it is written. 1 had no kinds of tokenizers, and is read."""
+SCHEMA = 3
+"""Of config.json as it is written. 1 had no kinds of tokenizers, 2 no checksums; both are read."""
 CARD = "config.json"
+TEACHER, TRAINING = "model.safetensors", "training.safetensors"
+"""The encoder to use; and everything that training on needs besides: the student, and the heads of both."""
+WEIGHTS = "weights"
+"""Key of config.json: the checksums that the files of weights state of themselves, so that all are of one step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +98,17 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
             "centroids": [[None if np.isnan(x) else float(x) for x in row] for row in atlas.centroids],
         },
         **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas")},
+        WEIGHTS: {name: found for name in (TEACHER, TRAINING) if (found := stated_sum(folder / name))},
     }
-    write_durably(folder / CARD, json.dumps(plain, indent=1).encode())
+    write_durably(folder / CARD, json.dumps(sealed(plain), indent=1).encode())
     return folder
+
+
+def sums_of_weights(folder: Path) -> dict[str, str]:
+    """Return the checksums that config.json wants the files of weights to state; empty where it does not say."""
+    plain = unsealed(read_json(folder / CARD, error=WeightsError), folder / CARD, error=WeightsError)
+    found = plain.get(WEIGHTS)
+    return found if isinstance(found, dict) else {}
 
 
 def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> EncoderCard:
@@ -112,8 +126,9 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
     """
     path = Path(folder) / CARD
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = unsealed(read_json(path, error=WeightsError), path, error=WeightsError)
         schema = plain.pop("schema")
+        plain.pop(WEIGHTS, None)
         if schema not in range(1, SCHEMA + 1):
             raise WeightsError(f"{path} has schema {schema}; this semantoks reads 1 to {SCHEMA}: use a newer version.")
         head = plain.pop("head", None)  # in place of "learner" until 2026-11, when there was one objective
@@ -128,7 +143,9 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
         )
     except FileNotFoundError:
         raise WeightsError(f"{folder} is not an encoder folder: it has no {CARD}.") from None
-    except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
+    except WeightsError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError, OSError) as error:
         raise WeightsError(f"{path} is not an encoder's configuration: {error!r}.") from error
 
 

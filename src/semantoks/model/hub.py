@@ -12,10 +12,10 @@ from semantoks.config import check_arguments
 from semantoks.errors import WeightsError
 from semantoks.model import encoder
 from semantoks.model.box import box_folder, list_box
-from semantoks.model.card import CARD, EncoderCard, read_card, write_card
+from semantoks.model.card import CARD, TEACHER, TRAINING, EncoderCard, read_card, write_card
 from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
-from semantoks.model.tensors import TEACHER, TRAINING, Which, load_weights, save_encoder
+from semantoks.model.tensors import Which, load_weights, save_encoder
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.storage.durable import write_durably
 

@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Literal
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from semantoks.errors import WeightsError
-from semantoks.model.card import CARD, EncoderCard, write_card
+from semantoks.model.card import CARD, TEACHER, TRAINING, EncoderCard, sums_of_weights, write_card
 from semantoks.model.encoder import Encoder
 from semantoks.model.group import GROUP, read_group, set_group
-from semantoks.storage.durable import write_durably
+from semantoks.storage.checksums import SEAL, read_tensors, seal_tensors
+from semantoks.storage.durable import clear_temporary, write_durably
 
-TEACHER, TRAINING = "model.safetensors", "training.safetensors"
-"""The encoder to use; and everything that training on needs besides: the student, and the heads of both."""
+REMEDY = (
+    "Copy or download the folder again; in a run, write it again with the command that made the run and --resume; or "
+    "make it again."
+)
 Which = Literal["teacher", "student"]
 
 
@@ -32,9 +35,10 @@ def save_encoder(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / TEACHER, encoder.state_dict())
+    clear_temporary(folder)
+    write_tensors(folder / TEACHER, encoder.state_dict())
     if training is not None:
-        _write(folder / TRAINING, training)
+        write_tensors(folder / TRAINING, training)
     return write_card(folder, card)
 
 
@@ -90,13 +94,26 @@ def with_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def _write(path: Path, state: Mapping[str, Tensor]) -> None:
+def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors durably, with their checksum; equal tensors and metadata make equal files."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_durably(path, save(tensors, metadata={"format": "pt"}))
+    write_durably(path, *seal_tensors(save(tensors, metadata={"format": "pt", **(metadata or {})})))
+
+
+def tensors_in(content: bytes, path: Path) -> dict[str, Tensor]:
+    """Take the tensors out of the content of a safetensors file; WeightsError where it is damaged."""
+    try:
+        return load(content)
+    except (SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{path} cannot be read as safetensors: {error}. {REMEDY}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} does not have the weights that {CARD} describes: {error}") from error
+    content, metadata = read_tensors(path, error=WeightsError, remedy=REMEDY)
+    expected = sums_of_weights(path.parent).get(path.name)
+    if expected is not None and metadata.get(SEAL) != expected:
+        raise WeightsError(
+            f"{path} is not of the training step that {CARD} beside it describes: saving was interrupted, or one of "
+            f"them was replaced. {REMEDY}"
+        )
+    return tensors_in(content, path)

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from semantoks.config import check_fields, from_plain
 from semantoks.errors import ConfigError, WeightsError
-from semantoks.model.card import CARD, EncoderCard, read_card
+from semantoks.model.card import CARD, TRAINING, EncoderCard, read_card
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.tensors import TRAINING, load_state, load_weights, read_training, under, with_prefix
+from semantoks.model.tensors import load_state, load_weights, read_training, under, with_prefix
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.objective.objective import Learner, NetworkIndex
 

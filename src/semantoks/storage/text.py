@@ -1,11 +1,13 @@
-"""The text of a file, whatever wrote it: UTF-8 with or without a mark, UTF-16 as spreadsheets save it, compressed."""
+"""The text of a file, whatever wrote it: UTF-8 with or without a mark, UTF-16 of spreadsheets, compressed; JSON."""
 
 import codecs
 import gzip
+import json
 import zlib
 from pathlib import Path
+from typing import Any
 
-from semantoks.errors import DataError
+from semantoks.errors import DataError, SemantoksError
 
 GZIP = b"\x1f\x8b"
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -45,3 +47,34 @@ def decoded(content: bytes, where: Path | str, *, cut: bool = False) -> str:
         return codecs.getincrementaldecoder(encoding)().decode(content, final=not cut)
     except UnicodeDecodeError as error:
         raise DataError(f"{where} cannot be read as text in UTF-8: {error}. Save it as UTF-8.") from error
+
+
+def parse_json(text: str | bytes, where: Path | str, *, error: type[SemantoksError] = DataError) -> Any:
+    """Parse JSON; ``error``, with the reason, where it is none or nested too deeply."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        reason = "it is nested too deeply" if isinstance(cause, RecursionError) else str(cause)
+        raise error(f"{where} cannot be read as JSON: {reason}.") from cause
+
+
+def read_json(path: Path, *, error: type[SemantoksError] = DataError) -> dict[str, Any]:
+    """Read a JSON object from a file in UTF-8.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    error
+        If it cannot be read, or is no JSON object.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as cause:
+        raise error(f"{path} cannot be read as JSON: {cause}.") from cause
+    plain = parse_json(text, path, error=error)
+    if not isinstance(plain, dict):
+        raise error(f"{path} has to contain a JSON object, not {type(plain).__name__}.")
+    return plain

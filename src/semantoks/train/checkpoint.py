@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from semantoks.errors import WeightsError
+from semantoks.model.tensors import tensors_in, write_tensors
 from semantoks.objective.objective import Learner
-from semantoks.storage.durable import clear_temporary, write_durably
+from semantoks.storage.checksums import read_tensors
+from semantoks.storage.durable import clear_temporary
 from semantoks.train.recipe import completed, modernise
+
+REMEDY = "Delete it, and resume from the one before, or from the start."
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
     named = dict(state.learner.state_dict())
     for index, slots in state.optimizer.state_dict()["state"].items():
         named |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+    return named
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -41,8 +43,7 @@ def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[st
     folder.mkdir(parents=True, exist_ok=True)
     clear_temporary(folder)
     path = folder / f"step-{step:08d}.safetensors"
-    text = {"step": str(step), "meta": json.dumps(meta, sort_keys=True)}
-    write_durably(path, save(_tensors(state), metadata=text))
+    write_tensors(path, _tensors(state), {"step": str(step), "meta": json.dumps(meta, sort_keys=True)})
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink()
     return path
@@ -68,17 +69,13 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     WeightsError
         When the file is damaged, or was written with other settings than ``meta`` (the first difference is named).
     """
+    content, written = read_tensors(path, error=WeightsError, remedy=REMEDY)
+    tensors = tensors_in(content, path)
     try:
-        with safe_open(path, framework="pt") as file:
-            written = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a checkpoint: {error}. Delete it to resume from the one before."
-        ) from error
-    if not written or not {"meta", "step"} <= written.keys():
-        raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint.")
-    before = json.loads(written["meta"])
+        done, before = int(written["step"]), json.loads(written["meta"])
+        before["config"]["optim"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint. {REMEDY}") from None
     before["config"] = completed(modernise(before.get("config", {}), str(path)))
     if differing := _differences(before, meta):
         raise WeightsError(
@@ -89,6 +86,9 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     for key in [key for key in tensors if key.startswith("optimizer.")]:
         _, index, slot = key.split(".")
         slots.setdefault(int(index), {})[slot] = tensors.pop(key)
-    state.learner.load_state_dict(tensors)
+    try:
+        state.learner.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not have the tensors of this training: {error}. {REMEDY}") from error
     state.optimizer.load_state_dict({"state": slots, "param_groups": state.optimizer.state_dict()["param_groups"]})
-    return int(written["step"])
+    return done

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
-from semantoks.model.card import CARD, EncoderCard, hashes, input_of, software
+from semantoks.model.card import CARD, TEACHER, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.group import set_columns
-from semantoks.model.tensors import TEACHER, save_encoder
+from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress

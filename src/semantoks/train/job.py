@@ -21,7 +21,9 @@ from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
+from semantoks.storage.text import read_json
 from semantoks.train.checkpoint import TrainState, save_checkpoint
 from semantoks.train.loop import Trainer
 from semantoks.train.monitor import CURVES
@@ -33,13 +35,16 @@ RUN_SCHEMA = 1
 
 def read_record(out: Path) -> dict[str, Any]:
     """Read a run's run.json; ConfigError when it is damaged."""
+    path = out / "run.json"
     try:
-        record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        record = unsealed(read_json(path, error=ConfigError), path, error=ConfigError)
         if {"samples", "flops", "seconds", "peak_memory_bytes"} <= record["cost"].keys():
-            return dict(record)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+            return record
+    except ConfigError as error:
+        raise ConfigError(f"{error} Or choose another --out.") from error
+    except (KeyError, TypeError, AttributeError):
         pass
-    raise ConfigError(f"{out / 'run.json'} is damaged: move it away, or choose another --out.")
+    raise ConfigError(f"{path} is damaged: move it away, or choose another --out.")
 
 
 def recordings_hash(cohorts: Sequence[Cohort]) -> str:
@@ -117,12 +122,19 @@ class Job:
     def write_record(self, status: str) -> None:
         """Write run.json whole."""
         self.record["status"] = status
-        text = json.dumps(self.record, indent=1)
+        text = json.dumps(sealed(self.record), indent=1)
         if self.trainer.fabric.is_global_zero:
             write_durably(self.out / "run.json", text.encode())
 
     def save(self, step: int, status: str) -> None:
-        """Write checkpoint, encoder and run.json; on several devices the first one does."""
+        """Write checkpoint, encoder and run.json, in this order; on several devices the first one does."""
+        self._count(step)
+        if self.trainer.fabric.is_global_zero:
+            save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
+        self._derive(status)
+
+    def _count(self, step: int) -> None:
+        """Add to the cost what was spent since it was last counted."""
         trainer, config = self.trainer, self.trainer.config
         cost, now = self.record["cost"], time.perf_counter()
         steps, self.counted = step - self.counted, step
@@ -131,12 +143,22 @@ class Job:
         cost["seconds"] += now - self.begin
         cost["peak_memory_bytes"] = max(cost["peak_memory_bytes"], peak_memory(trainer.fabric.device))
         self.begin = now
-        if trainer.fabric.is_global_zero:
-            save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
+
+    def _derive(self, status: str) -> None:
+        """Write what follows from the last checkpoint: the encoder, then run.json."""
+        if self.trainer.fabric.is_global_zero:
             learner = self.state.learner
             save_encoder(self.out / "encoder", learner.encoder, self._card(), learner.training_tensors())
-        trainer.fabric.barrier()
+        self.trainer.fabric.barrier()
         self.write_record(status)
+
+    def take_up(self, step: int) -> None:
+        """Go on from the checkpoint of ``step``; a kill may have kept the encoder from being written with it."""
+        if not step:
+            self.write_record("running")
+            return
+        self._count(step)
+        self._derive("finished" if step >= self.trainer.total else "running")
 
     def _card(self) -> EncoderCard:
         salt, config = self.record["salt"], self.trainer.config

@@ -141,7 +141,7 @@ def pretrain(
             watch_from=quiet,
             fabric=fabric,
         )
-        job.write_record("running" if done < trainer.total else "finished")
+        job.take_up(done)
         if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
             monitor.warn(0, advice)
         _train(job, monitor, done, checkpoint_every, on_epoch)

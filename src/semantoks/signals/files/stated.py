@@ -1,6 +1,5 @@
 """What headers and sidecars state: repetition times, numbers, filters and the tools that made a folder."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from semantoks.errors import DataError
 from semantoks.signals.recording import MAX_TR, MIN_TR
+from semantoks.storage import text
 
 FilterBand = tuple[float | None, float | None]
 """Lower and upper corner in Hz, None for an open end."""
@@ -33,12 +33,9 @@ class StatedTR:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; DataError when it is none."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(plain, dict):
-        raise DataError(f"{path} has to contain a JSON object, not {type(plain).__name__}.")
-    return plain
+        return text.read_json(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} cannot be read as JSON: it is not there.") from error
 
 
 def generated_by(root: Path) -> list[tuple[str, str]]:

@@ -1,0 +1,150 @@
+"""Checksums beside what is read again: inside JSON and safetensors, and in the list SHA256SUMS of a folder."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from semantoks.errors import DataError, SemantoksError
+from semantoks.storage.durable import write_durably
+from semantoks.storage.text import read_text
+
+SEAL = "sha256"
+"""Key of the checksum: of the object that it stands in, or of the tensors whose metadata it stands in."""
+SUMS = "SHA256SUMS"
+"""Name of a folder's list, as ``sha256sum --check`` reads it."""
+METADATA = "__metadata__"
+
+
+def sha256(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with the checksum of its content; how it is laid out does not count."""
+    content: dict[str, Any] = json.loads(json.dumps({key: value for key, value in plain.items() if key != SEAL}))
+    return content | {SEAL: sha256(_canonical(content))}
+
+
+def unsealed(plain: Mapping[str, Any], path: Path, *, error: type[SemantoksError] = DataError) -> dict[str, Any]:
+    """Return a JSON object without its checksum; one without (of an earlier version) passes.
+
+    Raises
+    ------
+    error
+        When the content does not have this checksum.
+    """
+    content = {key: value for key, value in plain.items() if key != SEAL}
+    if SEAL in plain and plain[SEAL] != sha256(_canonical(content)):
+        raise error(
+            f"{path} does not match the checksum in it: it was damaged, or changed by hand. Restore it; if the change "
+            f'is meant, take its entry "{SEAL}" out.'
+        )
+    return content
+
+
+def seal_tensors(content: bytes) -> tuple[bytes, memoryview]:
+    """Put the checksum of a safetensors file into its metadata: the same bytes for the same tensors, in two parts."""
+    header, data = _split(memoryview(content))
+    header[METADATA] = {**header.get(METADATA, {}), SEAL: _sum_of_tensors(header, data)}
+    text = _canonical(header)
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text, data
+
+
+def read_tensors(path: Path, *, error: type[SemantoksError], remedy: str) -> tuple[bytes, dict[str, str]]:
+    """Read a safetensors file whole, and its metadata; one without a checksum (of other software) passes.
+
+    Raises
+    ------
+    error
+        When it cannot be read, or does not have the checksum that it states; ``remedy`` is what to do then.
+    """
+    try:
+        content = path.read_bytes()
+        header, data = _split(memoryview(content))
+        metadata = dict(header.get(METADATA) or {})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as cause:
+        raise error(f"{path} cannot be read as safetensors: {_reason(cause)}. {remedy}") from cause
+    if SEAL in metadata and metadata[SEAL] != _sum_of_tensors(header, data):
+        raise error(f"{path} does not match the checksum in it: it was changed or damaged. {remedy}")
+    return content, metadata
+
+
+def stated_sum(path: Path) -> str:
+    """Return the checksum that a safetensors file states of itself; empty without one."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, path.stat().st_size)))
+        return str(header.get(METADATA, {}).get(SEAL, ""))
+    except (OSError, ValueError, struct.error, AttributeError, RecursionError):
+        return ""
+
+
+def _split(content: memoryview) -> tuple[dict[str, Any], memoryview]:
+    """Take header and data of a safetensors file apart; ValueError where it is none."""
+    if len(content) < 8:
+        raise ValueError("it is cut off")
+    (length,) = struct.unpack("<Q", content[:8])
+    if length > len(content) - 8:
+        raise ValueError("it is cut off, or none")
+    header = json.loads(bytes(content[8 : 8 + length]))
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    return header, content[8 + length :]
+
+
+def _sum_of_tensors(header: Mapping[str, Any], data: memoryview) -> str:
+    metadata = {key: value for key, value in (header.get(METADATA) or {}).items() if key != SEAL}
+    digest = hashlib.sha256(_canonical({**header, METADATA: metadata}))
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _canonical(plain: Mapping[str, Any]) -> bytes:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _reason(cause: BaseException) -> str:
+    return "nested too deeply" if isinstance(cause, RecursionError) else " ".join(str(cause).split()) or "damaged"
+
+
+def write_sums(folder: Path, sums: Mapping[str, str], name: str = SUMS) -> None:
+    """Write the list of a folder's checksums, by the names of its files."""
+    write_durably(folder / name, "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)).encode())
+
+
+def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
+    """Read the list of a folder's checksums; empty without one (of an earlier version). DataError if it is damaged."""
+    path = folder / name
+    if not path.is_file():
+        return {}
+    lines = [line.partition("  ") for line in read_text(path).splitlines()]
+    if not all(len(digest) == 64 and file for digest, _, file in lines):
+        raise DataError(f"{path} is damaged: it is no list of checksums. Restore it, or delete it to read without.")
+    return {file: digest for digest, _, file in lines}
+
+
+def check_sum(path: Path, sums: Mapping[str, str], name: str, remedy: str) -> None:
+    """Raise DataError where the file ``path`` does not have the checksum that the list has for ``name``."""
+    if name not in sums:
+        return
+    try:
+        found = file_sum(path)
+    except OSError as cause:
+        raise DataError(f"{path} cannot be read: {cause.strerror or cause}. {remedy}") from cause
+    if found != sums[name]:
+        raise DataError(
+            f"{path} does not match its checksum in {SUMS}: it was changed or damaged. {remedy} If the change is "
+            f"meant, take its line out of {SUMS}."
+        )
+
+
+def file_sum(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

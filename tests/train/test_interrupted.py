@@ -1,0 +1,120 @@
+"""What a kill, a full disk or a flipped bit leaves of a training run, and that resuming mends it or says what to do."""
+
+import errno
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_run import tiny_config
+
+from semantoks.errors import ConfigError, WeightsError
+from semantoks.model.hub import load_encoder
+from semantoks.train import job
+from semantoks.train.run import pretrain
+
+
+def run_to(cohort, out, **options):
+    return pretrain([cohort], out=out, config=tiny_config(steps=4), checkpoint_every=2, **options)
+
+
+def fail_at(monkeypatch, name, step):
+    """Let the disk be full when ``name`` of the job is called at a step, as a kill would end it there."""
+    real, calls = getattr(job, name), []
+
+    def full(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == step // 2:
+            raise OSError(errno.ENOSPC, "No space left on device", "x")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(job, name, full)
+
+
+def same_files(one, other, names=("encoder/model.safetensors", "encoder/training.safetensors")):
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+@pytest.fixture(scope="module")
+def whole(cohort, tmp_path_factory):
+    """A run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run_to(cohort, out)
+    return out
+
+
+@pytest.mark.parametrize(("name", "step"), [("save_encoder", 2), ("save_encoder", 4), ("save_checkpoint", 4)])
+def test_a_run_that_ends_between_two_writes_is_not_finished_and_resumes_to_the_same_encoder(
+    cohort, whole, tmp_path, monkeypatch, name, step
+):
+    with monkeypatch.context() as patch:
+        fail_at(patch, name, step)
+        with pytest.raises(OSError, match="No space"):
+            run_to(cohort, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "running"
+    assert run_to(cohort, tmp_path / "run", resume=True)["status"] == "finished"
+    assert same_files(tmp_path / "run", whole)
+    _, card = load_encoder(tmp_path / "run" / "encoder")
+    assert card.cost["samples"] == 4 * 4
+    assert "4 steps" in card.origin[-1]
+
+
+@pytest.mark.parametrize("lost", ["training.safetensors", "config.json"])
+def test_resuming_a_finished_run_writes_a_lost_or_damaged_part_of_its_encoder_again(cohort, whole, tmp_path, lost):
+    shutil.copytree(whole, tmp_path / "run")
+    (tmp_path / "run" / "encoder" / lost).write_bytes(b"damaged")
+    run_to(cohort, tmp_path / "run", resume=True)
+    assert same_files(tmp_path / "run", whole)
+    load_encoder(tmp_path / "run" / "encoder")
+
+
+def test_checkpoints_of_equal_runs_are_the_same_bytes(cohort, whole, tmp_path):
+    run_to(cohort, tmp_path / "run")
+    names = [f"checkpoints/step-{step:08d}.safetensors" for step in (2, 4)]
+    assert same_files(tmp_path / "run", whole, names)
+
+
+@pytest.mark.parametrize("place", [3, -5])
+def test_a_flipped_bit_in_a_checkpoint_is_refused_and_deleting_it_resumes_from_the_one_before(
+    cohort, whole, tmp_path, place
+):
+    shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "step-00000004.safetensors"
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"step-00000004\.safetensors .* Delete it, and resume"):
+        run_to(cohort, tmp_path / "run", resume=True)
+    path.unlink()
+    record = run_to(cohort, tmp_path / "run", resume=True)
+    assert (record["status"], record["cost"]["samples"]) == ("finished", 16)
+    assert same_files(tmp_path / "run", whole)
+
+
+def test_a_changed_run_json_is_refused_and_the_remedy_works(cohort, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps(plain | {"salt": "0" * 16}))
+    with pytest.raises(
+        ConfigError, match=r"run\.json does not match the checksum in it.*take its entry \"sha256\" out"
+    ):
+        run_to(cohort, tmp_path / "run", resume=True)
+    del plain["sha256"]
+    path.write_text(json.dumps(plain))
+    assert run_to(cohort, tmp_path / "run", resume=True)["status"] == "finished"
+
+
+def test_a_checkpoint_without_a_checksum_resumes_as_before(cohort, whole, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    shutil.copytree(whole, tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "step-00000004.safetensors"
+    with safe_open(path, "pt") as file:
+        metadata = {key: value for key, value in file.metadata().items() if key != "sha256"}
+    save_file(load_file(path), path, metadata=metadata)
+    run_to(cohort, tmp_path / "run", resume=True)
+    found, kept = (load_file(run / "encoder" / "model.safetensors") for run in (tmp_path / "run", whole))
+    assert all(torch.equal(found[name], kept[name]) for name in kept)
