@@ -1,6 +1,8 @@
 """Describe what a folder contains (a cohort, a run or an encoder) in about ten lines."""
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,20 +34,50 @@ def describe_path(path: Path) -> list[str]:
     )
 
 
-def verify_cohort(path: Path) -> list[str]:
-    """Check every recording against its checksum; return one sentence per problem."""
-    from semantoks.signals.cohort import Cohort
-
-    return Cohort(path).verify()
-
-
-def too_alike(path: Path) -> list[str]:
-    """Name recordings of a cohort that are near copies under different ids, or as alike as one person's visits."""
+def verify_path(path: Path) -> tuple[list[str], list[str]]:
+    """Check a cohort, run or encoder against its checksums: one sentence per problem; and what else is to be known."""
+    if not (path / "dataset_description.json").exists():
+        return _verify_weights(path)
     from semantoks.signals.cohort import Cohort
     from semantoks.signals.likeness import find_alike
 
-    cohort = Cohort(path)
-    return find_alike(cohort).listed(cohort)
+    cohort = Cohort(path, verify=False)
+    if problems := cohort.verify():
+        return problems, []
+    notes = [] if cohort.sums else ["this cohort has checksums of its signals alone: an earlier version prepared it"]
+    if cohort.changed_participants():
+        notes.append("participants.tsv was changed since prepare")
+    return [], [
+        *notes,
+        *(find_alike(cohort).listed(cohort) or ["near copies: no recording is like one under another id"]),
+    ]
+
+
+def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
+    """Read run.json, every checkpoint and the encoder of a run, or an encoder, and say which are damaged."""
+    from semantoks.errors import SemantoksError, WeightsError
+    from semantoks.model.card import TEACHER, TRAINING
+    from semantoks.model.hub import find_encoder, load_encoder
+    from semantoks.model.tensors import read_training
+    from semantoks.storage.checksums import read_tensors, stated_sum, unsealed
+    from semantoks.storage.text import read_json
+
+    encoder = find_encoder(path)
+    files = [*sorted((path / "checkpoints").glob("*.safetensors")), *(encoder / name for name in (TEACHER, TRAINING))]
+    checks: list[Callable[[], object]] = [lambda: load_encoder(encoder)]
+    if (encoder / TRAINING).exists():
+        checks.append(lambda: read_training(encoder))
+    if (path / "run.json").exists():
+        checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
+    checks += [functools.partial(read_tensors, file, error=WeightsError, remedy="Delete it.") for file in files[:-2]]
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except SemantoksError as error:
+            problems.append(str(error))
+    bare = [file.name for file in files if file.exists() and not stated_sum(file)]
+    return problems, [f"without a checksum, so not verified: {', '.join(bare)}"] if bare else []
 
 
 def _cohort(path: Path) -> list[str]:

@@ -4,8 +4,10 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
+from semantoks.errors import DataError
 from semantoks.features import stored
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.features.stored import content_key, embed_stored
@@ -47,10 +49,38 @@ def test_the_key_follows_weights_recordings_masks_and_settings(cohort, model, tm
     keys.add(content_key(encoder, cohort, 1, "cls"))
     assert len(keys) == 5
     shutil.copytree(cohort.path, tmp_path / "copy")
+    (tmp_path / "copy" / "SHA256SUMS").unlink()
     file = tmp_path / "copy" / "recordings.tsv"
     table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)
     assert content_key(encoder, Cohort(tmp_path / "copy"), 1, "cls") in keys
-    for column, value in (("missing_rois", "3"), ("sha256", "0" * 64)):
+    for column, value in (("missing_rois", "3"), ("bad_frames", "7")):
         table.assign(**{column: value}).to_csv(file, sep="\t", index=False)
         keys.add(content_key(encoder, Cohort(tmp_path / "copy"), 1, "cls"))
     assert len(keys) == 7
+
+
+def test_features_of_a_damaged_cohort_are_neither_stored_nor_served(cohort, model, tmp_path):
+    """Not even where the whole cohort's features are stored, whose table says the same checksums."""
+    encoder, _ = open_encoder(model)
+    options = {"readouts": ["cls"], "crops": 1, "device": CPU, "folder": tmp_path / "cache"}
+    embed_stored(encoder, cohort, **options)
+    damaged = shutil.copytree(cohort.path, tmp_path / "copy")
+    shard = damaged / "shards" / "000001.npy"
+    content = bytearray(shard.read_bytes())
+    content[-11] ^= 0x40
+    shard.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(DataError, match="do not match their checksums"):
+            embed_stored(encoder, Cohort(damaged), **options)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_a_flipped_bit_in_stored_features_makes_them_anew(cohort, model, tmp_path):
+    encoder, _ = open_encoder(model)
+    options = {"readouts": ["cls"], "crops": 1, "device": CPU, "folder": tmp_path}
+    first = embed_stored(encoder, cohort, **options)["cls"]
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 0x40
+    file.write_bytes(content)
+    assert np.array_equal(embed_stored(encoder, cohort, **options)["cls"], first)

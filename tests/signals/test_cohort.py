@@ -9,7 +9,7 @@ from scripted import ROIS, TOY, ScriptedSource, noise, scripted
 
 from semantoks.errors import DataError
 from semantoks.signals.clean import CleaningConfig, band_pass, clean
-from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort import Cohort, checksum
 from semantoks.signals.prepare import prepare
 
 
@@ -83,6 +83,7 @@ def test_moments_follow_a_table_that_was_sorted_otherwise(cohort_folder):
     whole = Cohort(cohort_folder).moments
     file = cohort_folder / "recordings.tsv"
     pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False)[::-1].to_csv(file, sep="\t", index=False)
+    (cohort_folder / "SHA256SUMS").unlink()
     np.testing.assert_array_equal(Cohort(cohort_folder).moments, whole[::-1])
 
 
@@ -90,7 +91,7 @@ def test_a_cohort_from_before_there_were_moments_opens_verifies_and_has_none(coh
     for table in ["recordings.tsv", "shards/000001.tsv", "shards/000002.tsv"]:
         rows = pd.read_csv(cohort_folder / table, sep="\t", dtype=str, keep_default_na=False)
         rows.drop(columns="moments_sha256").to_csv(cohort_folder / table, sep="\t", index=False)
-    for file in cohort_folder.glob("shards/*.moments.npy"):
+    for file in [*cohort_folder.glob("shards/*.moments.npy"), cohort_folder / "SHA256SUMS"]:
         file.unlink()
     cohort = Cohort(cohort_folder)
     assert cohort.moments is None
@@ -166,7 +167,9 @@ def test_verify_finds_a_shard_that_lacks_frames_or_is_gone(cohort_folder):
 def test_verify_finds_a_table_that_disagrees_with_the_row_tables(cohort_folder, table):
     file = cohort_folder / table
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
-    assert Cohort(cohort_folder).verify() == [f"{table} does not agree with the row tables of the shards."]
+    assert (
+        Cohort(cohort_folder, verify=False).verify()[0] == f"{table} does not agree with the row tables of the shards."
+    )
 
 
 def test_verify_finds_a_lost_row_table(cohort_folder):
@@ -228,7 +231,7 @@ def test_an_unfinished_cohort_says_how_to_finish_it(cohort_folder):
 def test_a_folder_that_is_no_cohort_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "dataset_description.json").write_text(content)
-    with pytest.raises(DataError, match=r"not a cohort|cannot be read"):
+    with pytest.raises(DataError, match=r"not a cohort|cannot be read|has to contain a JSON object"):
         Cohort(tmp_path)
 
 
@@ -282,3 +285,93 @@ def test_a_row_table_with_a_cell_that_is_no_number_is_a_problem_and_no_crash(coh
     file = cohort_folder / "shards" / "000002.tsv"
     file.write_text(file.read_text().replace("\t60\t", "\tsixty\t", 1))
     assert "000002.tsv was changed or damaged, a cell is not a number" in Cohort(cohort_folder).verify()[0]
+
+
+def flip(path, place=-7):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("atlas.tsv", "quality.tsv", "excluded.tsv", "recordings.tsv", "shards/000002.tsv"),
+        *("shards/000001.quality.tsv", "shards/000002.fd.npy", "shards/000001.spectra.npy"),
+        *("shards/000001.npy", "shards/000002.moments.npy"),
+    ],
+)
+def test_a_flipped_bit_in_any_file_of_a_cohort_is_found_by_verify(cohort_folder, name):
+    flip(cohort_folder / name)
+    try:
+        problems = Cohort(cohort_folder, verify=False).verify()
+    except DataError as error:
+        problems = [str(error)]
+    assert any(name.rpartition("/")[2] in problem for problem in problems)
+
+
+@pytest.mark.parametrize("name", ["recordings.tsv", "atlas.tsv", "dataset_description.json"])
+def test_a_table_that_was_changed_is_refused_when_the_cohort_is_opened_and_both_remedies_work(cohort_folder, name):
+    (cohort_folder / name).write_bytes((cohort_folder / name).read_bytes() + b"\n")
+    with pytest.raises(DataError, match=f"{name} does not match its checksum in SHA256SUMS.* take its line out"):
+        Cohort(cohort_folder)
+    assert len(Cohort(cohort_folder, verify=False)) == 41
+    sums = cohort_folder / "SHA256SUMS"
+    sums.write_text("".join(line for line in sums.read_text().splitlines(keepends=True) if name not in line))
+    assert len(Cohort(cohort_folder)) == 41
+
+
+def test_quality_and_exclusions_are_checked_when_they_are_read(cohort_folder):
+    for name in ("quality.tsv", "excluded.tsv"):
+        flip(cohort_folder / name, 40)
+    cohort = Cohort(cohort_folder)
+    for name in ("quality", "excluded"):
+        with pytest.raises(DataError, match=rf"{name}\.tsv does not match its checksum"):
+            getattr(cohort, name)
+
+
+def test_phenotypes_may_be_changed_by_hand_and_that_is_said_and_no_problem(cohort_folder):
+    assert not Cohort(cohort_folder).changed_participants()
+    file = cohort_folder / "participants.tsv"
+    file.write_text(file.read_text() + "999\n")
+    cohort = Cohort(cohort_folder)
+    assert cohort.changed_participants()
+    assert cohort.verify() == []
+
+
+@pytest.mark.parametrize("value", [np.float16(9), np.float16(np.nan), np.float16(np.inf)])
+def test_damaged_signals_are_refused_by_recording_before_they_are_used(cohort_folder, value):
+    file = cohort_folder / "shards" / "000001.npy"
+    shard = np.load(file)
+    shard[50, 2] = value
+    np.save(file, shard)
+    cohort = Cohort(cohort_folder)
+    name = cohort.recordings["recording_id"][1]
+    with pytest.raises(DataError, match=f"1 of 41 recordings in .* do not match .*: {name}. .* --verify"):
+        cohort.check_signals()
+    assert any(name in problem for problem in cohort.verify())
+    Cohort(cohort_folder, verify=False).check_signals()
+
+
+def test_signals_that_are_not_finite_are_refused_even_with_the_right_checksum(cohort_folder):
+    file = cohort_folder / "shards" / "000001.npy"
+    shard = np.load(file)
+    first = Cohort(cohort_folder).recordings.iloc[0]
+    shard[3, 2] = np.nan
+    np.save(file, shard)
+    for table in ("recordings.tsv", "shards/000001.tsv"):
+        path = cohort_folder / table
+        path.write_text(path.read_text().replace(first["sha256"], checksum(shard[: first["frames"]])))
+    (cohort_folder / "SHA256SUMS").unlink()
+    cohort = Cohort(cohort_folder)
+    assert cohort.verify() == []
+    with pytest.raises(DataError, match=rf"or are not finite: {first['recording_id']}\."):
+        cohort.check_signals()
+
+
+def test_a_cohort_of_an_earlier_version_without_a_list_of_checksums_reads_as_before(cohort_folder):
+    (cohort_folder / "SHA256SUMS").unlink()
+    cohort = Cohort(cohort_folder)
+    cohort.check_signals()
+    assert cohort.verify() == []
+    assert not cohort.changed_participants()

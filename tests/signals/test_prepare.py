@@ -156,6 +156,7 @@ def test_another_version_may_open_a_finished_cohort_but_not_go_on_with_an_unfini
     told = json.loads(file.read_text())
     told["GeneratedBy"][0]["Version"] = "0.0.1"
     file.write_text(json.dumps(told))
+    (out / "SHA256SUMS").unlink()
     assert len(prepare(scripted(2), out=out, atlas=TOY)) == 2
     (out / "recordings.tsv").unlink()
     with pytest.raises(ConfigError, match=r"GeneratedBy is .*0\.0\.1"):
@@ -186,8 +187,14 @@ def test_what_a_kill_left_half_written_is_cleared(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / f"{TEMPORARY}1-x").write_text("half a descr")
     assert sorted(tree(prepare(scripted(1), out=tmp_path / "out", atlas=TOY).path)) == [
-        *("atlas.tsv", "dataset_description.json", "excluded.tsv", "participants.tsv", "quality.tsv", "recordings.tsv"),
-        *("shards/000001.fd.npy", "shards/000001.moments.npy", "shards/000001.npy", "shards/000001.quality.tsv"),
+        *("SHA256SUMS", "atlas.tsv", "dataset_description.json", "excluded.tsv", "participants.tsv", "quality.tsv"),
+        *(
+            "recordings.tsv",
+            "shards/000001.fd.npy",
+            "shards/000001.moments.npy",
+            "shards/000001.npy",
+            "shards/000001.quality.tsv",
+        ),
         *("shards/000001.spectra.npy", "shards/000001.tsv"),
     ]
 

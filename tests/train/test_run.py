@@ -285,6 +285,7 @@ def test_recordings_with_too_little_good_data_are_left_out_and_counted(tmp_path)
         cells[place] = "90"
         table[row] = "\t".join(cells)
     (cohort.path / "recordings.tsv").write_text("\n".join(table) + "\n")
+    (cohort.path / "SHA256SUMS").unlink()
     record = pretrain([cohort.path, longer], out=tmp_path / "some", config=tiny_config(steps=1, min_seconds=200.0))
     assert [(one["recordings"], one["participants"], one["too_short"]) for one in record["cohorts"]] == [
         (5, 5, 3),

@@ -242,15 +242,15 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
 
     Args:
         path: A folder that semantoks wrote, or an encoder in the box: schaefer400, mist122.
-        verify: Check every recording of a cohort against its checksum, and name near copies under different ids.
+        verify: Check every file against its checksum; of a cohort also name near copies under different ids.
     """
-    from semantoks.info import describe_path, too_alike, verify_cohort
+    from semantoks.info import describe_path, verify_path
 
+    problems, notes = verify_path(path) if verify else ([], [])
+    if problems:
+        print("\n".join(problems))
+        return EXIT_INPUT
     print("\n".join(describe_path(path)))
-    if not verify:
-        return EXIT_OK
-    problems = verify_cohort(path)
-    print("\n".join(problems) or "verified: every recording agrees with its checksum")
-    if not problems:
-        print("\n".join(too_alike(path) or ["near copies: no recording is like one under another id"]))
-    return EXIT_INPUT if problems else EXIT_OK
+    if verify:
+        print("\n".join(["verified: everything agrees with its checksum", *notes]))
+    return EXIT_OK

@@ -65,6 +65,7 @@ def open_study(
     aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
     whole, cohort = cohort, as_encoder_takes(cohort, card)
+    cohort.check_signals()
     alike = find_alike(cohort)
     people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)

@@ -134,6 +134,7 @@ def embed_crops(
         raise ConfigError(f"crops must be at least 1, not {crops}.")
     whole = crops is None and encoder.any_length
     crops = 1 if whole else crops or CROPS
+    cohort.check_signals()
     encoder = encoder.to(device).eval()
     frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
     flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
@@ -155,6 +156,8 @@ def embed_crops(
     features = {
         readout: rearrange(np.concatenate(found), "(r c) f -> r c f", c=crops) for readout, found in rows.items()
     }
+    if not all(np.isfinite(array).all() for array in features.values()):
+        raise WeightsError("the encoder gives features that are not finite: its weights are damaged. Get it again.")
     return features, rearrange(flat["hidden"], "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
 
 

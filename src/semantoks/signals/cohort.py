@@ -15,8 +15,12 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
-from semantoks.signals.cohort_checks import check_recordings, read_description
+from semantoks.signals.cohort_checks import check_recordings, damaged_signals, read_description
+from semantoks.storage.checksums import check_sum, differing, read_sums
 from semantoks.storage.tables import read_typed_table
+
+
+RESTORE = "Restore it, or prepare the cohort again."
 
 
 class Cohort:
@@ -26,6 +30,9 @@ class Cohort:
     ----------
     path
         The folder that ``prepare`` wrote.
+    verify
+        Whether what is read is checked against its checksums: tables when they are opened, the signals of all
+        recordings before they are first used (``check_signals``).
 
     Attributes
     ----------
@@ -49,8 +56,9 @@ class Cohort:
         description, shard or table of recordings.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, *, verify: bool = True) -> None:
+        self.path, self.verified = Path(path), verify
+        self._checked: set[str] = set()
         self.description: dict[str, Any] = read_description(self.path)
         if not (self.path / layout.RECORDINGS).exists():
             raise DataError(f"the cohort {self.path} is unfinished: run the same prepare command again to finish it.")
@@ -66,6 +74,9 @@ class Cohort:
         self.recordings: pd.DataFrame = layout.typed(layout.read_rows(file, layout.RECORDING_COLUMNS), file)
         frames = [len(self._map(shard)) for shard in range(1, self.description["Shards"] + 1)]
         check_recordings(self.recordings, frames, self.atlas.n_rois, file)
+        self.sums = read_sums(self.path)
+        for name in (layout.DESCRIPTION, layout.ATLAS, layout.RECORDINGS):
+            self._check(name)
         self.tr: float = self._sampling_interval()
         self._shard, self._offset, self._frames = (
             self.recordings[name].to_numpy() for name in ("shard", "offset", "frames")
@@ -89,6 +100,7 @@ class Cohort:
     @cached_property
     def excluded(self) -> pd.DataFrame:
         """What was refused, and why: recording_id, participant_id, session_id, run, source_file, reason."""
+        self._check(layout.EXCLUDED)
         return layout.read_rows(self.path / layout.EXCLUDED, layout.EXCLUDED_COLUMNS)
 
     @cached_property
@@ -123,6 +135,7 @@ class Cohort:
         path = self.path / layout.QUALITY
         if not path.exists():
             return pd.DataFrame({"recording_id": self.recordings["recording_id"]})
+        self._check(layout.QUALITY)
         return read_typed_table(path, ["recording_id"], remedy="prepare this cohort again")
 
     @cached_property
@@ -149,6 +162,44 @@ class Cohort:
         start = self._offset[index]
         view: Float16[ndarray, "frame roi"] = self.shards[self._shard[index] - 1][start : start + self._frames[index]]
         return view
+
+    @property
+    def checksums(self) -> list[str]:
+        """The sha256 of each recording's ``series``."""
+        return list(self.recordings["sha256"])
+
+    def check_signals(self) -> None:
+        """Compare all signals with their checksums and look for what is not finite, once, before they are used.
+
+        It reads every byte, which takes about as long as copying the shards; not with ``verify=False``.
+
+        Raises
+        ------
+        DataError
+            If recordings are damaged; the first ones are named.
+        """
+        band = getattr(self, "band", "")
+        if not self.verified or band in self._checked:
+            return
+        damaged = [
+            index
+            for index, expected in enumerate(self.checksums)
+            if checksum(series := self.series(index)) != expected or not np.isfinite(series).all()
+        ]
+        if damaged:
+            raise damaged_signals(
+                self.path, [str(self.recordings["recording_id"][index]) for index in damaged], len(self)
+            )
+        self._checked.add(band)
+
+    def _check(self, name: str) -> None:
+        if self.verified:
+            check_sum(self.path / name, self.sums, name, RESTORE)
+
+    def changed_participants(self) -> bool:
+        """Say whether participants.tsv is not as prepare wrote it, as after a change of phenotypes by hand."""
+        names = (layout.PARTICIPANTS, layout.PARTICIPANTS_JSON)
+        return bool({*names} & {*differing(self.path, self.sums)})
 
     def verify(self) -> list[str]:
         """Check every byte of signal and of moments against its checksum, and the tables against each other.
@@ -177,9 +228,21 @@ class Cohort:
             )
         if not layout.typed(layout.kept_rows(rows), self.path).equals(self.recordings):
             problems.append(f"{layout.RECORDINGS} does not agree with the row tables of the shards.")
-        if not layout.excluded_rows(rows).equals(self.excluded):
+        if not layout.excluded_rows(rows).equals(
+            layout.read_rows(self.path / layout.EXCLUDED, layout.EXCLUDED_COLUMNS)
+        ):
             problems.append(f"{layout.EXCLUDED} does not agree with the row tables of the shards.")
-        return problems
+        return [*problems, *(problem for name in self.sums if (problem := self._problem_of(name)))]
+
+    def _problem_of(self, name: str) -> str:
+        """Say whether a listed file is lost or changed; participants.tsv may be changed by hand."""
+        if name in (layout.PARTICIPANTS, layout.PARTICIPANTS_JSON):
+            return ""
+        try:
+            check_sum(self.path / name, self.sums, name, RESTORE)
+        except DataError as error:
+            return str(error)
+        return ""
 
     def _problems_of_shard(self, shard: int, rows: pd.DataFrame) -> list[str]:
         signals = self._map(shard)

@@ -1,6 +1,5 @@
 """What a cohort has to be before a signal is read from it: its description typed, every row within its shard."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
 from semantoks.signals.recording import MAX_TR, MIN_TR
+from semantoks.storage.text import read_json
 
 ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
 
@@ -21,12 +21,10 @@ def read_description(path: Path) -> dict[str, Any]:
     """Read the ``dataset_description.json`` of the cohort ``path``; DataError if it is none, or not of this schema."""
     file = path / layout.DESCRIPTION
     try:
-        description = json.loads(file.read_text(encoding="utf-8"))
+        description = read_json(file)
     except FileNotFoundError:
         raise DataError(f"{path} is not a cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read: {error}.") from error
-    schema = description.get("SchemaVersion") if isinstance(description, dict) else None
+    schema = description.get("SchemaVersion")
     if not isinstance(schema, int):
         raise DataError(
             f"{path} is not a cohort: its {layout.DESCRIPTION} has no SchemaVersion. Make one with prepare."
@@ -88,6 +86,16 @@ def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, fi
                 f"{str(table[column][row]) or 'nothing'!r}: it was changed or damaged. Restore it, or prepare the "
                 "cohort again."
             )
+
+
+def damaged_signals(cohort: Path, recordings: Sequence[str], of: int) -> DataError:
+    """Say which recordings of a cohort do not have the signals that prepare wrote, and what to do."""
+    shown = ", ".join(recordings[:3]) + (f" and {len(recordings) - 3} more" if len(recordings) > 3 else "")
+    return DataError(
+        f"{len(recordings)} of {of} recordings in {cohort} do not match their checksums or are not finite: {shown}. "
+        f"They were changed or damaged: `semantoks info {cohort} --verify` names the files. Restore these, or prepare "
+        "the cohort again."
+    )
 
 
 def _names_frames(text: str, frames: int) -> bool:

@@ -63,6 +63,10 @@ class CohortPart(Cohort):
         lacking = [",".join(map(str, np.flatnonzero(row))) for row in self.missing]
         self.recordings = whole.recordings.assign(missing_rois=lacking)
 
+    def check_signals(self) -> None:
+        """Compare the signals of the whole with their checksums; see ``Cohort.check_signals``."""
+        self.whole.check_signals()
+
     @cached_property
     def shards(self) -> list[Columns]:  # type: ignore[override]
         """The shards of the whole, of which the ROIs are read."""

@@ -93,6 +93,20 @@ def rows_path(cohort: Path, shard: int) -> Path:
     return cohort / SHARDS / f"{shard:06d}.tsv"
 
 
+def summed_files(cohort: Path, shards: int) -> list[str]:
+    """Name the files whose checksums are listed for the whole cohort, by their places in it; recordings.tsv comes last.
+
+    Signals and moments are not among them: recordings.tsv has a checksum for those of each recording.
+    """
+    tables = [DESCRIPTION, ATLAS, PARTICIPANTS, PARTICIPANTS_JSON, EXCLUDED, QUALITY]
+    of_shards = [
+        path_of(Path(), shard)
+        for shard in range(1, shards + 1)
+        for path_of in (rows_path, quality_path, fd_path, spectra_path)
+    ]
+    return [name for name in [*tables, *map(Path.as_posix, of_shards)] if (cohort / name).is_file()]
+
+
 def read_rows(file: Path, columns: list[str]) -> pd.DataFrame:
     """Read these columns of a table of recordings as text (see `read_table`).
 

@@ -25,8 +25,9 @@ from semantoks.signals.cohort import checksum
 from semantoks.signals.quality import GRID, GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
+from semantoks.storage.checksums import file_sum, sha256, write_sums
 from semantoks.storage.durable import write_durably
-from semantoks.storage.tables import plain, write_table
+from semantoks.storage.tables import plain, table_text, write_table
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
@@ -249,7 +250,9 @@ def is_finished(job: ShardJob) -> bool:
 
 
 def assemble(out: Path, shards: int) -> None:
-    """Join the tables of the shards: quality.tsv, excluded.tsv and, last, recordings.tsv: the cohort is finished."""
+    """Join the tables of the shards, sum up the files that have no checksum elsewhere, and finish the cohort with
+    recordings.tsv.
+    """
     rows = pd.concat(
         [layout.read_rows(layout.rows_path(out, number), layout.ROW_COLUMNS) for number in range(1, shards + 1)]
     )
@@ -258,7 +261,10 @@ def assemble(out: Path, shards: int) -> None:
     quality = pd.concat(measured).fillna("") if measured else pd.DataFrame(columns=["recording_id"])
     write_table(out / layout.QUALITY, quality)
     write_table(out / layout.EXCLUDED, layout.excluded_rows(rows))
-    write_table(out / layout.RECORDINGS, layout.kept_rows(rows))
+    recordings = table_text(layout.kept_rows(rows)).encode()
+    sums = {name: file_sum(out / name) for name in layout.summed_files(out, shards)}
+    write_sums(out, sums | {layout.RECORDINGS: sha256(recordings)})
+    write_durably(out / layout.RECORDINGS, recordings)
 
 
 def _excluded_row(item: Item, reason: str) -> dict[str, Any]:

@@ -144,6 +144,11 @@ def check_sum(path: Path, sums: Mapping[str, str], name: str, remedy: str) -> No
         )
 
 
+def differing(folder: Path, sums: Mapping[str, str]) -> list[str]:
+    """Name the listed files that are lost or do not have their checksums."""
+    return [name for name, digest in sums.items() if not (folder / name).is_file() or file_sum(folder / name) != digest]
+
+
 def file_sum(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:

@@ -140,6 +140,8 @@ def _left_behind(file: Path) -> bool:
 
 
 def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Progress | None) -> EncoderCard:
+    for cohort in opened:
+        cohort.check_signals()
     recordings = Recordings(opened, config.min_seconds)
     people = len(set(recordings.people.tolist()))
     if people < 3:

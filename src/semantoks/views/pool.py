@@ -114,6 +114,8 @@ def open_pool(
     ``disk`` (memory-mapped), or the first of these that has room ("auto"). The numbers are the same.
     """
     check_same_atlas(cohorts)
+    for cohort in cohorts:
+        cohort.check_signals()
     tables, shards, begin, people = [], [], 0, 0
     for cohort in cohorts:
         kept = long_enough(cohort, min_seconds)

@@ -17,6 +17,7 @@ from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
 from semantoks.signals.cohort_checks import check_recordings, read_description
 from semantoks.signals.quality import GRID
+from semantoks.storage.checksums import differing, read_sums
 from semantoks.storage.tables import read_table
 
 ANY_LENGTH = -1
@@ -136,12 +137,23 @@ def read_cohort(path: Path, *, show_ids: bool = False) -> CohortFolder:
     check_recordings(recordings, [unlimited] * about["Shards"], atlas.n_rois, file)
     shards = [(int(str(shard)), rows) for shard, rows in recordings.sort_values("offset").groupby("shard")]
     excluded, notes = _read_excluded(path)
+    changed = {*differing(path, read_sums(path))} - {layout.PARTICIPANTS, layout.PARTICIPANTS_JSON}
+    if changed:
+        notes.append(
+            f"{', '.join(sorted(changed)[:3])}{' and others' if len(changed) > 3 else ''} changed after the cohort was "
+            f"prepared: what this page says of it may be wrong. `semantoks info {path} --verify` says more."
+        )
+    damaged = frozenset(path / name for name in changed)
     if atlas.fingerprint != about["AtlasFingerprint"]:
         notes.append(f"{layout.ATLAS} was changed after the cohort was prepared: networks and labels may be wrong.")
     quality, quality_notes = _read_quality(path / layout.QUALITY, recordings)
     signals, readable, signal_notes = _open_signals(path, recordings, shards, atlas.n_rois)
-    fd, fd_notes = _open_fd(path, shards, _numbers(quality, "fd_frames").fillna(0).clip(lower=0).astype("int64"))
-    spectra, spectra_notes = _read_spectra(path, shards, len(recordings)) if len(quality.columns) else (None, [])
+    fd, fd_notes = _open_fd(
+        path, shards, damaged, _numbers(quality, "fd_frames").fillna(0).clip(lower=0).astype("int64")
+    )
+    spectra, spectra_notes = (
+        _read_spectra(path, shards, damaged, len(recordings)) if len(quality.columns) else (None, [])
+    )
     return CohortFolder(
         path=path.resolve(),
         about=about,
@@ -214,7 +226,9 @@ def _open_signals(
     return signals, readable, [note]
 
 
-def _open_fd(path: Path, shards: Shards, counts: pd.Series) -> tuple[dict[int, ndarray], list[str]]:
+def _open_fd(
+    path: Path, shards: Shards, damaged: frozenset[Path], counts: pd.Series
+) -> tuple[dict[int, ndarray], list[str]]:
     """Find each recording's framewise displacements in the file of its shard, ``counts`` frames of it."""
     fd: dict[int, ndarray] = {}
     lost = []
@@ -223,7 +237,7 @@ def _open_fd(path: Path, shards: Shards, counts: pd.Series) -> tuple[dict[int, n
         if not own.sum():
             continue
         file = layout.fd_path(path, shard)
-        values = _open(file, (int(own.sum()),))
+        values = None if file in damaged else _open(file, (int(own.sum()),))
         if values is None:
             lost.append(file.name)
             continue
@@ -234,13 +248,13 @@ def _open_fd(path: Path, shards: Shards, counts: pd.Series) -> tuple[dict[int, n
 
 
 def _read_spectra(
-    path: Path, shards: Shards, recordings: int
+    path: Path, shards: Shards, damaged: frozenset[Path], recordings: int
 ) -> tuple[Float32[ndarray, "recording 2 bin"] | None, list[str]]:
     spectra = np.full((recordings, 2, len(GRID)), np.nan, dtype=np.float32)
     lost = []
     for shard, rows in shards:
         file = layout.spectra_path(path, shard)
-        values = _open(file, (len(rows), *spectra.shape[1:]))
+        values = None if file in damaged else _open(file, (len(rows), *spectra.shape[1:]))
         if values is None:
             lost.append(file.name)
         else:
