@@ -19,7 +19,6 @@ from semantoks.signals.cohort_checks import check_recordings, damaged_signals, r
 from semantoks.storage.checksums import check_sum, differing, read_sums
 from semantoks.storage.tables import read_typed_table
 
-
 RESTORE = "Restore it, or prepare the cohort again."
 
 
