@@ -23,6 +23,10 @@ class BusyError(ConfigError):
     """Another job writes what this one would write."""
 
 
+class MemoryShort(DataError):
+    """The machine has less memory than the work needs, or killed a process that took too much."""
+
+
 class UnknownTRError(ConfigError):
     """The repetition time is not known for any recording; it is never guessed."""
 

@@ -68,3 +68,21 @@ def test_a_file_in_the_way_of_a_folder_is_named_before_any_work(tmp_path):
             need_folder(path)
         assert refused.value.filename == str(tmp_path / "file")
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_scratch_folder_goes_away_and_takes_those_of_dead_processes_along(tmp_path, monkeypatch):
+    monkeypatch.setattr(durable.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(durable.tempfile, "tempdir", str(tmp_path))
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    host = durable.socket.gethostname()
+    dead, alive, elsewhere = f"semantoks-{host}-{child}-x", f"semantoks-{host}-{os.getpid()}-x", "semantoks-b-1-x"
+    for name in (dead, alive, elsewhere, "semantoks-of-mine"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    with durable.scratch_folder() as folder:
+        assert folder.is_dir()
+        assert not (tmp_path / dead).exists()
+    assert sorted(os.listdir(tmp_path)) == sorted([alive, elsewhere, "semantoks-of-mine"])

@@ -16,7 +16,7 @@ from numpy import ndarray
 from semantoks.atlas import spelling
 from semantoks.atlas.table import AXES, HEMISPHERES, NUMBER, UNKNOWN, check_names, read_columns
 from semantoks.errors import DataError
-from semantoks.storage.tables import table_text
+from semantoks.storage.tables import write_table
 from semantoks.types import RoiIndex
 
 FARTHEST_TWIN = 12.0
@@ -204,7 +204,7 @@ class Atlas:
 
     def to_tsv(self, path: str | Path) -> None:
         """Write ``to_frame`` as tab-separated text, ``n/a`` where a coordinate is unknown; ``from_tsv`` reads it."""
-        Path(path).write_text(table_text(self.to_frame()), encoding="utf-8")
+        write_table(Path(path), self.to_frame())
 
     @classmethod
     def from_tsv(cls, path: str | Path) -> "Atlas":

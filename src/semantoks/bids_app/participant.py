@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import delayed, effective_n_jobs
 
 from semantoks.bids_app.dataset import WORK, AppConfig, Dataset, Share
 from semantoks.bids_app.derivative import open_derivative
@@ -14,6 +14,7 @@ from semantoks.errors import BusyError, ConfigError
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import check_jobs, store
 from semantoks.signals.writer import Progress
+from semantoks.storage.workers import run_calls
 
 if TYPE_CHECKING:
     from semantoks.bids_app.embeddings import Embedding
@@ -77,7 +78,7 @@ def run_participants(
     tasks = [shares[start : start + size] for start in range(0, len(shares), size)]
     report = progress or (lambda _done, _total: None)
     parts: list[PreparedParticipant] = []
-    for made in Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_write_parts)(task, config) for task in tasks):
+    for made in run_calls((delayed(_write_parts)(task, config) for task in tasks), n_jobs=n_jobs):
         parts += made
         report(len(parts), len(shares))
     if embedding is not None:

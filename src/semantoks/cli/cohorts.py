@@ -124,7 +124,7 @@ def doctor(
     from semantoks.doctor.checkup import checkup
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.quality import GateConfig
-    from semantoks.storage.tables import table_text
+    from semantoks.storage.tables import write_table
 
     if atlas is not None and model is not None:
         raise ConfigError("--atlas and --model both name the atlas of the columns: give only one.")
@@ -147,7 +147,7 @@ def doctor(
     )
     print("\n".join(found.facts))
     if table is not None:
-        table.write_text(table_text(found.table), encoding="utf-8")
+        write_table(table, found.table)
     for problem in found.problems:
         print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
     if not found.usable:

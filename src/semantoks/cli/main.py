@@ -3,6 +3,7 @@
 import difflib
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
 from semantoks.cli.weights import convert, export, push
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
+from semantoks.storage.stopping import Stopped, stoppable
 
 COMMANDS: dict[str, Callable[..., int]] = {
     f.__name__: f
@@ -36,6 +38,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
         demo,
     )
 }
+GO_ON = ("prepare", "probe", "finetune", "embed")
+"""Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""
 
@@ -72,7 +76,8 @@ def _run(argv: list[str]) -> int:
 def answered(call: Callable[[], int]) -> int:
     """Give the exit code of a call, and turn what a user can cause into a sentence and a code of its own."""
     try:
-        return call()
+        with stoppable():
+            return call()
     except SemantoksError as error:
         print(f"semantoks: {error}", file=sys.stderr)
         return error.exit_code
@@ -88,9 +93,21 @@ def answered(call: Callable[[], int]) -> int:
         return EXIT_INPUT
     except SystemExit as end:  # tyro has printed help, or what is wrong with the options
         return end.code if isinstance(end.code, int) else EXIT_USAGE
+    except Stopped as stop:
+        print(f"semantoks: stopped by {signal.Signals(stop.number).name}.{_go_on()}", file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
-        print("semantoks: stopped.", file=sys.stderr)
+        print(f"semantoks: stopped.{_go_on()}", file=sys.stderr)
         return 130
+
+
+def _go_on() -> str:
+    """Say how to go on with the command that was typed; nothing where it just has to be typed again."""
+    typed = TYPED.get().split()
+    command = typed[1] if len(typed) > 1 else ""
+    if command == "pretrain":
+        return f" Go on with: {TYPED.get()}{'' if '--resume' in typed else ' --resume'}"
+    return " The same command goes on with what is finished." if command in GO_ON else ""
 
 
 def main() -> None:

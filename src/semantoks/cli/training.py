@@ -6,6 +6,7 @@ import inspect
 import json
 import operator
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
@@ -86,6 +87,7 @@ def pretrain(argv: list[str]) -> int:
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}{'' if options['resume'] else ' --resume'}")
+        return 128 + signal.SIGTERM
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")

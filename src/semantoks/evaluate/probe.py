@@ -19,6 +19,7 @@ from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
+from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 
 
@@ -84,7 +85,7 @@ def probe(
         run_analyses(study, sets, results)
         scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
         about = {"command": command, **study.about()}
-        (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
         return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)
 
 

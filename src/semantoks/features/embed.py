@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +36,7 @@ from semantoks.signals.quality import GateConfig, missing_networks
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
-from semantoks.storage.durable import write_durably
+from semantoks.storage.durable import scratch_folder, write_durably
 from semantoks.storage.tables import write_table
 
 INDEX = ["participant_id", "session_id", "run"]
@@ -157,7 +156,7 @@ def _opened(
             raise ConfigError("a list to embed has to hold Recording: recordings_from_arrays makes them of arrays.")
         recordings = MemorySource(recordings, atlas=card.atlas)
     source = find_source(recordings, config)
-    with contextlib.nullcontext(keep) if keep is not None else tempfile.TemporaryDirectory(prefix="semantoks-") as out:
+    with contextlib.nullcontext(keep) if keep is not None else scratch_folder() as out:
         store(source, Path(out), config, n_jobs=n_jobs, tell=tell)
         yield Cohort(out)
 

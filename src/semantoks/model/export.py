@@ -1,5 +1,6 @@
 """An encoder as a ``torch.export`` program: runs from any batch on without this package, with its card inside."""
 
+import io
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from semantoks.model.card import CARD
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.tensors import Which
+from semantoks.storage.durable import write_durably
 
 SUFFIX = ".pt2"
 TOLERANCE = 1e-5
@@ -62,7 +64,9 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
     with torch.no_grad():
         program = torch.export.export(Traced(encoder), (series, mask), dynamic_shapes=({0: batch}, {0: batch}))
     out.parent.mkdir(parents=True, exist_ok=True)
-    torch.export.save(program, out, extra_files={CARD: (folder / CARD).read_text(encoding="utf-8")})
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={CARD: (folder / CARD).read_text(encoding="utf-8")})
+    write_durably(out, buffer.getvalue())
     apart = max(_apart(encoder, out, size) for size in (1, 5))
     assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"
     fixed = encoder.any_length

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +16,7 @@ from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
 from semantoks.model.tensors import Which, load_weights, save_encoder
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
-from semantoks.storage.durable import write_durably
+from semantoks.storage.durable import scratch_folder, write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = (CARD, TEACHER, TRAINING, GROUP, ABOUT)
@@ -94,7 +93,7 @@ class Encoder(encoder.Encoder):
 
         Only weights, card and model card go there: participants as salted hashes, no path of this machine.
         """
-        with tempfile.TemporaryDirectory() as scratch:
+        with scratch_folder() as scratch:
             folder = self.save_pretrained(scratch)
             return upload(folder, repo_id, self._teacher_card(), private=private, token=token)
 
@@ -220,8 +219,8 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
     if not HUB_ID.fullmatch(repo_id):
         raise WeightsError(f"an id on the Hugging Face hub is owner/name, not {repo_id!r}.")
     api, it = hub.HfApi(token=token), f"on the Hugging Face hub {repo_id}"
-    with tempfile.TemporaryDirectory() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
-        folder = write_folder(source, Path(scratch), card)
+    with scratch_folder() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
+        folder = write_folder(source, scratch, card)
         address = api.create_repo(repo_id, private=private, exist_ok=True)
         if private and api.model_info(repo_id).private is False:
             raise WeightsError(

@@ -5,6 +5,7 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float16, Float32
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
@@ -26,8 +27,9 @@ from semantoks.signals.quality import GRID, GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
 from semantoks.storage.checksums import file_sum, sha256, write_sums
-from semantoks.storage.durable import write_durably
+from semantoks.storage.durable import TEMPORARY, write_durably
 from semantoks.storage.tables import plain, table_text, write_table
+from semantoks.storage.workers import run_calls
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
@@ -111,8 +113,8 @@ def run_jobs(
         written = (write_shard(source, job) for job in pending)
     else:
         packed = pickle.dumps(source)
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        written = parallel(delayed(_write_packed)(packed, job) for job in pending)
+        calls = (delayed(_write_packed)(packed, job) for job in pending)
+        written = run_calls(calls, n_jobs=n_jobs, ordered=False, doing=lambda: _at_work_on(pending))
     for recordings in written:
         done += recordings
         report(done, total)
@@ -126,18 +128,22 @@ def _unpacked(packed: bytes) -> Source:
 
 
 def _write_packed(packed: bytes, job: ShardJob) -> int:
-    return write_shard(_unpacked(packed), job)
+    return write_shard(_unpacked(packed), job, noted=True)
 
 
-def write_shard(source: Source, job: ShardJob) -> int:
+def write_shard(source: Source, job: ShardJob, *, noted: bool = False) -> int:
     """Read, clean and write the recordings of one shard, then its row table, which makes it count; returns how many.
 
-    A recording that cannot be used becomes an excluded row with its reason; nothing else stops for it.
+    A recording that cannot be used becomes an excluded row with its reason; nothing else stops for it. ``noted``
+    writes down which one is being read, for whoever has to explain why this process was killed.
     """
     rows: list[dict[str, Any]] = []
     kept: list[Kept] = []
     offset = 0
     for item in job.items:
+        if noted:
+            with suppress(OSError):
+                _note_of(job).write_text(plain(item.key), encoding="utf-8")
         try:
             recording = read_recording(source, item)
             one = keep(recording, job)
@@ -151,7 +157,18 @@ def write_shard(source: Source, job: ShardJob) -> int:
     keys = [row["recording_id"] for row in rows if row["status"] == layout.KEPT]
     quality = [{"recording_id": key, **one.quality} for key, one in zip(keys, kept, strict=True)]
     write_shard_tables(job, rows, quality)
+    _note_of(job).unlink(missing_ok=True)
     return len(job.items)
+
+
+def _note_of(job: ShardJob) -> Path:
+    """Name the file that says which recording is being read, for the sentence about a process that was killed."""
+    return job.out / layout.SHARDS / f"{TEMPORARY}at-{job.number:06d}"
+
+
+def _at_work_on(jobs: Sequence[ShardJob]) -> str:
+    at = [note.read_text(encoding="utf-8") for job in jobs if (note := _note_of(job)).is_file()]
+    return f" while reading {' or '.join(at[:8])}" if at else ""
 
 
 def write_shard_tables(job: ShardJob, rows: Sequence[dict[str, Any]], quality: Sequence[dict[str, Any]]) -> None:

@@ -42,6 +42,7 @@ from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
 from semantoks.simulation import dynamics, people
 from semantoks.simulation.dynamics import draw_series
 from semantoks.storage.lock import hold_file
+from semantoks.storage.workers import run_calls
 
 _SETTINGS = "simulation.json"
 _SERIES = "sub-*_task-rest_timeseries.npy"
@@ -238,7 +239,7 @@ def simulate(
         partial.mkdir(parents=True)
         jobs = (joblib.delayed(_write_participant)(simulation, partial, k) for k in range(config.participants))
         written = 0
-        for count in joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+        for count in run_calls(jobs, n_jobs=n_jobs, ordered=False):
             written += count
             if progress is not None:
                 progress(written, config.participants * config.sessions)

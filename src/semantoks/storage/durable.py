@@ -1,11 +1,18 @@
 """Files that are there whole or not at all: written under a temporary name, synced, renamed."""
 
+import contextlib
 import errno
+import glob
 import os
+import shutil
+import socket
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY = ".tmp-semantoks-"
+SCRATCH = "semantoks-"
 Content = bytes | memoryview
 
 
@@ -54,6 +61,28 @@ def _write(temporary: Path, parts: tuple[Content, ...]) -> None:
             file.write(part)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder of the system's for the time of a ``with``; what killed processes left of theirs goes away, too."""
+    mine = f"{SCRATCH}{socket.gethostname()}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{glob.escape(mine)}*"):
+        if _is_over(left.name.removeprefix(mine).partition("-")[0]) and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)  # another user's stays
+    with tempfile.TemporaryDirectory(prefix=f"{mine}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _is_over(process: str) -> bool:
+    """Say whether no process of this machine has this number."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except (ValueError, OSError):
+        return False
+    return False
 
 
 def clear_temporary(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semantoks.errors import BusyError
-from semantoks.storage.durable import need_folder
+from semantoks.storage.durable import clear_temporary, need_folder
 
 with contextlib.suppress(ImportError):  # not on Windows, where the owner that is written down has to do
     import fcntl
@@ -23,6 +23,7 @@ LOCK = ".lock-semantoks"
 def hold_folder(folder: Path) -> Iterator[None]:
     """Write ``folder`` as the only job; it is made if need be. BusyError says who else writes it."""
     with _made(folder), _hold(folder / LOCK, folder):
+        clear_temporary(folder)
         yield
 
 

@@ -1,13 +1,10 @@
 """The pretraining job: cohorts in, a run folder with metrics, checkpoints and an encoder out."""
 
 import json
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import Any
 
 import torch
@@ -22,6 +19,7 @@ from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
+from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.job import Job, recordings_hash, start_record
 from semantoks.train.launch import Device, Precision, start_fabric
@@ -33,31 +31,7 @@ from semantoks.views.pool import Residence, open_pool
 
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
-"""What batch systems send before they end a job."""
 OnRow = Callable[[dict[str, Any]], None]
-
-
-class StopRequest:
-    """While entered, notes the signals that batch systems send before they end a job; ``asked`` says one has come."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[signal.Signals, object] = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self.asked = True
-
-    def __enter__(self) -> "StopRequest":
-        """Take the signals over; only a main thread can."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 def pretrain(

@@ -36,6 +36,7 @@ from semantoks.features.encode import Readout, own_readout
 from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC
 from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
+from semantoks.storage.workers import run_calls
 
 CURVE_REPEATS = 2
 
@@ -245,8 +246,7 @@ def null_scores(
     All sets see the same permutations, which depend only on the seed and the target's name. ``plan`` has one repeat.
     """
     jobs = (joblib.delayed(_null_score)(plan, name, features, permutations, seed) for name, features in sets.items())
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        return list(joblib.Parallel(n_jobs=n_jobs)(jobs))
+    return list(run_calls(jobs, n_jobs=n_jobs, doing=lambda: f" in the permutations of {plan.target}"))
 
 
 def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> dict[str, Any]:

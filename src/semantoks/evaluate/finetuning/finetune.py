@@ -31,6 +31,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, TargetKind
+from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 from semantoks.views.pool import Pool, open_pool
 
@@ -268,7 +269,7 @@ def finetune(
         study.stages = Stages(progress, 2)
         results, epochs = tune_and_compare(study, config, from_scratch=from_scratch)
         scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
-        epochs.to_csv(out / EPOCHS, index=False)
+        write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}
-        (out / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
+        write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
         return summarise(scores, predictions, seed=settings.seed)

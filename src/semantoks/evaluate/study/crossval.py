@@ -23,6 +23,8 @@ from semantoks.statistics.tables import (
     SCORES,
     row_key,
 )
+from semantoks.storage.durable import write_durably
+from semantoks.storage.workers import run_calls
 
 INNER_FOLDS = 3
 """Inner folds of each training side, used to choose penalties."""
@@ -58,8 +60,8 @@ class Results:
         if ids is not None:
             predictions["participant_id"] = np.asarray(ids)[predictions["person"]]
         folder.mkdir(parents=True, exist_ok=True)
-        scores.to_csv(folder / SCORES, index=False)
-        predictions.to_parquet(folder / PREDICTIONS, index=False)
+        write_durably(folder / SCORES, scores.to_csv(index=False).encode())
+        write_durably(folder / PREDICTIONS, predictions.to_parquet(index=False))
         return scores, predictions
 
 
@@ -86,13 +88,16 @@ def cross_validate(
     tick
         Called after every split.
     """
-    jobs = (joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(first, len(plan.splits)))
+    jobs = [joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(first, len(plan.splits))]
     found = Results()
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        for part in joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs):
-            found.add(part)
-            if tick:
-                tick()
+
+    def doing() -> str:
+        return f" while predicting {plan.target}, {len(found.scores) // len(methods)} of {len(jobs)} splits done"
+
+    for part in run_calls(jobs, n_jobs=n_jobs, doing=doing):
+        found.add(part)
+        if tick:
+            tick()
     return found
 
 

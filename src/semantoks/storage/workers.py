@@ -1,0 +1,72 @@
+"""Worker processes that end with whoever started them, and whose death is a sentence."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import joblib
+from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from semantoks.errors import MemoryShort
+
+Call = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""What ``joblib.delayed`` makes: a function and its arguments."""
+
+
+def run_calls(
+    calls: Iterable[Call], *, n_jobs: int, ordered: bool = True, doing: Callable[[], str] = lambda: ""
+) -> Iterator[Any]:
+    """Yield the results of calls, made here or in ``n_jobs`` worker processes (-1 = all cores), of one thread each.
+
+    Parameters
+    ----------
+    ordered
+        Whether the results come in the order of the calls, or as they get done.
+    doing
+        Says what the workers were at, for the sentence about one that was killed.
+
+    Raises
+    ------
+    MemoryShort
+        When a worker was killed. Whatever ends the loop, Ctrl-C included, ends the workers.
+    """
+    if n_jobs == 1:
+        yield from (function(*args, **kwargs) for function, args, kwargs in calls)
+        return
+    me, done = os.getpid(), False
+    watched = (joblib.delayed(_watched)(me, *call) for call in calls)
+    kind = "generator" if ordered else "generator_unordered"
+    try:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield from joblib.Parallel(n_jobs=n_jobs, return_as=kind)(watched)
+        done = True
+    except TerminatedWorkerError as error:
+        raise MemoryShort(
+            f"a worker process was killed{doing()}, usually for want of memory. Run the same command again with fewer "
+            "of them (--n-jobs), or on a machine with more memory; what is finished stays."
+        ) from error
+    finally:
+        if not done:
+            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+
+
+def _watched(parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    _end_with(parent)
+    return function(*args, **kwargs)
+
+
+@lru_cache(maxsize=1)
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent has: a parent that was killed cannot end its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getppid() == parent:  # else this is a worker of another kind, or the process itself
+        threading.Thread(target=watch, daemon=True).start()
