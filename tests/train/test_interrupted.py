@@ -2,7 +2,9 @@
 
 import errno
 import json
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -118,3 +120,16 @@ def test_a_checkpoint_without_a_checksum_resumes_as_before(cohort, whole, tmp_pa
     run_to(cohort, tmp_path / "run", resume=True)
     found, kept = (load_file(run / "encoder" / "model.safetensors") for run in (tmp_path / "run", whole))
     assert all(torch.equal(found[name], kept[name]) for name in kept)
+
+
+def test_ctrl_c_saves_what_was_trained_before_it_interrupts(cohort, whole, tmp_path):
+    def interrupt(row):
+        if row["step"] == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to(cohort, tmp_path / "run", log_every=1, on_row=interrupt)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001.safetensors"]
+    run_to(cohort, tmp_path / "run", resume=True)
+    assert same_files(tmp_path / "run", whole)

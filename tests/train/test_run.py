@@ -126,7 +126,7 @@ def test_only_the_last_checkpoints_are_kept_and_a_cut_one_is_named(cohort, tmp_p
     assert names == ["step-00000012.safetensors", "step-00000015.safetensors"]
     last = run / "checkpoints" / names[-1]
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(WeightsError, match="Delete it to resume from the one before"):
+    with pytest.raises(WeightsError, match="Delete it, and resume from the one before"):
         pretrain([cohort], out=run, config=tiny_config(), resume=True)
 
 

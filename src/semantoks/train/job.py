@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from semantoks.config import to_plain
-from semantoks.errors import ConfigError
+from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.cohort import Cohort
@@ -37,14 +37,13 @@ def read_record(out: Path) -> dict[str, Any]:
     """Read a run's run.json; ConfigError when it is damaged."""
     path = out / "run.json"
     try:
-        record = unsealed(read_json(path, error=ConfigError), path, error=ConfigError)
-        if {"samples", "flops", "seconds", "peak_memory_bytes"} <= record["cost"].keys():
-            return record
-    except ConfigError as error:
-        raise ConfigError(f"{error} Or choose another --out.") from error
-    except (KeyError, TypeError, AttributeError):
-        pass
-    raise ConfigError(f"{path} is damaged: move it away, or choose another --out.")
+        plain = read_json(path)
+        known = {"samples", "flops", "seconds", "peak_memory_bytes"} <= plain["cost"].keys()
+    except (DataError, KeyError, TypeError, AttributeError):
+        known = False
+    if not known:
+        raise ConfigError(f"{path} is damaged: move it away, or choose another --out.")
+    return unsealed(plain, path, error=ConfigError)
 
 
 def recordings_hash(cohorts: Sequence[Cohort]) -> str:
