@@ -159,3 +159,75 @@ def test_patches_without_a_good_frame_are_empty_and_one_good_frame_is_enough():
                 seen += 1
                 assert batch.empty[row].any(dim=0).tolist() == [False, True, False, False, False]
     assert seen
+
+
+def draw_any_length(pool, step=0, **view):
+    config = ViewConfig(**{"corruption": CLEAN, "masks": MaskConfig(probability=0.0), **view})
+    part = Slice(step=step, seed=0)
+    return draw_batch(pool, part, batch_size=4, config=config, window=100, patch=100, device=CPU, any_length=True)
+
+
+def runs_of(seen):
+    """First and last frame that is seen, and whether all between them are."""
+    place = np.flatnonzero(seen)
+    return place[0], place[-1], len(place) == place[-1] - place[0] + 1
+
+
+def test_a_student_is_shown_a_run_of_whole_patches_and_guesses_what_it_would_have_to(pool):
+    for step in range(10):
+        batch = draw(pool, step, student_seconds=(60.0, 90.0))
+        for row, (seen, unseen) in enumerate(zip(batch.glimpse.numpy(), batch.unseen.numpy(), strict=True)):
+            first, last, unbroken = runs_of(seen)
+            real = min(LENGTHS[batch.recordings.ravel()[row]], 100)
+            assert unbroken and first % 20 == 0 and seen.sum() in {20, 40} and last < max(real, 20)
+            assert unseen[:, first // 20 : last // 20 + 1].sum() == 0 and unseen.sum() == 3 * (5 - seen.sum() // 20)
+        assert (batch.student_crops == batch.crops * batch.glimpse[:, None]).all()
+        assert (batch.hidden >= batch.unseen).all()
+        if batch.mask is not None:
+            assert not (batch.mask | batch.unseen).flatten(1).all(dim=1).any()
+
+
+def test_the_views_are_the_published_ones_where_no_length_is_asked_for(pool):
+    batch = draw(pool)
+    assert batch.glimpse is None and batch.unseen is None and batch.student_crops is batch.crops
+
+
+def test_views_of_an_encoder_of_any_length_are_as_long_as_the_teacher_is_shown(pool):
+    lengths = set()
+    for step in range(12):
+        batch = draw_any_length(pool, step, teacher_seconds=(100.0, 400.0), student_seconds=(20.0, 40.0))
+        assert batch.crops.shape[2] == 200 and batch.unseen is None
+        for row, crop in enumerate(batch.crops[:, 1:]):
+            frames = int((crop != 0).any(dim=0).sum())
+            assert frames <= LENGTHS[batch.recordings.ravel()[row]]
+            lengths.add(frames)
+            first, last, unbroken = runs_of(batch.glimpse[row])
+            assert unbroken and 10 <= last - first + 1 <= 20 and last < frames + 1
+    assert len(lengths) > 10 and max(lengths) > 100
+
+
+def test_frames_that_are_not_good_are_0_for_an_encoder_of_any_length_even_with_noise():
+    good = np.ones(sum(LENGTHS), dtype=bool)
+    good[:40] = False
+    pool = make_pool(good=good)
+    noisy = dataclasses.replace(CLEAN, noise=0.5)
+    for step in range(8):
+        batch = draw_any_length(pool, step, corruption=noisy)
+        for row in np.flatnonzero(batch.recordings.ravel() == 0):
+            frame = draw_any_length(pool, step).crops[row, 1].numpy()
+            shown = (batch.crops[row] != 0).any(dim=0).numpy()
+            assert not shown[frame == 0].any() and shown[frame >= 40].all()
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        ({"student_seconds": (0.0, 30.0)}, "range of seconds above 0"),
+        ({"teacher_seconds": (90.0, 30.0)}, "range of seconds above 0"),
+        ({"teacher_seconds": (100.0, 400.0)}, "raise encoder.frames to 200"),
+        ({"student_seconds": (10.0, 30.0)}, "hold no whole patch of 40 s"),
+    ],
+)
+def test_lengths_that_the_encoder_cannot_take_are_refused(pool, view, said):
+    with pytest.raises(ConfigError, match=said):
+        draw(pool, **view)

@@ -103,6 +103,7 @@ def fit(
     columns: int = 256,
     components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all)")] = None,
     shrinkage: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="(default: the likeliest)")] = None,
+    lag: Annotated[int, arg(metavar="FRAMES")] = 0,
     min_seconds: float = 60.0,
 ) -> int:
     """Fit an encoder in closed form: components of tangent-space connectivity, in seconds and without a GPU.
@@ -119,13 +120,14 @@ def fit(
         components: Spatial components per network.
         shrinkage: Share of the identity in every correlation matrix; by default chosen without labels, as the one under
             which the other half of a recording is likeliest.
+        lag: Frames by which one ROI may lead another: who follows whom becomes visible, too. 0 = not looked at.
         min_seconds: Seconds of good data that a recording needs to be used.
     """
     from semantoks.info import describe_path
     from semantoks.train.closed_form import FitConfig
     from semantoks.train.closed_form import fit as run
 
-    config = FitConfig(columns=columns, components=components, shrinkage=shrinkage, min_seconds=min_seconds)
+    config = FitConfig(columns=columns, components=components, shrinkage=shrinkage, lag=lag, min_seconds=min_seconds)
     with progress("fit") as shown:
         run(cohorts, out=out, config=config, progress=shown)
     print("\n".join(describe_path(out)))

@@ -137,9 +137,10 @@ class Encoder(nn.Module):
         DataError
             When the number of ROIs or of frames is not the encoder's.
         """
-        fits = series.shape[2] >= 2 if self.any_length else series.shape[2] == self.config.frames
+        least: Any = self.tokenizer.frames_needed
+        fits = series.shape[2] >= least if self.any_length else series.shape[2] == self.config.frames
         if series.shape[1] != self.n_rois or not fits:
-            frames = "2 or more" if self.any_length else self.config.frames
+            frames = f"{least} or more" if self.any_length else self.config.frames
             raise DataError(
                 f"the encoder takes series of shape [batch, {self.n_rois} ROIs, {frames} frames], "
                 f"but got {list(series.shape)}."
@@ -152,6 +153,8 @@ class Encoder(nn.Module):
             grid = torch.where(mask[..., None], token, grid)
         grid = grid + self.network_embedding[:, None] + self.time
         cls = repeat(self.cls_token, "d -> b 1 d", b=series.shape[0])
+        if self.any_length:
+            cls = cls + grid.mean(dim=1)
         tokens = torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)
         for block in self.blocks:
             tokens = block(tokens)

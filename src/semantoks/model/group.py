@@ -5,7 +5,6 @@ of one of them. Components, reference and whitening follow from these (METHOD 10
 """
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -91,27 +90,41 @@ def set_columns(
     tokens: ConnectivityTokens,
     found: Float[ndarray, "edge column"],
     mean: Float[ndarray, " edge"],
+    scale: float = 1.0,
 ) -> None:
-    """Make the mean of the tokens (edges - mean) @ found; a network's token is what its rows contribute, times N."""
-    networks, weights, (centre,) = len(tokens.rows), matrices(found.T), matrices(mean[None])
-    for values in (encoder.cls_token, encoder.network_embedding):
-        values.zero_()
-    encoder.mask_token.copy_(-encoder.time[0])  # a hidden network contributes nothing
+    """Make the mean of the tokens (edges - mean) @ found; a network's token is what its rows contribute, times N.
+
+    ``scale`` multiplies that. Columns beyond those of ``found`` stay as they are.
+    """
+    networks, k, columns = len(tokens.rows), len(tokens.spatial), found.shape[1]
+    weights, (centre,) = scale * matrices(found.T, k), matrices(mean[None], k)
+    if not encoder.config.depth:  # without blocks, what is added is no information, and a hidden network adds nothing
+        for values in (encoder.cls_token, encoder.network_embedding):
+            values.zero_()
+        encoder.mask_token.copy_(-encoder.time[0])
     begin = 0
     for row, count in zip(tokens.rows, tokens.counts, strict=True):
         assert isinstance(row, torch.nn.Linear)
-        own = networks * weights[:, begin : begin + count].reshape(len(weights), -1)
-        row.weight.copy_(torch.from_numpy(own))
-        row.bias.copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()) - encoder.time[0])
+        own = networks * weights[:, begin : begin + count].reshape(columns, -1)
+        row.weight[:columns].copy_(torch.from_numpy(own))
+        row.bias[:columns].copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()))
+        row.bias -= encoder.time[0]
         begin += count
 
 
-def matrices(edges: Float[ndarray, "row edge"]) -> Float[ndarray, "row k k"]:
-    """Return the symmetric matrices whose upper triangles, sqrt(2) off the diagonal, these are."""
-    k = (math.isqrt(8 * edges.shape[1] + 1) - 1) // 2
+def matrices(edges: Float[ndarray, "row edge"], k: int) -> Float[ndarray, "row k k"]:
+    """Return the k x k matrices whose upper triangles, sqrt(2) off the diagonal, these are.
+
+    Where more follow, they are the upper triangles of antisymmetric parts (``ConnectivityConfig.lag``).
+    """
     i, j = np.triu_indices(k)
     found = np.zeros((len(edges), k, k))
-    found[:, i, j] = found[:, j, i] = edges / np.where(i == j, 1, 2**0.5)
+    found[:, i, j] = found[:, j, i] = edges[:, : len(i)] / np.where(i == j, 1, 2**0.5)
+    if edges.shape[1] > len(i):
+        i, j = np.triu_indices(k, 1)
+        odd = edges[:, -len(i) :] / 2**0.5
+        found[:, i, j] += odd
+        found[:, j, i] -= odd
     return found
 
 

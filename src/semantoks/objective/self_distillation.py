@@ -96,7 +96,14 @@ class SelfDistillation:
     ) -> Batch:
         """Draw two corrupted crops per person, and the student's masks (METHOD 2, 7)."""
         return draw_batch(
-            pool, part, batch_size=batch_size, config=views, window=size.frames, patch=size.patch, device=device
+            pool,
+            part,
+            batch_size=batch_size,
+            config=views,
+            window=size.frames,
+            patch=size.patch,
+            device=device,
+            any_length=size.any_length,
         )
 
     def rates(self, step: int, total: int) -> dict[str, float]:
@@ -166,7 +173,7 @@ def project_views(student: Any, teacher: nn.Module, batch: Batch, *, networks: b
     asks = {"networks": networks, "grid": batch.mask is not None}
     with torch.no_grad():
         seen: Projections = teacher(batch.crops, batch.empty, **asks)
-    return student(batch.crops, batch.hidden, **asks), seen
+    return student(batch.student_crops, batch.hidden, **asks), seen
 
 
 def step_terms(

@@ -48,6 +48,8 @@ class FitConfig:
     shrinkage: float | None = None
     """Share of the identity in a correlation matrix; None = the one under which the other half of a
     recording is likeliest."""
+    lag: int = 0
+    """Frames by which one ROI may lead another: adds the antisymmetric part of lagged correlations; 0 = none."""
     min_seconds: float = 60.0
     """Seconds of good data that a recording needs to be used."""
 
@@ -60,6 +62,8 @@ class FitConfig:
             raise ConfigError(f"components has to be at least 1, not {self.components}.")
         if self.shrinkage is not None and not 0 < self.shrinkage <= 1:
             raise ConfigError(f"shrinkage has to be above 0 and at most 1, not {self.shrinkage}.")
+        if self.lag < 0:
+            raise ConfigError(f"lag has to be at least 0 frames, not {self.lag}.")
         if self.min_seconds < 0:
             raise ConfigError(f"min_seconds has to be at least 0, not {self.min_seconds:g}.")
 
@@ -155,7 +159,38 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
             f"data, and there are {people}: ask for fewer (--columns {(people - 1) // 2 * 2})."
         )
     index = opened[0].atlas.network_index.tolist()
+    shrinkage = config.shrinkage or choose_shrinkage(recordings)
     components = config.components or -(-TOTAL_COMPONENTS // (max(index) + 1))
+    size = EncoderConfig(
+        width=config.columns,
+        depth=0,
+        norm=False,
+        patch=EncoderConfig().frames,
+        tokenizer=ConnectivityConfig(components=components, shrinkage=shrinkage, lag=config.lag),
+    )
+    encoder = Encoder(size, index).eval()
+    _start(encoder, recordings, config.columns, progress)
+    card = _card(opened, recordings, size, people)
+    save_encoder(out, encoder, card)
+    return card
+
+
+def start_in_closed_form(encoder: Encoder, cohorts: Sequence[Cohort], min_seconds: float) -> None:
+    """Give an encoder of connectivity tokens its reference, and the closed form to start its training from.
+
+    The mean of its tokens, and with it CLS before any block, becomes the people's scores on principal components, as
+    many as there are (fewer people than the width leave the other columns random), scaled to a mean square of 1.
+    """
+    recordings = Recordings(cohorts, min_seconds)
+    people = len(set(recordings.people.tolist()))
+    k = len(encoder.tokenizer.spatial)
+    _start(encoder, recordings, max(2, min(encoder.config.width, people // 2, k * (k + 1) // 2)), None, unit=True)
+
+
+def _start(
+    encoder: Encoder, recordings: Recordings, columns: int, progress: Progress | None, *, unit: bool = False
+) -> None:
+    """Set reference and columns from two passes over the recordings."""
     done, total = 0, 2 * len(recordings.rows)
 
     def tell() -> None:
@@ -164,23 +199,11 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
         if progress:
             progress(done, total)
 
-    group = mean_correlation(recordings, tell)
-    shrinkage = config.shrinkage or choose_shrinkage(recordings)
-    size = EncoderConfig(
-        width=config.columns,
-        depth=0,
-        norm=False,
-        patch=EncoderConfig().frames,
-        tokenizer=ConnectivityConfig(components=components, shrinkage=shrinkage),
-    )
-    encoder = Encoder(size, index).eval()
     tokens = encoder.tokenizer
     assert isinstance(tokens, ConnectivityTokens)
-    tokens.set_reference(torch.from_numpy(group).float())
-    set_columns(encoder, tokens, *principal_components(recordings, tokens, config.columns, tell))
-    card = _card(opened, recordings, size, people)
-    save_encoder(out, encoder, card)
-    return card
+    tokens.set_reference(torch.from_numpy(mean_correlation(recordings, tell)).float())
+    found, mean, variance = principal_components(recordings, tokens, columns, tell)
+    set_columns(encoder, tokens, found, mean, scale=1 / math.sqrt(variance.mean()) if unit else 1.0)
 
 
 def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[ndarray, "roi roi"]:
@@ -200,11 +223,17 @@ def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[
     return mean
 
 
-def vectors(tangent: Float[Tensor, "batch k k"]) -> Float[ndarray, "batch edge"]:
-    """Return upper triangles; off the diagonal times sqrt(2), so that lengths are those of the matrices."""
+def vectors(tangent: Float[Tensor, "batch k k"], *, lagged: bool) -> Float[ndarray, "batch edge"]:
+    """Return upper triangles; off the diagonal times sqrt(2), so that lengths are those of the matrices.
+
+    ``lagged`` matrices are not symmetric: their antisymmetric parts' upper triangles follow, times sqrt(2).
+    """
     i, j = torch.triu_indices(tangent.shape[1], tangent.shape[2])
-    scaled = tangent[:, i, j] * torch.where(i == j, 1.0, 2**0.5)
-    values: ndarray = scaled.numpy()
+    even = (tangent + tangent.mT)[:, i, j] / 2
+    parts = [even * torch.where(i == j, 1.0, 2**0.5)]
+    if lagged:
+        parts.append(((tangent - tangent.mT)[:, i, j] / 2**0.5)[:, i != j])
+    values: ndarray = torch.cat(parts, dim=1).numpy()
     return values
 
 
@@ -243,11 +272,11 @@ def _correlation(series: Float[ndarray, "roi frame"]) -> tuple[Float[ndarray, "r
 @torch.inference_mode()
 def principal_components(
     recordings: Recordings, tokens: ConnectivityTokens, columns: int, tell: Callable[[], None]
-) -> tuple[Float[ndarray, "edge column"], Float[ndarray, " edge"]]:
-    """Return the first principal components of the people's tangent vectors, and their mean."""
+) -> tuple[Float[ndarray, "edge column"], Float[ndarray, " edge"], Float[ndarray, " column"]]:
+    """Return the first principal components of the people's tangent vectors, their mean, and the scores' variances."""
     people = recordings.people
     k = tokens.spatial.shape[0]
-    edges = k * (k + 1) // 2
+    edges = k * k if tokens.config.lag else k * (k + 1) // 2
     if columns > edges:
         raise ConfigError(f"{k} spatial components give {edges} edges, fewer than {columns} columns: ask for fewer.")
     count = int(people.max()) + 1
@@ -270,7 +299,7 @@ def principal_components(
         _refuse_flat(values)
     found = found[:, ::-1]
     signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(columns)])
-    return found * signs, mean
+    return found * signs, mean, values[::-1] / count
 
 
 def _refuse_flat(values: Float[ndarray, " column"]) -> None:
@@ -297,7 +326,8 @@ def _by_person(
     for person in range(people.max() + 1):
         own = []
         for place in np.flatnonzero(people == person):
-            own.append(vectors(tokens.tangent(recordings.series(rows[place])))[0].astype(np.float64))
+            tangent = tokens.tangent(recordings.series(rows[place]))
+            own.append(vectors(tangent, lagged=tokens.config.lag > 0)[0].astype(np.float64))
             tell()
         batch.append(np.mean(own, axis=0))
         if len(batch) == 128:

@@ -13,7 +13,9 @@ from lightning_fabric import Fabric
 from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import EncoderCard, check_fit
+from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.model.tokenizers.projection import ProjectionConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.objective.objective import Learner, Objective
@@ -21,6 +23,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
+from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, recordings_hash, start_record
 from semantoks.train.launch import Device, Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
@@ -96,9 +99,9 @@ def pretrain(
         config = replace(config, encoder=parent.encoder, objective=objective)
     fabric = start_fabric(device, precision, devices)
     with _only_writer(fabric, out):
-        trainer, state = _assemble(fabric, opened, config, residence, begin)
-        meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
         saved = list_checkpoints(out / "checkpoints") if resume else []
+        trainer, state = _assemble(fabric, opened, config, residence, begin, resumed=bool(saved))
+        meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
         done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
         record = start_record(opened, config, fabric, trainer.total, command, out, parent)
         record["init_from"] = None if init_from is None else str(init_from)
@@ -125,7 +128,7 @@ def pretrain(
 def _begin(config: PretrainConfig, init_from: str | Path) -> tuple[Objective, Learner, EncoderCard]:
     """Load what a training starts from; only the configuration can bring a tokenizer from outside the package."""
     tokenizer = config.encoder.tokenizer
-    if isinstance(tokenizer, TokenizerConfig | ProjectionConfig):
+    if isinstance(tokenizer, TokenizerConfig | ProjectionConfig | ConnectivityConfig):
         return config.objective.load(find_encoder(init_from))
     return config.objective.load(find_encoder(init_from, tokenizer=tokenizer), tokenizer)
 
@@ -187,8 +190,22 @@ def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
     return bool(torch.as_tensor(asked) > 0)
 
 
+def _start_all(learner: Learner, cohorts: Sequence[Cohort], min_seconds: float) -> None:
+    """Start every encoder of a learner, such as student and teacher, from the cohorts' closed form."""
+    first, *others = (module for module in learner.modules() if isinstance(module, Encoder))
+    start_in_closed_form(first, cohorts, min_seconds)
+    for other in others:
+        other.load_state_dict(first.state_dict())
+
+
 def _assemble(
-    fabric: Fabric, cohorts: Sequence[Cohort], config: PretrainConfig, residence: Residence, begin: Learner | None
+    fabric: Fabric,
+    cohorts: Sequence[Cohort],
+    config: PretrainConfig,
+    residence: Residence,
+    begin: Learner | None,
+    *,
+    resumed: bool,
 ) -> tuple[Trainer, TrainState]:
     """Build the pool, the learner (``begin``, or a fresh one) and its optimiser on the device."""
     parts = fabric.world_size * config.accumulate
@@ -196,7 +213,11 @@ def _assemble(
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
     pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
-    learner = begin or config.objective.learner(config.encoder, pool.network_index.tolist(), config.seed)
+    size = config.encoder
+    config.views.window(size.frames, size.patch, pool.tr, any_length=size.any_length)
+    learner = begin or config.objective.learner(size, pool.network_index.tolist(), config.seed)
+    if begin is None and not resumed and isinstance(size.tokenizer, ConnectivityConfig):
+        _start_all(learner, cohorts, config.min_seconds)
     learner.to(fabric.device)
     optimizer = build_optimizer(learner.trained, config.optim)
     wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)

@@ -1,5 +1,7 @@
 """One batch: two corrupted crops per person, and their masks, all from (seed, step, rank, purpose) (METHOD 2, 7)."""
 
+import functools
+import math
 import zlib
 from dataclasses import dataclass, field
 
@@ -26,14 +28,42 @@ class ViewConfig:
 
     policy: Policy = "published"
     """published = independent starts; apart = least overlap; across = two recordings of a person, else apart."""
+    teacher_seconds: tuple[float, float] | None = None
+    """Range of a view's length; None = the encoder's window. Uniform, the same for both views of a person."""
+    student_seconds: tuple[float, float] | None = None
+    """Range of the piece of each view that the student is shown; None = all of it, as the teacher is."""
     corruption: CorruptionConfig = field(default_factory=CorruptionConfig)
     """Corruption of each crop."""
     masks: MaskConfig = field(default_factory=MaskConfig)
     """Masks of the student's views."""
 
     def __post_init__(self) -> None:
-        """Check the choices."""
+        """Check the choices, and the ranges."""
         check_fields(self)
+        for name in ("teacher_seconds", "student_seconds"):
+            low, high = getattr(self, name) or (1.0, 1.0)
+            if not 0 < low <= high:
+                raise ConfigError(f"views {name} has to be a range of seconds above 0, not {low:g} to {high:g}.")
+
+    def window(self, frames: int, patch: int, tr: float, *, any_length: bool) -> int:
+        """Return the frames that a view's crop holds: the encoder's, or as many as the longest view where that may be.
+
+        ConfigError where the encoder's window of ``frames`` has a length of its own, and the ranges do not fit it.
+        """
+        teacher, student = (high for _, high in (self.teacher_seconds or (0, 0), self.student_seconds or (0, 0)))
+        own, longest = frames * tr, max(teacher, student)
+        if any_length:
+            return max(2, math.ceil(longest / tr if teacher else max(own, student) / tr))
+        if longest > own + 1e-6:
+            raise ConfigError(
+                f"views of {longest:g} s are longer than the encoder's window of {own:g} s: raise encoder.frames to "
+                f"{math.ceil(longest / tr)}, or shorten them."
+            )
+        if 0 < student < patch * tr:
+            raise ConfigError(
+                f"views student_seconds up to {student:g} hold no whole patch of {patch * tr:g} s: lengthen them."
+            )
+        return frames
 
 
 @dataclass(frozen=True)
@@ -44,18 +74,26 @@ class Batch:
     empty: Bool[Tensor, "batch network patch"] | None
     """Tokens without data (patches past the end, missing networks): hidden from student and teacher. None = none."""
     mask: Bool[Tensor, "batch network patch"] | None
-    """Tokens that only the student is not shown, never empty ones. None = an unmasked step."""
+    """Tokens that the student has to guess, never empty ones. None = an unmasked step."""
     overlap: Float[ndarray, " person"]
     """Share of frames that the two views have in common."""
     recordings: Int[ndarray, "view person"]
     """The recording of each view, as a row of the pool."""
+    glimpse: Bool[Tensor, "batch frame"] | None = None
+    """Frames that the student is shown, one run of each view. None = all."""
+    unseen: Bool[Tensor, "batch network patch"] | None = None
+    """Tokens outside of that run, which the student is not shown and need not guess. None = none."""
+
+    @property
+    def student_crops(self) -> Float[Tensor, "batch roi frame"]:
+        """The crops, 0 in frames that the student is not shown."""
+        return self.crops if self.glimpse is None else self.crops * self.glimpse[:, None]
 
     @property
     def hidden(self) -> Bool[Tensor, "batch network patch"] | None:
         """Everything that the student is not shown."""
-        if self.mask is None or self.empty is None:
-            return self.empty if self.mask is None else self.mask
-        return self.mask | self.empty
+        parts = [part for part in (self.mask, self.empty, self.unseen) if part is not None]
+        return functools.reduce(torch.logical_or, parts) if parts else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +144,14 @@ def step_is_masked(config: MaskConfig, part: Slice) -> bool:
 
 
 def choose_windows(
-    pool: Pool, people: Int[ndarray, " person"], policy: Policy, window: int, patch: int, rng: np.random.Generator
+    pool: Pool,
+    people: Int[ndarray, " person"],
+    policy: Policy,
+    window: int | Int[ndarray, " person"],
+    patch: int,
+    rng: np.random.Generator,
 ) -> tuple[Int[ndarray, "view person"], Int[ndarray, "view person"]]:
-    """Choose the recording and the start of both views of each person (METHOD 2)."""
+    """Choose the recording and the start of both views of each person; ``window`` is a view's frames (METHOD 2)."""
     begin, size = pool.person_first[people], np.bincount(pool.person)[people]
     first = begin + rng.integers(0, size)
     second = begin + (first - begin + 1 + rng.integers(0, np.maximum(size - 1, 1))) % size
@@ -132,32 +175,69 @@ def draw_batch(
     window: int,
     patch: int,
     device: torch.device,
+    any_length: bool = False,
 ) -> Batch:
     """Draw the views of one part of one step; the same (seed, step, chunk) gives the same numbers on a device type.
 
-    ``window`` and ``patch`` are in frames.
+    ``window`` and ``patch`` are the encoder's, in frames. For one that takes windows of ``any_length``, crops are as
+    long as the longest view, with one patch, and frames that are not good are 0.
     """
     people = people_of_step(pool, part, batch_size)
-    recordings, starts = choose_windows(pool, people, config.policy, window, patch, stream(part, _CROPS))
+    window = config.window(window, patch, pool.tr, any_length=any_length)
+    patch = window if any_length else patch
+    frames = _lengths(config.teacher_seconds, len(people), part, "teacher seconds", pool.tr, window)
+    recordings, starts = choose_windows(pool, people, config.policy, frames, patch, stream(part, _CROPS))
     generator = device_stream(part, _DEVICE, device)
 
     flat, start = recordings.ravel(), starts.ravel()
-    available = np.minimum(pool.length[flat] - start, window)
-    crops = pool.frames.gather(pool.first[flat] + start, available, window, device)
-    crops = corrupt(crops, config.corruption, generator)
+    available = np.minimum(pool.length[flat] - start, np.tile(np.broadcast_to(frames, len(people)), 2))
+    first = pool.first[flat] + start
+    crops = pool.frames.gather(first, available, window, device)
+    crops = corrupt(crops, config.corruption, generator, keep_zeros=any_length)
+    if any_length:
+        crops = crops * send(pool.good_frames(first, window), device)[:, None]
 
     networks, patches = pool.missing.shape[1], window // patch
-    without_data = empty_tokens(
-        pool.missing[flat], pool.good_before, pool.first[flat] + start, available, patch, patches
-    )
+    without_data = empty_tokens(pool.missing[flat], pool.good_before, first, available, patch, patches)
     empty = send(without_data, device) if without_data.any() else None
     mask = None
     if step_is_masked(config.masks, part):
         mask = draw_masks(len(flat), networks, patches, config.masks, generator)
         mask = mask if empty is None else _leave_something(mask & ~empty, empty)
-    shared = np.maximum(window - np.abs(starts[0] - starts[1]), 0) / window
+    glimpse = unseen = None
+    if config.student_seconds is not None:
+        runs = _glimpse(config.student_seconds, available, part, pool.tr, window, 1 if any_length else patch)
+        glimpse = send(runs, device)
+        if not any_length:
+            seen = runs[:, : patches * patch].reshape(len(runs), patches, patch).any(axis=2)
+            unseen = send(~seen, device)[:, None].expand(-1, networks, -1)
+            mask = None if mask is None else _leave_something(mask, unseen)
+    shared = np.maximum(frames - np.abs(starts[0] - starts[1]), 0) / frames
     overlap = np.where(recordings[0] == recordings[1], shared, 0.0)
-    return Batch(crops=crops, empty=empty, mask=mask, overlap=overlap, recordings=recordings)
+    return Batch(crops, empty, mask, overlap, recordings, glimpse, unseen)
+
+
+def _lengths(
+    seconds: tuple[float, float] | None, rows: int, part: Slice, purpose: str, tr: float, window: int
+) -> Int[ndarray, " row"]:
+    """Draw lengths in frames, uniform in the range of seconds, at least 2; the whole window where there is no range."""
+    if seconds is None:
+        return np.full(rows, window)
+    drawn = stream(part, purpose).uniform(*seconds, size=rows)
+    return np.clip(np.round(drawn / tr).astype(int), 2, window)
+
+
+def _glimpse(
+    seconds: tuple[float, float], available: Int[ndarray, " batch"], part: Slice, tr: float, window: int, patch: int
+) -> Bool[ndarray, "batch frame"]:
+    """Draw the run of frames that each view of the student holds: whole patches, anywhere within its real frames."""
+    length = _lengths(seconds, len(available), part, "student seconds", tr, window)
+    fits = np.maximum(available // patch, 1)
+    count = np.clip(length // patch, 1, fits)
+    start = stream(part, "student starts").integers(0, fits - count + 1) * patch
+    frame = np.arange(window)
+    seen: ndarray = (frame >= start[:, None]) & (frame < (start + count * patch)[:, None])
+    return seen
 
 
 def _leave_something(

@@ -58,9 +58,16 @@ def dropped_frames(
 
 
 def corrupt(
-    crops: Float[Tensor, "batch roi frame"], config: CorruptionConfig, generator: torch.Generator
+    crops: Float[Tensor, "batch roi frame"],
+    config: CorruptionConfig,
+    generator: torch.Generator,
+    *,
+    keep_zeros: bool = False,
 ) -> Float[Tensor, "batch roi frame"]:
-    """Corrupt every crop on its own, in place, and return it; the generator has to be on the crops' device."""
+    """Corrupt every crop on its own, in place, and return it; the generator has to be on the crops' device.
+
+    ``keep_zeros`` adds no noise to what is 0, for encoders to which zeros are absent data.
+    """
     rows, rois, frames = crops.shape
     if config.drop_rois[1] > 0:
         crops.mul_(~dropped_rois(rows, rois, config.drop_rois, generator)[:, :, None])
@@ -72,5 +79,5 @@ def corrupt(
     crops.mul_(factor)
     if config.noise > 0:
         noise = torch.empty_like(crops).normal_(0.0, config.noise, generator=generator)
-        crops.add_(noise)
+        crops.add_(noise * (crops != 0) if keep_zeros else noise)
     return crops

@@ -17,12 +17,12 @@ Lengths = Int[ndarray, " batch"]
 Starts = Int[ndarray, "view batch"]
 
 
-def published_starts(rng: np.random.Generator, lengths: Lengths, window: int) -> Starts:
+def published_starts(rng: np.random.Generator, lengths: Lengths, window: int | Lengths) -> Starts:
     """Draw both starts independently and uniformly from [0, length - window]; 0 for a shorter recording (METHOD 2)."""
     return rng.integers(0, np.maximum(lengths - window, 0) + 1, size=(2, len(lengths)))
 
 
-def apart_starts(rng: np.random.Generator, lengths: Lengths, window: int, patch: int) -> Starts:
+def apart_starts(rng: np.random.Generator, lengths: Lengths, window: int | Lengths, patch: int) -> Starts:
     """Draw two starts with as little overlap as the recording allows, and never a whole number of patches apart.
 
     The gap is uniform on [window, length - window] where two windows fit beside each other, else as large as can be; a

@@ -35,11 +35,19 @@ class Pool:
     """Networks with more than half of their ROIs missing: their tokens are always hidden."""
     person: Int[ndarray, " recording"]
     """The person (0..people-1) of each recording, ascending."""
+    tr: float = 2.0
+    """Repetition time, seconds."""
 
     @property
     def people(self) -> int:
         """How many people there are."""
         return int(self.person[-1]) + 1
+
+    def good_frames(self, first: Int[ndarray, " batch"], window: int) -> Bool[ndarray, "batch frame"]:
+        """Say which frames of windows that start at ``first`` (over all shards) are good; past the last, none is."""
+        place = np.minimum(first[:, None] + np.arange(window + 1), len(self.good_before) - 1)
+        good: ndarray = np.diff(self.good_before[place], axis=1) > 0
+        return good
 
     @property
     def person_first(self) -> Int[ndarray, " person"]:
@@ -139,6 +147,7 @@ def open_pool(
         good_before=count_good(np.concatenate([cohort.good for cohort in cohorts])),
         missing=missing_networks(missing, network_index)[order],
         person=person[order],
+        tr=cohorts[0].tr,
     )
 
 

@@ -148,3 +148,52 @@ def test_in_an_encoder_windows_have_any_length_and_the_patch_is_the_window():
 def test_settings_that_cannot_be_are_refused(bad):
     with pytest.raises(ConfigError, match="components has to be at least 1"):
         ConnectivityConfig(**bad)
+
+
+def test_a_lag_adds_the_antisymmetric_part_of_the_whitened_lagged_correlation():
+    tokens, series = tokens_of(components=2, lag=2), mixed()
+    found = tokens.tangent(torch.tensor(series).float()).numpy()
+    spatial = tokens.spatial.double().numpy()
+    white = np.linalg.inv(scipy.linalg.sqrtm(spatial @ ((1 - SHARE) * GROUP + SHARE * np.eye(8)) @ spatial.T)) @ spatial
+    for one, matrix in zip(series, found, strict=True):
+        unit = one - one.mean(axis=1, keepdims=True)
+        unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+        later = np.zeros((8, 8))
+        for i in range(8):
+            for j in range(8):
+                later[i, j] = sum(unit[i, t] * unit[j, t - 2] for t in range(2, 40))
+        odd = (1 - SHARE) * white @ (later - later.T) @ white.T / 2
+        np.testing.assert_allclose((matrix - matrix.T) / 2, odd, atol=2e-5)
+    np.testing.assert_allclose((found + found.transpose(0, 2, 1)) / 2, by_definition(series, tokens), atol=2e-5)
+
+
+def test_who_follows_whom_shows_only_with_a_lag():
+    draw = np.random.default_rng(0).normal(size=(8, 501))
+    draw[1, 1:] = draw[0, :-1]
+    series = torch.tensor(draw[None, :, 1:]).float()
+    backwards = series.flip(2)
+    for lag in (0, 1):
+        tokens = tokens_of(lag=lag)
+        apart = (tokens.tangent(series) - tokens.tangent(backwards)).norm()
+        assert apart > 0.5 if lag else apart < 1e-3
+
+
+def test_a_temporal_filter_starts_as_the_identity_and_learns_also_where_rois_are_absent():
+    plain, filtered, series = tokens_of(), tokens_of(taps=5), torch.tensor(mixed()).float()
+    series[0, 3] = 0
+    torch.testing.assert_close(filtered.tangent(series), plain.tangent(series), atol=1e-5, rtol=0)
+    filtered.tangent(series)[:, 0, 1].sum().backward()
+    assert filtered.filter.grad.isfinite().all() and filtered.filter.grad.abs().max() > 1e-3
+
+
+def test_at_depth_0_cls_is_the_mean_of_the_tokens():
+    config = EncoderConfig(width=16, depth=0, norm=False, patch=100, tokenizer=ConnectivityConfig(components=2))
+    encoder = random_encoder(config, NETWORKS, seed=0)
+    tokens = encoder(torch.tensor(mixed()).float())
+    torch.testing.assert_close(tokens.cls, encoder.cls_token + tokens.grid.mean(dim=(1, 2)))
+
+
+@pytest.mark.parametrize("bad", [{"lag": -1}, {"taps": 4}, {"taps": 0}])
+def test_a_lag_and_taps_that_cannot_be_are_refused(bad):
+    with pytest.raises(ConfigError, match="lag has to be at least 0 and taps an odd number"):
+        ConnectivityConfig(**bad)

@@ -37,12 +37,18 @@ class ConnectivityConfig:
     """Share a of the identity in (1 - a) C + a I, above 0 and at most 1."""
     log: bool = True
     """The matrix logarithm; False = its first order, W C W - I, which needs no eigendecomposition."""
+    lag: int = 0
+    """Frames by which one ROI may lead another: adds the antisymmetric part of that lagged correlation; 0 = none."""
+    taps: int = 1
+    """Taps of a temporal filter that all ROIs share, learned from the identity on; odd, 1 = none."""
 
     def __post_init__(self) -> None:
         """Check every field, and the ranges."""
         check_fields(self)
         if self.components < 1 or not 0 < self.shrinkage <= 1:
             raise ConfigError("components has to be at least 1, and shrinkage above 0 and at most 1.")
+        if self.lag < 0 or self.taps < 1 or self.taps % 2 == 0:
+            raise ConfigError(f"lag has to be at least 0 and taps an odd number, not {self.lag} and {self.taps}.")
 
     def build(self, network_index: Sequence[int], width: int, patch: int) -> "ConnectivityTokens":  # noqa: ARG002
         """Return the tokenizer with random components and no reference; ``patch`` is the whole window."""
@@ -81,12 +87,13 @@ class ConnectivityTokens(nn.Module):
             nn.init.orthogonal_(row.weight)
             nn.init.zeros_(row.bias)
         self.rows = nn.ModuleList(rows)
+        self.filter = nn.Parameter(_identity_filter(config.taps)) if config.taps > 1 else None
         self.length = nn.Parameter(torch.zeros(width))
 
     @property
     def frames_needed(self) -> int:
-        """Two frames have a correlation."""
-        return 2
+        """Two frames have a correlation; a lagged one needs as many more as it is lagged by."""
+        return 2 + self.config.lag
 
     def _laid_out(self, bases: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, "component roi"]:
         """Place the first columns of each network's basis among all ROIs."""
@@ -113,36 +120,43 @@ class ConnectivityTokens(nn.Module):
     def tangent(
         self, series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None = None
     ) -> Float[Tensor, "batch component component"]:
-        """Return the logarithm of the whitened covariance of the components.
+        """Return the logarithm of the whitened covariance of the components, symmetric.
 
         Frames that are 0 in all ROIs do not count. ROIs that are 0 throughout, or ``hidden``, are completed from the
-        others as the reference has it, so that a window which is like the reference stays at the origin.
+        others as the reference has it, so that a window which is like the reference stays at the origin. With a
+        ``lag``, the antisymmetric part of the whitened lagged correlation is added: entry (i, j) is above entry (j, i)
+        where i follows j.
         """
         with torch.autocast(series.device.type, enabled=False):
-            filled = self._completed(*_correlation(series.float(), hidden))
+            unit, present = _unit_series(_filtered(series.float(), self.filter), hidden)
+            fill, left = self._completion(present)
             white = self.whitener @ self.spatial
-            inner = white @ filled @ white.T
-            if not self.config.log:
-                return inner - torch.eye(len(white), device=inner.device)
-            return log_spd(inner)
+            share, lag = self.config.shrinkage, self.config.lag
+            shrunk = (1 - share) * unit @ unit.mT + share * torch.diag_embed(present)
+            inner = white @ _within(fill, shrunk, left) @ white.T
+            found = log_spd(inner) if self.config.log else inner - torch.eye(len(white), device=inner.device)
+            if lag:
+                later = (1 - share) * unit[:, :, lag:] @ unit[:, :, : unit.shape[2] - lag].mT
+                found = found + white @ _within(fill, (later - later.mT) / 2, None) @ white.T
+            return found
 
-    def _completed(
-        self, correlation: Float[Tensor, "batch roi roi"], present: Float[Tensor, "batch roi"]
-    ) -> Float[Tensor, "batch roi roi"]:
-        """Shrink, and fill in absent ROIs: conditional mean and covariance given the present ones, under ``group``."""
-        share, absent = self.config.shrinkage, 1 - present
-        shrunk = (1 - share) * correlation + share * torch.diag_embed(present)
+    def _completion(
+        self, present: Float[Tensor, "batch roi"]
+    ) -> tuple[Float[Tensor, "batch roi roi"] | None, Float[Tensor, "batch roi roi"] | None]:
+        """Return what absent ROIs do, given the present ones, and their covariance beyond that, under ``group``.
+
+        None and None where nothing is absent, which a CPU can look up without waiting.
+        """
+        absent = 1 - present
         waits = present.device.type != "cpu" or torch.compiler.is_compiling()
         if not waits and bool(present.all()):
-            return shrunk  # what the rest gives, too
+            return None, None
         both = present[:, :, None] * self.group * present[:, None]
         factor, _ = torch.linalg.cholesky_ex(both + torch.diag_embed(absent))
         across = present[:, :, None] * self.group * absent[:, None]
         weights = torch.cholesky_solve(across, factor)
-        fill = torch.diag_embed(present) + weights.mT
         left = absent[:, :, None] * self.group * absent[:, None] - across.mT @ weights
-        filled: Tensor = fill @ shrunk @ fill.mT + left
-        return filled
+        return torch.diag_embed(present) + weights.mT, left
 
     def forward(
         self,
@@ -168,7 +182,10 @@ class ConnectivityTokens(nn.Module):
         completion = rois**3 // 3 + 2 * rois**3 + 3 * 2 * rois**3
         reduction = 2 * total * rois * (rois + total)
         rows = 2 * total**2 * len(self.length)
-        return 2 * rois**2 * frames + completion + reduction + (10 * total**3 if self.config.log else 0) + rows
+        taken = 2 if self.config.lag else 1
+        filtering = 2 * rois * frames * self.config.taps if self.filter is not None else 0
+        log = 10 * total**3 if self.config.log else 0
+        return filtering + taken * (2 * rois**2 * frames + reduction) + completion + log + rows
 
 
 def _rotation(size: int) -> Float[Tensor, "member member"]:
@@ -181,19 +198,46 @@ def _upright(basis: Float[Tensor, "member member"]) -> Float[Tensor, "member mem
     return basis * torch.where(basis.sum(dim=0) < 0, -1.0, 1.0)
 
 
-def _correlation(
+def _identity_filter(taps: int) -> Float[Tensor, " tap"]:
+    weights = torch.zeros(taps)
+    weights[taps // 2] = 1
+    return weights
+
+
+def _filtered(
+    series: Float[Tensor, "batch roi frame"], weights: Float[Tensor, " tap"] | None
+) -> Float[Tensor, "batch roi frame"]:
+    """Filter every ROI alike; frames without data stay so."""
+    if weights is None:
+        return series
+    flat = series.flatten(0, 1)[:, None]
+    found = nn.functional.conv1d(flat, weights[None, None], padding="same").view_as(series)
+    return found * (series != 0).any(dim=1, keepdim=True)
+
+
+def _unit_series(
     series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None
-) -> tuple[Float[Tensor, "batch roi roi"], Float[Tensor, "batch roi"]]:
-    """Return correlations over the frames with data, and which ROIs (1 or 0) have any."""
+) -> tuple[Float[Tensor, "batch roi frame"], Float[Tensor, "batch roi"]]:
+    """Return series whose products are correlations over the frames with data, and which ROIs (1 or 0) have any."""
     counts = (series != 0).any(dim=1, keepdim=True).to(series.dtype)
     mean = series.sum(dim=2, keepdim=True) / counts.sum(dim=2, keepdim=True).clamp(min=1)
     centred = (series - mean) * counts
-    norm = centred.square().sum(dim=2, keepdim=True).sqrt()
-    known = norm > 1e-6 * math.sqrt(series.shape[2])
+    square = centred.square().sum(dim=2, keepdim=True)
+    known = square > 1e-12 * series.shape[2]
     if hidden is not None:
         known = known & ~hidden[:, :, None]
-    unit = torch.where(known, centred / norm.clamp(min=1e-12), 0.0)
-    return unit @ unit.mT, known[:, :, 0].to(series.dtype)
+    unit = known * centred * torch.where(known, square, 1.0).rsqrt()  # no 0 under a root, whose gradient is infinite
+    return unit, known[:, :, 0].to(series.dtype)
+
+
+def _within(
+    fill: Float[Tensor, "batch roi roi"] | None, matrix: Float[Tensor, "batch roi roi"], left: Tensor | None
+) -> Float[Tensor, "batch roi roi"]:
+    """Carry a matrix of the present ROIs over to all of them."""
+    if fill is None:
+        return matrix
+    carried = fill @ matrix @ fill.mT
+    return carried if left is None else carried + left
 
 
 class _Log(torch.autograd.Function):
