@@ -64,7 +64,8 @@ def test_it_trains_and_an_unbroken_run_is_a_resumed_one_bit_for_bit(cohort, tmp_
     weights = [(tmp_path / run / "encoder" / "model.safetensors").read_bytes() for run in ("whole", "parts")]
     assert weights[0] == weights[1]
     rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()]
-    assert all(np.isfinite(row["loss"]) for row in rows) and len(rows) == 6
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert len(rows) == 6
     trained, start = (Encoder(config.encoder, cohort.atlas.network_index) for _ in range(2))
     load_weights(trained, tmp_path / "whole" / "encoder")
     start_in_closed_form(start, [cohort], 0.0)
@@ -75,13 +76,14 @@ def test_it_trains_and_an_unbroken_run_is_a_resumed_one_bit_for_bit(cohort, tmp_
 def test_its_encoder_embeds_recordings_whole(cohort, tmp_path):
     pretrain([cohort], out=tmp_path / "run", config=config_of(**with_depth(1)), device="cpu")
     table = embed(cohort, model=tmp_path / "run")
-    assert table.filter(like="cls_avg_").shape == (24, 8) and np.isfinite(table.filter(like="cls_avg_")).all(axis=None)
+    assert table.filter(like="cls_avg_").shape == (24, 8)
+    assert np.isfinite(table.filter(like="cls_avg_")).all(axis=None)
 
 
 def test_a_published_encoder_takes_a_short_student_too_but_no_view_beyond_its_window(cohort, tmp_path):
     short = {"views": {"student_seconds": [40, 80]}}
     pretrain([cohort], out=tmp_path / "short", config=tiny_config(steps=2, **short), device="cpu")
-    with pytest.raises(ConfigError, match="raise encoder.frames to 150"):
+    with pytest.raises(ConfigError, match=r"raise encoder\.frames to 150"):
         pretrain(
             [cohort],
             out=tmp_path / "long",

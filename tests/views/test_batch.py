@@ -179,8 +179,12 @@ def test_a_student_is_shown_a_run_of_whole_patches_and_guesses_what_it_would_hav
         for row, (seen, unseen) in enumerate(zip(batch.glimpse.numpy(), batch.unseen.numpy(), strict=True)):
             first, last, unbroken = runs_of(seen)
             real = min(LENGTHS[batch.recordings.ravel()[row]], 100)
-            assert unbroken and first % 20 == 0 and seen.sum() in {20, 40} and last < max(real, 20)
-            assert unseen[:, first // 20 : last // 20 + 1].sum() == 0 and unseen.sum() == 3 * (5 - seen.sum() // 20)
+            assert unbroken
+            assert first % 20 == 0
+            assert seen.sum() in {20, 40}
+            assert last < max(real, 20)
+            assert unseen[:, first // 20 : last // 20 + 1].sum() == 0
+            assert unseen.sum() == 3 * (5 - seen.sum() // 20)
         assert (batch.student_crops == batch.crops * batch.glimpse[:, None]).all()
         assert (batch.hidden >= batch.unseen).all()
         if batch.mask is not None:
@@ -189,21 +193,27 @@ def test_a_student_is_shown_a_run_of_whole_patches_and_guesses_what_it_would_hav
 
 def test_the_views_are_the_published_ones_where_no_length_is_asked_for(pool):
     batch = draw(pool)
-    assert batch.glimpse is None and batch.unseen is None and batch.student_crops is batch.crops
+    assert batch.glimpse is None
+    assert batch.unseen is None
+    assert batch.student_crops is batch.crops
 
 
 def test_views_of_an_encoder_of_any_length_are_as_long_as_the_teacher_is_shown(pool):
     lengths = set()
     for step in range(12):
         batch = draw_any_length(pool, step, teacher_seconds=(100.0, 400.0), student_seconds=(20.0, 40.0))
-        assert batch.crops.shape[2] == 200 and batch.unseen is None
+        assert batch.crops.shape[2] == 200
+        assert batch.unseen is None
         for row, crop in enumerate(batch.crops[:, 1:]):
             frames = int((crop != 0).any(dim=0).sum())
             assert frames <= LENGTHS[batch.recordings.ravel()[row]]
             lengths.add(frames)
             first, last, unbroken = runs_of(batch.glimpse[row])
-            assert unbroken and 10 <= last - first + 1 <= 20 and last < frames + 1
-    assert len(lengths) > 10 and max(lengths) > 100
+            assert unbroken
+            assert 10 <= last - first + 1 <= 20
+            assert last < frames + 1
+    assert len(lengths) > 10
+    assert max(lengths) > 100
 
 
 def test_frames_that_are_not_good_are_0_for_an_encoder_of_any_length_even_with_noise():
@@ -216,7 +226,8 @@ def test_frames_that_are_not_good_are_0_for_an_encoder_of_any_length_even_with_n
         for row in np.flatnonzero(batch.recordings.ravel() == 0):
             frame = draw_any_length(pool, step).crops[row, 1].numpy()
             shown = (batch.crops[row] != 0).any(dim=0).numpy()
-            assert not shown[frame == 0].any() and shown[frame >= 40].all()
+            assert not shown[frame == 0].any()
+            assert shown[frame >= 40].all()
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def set_columns(
         own = networks * weights[:, begin : begin + count].reshape(columns, -1)
         row.weight[:columns].copy_(torch.from_numpy(own))
         row.bias[:columns].copy_(torch.from_numpy(-own @ centre[begin : begin + count].ravel()))
-        row.bias -= encoder.time[0]
+        row.bias.sub_(encoder.time[0])
         begin += count
 
 

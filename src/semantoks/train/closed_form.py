@@ -4,6 +4,7 @@ No gradient, no labels. The reference is the mean correlation of a cohort, its s
 network, and the columns are principal components of everybody's tangent vectors (Varoquaux et al. 2010, MICCAI).
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -183,8 +184,13 @@ def start_in_closed_form(encoder: Encoder, cohorts: Sequence[Cohort], min_second
     """
     recordings = Recordings(cohorts, min_seconds)
     people = len(set(recordings.people.tolist()))
-    k = len(encoder.tokenizer.spatial)
+    k = _tokens(encoder).spatial.shape[0]
     _start(encoder, recordings, max(2, min(encoder.config.width, people // 2, k * (k + 1) // 2)), None, unit=True)
+
+
+def _tokens(encoder: Encoder) -> ConnectivityTokens:
+    assert isinstance(encoder.tokenizer, ConnectivityTokens)
+    return encoder.tokenizer
 
 
 def _start(
@@ -199,8 +205,7 @@ def _start(
         if progress:
             progress(done, total)
 
-    tokens = encoder.tokenizer
-    assert isinstance(tokens, ConnectivityTokens)
+    tokens = _tokens(encoder)
     tokens.set_reference(torch.from_numpy(mean_correlation(recordings, tell)).float())
     found, mean, variance = principal_components(recordings, tokens, columns, tell)
     set_columns(encoder, tokens, found, mean, scale=1 / math.sqrt(variance.mean()) if unit else 1.0)

@@ -5,7 +5,6 @@ logarithm: tangent-space connectivity (Varoquaux et al. 2010, MICCAI; Pennec et 
 linear map of its network's rows.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
