@@ -194,7 +194,10 @@ def test_a_revision_is_a_commit_a_tag_or_refused(hub, tmp_path):
         ("lab/empty", "lab/empty on the Hugging Face hub has no config.json, so it is not a semantoks encoder."),
         ("lab/stranger", r"lab/stranger on the Hugging Face hub cannot be used here: .* is not an encoder's config"),
         ("lab/newer", r"lab/newer on .* has schema 99; this semantoks reads 1 to 3: use a newer version\."),
-        ("no/such/thing/x", r"no/such/thing/x is neither a run .* nor an id on the Hugging Face hub \(owner/name\)\."),
+        (
+            "no/such/thing/x",
+            r"no/such/thing/x is neither a run .* nor an id on the Hugging Face hub \(owner/name\), nor schaefer400",
+        ),
         ("no..such/thing", r"no\.\.such/thing cannot be used: Cannot have -- or \.\. in repo_id"),
     ],
 )

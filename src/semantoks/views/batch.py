@@ -209,7 +209,7 @@ def draw_batch(
         runs = _glimpse(config.student_seconds, available, part, pool.tr, window, 1 if any_length else patch)
         glimpse = send(runs, device)
         if not any_length:
-            seen = torch.from_numpy(runs[:, : patches * patch]).unflatten(1, (patches, patch)).any(dim=2)
+            seen = torch.from_numpy(runs[:, : patches * patch].copy()).view(len(runs), patches, patch).any(dim=2)
             unseen = send(~seen, device)[:, None].expand(-1, networks, -1)
             mask = None if mask is None else _leave_something(mask, unseen)
     shared = np.maximum(frames - np.abs(starts[0] - starts[1]), 0) / frames
