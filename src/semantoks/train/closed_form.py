@@ -228,7 +228,7 @@ def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[
     return mean
 
 
-def vectors(tangent: Float[Tensor, "batch k k"], *, lagged: bool) -> Float[ndarray, "batch edge"]:
+def vectors(tangent: Float[Tensor, "batch k k"], *, lagged: bool = False) -> Float[ndarray, "batch edge"]:
     """Return upper triangles; off the diagonal times sqrt(2), so that lengths are those of the matrices.
 
     ``lagged`` matrices are not symmetric: their antisymmetric parts' upper triangles follow, times sqrt(2).
