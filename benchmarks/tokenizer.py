@@ -10,9 +10,13 @@
 Same weights, the published atlas (457 ROIs, 9 networks), 64 windows of 100 frames at width 64 and 32 at 768. The FLOPs
 counted are ours (dense taps, Toeplitz products, linear map); the floor is those over the rate of one large product in
 the same process. Bytes (crops in, tokens out) add under 2 % to it and are left out.
+
+A second table has connectivity tokens (14 components per network) of the same windows: the logarithm, whose share is
+that of one batched ``eigh`` alone; its first order; windows of 300 frames; and windows that lack a network.
 """
 
 import argparse
+from dataclasses import replace
 
 import torch
 from benchmarks.measure import compare, machine, matmul_rate, show
@@ -22,6 +26,7 @@ from torch.nn import functional as F
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv
 from semantoks.model.tokenizers.published import NetworkTokenizer, NetworkTokenizers
 
@@ -106,8 +111,44 @@ def lines(width: int, rate: float) -> list[list[str]]:
     ]
 
 
+def second_order(width: int, rate: float) -> list[list[str]]:
+    """Measure connectivity tokens beside the published ones, and the share of the eigendecomposition."""
+    index = [int(i) for i in get_atlas("schaefer400+tian-s3+buckner7").network_index]
+    published = Encoder(EncoderConfig(width=width, depth=0, frames=FRAMES, patch=PATCH), index)
+    size = EncoderConfig(width=width, depth=0, frames=FRAMES, patch=FRAMES, tokenizer=ConnectivityConfig(components=14))
+    encoder = Encoder(size, index)
+    first = Encoder(replace(size, tokenizer=ConnectivityConfig(components=14, log=False)), index)
+    tokens = encoder.tokenizer
+    assert isinstance(tokens, ConnectivityTokens)
+    series = torch.randn(WINDOWS[width], len(index), FRAMES)
+    gap = series.clone()
+    gap[:, tokens.members[0]] = 0
+    with torch.no_grad():
+        inner = tokens.tangent(series)
+        calls = {
+            "published": lambda: published.tokenizer(series),
+            "connectivity": lambda: tokens(series),
+            "its eigh alone": lambda: torch.linalg.eigh(inner),
+            "first order": lambda: first.tokenizer(series),
+            "300 frames": lambda: tokens(series.repeat(1, 1, 3)),
+            "a network missing": lambda: tokens(gap),
+        }
+        seconds = compare(calls, repeats=5)
+    counted = {"published": published.flops(), "connectivity": encoder.flops(), "first order": first.flops()}
+    return [
+        [
+            f"{name}, width {width}",
+            f"{len(series) * counted[name] / 1e9:.1f}" if name in counted else "",
+            f"{1e3 * len(series) * counted[name] / rate:.0f}" if name in counted else "",
+            f"{1e3 * seconds[name]:.0f}",
+            f"{seconds[name] / seconds['published']:.2f}",
+        ]
+        for name in calls
+    ]
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--width", type=int, nargs="+", choices=list(WINDOWS), default=list(WINDOWS))
@@ -117,6 +158,9 @@ def main() -> None:
     rate = matmul_rate(torch.device("cpu"))
     header = ["", "GFLOP", "floor", "forward", "/ ours", "f+b", "/ ours", "max difference"]
     show(title, header, [row for width in chosen.width for row in lines(width, rate)])
+    header = ["", "GFLOP", "floor", "forward", "/ published"]
+    rows = [row for width in chosen.width for row in second_order(width, rate)]
+    show("Connectivity tokens beside the published ones, ms", header, rows)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def test_the_paper_recipe_is_the_defaults_of_the_configuration():
 
 
 def test_every_packaged_recipe_can_be_read():
-    assert {"paper", "small", "smoke"} <= set(list_recipes())
+    assert {"paper", "small", "connectivity", "smoke"} <= set(list_recipes())
     for name in list_recipes():
         assert load_recipe(name).batch_size >= 1
 

@@ -185,7 +185,7 @@ def start_in_closed_form(encoder: Encoder, cohorts: Sequence[Cohort], min_second
     recordings = Recordings(cohorts, min_seconds)
     people = len(set(recordings.people.tolist()))
     k = _tokens(encoder).spatial.shape[0]
-    _start(encoder, recordings, max(2, min(encoder.config.width, people // 2, k * (k + 1) // 2)), None, unit=True)
+    _start(encoder, recordings, max(2, min(encoder.config.width, people - 1, k * (k + 1) // 2)), None, unit=True)
 
 
 def _tokens(encoder: Encoder) -> ConnectivityTokens:

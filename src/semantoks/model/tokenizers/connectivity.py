@@ -128,34 +128,34 @@ class ConnectivityTokens(nn.Module):
         """
         with torch.autocast(series.device.type, enabled=False):
             unit, present = _unit_series(_filtered(series.float(), self.filter), hidden)
-            fill, left = self._completion(present)
-            white = self.whitener @ self.spatial
+            lift, rest = self._lift(present)
             share, lag = self.config.shrinkage, self.config.lag
-            shrunk = (1 - share) * unit @ unit.mT + share * torch.diag_embed(present)
-            inner = white @ _within(fill, shrunk, left) @ white.T
-            found = log_spd(inner) if self.config.log else inner - torch.eye(len(white), device=inner.device)
+            moved = lift @ unit
+            inner = (1 - share) * moved @ moved.mT + share * lift @ lift.mT + rest
+            found = log_spd(inner) if self.config.log else inner - torch.eye(inner.shape[-1], device=inner.device)
             if lag:
-                later = (1 - share) * unit[:, :, lag:] @ unit[:, :, : unit.shape[2] - lag].mT
-                found = found + white @ _within(fill, (later - later.mT) / 2, None) @ white.T
+                later = (1 - share) * moved[:, :, lag:] @ moved[:, :, : moved.shape[2] - lag].mT
+                found = found + (later - later.mT) / 2
             return found
 
-    def _completion(
+    def _lift(
         self, present: Float[Tensor, "batch roi"]
-    ) -> tuple[Float[Tensor, "batch roi roi"] | None, Float[Tensor, "batch roi roi"] | None]:
-        """Return what absent ROIs do, given the present ones, and their covariance beyond that, under ``group``.
+    ) -> tuple[Float[Tensor, "*batch component roi"], Float[Tensor, "*batch component component"] | float]:
+        """Return what present ROIs give the whitened components, and the covariance that absent ones add to that.
 
-        None and None where nothing is absent, which a CPU can look up without waiting.
+        An absent ROI does what ``group`` says, given the present ones, plus what they leave open.
         """
-        absent = 1 - present
+        white = self.whitener @ self.spatial
         waits = present.device.type != "cpu" or torch.compiler.is_compiling()
         if not waits and bool(present.all()):
-            return None, None
-        both = present[:, :, None] * self.group * present[:, None]
-        factor, _ = torch.linalg.cholesky_ex(both + torch.diag_embed(absent))
-        across = present[:, :, None] * self.group * absent[:, None]
-        weights = torch.cholesky_solve(across, factor)
-        left = absent[:, :, None] * self.group * absent[:, None] - across.mT @ weights
-        return torch.diag_embed(present) + weights.mT, left
+            return white, 0.0  # what the rest gives, too
+        seen, gone = present[:, None] * white, (1 - present)[:, None] * white
+        both = present[:, :, None] * self.group * present[:, None] + torch.diag_embed(1 - present)
+        factor, _ = torch.linalg.cholesky_ex(both)
+        pull = gone @ self.group
+        across = pull * present[:, None]
+        fill = torch.cholesky_solve(across.mT, factor).mT
+        return seen + fill, pull @ gone.mT - across @ fill.mT
 
     def forward(
         self,
@@ -176,15 +176,12 @@ class ConnectivityTokens(nn.Module):
         return grid
 
     def flops(self, frames: int) -> int:
-        """Count the products for one window: correlation, completion, reduction, logarithm (by 10 k^3) and rows."""
-        rois, total = self.spatial.shape[1], self.spatial.shape[0]
-        completion = rois**3 // 3 + 2 * rois**3 + 3 * 2 * rois**3
-        reduction = 2 * total * rois * (rois + total)
-        rows = 2 * total**2 * len(self.length)
-        taken = 2 if self.config.lag else 1
+        """Count the products for one window that lacks no ROI: reduction, covariance, logarithm (by 10 k^3), rows."""
+        total, rois = self.spatial.shape
         filtering = 2 * rois * frames * self.config.taps if self.filter is not None else 0
+        moments = (2 if self.config.lag else 1) * 2 * total**2 * frames
         log = 10 * total**3 if self.config.log else 0
-        return filtering + taken * (2 * rois**2 * frames + reduction) + completion + log + rows
+        return filtering + 2 * total * rois * frames + moments + log + 2 * total**2 * len(self.length)
 
 
 def _rotation(size: int) -> Float[Tensor, "member member"]:
@@ -227,16 +224,6 @@ def _unit_series(
         known = known & ~hidden[:, :, None]
     unit = known * centred * torch.where(known, square, 1.0).rsqrt()  # no 0 under a root, whose gradient is infinite
     return unit, known[:, :, 0].to(series.dtype)
-
-
-def _within(
-    fill: Float[Tensor, "batch roi roi"] | None, matrix: Float[Tensor, "batch roi roi"], left: Tensor | None
-) -> Float[Tensor, "batch roi roi"]:
-    """Carry a matrix of the present ROIs over to all of them."""
-    if fill is None:
-        return matrix
-    carried = fill @ matrix @ fill.mT
-    return carried if left is None else carried + left
 
 
 class _Log(torch.autograd.Function):
