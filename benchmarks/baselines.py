@@ -5,9 +5,9 @@
 Noise that a few latent series share, one recording a person, on one thread. "once" is what a probe computes once,
 "a fold" what it fits and transforms in every split (training people = four fifths). The floors are timed on the same
 data: correlation is a product [roi, frame] x [frame, roi] a person in single precision; partial correlation the same
-in double precision and an inverse; a fold in tangent space eigenvectors of one [roi, roi] matrix a person in single
-precision, of ``REFERENCE_PEOPLE`` more in double, in as many rounds as nilearn's geometric mean took; spectra one
-real FFT a series; a fold of principal components two products [roi, roi] x [roi, 50] a person.
+in double precision and an inverse; tangent space once a correlation and eigenvectors of half of the frames' (for the
+shrinkage), a fold eigenvectors of one [roi, roi] matrix a person, all in single precision; spectra one real FFT a
+series; a fold of principal components two products [roi, roi] x [roi, 50] a person.
 """
 
 import argparse
@@ -16,27 +16,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
 import torch
 from benchmarks.measure import machine, show
-from nilearn.connectome import connectivity_matrices
 from threadpoolctl import threadpool_limits
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.evaluate.baselines.components import COMPONENTS, principal_components
-from semantoks.evaluate.baselines.connectivity import (
-    REFERENCE_PEOPLE,
-    Tangent,
-    functional_connectivity,
-    partial_correlation,
-    tangent_space,
-)
+from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation
 from semantoks.evaluate.baselines.recorded import motion, roi_moments
 from semantoks.evaluate.baselines.spectra import network_spectra
+from semantoks.evaluate.baselines.tangent import tangent_space
 from semantoks.evaluate.study.people import people_of
 from semantoks.evaluate.study.shown import Shown
 from semantoks.signals.clean import CleaningConfig
@@ -83,15 +76,6 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def rounds(tangent: Tangent, train: np.ndarray) -> float:
-    """Count how often the geometric mean of the reference took the logarithm of each of its matrices."""
-    with mock.patch.object(
-        connectivity_matrices, "_map_eigenvalues", wraps=connectivity_matrices._map_eigenvalues
-    ) as spy:
-        tangent.reference(train)
-    return spy.call_count / REFERENCE_PEOPLE
-
-
 def measure(name: str, people: int, frames: int, folder: Path) -> None:
     """Print the table of one atlas."""
     atlas = get_atlas(name)
@@ -102,18 +86,16 @@ def measure(name: str, people: int, frames: int, folder: Path) -> None:
     train = everybody[everybody % 5 > 0]
     tangent, pca = tangent_space(shown), principal_components(shown)
     series = [cohort.series(i).astype(np.float32) for i in range(people)]
-    covariances = tangent.covariances
-    double = covariances[:REFERENCE_PEOPLE].astype(np.float64)
+    double = tangent.correlations[:30].astype(np.float64)
     vectors = pca.components(train).astype(np.float32)
     correlation = seconds(lambda: [s.T @ s for s in series])
     doubled = seconds(lambda: [s.T @ s for s in (s.astype(np.float64) for s in series)])
     inverse = seconds(lambda: [scipy.linalg.inv(c) for c in double]) * people / len(double)
-    logarithms = seconds(lambda: [scipy.linalg.eigh(c) for c in covariances])
-    logarithms += seconds(lambda: [scipy.linalg.eigh(c) for c in double]) * rounds(tangent, train)
+    logarithms = seconds(lambda: [torch.linalg.eigh(torch.from_numpy(c)) for c in tangent.correlations])
     calls = {
         "fc": (lambda: functional_connectivity(shown), correlation),
         "fc_partial": (lambda: partial_correlation(shown), doubled + inverse),
-        "fc_tangent, once": (lambda: tangent_space(shown), doubled),
+        "fc_tangent, once": (lambda: tangent_space(shown), correlation + logarithms),
         "fc_tangent, a fold": (lambda: tangent.matrix(train, everybody), logarithms),
         "roi": (lambda: roi_moments(shown), None),
         "spectra": (lambda: network_spectra(shown), seconds(lambda: [np.fft.rfft(s, axis=0) for s in series])),
@@ -129,9 +111,7 @@ def measure(name: str, people: int, frames: int, folder: Path) -> None:
         took = seconds(call)
         beside = ["", ""] if floor is None else [f"{floor:.2f}", f"{took / floor:.1f}"]
         rows.append([what, f"{took:.2f}", *beside])
-    print(
-        f"{rounds(tangent, train):.0f} rounds for the reference of {REFERENCE_PEOPLE} people, {COMPONENTS} components."
-    )
+    print(f"Shrinkage {tangent.shrinkage(train):g} in tangent space; {COMPONENTS} components.")
     title = f"{people} recordings, {frames} frames, {atlas.n_rois} ROIs. {machine(torch.device('cpu'))}"
     show(title, ["baseline", "s", "floor s", "/ floor"], rows)
 

@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 from nilearn.connectome import ConnectivityMeasure
-from sklearn.covariance import LedoitWolf
 
-from semantoks.evaluate.baselines import connectivity
-from semantoks.evaluate.baselines.connectivity import (
-    Tangent,
-    functional_connectivity,
-    partial_correlation,
-    tangent_space,
-)
+from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation
 from tiny_people import make_people, shown, write_cohort
 
 UPPER = np.triu_indices(8, 1)
@@ -103,62 +96,3 @@ def test_partial_correlation_parts_a_direct_link_from_one_by_way_of_a_third(tmp_
 
 def test_several_processors_change_nothing(cohort):
     np.testing.assert_array_equal(partial_correlation(shown(cohort, n_jobs=2)), partial_correlation(shown(cohort)))
-    one, two = (tangent_space(shown(cohort, n_jobs=n)).covariances for n in (1, 2))
-    np.testing.assert_array_equal(one, two)
-
-
-def test_the_covariances_of_a_person_are_averaged_and_a_missing_roi_goes_with_nothing(holes):
-    found = tangent_space(shown(holes)).covariances
-    rest = np.delete(np.arange(8), 2)
-    expected = np.zeros((8, 8))
-    for i, rois in enumerate([np.arange(8), rest, np.arange(8)]):
-        one = np.eye(8)
-        one[np.ix_(rois, rois)] = LedoitWolf().fit(scored(holes.series(i)[:, rois])).covariance_
-        expected += one / 3
-    assert found.shape == (1, 8, 8)
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
-
-
-def test_the_tangent_space_is_nilearns_fitted_on_the_training_people(cohort, monkeypatch):
-    monkeypatch.setattr(connectivity, "_AT_ONCE", 7)  # so that people come in several parts, of different lengths
-    series = [scored(cohort.series(i)) for i in range(40)]
-    covariances = np.stack([LedoitWolf().fit(one).covariance_ for one in series])
-    train, people = np.arange(5, 25), np.arange(40)[::-1]
-    measure = ConnectivityMeasure(kind="tangent", vectorize=True)
-    expected = measure.fit([series[i] for i in train]).transform([series[i] for i in people])
-    found = Tangent(covariances.astype(np.float32)).matrix(train, people)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_the_training_people_are_at_the_origin_of_their_tangent_space_on_average(cohort):
-    train = np.arange(0, 40, 2)
-    features = tangent_space(shown(cohort)).matrix(train, train)
-    assert np.abs(features.mean(axis=0)).max() < 1e-5
-    assert features.std(axis=0).min() > 1e-3
-
-
-def test_the_reference_comes_from_training_people_alone_few_of_many_by_the_seed(cohort, monkeypatch):
-    covariances = tangent_space(shown(cohort)).covariances
-    train, test = np.arange(30), np.arange(30, 40)
-    changed = covariances.copy()
-    changed[test] *= 3
-    expected = Tangent(covariances).matrix(train, train)
-    np.testing.assert_array_equal(Tangent(changed).matrix(train, train), expected)
-    assert not np.allclose(Tangent(covariances).matrix(test, train), expected, atol=1e-3)
-    monkeypatch.setattr(connectivity, "REFERENCE_PEOPLE", 10)
-    backwards = Tangent(covariances).matrix(train[::-1], train)
-    by_seed = [Tangent(covariances, seed).matrix(train, train) for seed in (0, 0, 1)]
-    np.testing.assert_array_equal(by_seed[0], by_seed[1])
-    np.testing.assert_array_equal(by_seed[0], backwards)
-    assert not np.allclose(by_seed[0], by_seed[2], atol=1e-4)
-    # Their mean is the mean of some of them: close to that of all, and not it.
-    distance = np.linalg.norm(by_seed[0] - expected) / np.linalg.norm(expected)
-    assert 0.01 < distance < 0.5
-
-
-def test_the_tangent_space_works_on_covariances_that_other_processes_share(cohort, tmp_path):
-    features = tangent_space(shown(cohort))
-    np.save(tmp_path / "covariances.npy", features.covariances)
-    mapped = Tangent(np.load(tmp_path / "covariances.npy", mmap_mode="r"))
-    everybody = np.arange(40)
-    np.testing.assert_array_equal(mapped.matrix(everybody, everybody), features.matrix(everybody, everybody))

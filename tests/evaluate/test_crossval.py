@@ -87,14 +87,13 @@ def test_processes_change_no_number():
     pd.testing.assert_frame_equal(one[1], two[1])
 
 
-def test_beginning_at_a_later_split_keeps_its_number():
+def test_scores_alone_are_the_same_scores_and_every_split_ticks():
     plan, features = make_plan()
     methods, seen = {"a": Linear(Fixed(features))}, []
-    rest = cross_validate(plan, methods, seed=0, first=2, keep=False, tick=lambda: seen.append(1))
-    whole = cross_validate(plan, methods, seed=0)
-    assert rest.scores == whole.scores[2:]
-    assert rest.predictions == []
-    assert seen == [1]
+    scores = cross_validate(plan, methods, seed=0, keep=False, tick=lambda: seen.append(1))
+    assert scores.scores == cross_validate(plan, methods, seed=0).scores
+    assert scores.predictions == []
+    assert len(seen) == len(plan.splits)
 
 
 def test_a_class_that_the_training_side_lacks_has_probability_zero():

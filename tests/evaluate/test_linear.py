@@ -240,3 +240,34 @@ def test_a_fit_that_does_not_converge_is_no_news_to_the_user(monkeypatch):
     labels = np.random.default_rng(1).choice(["a", "b", "c"], 60)
     found = logistic(Fold(*standardise(rows, rows)[:1], labels, rows, inner_of(labels, "class"), "class"))
     assert np.isfinite(found.test).all()
+
+
+def test_finer_splits_choose_the_penalty_of_a_value_where_there_are_some():
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(40, 39)) / np.sqrt(39), rng.normal(size=40)
+    labels += 3 * rows[:, 0]
+    fine = split_people(labels, np.arange(40), kind="value", folds=10, repeats=1, seed=0)
+    one, two = (
+        ridge(Fold(rows, labels, rows, fine, "value")),
+        ridge(Fold(rows, labels, rows, inner_of(labels, "value"), "value", fine)),
+    )
+    np.testing.assert_array_equal(one.inner, two.inner)
+    np.testing.assert_array_equal(one.test, two.test)
+
+
+@pytest.mark.parametrize("columns", [60, 80, 110])
+def test_as_many_columns_as_people_are_no_trap(columns):
+    # Least squares collapse there, and with them a penalty that was chosen on fewer people, who are past the collapse.
+    scores = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        latent = rng.normal(size=(480, 5))
+        features = latent @ rng.normal(size=(5, columns)) + rng.normal(size=(480, columns))
+        truth = latent[:, 0] + 0.3 * rng.normal(size=480)
+        rows, held = row_space(*standardise(features[:80], features[80:]))
+        fine = split_people(truth[:80], np.arange(80), kind="value", folds=10, repeats=1, seed=0)
+        found = ridge(Fold(rows, truth[:80], held, inner_of(truth[:80], "value"), "value", fine))
+        scores.append([np.corrcoef(one[:, 0], truth[80:])[0, 1] for one in (found.test, *found.candidates)])
+    chosen, *candidates = np.mean(scores, axis=0)
+    assert chosen > max(candidates) - 0.02
+    assert chosen > candidates[-1] + (0.3 if columns == 80 else 0.0)

@@ -10,7 +10,7 @@ import pytest
 
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
-from semantoks.evaluate.methods import BASELINES, feature_sets
+from semantoks.evaluate.methods import BASELINES, STACKS, feature_sets
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig, Probed
@@ -59,7 +59,7 @@ def main_scores(out, target, method, metric):
 
 def test_the_table_of_methods_has_every_method_that_is_built_and_no_other():
     readouts = {f"encoder_{name}" for name in get_args(Probed)}
-    made_of_others = {"encoder", "random_weights", "fc+encoder", "fc_svm", "encoder_knn", "demographics"}
+    made_of_others = {"encoder", "random_weights", *STACKS, "fc_svm", "encoder_knn", "demographics"}
     assert set(BASELINES) | readouts | made_of_others == set(PROBED)
 
 
@@ -90,7 +90,7 @@ def test_what_was_planted_in_the_connectivity_is_found_there_alone(run):
 
 def test_a_label_that_nothing_shows_is_predicted_at_chance(run):
     _, out, _ = run
-    for method in ("encoder", "random_weights", "fc", "motion", "fc_tangent", "fc+encoder"):
+    for method in ("encoder", "random_weights", "fc", "motion", "fc_tangent", "fc+encoder", "tangent+encoder"):
         assert 0.2 < main_scores(out, "coin", method, "balanced_accuracy") < 0.8
 
 

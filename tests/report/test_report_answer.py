@@ -85,7 +85,7 @@ def test_one_row_per_target_has_the_bars_the_verdict_and_what_confounds_leave(pr
         for name, method in (
             ("encoder", "encoder"),
             ("FC", "fc"),
-            ("FC, tangent space", "fc_tangent"),
+            ("tangent FC", "fc_tangent"),
             ("random weights", "random_weights"),
             ("motion", "motion"),
         ):

@@ -25,16 +25,16 @@ def test_every_method_has_a_name_and_words_of_its_own():
 
 
 def test_the_table_says_which_methods_are_central_the_bar_costly_or_tuned():
-    assert CENTRAL == ("encoder", "fc+encoder", "random_weights", "fc")
-    assert BAR == ("random_weights", "fc", "motion")
+    assert CENTRAL == ("encoder", "fc+encoder", "tangent+encoder", "random_weights", "fc", "fc_tangent")
+    assert BAR == ("random_weights", "fc", "fc_tangent", "motion")
     assert NUISANCES == ("random_weights", "motion", "scan", "motion+scan", "site")
-    assert [name for name, info in METHODS.items() if info.costly] == ["fc_tangent"]
+    assert [name for name, info in METHODS.items() if info.costly] == ["tangent+encoder", "fc_tangent"]
     assert set(METHODS) - set(PROBED) == {"finetuned", "finetuned_random"}
 
 
 def test_no_two_methods_with_a_look_of_their_own_look_alike():
     looks = [info.look for info in METHODS.values() if info.look != PLAIN]
-    assert len(set(looks)) == len(looks) == 6
+    assert len(set(looks)) == len(looks) == 8
     assert method_look("fc").marker == "s"
     assert method_look("mine") == method_look("roi") == PLAIN
 

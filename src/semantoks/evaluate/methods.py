@@ -9,7 +9,7 @@ from numpy import ndarray
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.baselines.boxed import encoder_in_the_box
 from semantoks.evaluate.baselines.components import principal_components
-from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation, tangent_space
+from semantoks.evaluate.baselines.connectivity import functional_connectivity, partial_correlation
 from semantoks.evaluate.baselines.recorded import (
     demographics,
     motion,
@@ -19,6 +19,7 @@ from semantoks.evaluate.baselines.recorded import (
     site,
 )
 from semantoks.evaluate.baselines.spectra import network_spectra
+from semantoks.evaluate.baselines.tangent import tangent_space
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans
@@ -39,6 +40,8 @@ from semantoks.statistics.methods import (
     RANDOM,
     SCAN,
     SITE,
+    TANGENT,
+    TANGENT_BOTH,
 )
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
@@ -51,11 +54,13 @@ BASELINES: Mapping[str, Build] = {
     SCAN: scan,
     MOTION_SCAN: motion_and_scan,
     SITE: site,
-    "fc_tangent": tangent_space,
+    TANGENT: tangent_space,
     BOXED: encoder_in_the_box,
     "pca": principal_components,
 }
 """Baselines that depend on the recordings only; ``sets_for`` adds demographics, which also depend on the target."""
+STACKS: Mapping[str, tuple[str, str]] = {BOTH: (FC, ENCODER), TANGENT_BOTH: (TANGENT, ENCODER)}
+"""Second models on the predictions of two methods."""
 
 
 def check_extra(names: Collection[str]) -> None:
@@ -78,7 +83,9 @@ def chosen_methods(study: Study) -> Collection[str]:
             near = difflib.get_close_matches(name, PROBED, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(PROBED)}."
             raise ConfigError(f"there is no method {name!r}. {hint}")
-    return ALWAYS | set(study.config.methods) if study.config.methods else PROBED
+    named = set(study.config.methods)
+    stacked = {TANGENT} if TANGENT_BOTH in named else set()
+    return ALWAYS | named | stacked if named else PROBED
 
 
 def feature_sets(study: Study) -> dict[str, FeatureSet]:
@@ -173,11 +180,15 @@ def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
     return found
 
 
+def stacks_of(names: Collection[str]) -> dict[str, Method]:
+    """Make the stacks whose parts are all there; they come after their parts."""
+    return {name: Stacked(parts) for name, parts in STACKS.items() if set(parts) <= set(names)}
+
+
 def methods_from(sets: Sets, chosen: Collection[str]) -> dict[str, Method]:
     """Make a linear model of every feature set, and the methods built on them."""
     methods: dict[str, Method] = {name: Linear(features) for name, features in sets.items()}
-    if ENCODER in sets and FC in sets:
-        methods[BOTH] = Stacked((FC, ENCODER))
+    methods |= stacks_of(sets)
     if FC in sets and "fc_svm" in chosen:
         methods["fc_svm"] = Svm(sets[FC])
     if ENCODER in sets and "encoder_knn" in chosen:

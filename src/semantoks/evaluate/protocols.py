@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from semantoks.evaluate.methods import crops_of, methods_for, sets_for
+from semantoks.evaluate.methods import chosen_methods, crops_of, methods_for, sets_for
 from semantoks.evaluate.models.brainmarks import BINS, LogisticCV, brainmarks_splits
 from semantoks.evaluate.models.paper import paper_probes, paper_splits
 from semantoks.evaluate.models.sgd_probe import SgdRecipe
 from semantoks.evaluate.study.crossval import Results, cross_validate
-from semantoks.evaluate.study.study import Protocol, Sets, Study, first_repeats
+from semantoks.evaluate.study.study import Protocol, Sets, Study
 from semantoks.evaluate.study.tasks import Method
 from semantoks.statistics.methods import COSTLY
 
@@ -22,15 +22,10 @@ def run_protocol(study: Study, sets: Sets) -> Results:
     tick = study.stages.ticks(sum(len(plan.splits) for plan in study.plans))
     for plan in study.plans:
         methods = methods_for(study, sets, plan) | dict(special.get(plan.target, {}))
-        cheap = {name: method for name, method in methods.items() if name not in COSTLY or name in config.methods}
-        once = first_repeats(plan, config)
-        rounds = {
-            "always": [(plan, methods, 0)],
-            "if named": [(plan, cheap, 0)],
-            "first repeat": [(once, methods, 0), (plan, cheap, len(once.splits))],
-        }
-        for part, chosen, first in rounds[protocol.costly]:
-            results.add(cross_validate(part, chosen, seed=config.seed, first=first, n_jobs=study.n_jobs, tick=tick))
+        if protocol.costly == "if named":
+            named = chosen_methods(study) if config.methods else ()
+            methods = {name: method for name, method in methods.items() if name not in COSTLY or name in named}
+        results.add(cross_validate(plan, methods, seed=config.seed, n_jobs=study.n_jobs, tick=tick))
     return results
 
 
@@ -53,7 +48,7 @@ def _brainmarks_methods(study: Study, sets: Sets) -> Special:
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "nested": Protocol(repeats=5, analyses=True),
-    "paper": Protocol(repeats=10, splits=paper_splits, methods=_paper_methods, costly="always"),
+    "paper": Protocol(repeats=10, splits=paper_splits, methods=_paper_methods),
     "brainmarks": Protocol(
         repeats=100, splits=brainmarks_splits, methods=_brainmarks_methods, costly="if named", bins=BINS
     ),

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
-TANGENT = "fc_tangent"
+TANGENT, TANGENT_BOTH = "fc_tangent", "tangent+encoder"
 BOXED = "box"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
@@ -45,7 +45,7 @@ class MethodInfo:
     nuisance
         Whether it knows nothing of brain function, or nothing learned: what it reaches needs no such encoder.
     costly
-        Whether it takes most of the time, so that it runs on the first repeat only, unless it is named.
+        Whether a protocol of many trials leaves it out, unless it is named.
     tuned
         Whether fine-tuning computes it, and not the probe.
     """
@@ -75,6 +75,14 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             look=Look(paint="green", marker="D"),
             central=True,
         ),
+        TANGENT_BOTH: MethodInfo(
+            name="tangent FC + encoder",
+            words="a second linear model on the predictions of tangent FC and the encoder: does the encoder add to "
+            "tangent FC?",
+            look=Look(paint="deep", marker="X"),
+            central=True,
+            costly=True,
+        ),
         RANDOM: MethodInfo(
             name="random weights",
             words="the same encoder with the random weights that its pretraining started from",
@@ -90,14 +98,18 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             central=True,
             bar=True,
         ),
+        TANGENT: MethodInfo(
+            name="tangent FC",
+            words="functional connectivity in the tangent space of training people's mean, shrunk as makes their other "
+            "frames likeliest",
+            look=Look(paint="ink", marker="h", dash=(0, (6, 2, 1, 2))),
+            central=True,
+            bar=True,
+            costly=True,
+        ),
         "fc_partial": MethodInfo(
             name="FC, partial correlation",
             words="partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
-        ),
-        TANGENT: MethodInfo(
-            name="FC, tangent space",
-            words="Ledoit-Wolf covariances in the tangent space of training people's geometric mean",
-            costly=True,
         ),
         BOXED: MethodInfo(
             name="encoder in the box",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.linalg import eigh
 from torch import Tensor
@@ -27,12 +27,11 @@ from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
+from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.views.pool import check_same_atlas, long_enough
 
-SHRINKAGES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""Among which the shrinkage is chosen."""
 TOTAL_COMPONENTS = 120
 """Spatial components over all networks, if not given."""
 _JUDGED = 100
@@ -219,7 +218,7 @@ def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[
     total, weight = np.zeros((n_rois, n_rois)), np.zeros((n_rois, n_rois))
     for row, part in zip(recordings.rows, share, strict=True):
         series = recordings.series(row)[0].numpy().astype(np.float64)
-        correlation, has = _correlation(series[:, series.any(axis=0)])
+        correlation, has = correlations(series[:, series.any(axis=0)])
         total += part * correlation
         weight += part * np.outer(has, has)
         tell()
@@ -245,8 +244,8 @@ def vectors(tangent: Float[Tensor, "batch k k"], *, lagged: bool = False) -> Flo
 def choose_shrinkage(recordings: Recordings) -> float:
     """Choose the shrinkage under which a person's other half is likeliest, among at most 100 people; no labels.
 
-    A normal distribution with the shrunk correlations of the first half of a person's first recording, asked for its
-    log-likelihood per frame of the second half of the last one: -(log det S + tr(S^-1 C)) / 2, mean over people.
+    The first half of a person's first recording is asked for the second half of the last one (``likelihoods``), mean
+    over people.
     """
     rows, people = recordings.rows, recordings.people
     first = np.unique(people, return_index=True)[1]
@@ -255,23 +254,8 @@ def choose_shrinkage(recordings: Recordings) -> float:
     for person in np.unique(np.linspace(0, len(first) - 1, min(_JUDGED, len(first))).astype(int)):
         early, late = (recordings.series(rows[r[person]])[0].numpy().astype(np.float64) for r in (first, last))
         early, late = early[:, early.any(axis=0)], late[:, late.any(axis=0)]
-        before, one = _correlation(early[:, : early.shape[1] // 2])
-        after, other = _correlation(late[:, late.shape[1] // 2 :])
-        both = np.ix_(one & other, one & other)
-        values, vectors = np.linalg.eigh(before[both])
-        seen = np.einsum("ik,ij,jk->k", vectors, after[both], vectors, optimize=True)
-        for place, share in enumerate(SHRINKAGES):
-            spread = (1 - share) * values + share
-            likelihood[place] -= (np.log(spread) + seen / spread).mean()
+        likelihood += likelihoods(early[:, : early.shape[1] // 2], late[:, late.shape[1] // 2 :])
     return SHRINKAGES[int(likelihood.argmax())]
-
-
-def _correlation(series: Float[ndarray, "roi frame"]) -> tuple[Float[ndarray, "roi roi"], Bool[ndarray, " roi"]]:
-    """Return correlations, 0 for an ROI that does not change, and which ROIs do change."""
-    centred = series - series.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(centred, axis=1)
-    unit = centred / np.where(norm > 0, norm, 1)[:, None]
-    return unit @ unit.T, norm > 0
 
 
 @torch.inference_mode()

@@ -88,7 +88,9 @@ class LinearWithout:
         rows, test = np.hstack([fold.rows, regressors[:count]]), np.hstack([fold.test, regressors[count:]])
         path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
         inside = _without(path, regressors.shape[1])
-        found, _ = fit_path(inside, loss, dataclasses.replace(fold, rows=rows, test=test))
+        found, _ = fit_path(
+            inside, loss, dataclasses.replace(fold, rows=rows, test=test, inner=fold.fine or fold.inner)
+        )
         return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
 
 

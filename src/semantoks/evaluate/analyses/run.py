@@ -24,16 +24,15 @@ from semantoks.evaluate.analyses.deconfounded import LinearWithout
 from semantoks.evaluate.analyses.importance import Embedding, network_scores
 from semantoks.evaluate.analyses.matching import match_motion
 from semantoks.evaluate.analyses.reliability import reliability_scores
-from semantoks.evaluate.methods import methods_from, sets_for
+from semantoks.evaluate.methods import methods_from, sets_for, stacks_of
 from semantoks.evaluate.models.linear import fold_of
-from semantoks.evaluate.models.predictors import Stacked
 from semantoks.evaluate.settings import Analysis
 from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate, task_of
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats, first_tests
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout, own_readout
-from semantoks.statistics.methods import BOTH, CENTRAL, ENCODER, FC
+from semantoks.statistics.methods import CENTRAL, FC, TANGENT
 from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
 from semantoks.storage.workers import run_calls
@@ -75,7 +74,8 @@ def _null(study: Study, sets: Sets, results: Results) -> None:
 
 
 def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
-    methods = methods_from(_central(sets), CENTRAL)
+    # Tangent FC would take as long as everything else here: it is fitted anew for every number of people.
+    methods = methods_from({name: features for name, features in _central(sets).items() if name != TANGENT}, CENTRAL)
     plans = [
         sized
         for plan in study.plans
@@ -121,7 +121,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
             methods: dict[str, Method] = {
                 name: LinearWithout(features, columns) for name, features in _central(sets).items()
             }
-            methods[BOTH] = Stacked((FC, ENCODER))
+            methods |= stacks_of(methods)
             plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
             results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
         tick()

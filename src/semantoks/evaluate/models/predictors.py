@@ -108,7 +108,7 @@ class Stacked:
         rows = np.hstack([_level(before[name].inner) for name in self.parts])
         test = np.hstack([_level(before[name].test) for name in self.parts])
         rows, test = standardise(rows, test)
-        return linear_model(Fold(rows, task.labels, test, task.inner, task.kind))
+        return linear_model(Fold(rows, task.labels, test, task.inner, task.kind, task.fine))
 
 
 def _level(outputs: Float[ndarray, "row output"]) -> Features:

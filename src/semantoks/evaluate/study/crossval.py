@@ -28,6 +28,8 @@ from semantoks.storage.workers import run_calls
 
 INNER_FOLDS = 3
 """Inner folds of each training side, used to choose penalties."""
+FINE_FOLDS = 10
+"""Finer ones, for the penalty of a ridge regression."""
 Tick = Callable[[], None]
 
 
@@ -71,7 +73,6 @@ def cross_validate(
     *,
     seed: int,
     keep: bool = True,
-    first: int = 0,
     n_jobs: int = 1,
     tick: Tick | None = None,
 ) -> Results:
@@ -81,14 +82,12 @@ def cross_validate(
     ----------
     keep
         Whether to keep the predictions, too.
-    first
-        Number of the first split.
     n_jobs
         Worker processes; -1 uses all cores. The results are the same for any number.
     tick
         Called after every split.
     """
-    jobs = [joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(first, len(plan.splits))]
+    jobs = [joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(len(plan.splits))]
     found = Results()
 
     def doing() -> str:
@@ -120,11 +119,21 @@ def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: in
 def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) -> Task:
     """Make the task of one split, without the test people's labels; 0 ``folds`` gives no inner splits."""
     train, test = split
-    labels, groups, inner = plan.labels[train], plan.groups[train], list[Split]()
+    labels, groups = plan.labels[train], plan.groups[train]
+    inner, fine = list[Split](), list[Split]()
     if folds:
         inner = split_people(labels, groups, kind=plan.kind, folds=folds, repeats=1, seed=seed)
-    people = plan.people
-    return Task(kind=plan.kind, train=people[train], test=people[test], labels=labels, inner=tuple(inner), seed=seed)
+    if folds and plan.kind == "value" and (most := min(FINE_FOLDS, len(np.unique(groups)))) > folds:
+        fine = split_people(labels, groups, kind=plan.kind, folds=most, repeats=1, seed=seed)
+    return Task(
+        kind=plan.kind,
+        train=plan.people[train],
+        test=plan.people[test],
+        labels=labels,
+        inner=tuple(inner),
+        seed=seed,
+        fine=tuple(fine),
+    )
 
 
 def split_scores(plan: Plan, split: Split, predicted: Predicted) -> dict[str, float]:

@@ -69,8 +69,7 @@ class Protocol:
     methods
         Per target, the methods that replace the linear models of the same names; None = none are replaced.
     costly
-        Whether the slowest methods run on the first repeat only, only if named, or always; a method that is named runs
-        on every split.
+        Whether the slowest methods run always, or only if they are named.
     bins
         Number of classes that values are cut into, unless the settings give one; None = values stay values.
     analyses
@@ -80,7 +79,7 @@ class Protocol:
     repeats: int
     splits: Callable[[Plan, int, int], list[Split]] | None = None
     methods: "Callable[[Study, Sets], Mapping[str, Mapping[str, Method]]] | None" = None
-    costly: Literal["first repeat", "if named", "always"] = "first repeat"
+    costly: Literal["if named", "always"] = "always"
     bins: int | None = None
     analyses: bool = False
 

@@ -83,6 +83,8 @@ class Task:
         Labels of the training people. A method never sees the labels of the test people.
     inner
         Splits of the training side (indices into ``train``), by groups, used only to choose penalties.
+    fine
+        Finer ones, of a value; they cost a ridge regression nothing (``linear.ridge``). Empty = ``inner``.
     seed
         Seed for everything random in the method.
     """
@@ -93,6 +95,7 @@ class Task:
     labels: ndarray
     inner: tuple[Split, ...]
     seed: int
+    fine: tuple[Split, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
