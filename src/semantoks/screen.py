@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
+from semantoks.statistics.methods import ENCODER, FC, FINETUNED, TANGENT, TANGENT_BOTH, in_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BESIDE = (ENCODER, FINETUNED, FC)
+BESIDE = (ENCODER, FINETUNED, FC, TANGENT)
 """The methods whose scores are tempered below the table."""
 _SECONDS_PER_LINE = 30.0
 Report = Callable[[int, int], None]
@@ -60,8 +60,9 @@ def score_table(summary: "pd.DataFrame") -> str:
     """Lay out ``statistics.summarise`` as text: one line per target and method of the main analysis.
 
     Shows the mean over splits and its 95 % interval over people, then the difference from FC on the same splits, with
-    its interval and p (Holm over targets). Below it stands what should temper the scores of the encoder and of FC: what
-    motion, scan, site or random weights reach, and what is left without confounds.
+    its interval and p (Holm over targets). Below it stand the encoder and its stacks beside tangent FC, and what should
+    temper the scores of the encoder and of both bars: what motion, scan, site or random weights reach, and what is left
+    without confounds.
     """
     from semantoks.statistics.tables import ALPHA  # with pandas, which no help needs
 
@@ -76,11 +77,32 @@ def score_table(summary: "pd.DataFrame") -> str:
             line = f"{row['target']:<12} {row['metric']:<18} {row['method']:<17} {row['mean']:6.3f}  "
             line += f"[{row['low']:.3f}, {row['high']:.3f}]"
             if row["verdict"]:
-                between = f"[{row['diff_low']:+.3f}, {row['diff_high']:+.3f}]"
-                line = f"{line:<74} {row['diff']:+8.3f}  {between:<17} {row['p_holm']:6.3f}  {row['verdict']}"
+                line = f"{line:<74} {row['diff']:+8.3f}  {_ends(row['diff_low'], row['diff_high']):<17} "
+                line += f"{row['p_holm']:6.3f}  {row['verdict']}"
                 line += ", as good within the bound" if row["p_equal"] < ALPHA else ""
             lines.append(line)
-    return "\n".join([*lines, *_cautions(summary)])
+    return "\n".join([*lines, *_beside_tangent(main), *_cautions(summary)])
+
+
+def _beside_tangent(main: "pd.DataFrame") -> list[str]:
+    """Compare the encoder, alone and stacked, and FC with tangent FC, the harder bar; nothing where it was not run."""
+    from semantoks.statistics.tables import ALPHA
+
+    if "tangent_verdict" not in main:
+        return []
+    rows = main[main["method"].isin([ENCODER, FINETUNED, TANGENT_BOTH, FC]) & (main["tangent_verdict"] != "")]
+    lines = [
+        f"{row['target']:<12} {row['method']:<17} {row['tangent_diff']:+8.3f}  "
+        f"{_ends(row['tangent_diff_low'], row['tangent_diff_high']):<17} {row['tangent_p_holm']:6.3f}  "
+        f"{row['tangent_verdict']}{', as good within the bound' * (row['tangent_p_equal'] < ALPHA)}"
+        for row in rows.to_dict("records")
+    ]
+    title = f"{'beside tangent FC':<30} {'minus it':>8}  {'95 % interval':<17} {'p Holm':>6}  score beside tangent FC's"
+    return ["", title, *lines] if lines else []
+
+
+def _ends(low: float, high: float) -> str:
+    return f"[{low:+.3f}, {high:+.3f}]"
 
 
 def _cautions(summary: "pd.DataFrame") -> list[str]:

@@ -13,12 +13,12 @@ import pandas as pd
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
 
-METHODS = ("encoder", "fc+encoder", "random_weights", "fc", "fc_tangent", "motion")
+METHODS = ("encoder", "fc+encoder", "random_weights", "fc", "fc_tangent", "motion", "tangent+encoder")
 SIGNAL = {
-    "sex": (0.4, 1.7, 0.2, 1.8, 1.7, 0.1),
-    "site": (2.0, 3.1, 1.2, 2.1, 3.0, 1.0),
-    "age": (0.7, 1.4, 0.4, 1.3, 1.2, 0.1),
-    "sequence": (1.4, 1.4, 0.5, 0.06, 0.1, 0.02),
+    "sex": (0.4, 1.7, 0.2, 1.8, 1.7, 0.1, 1.7),
+    "site": (2.0, 3.1, 1.2, 2.1, 3.0, 1.0, 3.1),
+    "age": (0.7, 1.4, 0.4, 1.3, 1.2, 0.1, 1.3),
+    "sequence": (1.4, 1.4, 0.5, 0.06, 0.1, 0.02, 1.4),
 }
 """How much each method knows of each target, in standard deviations of its noise."""
 CLASSES = {"sex": ["F", "M"], "site": [f"SITE_{letter}" for letter in "ABCDEFGHIJKLMNO"]}

@@ -280,3 +280,37 @@ def test_what_reaches_a_score_without_the_brain_is_named():
         **FEW,
     )
     assert row(errors, "encoder")["reached_by"] == "motion"
+
+
+def test_the_second_bar_is_compared_as_the_first_is_and_changes_nothing_beside_it():
+    """With tangent FC in FC's place, every number beside it is the one that would stand beside FC."""
+    scores, predictions = said(kind="value", skill=0.5, methods=("encoder", "fc", "motion"))
+    swapped = [table.assign(method=table["method"].replace({"fc": "fc_tangent"})) for table in (scores, predictions)]
+    beside = [name for name in SUMMARY if name.startswith("tangent_")]
+    one, other = summarise(scores, predictions, bound=0.1, **FEW), summarise(*swapped, bound=0.1, **FEW)
+    assert one[[name for name in beside if name != "tangent_verdict"]].isna().all(axis=None)
+    assert (one["tangent_verdict"] == "").all()
+    for method in ("encoder", "motion"):
+        for name in beside:
+            assert row(other, method)[name] == row(one, method)[name.removeprefix("tangent_")]
+    both = summarise(*both_bars(scores, predictions, swapped), bound=0.1, **FEW)
+    for method in ("encoder", "motion"):
+        for name in (name.removeprefix("tangent_") for name in beside):
+            assert row(both, method)[name] == row(one, method)[name]
+    assert row(both, "fc")["tangent_diff"] == 0
+    assert row(both, "fc_tangent")["tangent_verdict"] == ""
+
+
+def both_bars(scores, predictions, swapped):
+    """Add tangent FC, which says what FC says."""
+    only = [table[table["method"] == "fc_tangent"] for table in swapped]
+    return both((scores, predictions), only)
+
+
+def test_holm_counts_the_targets_of_each_bar_on_its_own():
+    parts = [said(skill=0.5, target=name, seed=seed) for seed, name in enumerate(("a", "b", "c"))]
+    swapped = [[t[t["method"] == "fc"].assign(method="fc_tangent") for t in part] for part in parts]
+    table = summarise(*both(*parts, *swapped), **FEW)
+    own = table[table["method"] == "encoder"]
+    np.testing.assert_allclose(own["p_holm"], holm(own["p"].to_numpy()))
+    np.testing.assert_allclose(own["tangent_p_holm"], holm(own["tangent_p"].to_numpy()))

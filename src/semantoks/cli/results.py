@@ -23,6 +23,7 @@ else:
         ProbeConfig,
         methods="all",
         analyses="none",
+        seconds="none",
         readouts="the encoder's own: cls_avg, or avg in closed form",
         crops="8, or the whole recording in closed form",
         repeats="5 (nested), 10 (paper), 100 (brainmarks)",

@@ -77,7 +77,8 @@ def probe(
         _refuse_another(out, targets, config, extra)
         study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
         study.extra = extra
-        study.stages = Stages(progress, 2 + (len(config.analyses) if study.protocol.analyses else 0))
+        analyses = len(config.analyses) if study.protocol.analyses else 0
+        study.stages = Stages(progress, 2 + analyses + bool(config.seconds))
         sets = feature_sets(study)
         study.stages.next()
         results = run_protocol(study, sets)
@@ -93,7 +94,8 @@ def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extr
     """Refuse to overwrite the scores of other targets or settings, which may be hours of work."""
     try:
         before = json.loads((out / ABOUT).read_text(encoding="utf-8"))
-        kept, same = list(before["targets"]), before["settings"] == json.loads(json.dumps(to_plain(config)))
+        now, usual = (json.loads(json.dumps(to_plain(one))) for one in (config, ProbeConfig()))
+        kept, same = list(before["targets"]), usual | before["settings"] == now  # older probes lack newer settings
         same = same and set(before.get("extra", ())) == set(extra)
     except (OSError, ValueError, KeyError, TypeError):  # no finished probe there
         return

@@ -26,6 +26,8 @@ class ProbeConfig:
     """Methods to compute; FC and the encoder are always included."""
     analyses: tuple[Analysis, ...] = ANALYSES
     """Analyses to run beside the scores; the option without a name runs none."""
+    seconds: tuple[float, ...] = ()
+    """Score every method from so many seconds of each test person, too, e.g. 30 60 180."""
     split: str = "person"
     """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
@@ -77,6 +79,12 @@ class ProbeConfig:
             raise ConfigError(f"--equivalence has to be above 0, e.g. 0.05, not {self.equivalence:g}.")
         if self.protocol != "nested" and self.split != "person":
             raise ConfigError(f"the protocol {self.protocol} has its own splits: use --split with nested only.")
+        if any(not seconds > 0 for seconds in self.seconds):
+            raise ConfigError(f"--seconds have to be above 0, not {', '.join(f'{s:g}' for s in self.seconds)}.")
+        if self.seconds and self.protocol != "nested":
+            raise ConfigError(
+                f"--seconds needs --protocol nested: the protocol {self.protocol} has windows of its own."
+            )
         if self.protocol == "paper" and self.readouts[:1] == ("attention",):
             raise ConfigError("the paper's probe is linear: its first readout cannot be attention.")
         if self.split not in SPLITS and not Path(self.split).is_file():

@@ -1,5 +1,6 @@
 """A frozen encoder over evenly spaced crops of recordings, and what is read out of its tokens (METHOD 9)."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -73,6 +74,11 @@ def as_encoder_takes(cohort: Cohort, card: EncoderCard) -> Cohort:
 def own_readout(encoder: Encoder) -> Literal["cls_avg", "avg"]:
     """Return the readout that suits an encoder: cls_avg, but avg where no block has told CLS about the tokens."""
     return "cls_avg" if encoder.config.depth else "avg"
+
+
+def windows_over(encoder: Encoder, frames: int) -> int | None:
+    """Count the windows that cover so many frames; None for an encoder that takes them at once."""
+    return None if encoder.any_length else math.ceil(frames / encoder.config.frames)
 
 
 def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]:

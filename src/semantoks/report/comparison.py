@@ -12,7 +12,7 @@ from semantoks.report.run.answer import HOW_TO_READ, difference_cell, headline, 
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import clip, listed, metric_words, p_value, plural, score
-from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method_name
+from semantoks.statistics.methods import FC, MOTION, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
 
 Named = Sequence[tuple[str, Evaluation]]
@@ -55,7 +55,11 @@ def distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
 
 def _answers(found: Named) -> list[Block]:
     targets = list(dict.fromkeys(target for _, one in found for target in one.targets()))
-    loud = [f"{name}: {headline({t: one.compared(t) for t in one.targets()}, one.subject)}" for name, one in found]
+    loud = []
+    for name, one in found:
+        hard = {t: rows for t in one.targets() if TANGENT in (rows := one.compared(t, bar=TANGENT))}
+        beside = f" {headline(hard, one.subject, TANGENT)}" if hard else ""
+        loud.append(f"{name}: {headline({t: one.compared(t) for t in one.targets()}, one.subject)}{beside}")
     table = Table(
         label="The answer, target by target",
         caption="Mean over splits with its 95\u00a0% interval, on one axis per target; dashed: chance. “Highest” is "

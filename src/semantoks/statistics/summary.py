@@ -1,4 +1,4 @@
-"""The summary of an evaluation: every method's score with its interval, and how it compares with FC."""
+"""The summary of an evaluation: every method's score with its interval, and how it compares with FC and tangent FC."""
 
 import zlib
 from collections.abc import Mapping
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
 from semantoks.errors import ConfigError
 from semantoks.statistics.intervals import LEVEL, beyond, bootstrap, draw, interval, stretched
-from semantoks.statistics.methods import FC, NUISANCES
+from semantoks.statistics.methods import NUISANCES
 from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
-from semantoks.statistics.tables import ALPHA, LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
-from semantoks.statistics.tested import count_units, held_out, over_splits, overlap, people_of
+from semantoks.statistics.tables import ALPHA, BARS, LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
+from semantoks.statistics.tested import SplitTested, count_units, held_out, over_splits, overlap, people_of
 
-REFERENCE = FC
-"""The method that all others are compared with: functional connectivity."""
-COMPARED = ("main", "deconfounded", "motion_matched")
+COMPARED = ("main", "deconfounded", "motion_matched", "seconds")
 """The analyses that are summarised."""
 LEAST_SPLITS = 3
 """With fewer splits in common, no verdict."""
@@ -65,6 +65,8 @@ def summarise(
           "equal"; empty for FC, and where there is no FC.
         - ``p_equal``: of two one-sided tests that the difference from FC is within ``bound``, by the same two models
           as the interval (the larger p), then by Holm like ``p``; below 0.05: as good as FC, within the bound.
+        - ``tangent_diff`` to ``tangent_p_equal``: the same nine, beside tangent FC. Each bar is a question of its own,
+          with Holm over its targets.
         - ``null_mean p_null``: of the permutation null (analysis "permutation"), in rows of the main analysis: the main
           score of the closed-form ridge whose labels were permuted, and p of that score.
         - ``optimism``: what choosing the setting on the test side would have added to the mean; for the main metric.
@@ -84,10 +86,13 @@ def summarise(
         one = [str(part) for part in key]
         predicted = predictions[(predictions[_ONE] == one).all(axis=1)]
         metric, fresh = metrics[one[-1]], np.random.default_rng([seed, zlib.crc32("\t".join(one).encode())])
-        table = _scored(of_one, metric, bound)
         again = overlap(predicted["person"].nunique(), float(of_one["n_train"].mean()), float(of_one["n_test"].mean()))
-        people = _Resampling(metric=metric, overlap=again, bound=bound, samples=samples, flips=flips)
-        table = _joined(table, people.of(predicted, list(table.index), fresh))
+        table = _scored(of_one, metric)
+        people = _Resampled.of(predicted, list(table.index), metric, again, draws=samples, rng=fresh)
+        table = table.join(people.within())
+        for bar, prefix in BARS.items():
+            beside = people.beside(bar, bound, flips=flips, rng=fresh)
+            table = table.join(_joined(_by_splits(of_one, metric, bar, bound), beside).add_prefix(prefix))
         table["reached_by"] = _reached_by(table, metric)
         table = table.rename_axis("method").reset_index().assign(metric=metric)
         table[_ONE] = one
@@ -95,19 +100,20 @@ def summarise(
     if not parts:
         return pd.DataFrame(columns=list(SUMMARY))
     found = pd.concat(parts, ignore_index=True)
-    found["p"] = found[["p_t", "p_flip"]].max(axis=1, skipna=False)
     alike = found.groupby(["analysis", "condition", "method"])
-    for corrected, plain in (("p_holm", "p"), ("p_equal", "p_beyond")):
-        found[corrected] = alike[plain].transform(lambda p: holm(p.to_numpy(np.float64)))
+    for prefix in BARS.values():
+        found[f"{prefix}p"] = found[[f"{prefix}p_t", f"{prefix}p_flip"]].max(axis=1, skipna=False)
+        for corrected, plain in (("p_holm", "p"), ("p_equal", "p_beyond")):
+            found[f"{prefix}{corrected}"] = alike[f"{prefix}{plain}"].transform(lambda p: holm(p.to_numpy(np.float64)))
+        found[f"{prefix}verdict"] = _verdicts(found, prefix)
     found = found.merge(_nulls(scores), how="left", on=["analysis", "condition", "target", "method"])
-    found["verdict"] = _verdicts(found)
     order = found["analysis"].map(COMPARED.index)
     found = found.assign(order=order).sort_values(["order", "condition", "target", "method"], ignore_index=True)
     return found[list(SUMMARY)]
 
 
-def _scored(rows: pd.DataFrame, metric: str, bound: float | None) -> pd.DataFrame:
-    """Summarise the scores of one target's splits, one row per method; what is compared is by the corrected t test."""
+def _scored(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Summarise the scores of one target's splits, one row per method."""
     each = rows.pivot(index="split", columns="method", values=metric)
     people = rows.groupby("split")["n_test"].first().to_numpy(np.float64)
     table = pd.DataFrame({"sd": each.std(ddof=1), "splits": each.count()})
@@ -115,50 +121,77 @@ def _scored(rows: pd.DataFrame, metric: str, bound: float | None) -> pd.DataFram
     gained = rows["peeked"] - rows[metric] if metric in MAIN.values() and "peeked" in rows else np.nan
     gained_each = rows.assign(gained=gained).pivot(index="split", columns="method", values="gained")
     table["optimism"] = over_splits(gained_each.to_numpy(np.float64), people)
+    return table
+
+
+def _by_splits(rows: pd.DataFrame, metric: str, bar: str, bound: float | None) -> pd.DataFrame:
+    """Compare the scores of one target's splits with those of a bar by the corrected t test, one row per method."""
+    each = rows.pivot(index="split", columns="method", values=metric)
+    people = rows.groupby("split")["n_test"].first().to_numpy(np.float64)
     compared = {}
-    for method in each.columns.drop(REFERENCE) if REFERENCE in each else []:
-        away = (each[method] - each[REFERENCE]).to_numpy(np.float64)
+    for method in each.columns.drop(bar) if bar in each else []:
+        away = (each[method] - each[bar]).to_numpy(np.float64)
         has, n_train = ~np.isnan(away), float(rows["n_train"].mean())
         found = corrected_mean(away[has], n_train, people[has])
         low, high = found.interval(LEVEL)
         compared[method] = {"diff": found.mean, "shared": has.sum(), "p_t": found.p, "diff_low": low, "diff_high": high}
         compared[method]["p_beyond"] = np.nan if bound is None else found.p_within(bound)
     columns = ["diff", "shared", "p_t", "diff_low", "diff_high", "p_beyond"]
-    return table.join(pd.DataFrame.from_dict(compared, orient="index", columns=columns, dtype=float))
+    return pd.DataFrame.from_dict(compared, orient="index", columns=columns, dtype=float).reindex(each.columns)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Resampling:
-    """How people are resampled; ``overlap`` is that of ``tested.overlap``."""
+class _Resampled:
+    """One target's people, resampled; ``overlap`` is that of ``tested.overlap``, ``drawn`` the scores of each draw."""
 
     metric: str
+    methods: list[str]
     overlap: float
-    bound: float | None
-    samples: int
-    flips: int
+    sides: list[SplitTested]
+    drawn: Float[ndarray, "split method sample"] | None
 
-    def of(self, predicted: pd.DataFrame, methods: list[str], rng: np.random.Generator) -> pd.DataFrame:
-        """Summarise the predictions of one target, one row per method."""
-        table = pd.DataFrame(index=methods, columns=["low", "high", "diff_low", "diff_high", "p_flip", "p_beyond"])
-        table, sides = table.astype(float), held_out(predicted, methods)
-        if not sides:
-            return table
-        drawn, people = bootstrap(sides, self.metric, draw(count_units(sides), self.samples, rng)), people_of(sides)
-        table[["low", "high"]] = interval(stretched(drawn, people, self.overlap)).clip(*RANGES[self.metric])
-        if REFERENCE in methods:
-            reference, others = methods.index(REFERENCE), [name != REFERENCE for name in methods]
-            away = stretched(drawn - drawn[:, [reference]], people, self.overlap)[others]
-            parts = unit_contributions(sides, self.metric, reference)
-            p = paired_permutation(parts, overlap=self.overlap, flips=self.flips, rng=rng)
+    @classmethod
+    def of(
+        cls,
+        predicted: pd.DataFrame,
+        methods: list[str],
+        metric: str,
+        overlap: float,
+        *,
+        draws: int,
+        rng: np.random.Generator,
+    ) -> "_Resampled":
+        """Resample the people of a target's predictions."""
+        sides = held_out(predicted, methods)
+        drawn = bootstrap(sides, metric, draw(count_units(sides), draws, rng)) if sides else None
+        return cls(metric=metric, methods=methods, overlap=overlap, sides=sides, drawn=drawn)
+
+    def within(self) -> pd.DataFrame:
+        """Return the interval of each method's score."""
+        table = pd.DataFrame(index=self.methods, columns=["low", "high"], dtype=float)
+        if self.drawn is not None:
+            spread = stretched(self.drawn, people_of(self.sides), self.overlap)
+            table[["low", "high"]] = interval(spread).clip(*RANGES[self.metric])
+        return table
+
+    def beside(self, bar: str, bound: float | None, *, flips: int, rng: np.random.Generator) -> pd.DataFrame:
+        """Compare each method with a bar."""
+        names = ["diff_low", "diff_high", "p_flip", "p_beyond"]
+        table = pd.DataFrame(index=self.methods, columns=names, dtype=float)
+        if self.drawn is not None and bar in self.methods:
+            place, others = self.methods.index(bar), [name != bar for name in self.methods]
+            away = stretched(self.drawn - self.drawn[:, [place]], people_of(self.sides), self.overlap)[others]
+            parts = unit_contributions(self.sides, self.metric, place)
+            p = paired_permutation(parts, overlap=self.overlap, flips=flips, rng=rng)
             table.loc[others, ["diff_low", "diff_high"]] = interval(away)
             table.loc[others, "p_flip"] = p[others]
-            table.loc[others, "p_beyond"] = np.nan if self.bound is None else beyond(away, self.bound)
+            table.loc[others, "p_beyond"] = np.nan if bound is None else beyond(away, bound)
         return table
 
 
 def _joined(by_splits: pd.DataFrame, by_people: pd.DataFrame) -> pd.DataFrame:
     """Join what two models of uncertainty say of a difference: the wider end of both, and the larger p."""
-    table = by_splits.join(by_people[["low", "high", "p_flip"]])
+    table = by_splits.join(by_people["p_flip"])
     for name, further in (("diff_low", np.fmin), ("diff_high", np.fmax), ("p_beyond", np.maximum)):
         table[name] = further(by_splits[name], by_people[name])
     return table
@@ -185,8 +218,9 @@ def _nulls(scores: pd.DataFrame) -> pd.DataFrame:
     return null[["analysis", "condition", "target", "method", "null_mean", "p_null"]]
 
 
-def _verdicts(found: pd.DataFrame) -> pd.Series:
-    sure = (found["p_holm"] < ALPHA) & (found["shared"] >= LEAST_SPLITS)
+def _verdicts(found: pd.DataFrame, prefix: str) -> pd.Series:
+    of = {name: found[f"{prefix}{name}"] for name in ("p_holm", "shared", "diff_low", "diff_high")}
+    sure = (of["p_holm"] < ALPHA) & (of["shared"] >= LEAST_SPLITS)
     words: list[Verdict] = ["", "higher", "lower"]
-    cases = [~(found["shared"] > 0), sure & (found["diff_low"] > 0), sure & (found["diff_high"] < 0)]
+    cases = [~(of["shared"] > 0), sure & (of["diff_low"] > 0), sure & (of["diff_high"] < 0)]
     return pd.Series(np.select(cases, words, "undecided"), index=found.index, dtype=str)

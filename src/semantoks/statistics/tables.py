@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from semantoks.errors import DataError
+from semantoks.statistics.methods import FC, TANGENT
 from semantoks.storage.tables import read_table
 
 TargetKind = Literal["class", "value"]
@@ -30,6 +31,7 @@ ANALYSES = {
     "confound_test": "condition = a confound; p of the partial confounder test on the predictions",
     "decode": "the target is a confound (site, TR, frames, mean FD), decoded from the features",
     "network": "condition = the only network that the encoder is shown",
+    "seconds": "condition = seconds that are seen of each test person, or all",
     "reliability": "target identity; condition = minutes of data",
 }
 METRICS = {
@@ -50,10 +52,15 @@ MAIN = {"class": "balanced_accuracy", "value": "r"}
 """The main score of each kind of target."""
 EXTRA = ("peeked", "p")
 """Further number columns of scores.csv: the main score of the best setting on the test side; a p-value."""
+BESIDE = ("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "verdict", "p_equal")
+"""How a method compares with a bar."""
+BARS = {FC: "", TANGENT: "tangent_"}
+"""The methods that all others are compared with, and what begins the names of the columns ``BESIDE`` of each."""
 SUMMARY = (
     *(*QUESTION, "method", "metric", "mean", "sd", "splits", "low", "high", "reached_by"),
-    *("diff", "diff_low", "diff_high", "p_t", "p_flip", "p", "p_holm", "verdict", "p_equal"),
+    *BESIDE,
     *("null_mean", "p_null", "optimism"),
+    *(f"{BARS[TANGENT]}{name}" for name in BESIDE),
 )
 """Columns of ``statistics.summary.summarise``, which says what they mean."""
 

@@ -1,7 +1,6 @@
 """Stability of a person's representation: identification and ICC between two parts of their data."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from numpy import ndarray
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.evaluate.study.people import groups_of, people_of
 from semantoks.evaluate.study.shown import Shown
-from semantoks.features.encode import Readout, embed_crops
+from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
@@ -171,7 +170,7 @@ def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Flo
 def _embedded(
     encoder: Encoder, cohort: Cohort, readout: Readout, device: torch.device, spans: Int[ndarray, "recording 2"]
 ) -> Float[ndarray, "recording feature"]:
-    crops = None if encoder.any_length else math.ceil(int(spans[:, 1].max()) / encoder.config.frames)
+    crops = windows_over(encoder, int(spans[:, 1].max()))
     features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, spans=spans)
     mean: Float[ndarray, "recording feature"] = features[readout].mean(axis=1)
     return mean

@@ -22,6 +22,7 @@ from semantoks.evaluate.analyses.confounds import (
 )
 from semantoks.evaluate.analyses.deconfounded import LinearWithout
 from semantoks.evaluate.analyses.importance import Embedding, network_scores
+from semantoks.evaluate.analyses.lengths import length_scores
 from semantoks.evaluate.analyses.matching import match_motion
 from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.methods import methods_from, sets_for, stacks_of
@@ -42,6 +43,10 @@ CURVE_REPEATS = 2
 
 def run_analyses(study: Study, sets: Sets, results: Results) -> None:
     """Run the analyses that the settings name, and add their rows to the results."""
+    if study.config.seconds:
+        tick = study.stages.ticks(len(study.plans))
+        length_scores(study, sets, results, readout=_frozen_readout(study), tick=tick)
+        study.stages.next()
     if study.config.analyses and not study.protocol.analyses:
         study.notes.append(
             "The analyses (permutation null, learning curve, confounds, networks, reliability) need --protocol nested."

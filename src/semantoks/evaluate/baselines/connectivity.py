@@ -20,12 +20,17 @@ def functional_connectivity(shown: Shown) -> Edges:
     A pair with a missing ROI is 0. Edges in the order of ``numpy.triu_indices(n_rois, 1)``; correlations beyond
     0.9999 count as that.
     """
-    upper = np.triu_indices(shown.cohort.atlas.n_rois, 1)
-    rows = np.empty((len(shown), len(upper[0])), dtype=np.float32)
+    n_rois = shown.cohort.atlas.n_rois
+    rows = np.empty((len(shown), n_rois * (n_rois - 1) // 2), dtype=np.float32)
     for index, row in enumerate(rows):
-        unit = shown.series(index)
-        row[:] = fisher_z((unit.T @ unit / len(unit))[upper])
+        row[:] = edges_of(shown.series(index))
     return rows
+
+
+def edges_of(series: Run) -> Float32[ndarray, " edge"]:
+    """Return the edges of one recording, whose ROIs are z-scored."""
+    found: Float32[ndarray, " edge"] = fisher_z((series.T @ series / len(series))[np.triu_indices(series.shape[1], 1)])
+    return found
 
 
 def partial_correlation(shown: Shown) -> Edges:

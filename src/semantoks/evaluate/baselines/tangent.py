@@ -13,6 +13,8 @@ from semantoks.evaluate.study.shown import Run, Shown
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
 from semantoks.types import Features
 
+LEAST_REST = 20
+"""Fewest frames outside of a window that tell how much to shrink it."""
 _AT_ONCE = 64
 _LEAST = 1e-7
 
@@ -104,3 +106,37 @@ def whole_correlations(series: Run) -> Float32[ndarray, "roi roi"]:
     found, _ = correlations(series.T)
     np.fill_diagonal(found, 1)
     return found
+
+
+def tangent_of_windows(whole: Tangent, shown: Shown, recording: Int[ndarray, " person"]) -> Tangent:
+    """Return the features of one window of each person, around the reference of whole recordings.
+
+    The shrinkage is that of so short a window: the one under which the rest of the recording is likeliest. It keeps
+    what is short from looking extreme. Where hardly anybody has a rest, it is that of whole recordings.
+
+    Parameters
+    ----------
+    shown
+        Its spans are the windows, one per recording.
+    recording
+        The recording of each person's window; -1 = none.
+    """
+    matrices = np.tile(np.eye(whole.correlations.shape[1], dtype=np.float32), (len(recording), 1, 1))
+    votes = np.zeros((len(recording), len(SHRINKAGES)), dtype=np.float32)
+    with threadpool_limits(1):
+        for person in np.flatnonzero(recording >= 0):
+            early, late = shown.series(int(recording[person])), _rest(shown, int(recording[person]))
+            matrices[person] = whole_correlations(early)
+            if len(late) >= LEAST_REST:
+                votes[person] = likelihoods(early.T, late.T)
+    return Tangent(matrices, votes if votes.any() else whole.votes, group=whole.correlations)
+
+
+def _rest(shown: Shown, index: int) -> Run:
+    """Return the good frames of a recording outside of its window."""
+    assert shown.spans is not None
+    series, begin = shown.cohort.series(index), int(shown.cohort.first_frames[index])
+    rest = shown.cohort.good[begin : begin + len(series)].copy()
+    first, frames = shown.spans[index]
+    rest[first : first + frames] = False
+    return np.asarray(series[rest], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The first answer of the page: is the encoder above or below functional connectivity, target by target?"""
+"""The first answer of the page: is the encoder above or below FC and tangent FC, target by target?"""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -7,21 +7,38 @@ from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Fold
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows, draw_strip
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.wording import CONFOUNDS, interval, listed, metric_words, p_value, plural, score
-from semantoks.statistics.methods import BOTH, FC, MOTION, MOTION_SCAN, RANDOM, SCAN, TANGENT, method_look, method_name
+from semantoks.statistics.methods import (
+    BOTH,
+    FC,
+    MOTION,
+    MOTION_SCAN,
+    RANDOM,
+    SCAN,
+    TANGENT,
+    TANGENT_BOTH,
+    method_look,
+    method_name,
+)
 from semantoks.statistics.tables import ALPHA, METRICS
 
 BAR = (
-    "The bar for every score of the encoder is what functional connectivity (FC), the same encoder with random "
-    "weights, and motion reach on the same splits. A score that does not beat them says nothing about pretraining."
+    "The bars for every score of the encoder are what functional connectivity (FC), the same in tangent space, the "
+    "same encoder with random weights, and motion reach on the same splits. A score that does not beat them says "
+    "nothing about pretraining."
 )
 HOW_TO_READ = (
     "The interval of a score covers which people were tested: people (families together) are resampled, nothing is "
     "trained again. The interval of a difference and its p are the more cautious of two models: that one, and the "
     "corrected resampled t test over splits, which allows for other training people; p is then corrected over the "
-    "targets by Holm's method, and the intervals are not. “Higher” and “lower” need p\u00a0<\u00a00.05 and an interval "
-    "without zero. “Undecided” is everything else: it does not say that both are equal."
+    "targets by Holm's method, for each bar on its own, and the intervals are not. “Higher” and “lower” need "
+    "p\u00a0<\u00a00.05 and an interval without zero. “Undecided” is everything else: it does not say that both are "
+    "equal."
 )
 NOT_RUN = Cell("not run")
+Found = Mapping[str, Mapping[str, Compared]]
+"""target -> method -> its scores, compared with one bar"""
+STACK = {FC: BOTH, TANGENT: TANGENT_BOTH}
+"""What joins each bar and the encoder."""
 
 
 def answer(evaluation: Evaluation) -> list[Block]:
@@ -31,21 +48,32 @@ def answer(evaluation: Evaluation) -> list[Block]:
         return [Words("The tables have no scores of the main analysis, so there is no answer.")]
     found = {target: evaluation.compared(target) for target in targets}
     subject = evaluation.subject
-    loud = [headline(found, subject), reached(found, subject)]
-    sentences = [Item(fc_sentence(rows, subject), lead=f"{target}: ") for target, rows in found.items()]
-    figure = _differences(evaluation.key, found, subject)
-    numbers: list[Block] = [Bullets(sentences), *([Figures([figure])] if figure else []), _overview(found, subject)]
+    beside = {FC: found, TANGENT: {target: evaluation.compared(target, bar=TANGENT) for target in targets}}
+    if not any(rows[subject].verdict for rows in beside[TANGENT].values() if subject in rows):
+        del beside[TANGENT]  # it was not run
+    loud = [headline(rows, subject, bar) for bar, rows in beside.items()]
     return [
-        Words(" ".join(filter(None, loud)), tone="loud"),
-        _rows(evaluation, found),
+        Words(" ".join(filter(None, [*loud, reached(found, subject)])), tone="loud"),
+        _rows(evaluation, beside),
         Folded("How to read this", [Words(BAR), Words(HOW_TO_READ)]),
-        Folded("The differences from FC in numbers", numbers),
+        *(
+            Folded(f"The differences from {method_name(bar)} in numbers", _numbers(evaluation, rows, bar))
+            for bar, rows in beside.items()
+        ),
     ]
 
 
-def _rows(evaluation: Evaluation, found: Mapping[str, Mapping[str, Compared]]) -> Table:
+def _numbers(evaluation: Evaluation, found: Found, bar: str) -> list[Block]:
+    """Say of each target how the subject compares with a bar, draw the differences, and list them."""
+    subject = evaluation.subject
+    sentences = [Item(fc_sentence(rows, subject, bar), lead=f"{target}: ") for target, rows in found.items()]
+    figure = _differences(evaluation.key, found, subject, bar)
+    return [Bullets(sentences), *([Figures([figure])] if figure else []), _overview(found, subject, bar)]
+
+
+def _rows(evaluation: Evaluation, beside: Mapping[str, Found]) -> Table:
     """Lay out one row per target: the bars on one axis, the verdict, and what confounds leave."""
-    subject, rows = evaluation.subject, []
+    subject, rows, found = evaluation.subject, [], beside[FC]
     ends = {metric: _ends(found, subject, metric) for by_method in found.values() for metric in _metric_of(by_method)}
     for target, by_method in found.items():
         (metric,) = _metric_of(by_method)
@@ -62,7 +90,7 @@ def _rows(evaluation: Evaluation, found: Mapping[str, Mapping[str, Compared]]) -
             (
                 Cell(target, under=plural(people, "person") if isinstance(people, int) else ""),
                 Cell("", drawing=strip),
-                _verdict(by_method, subject),
+                *(_verdict(each[target], subject, bar) for bar, each in beside.items()),
                 _left(evaluation, target),
             )
         )
@@ -72,7 +100,7 @@ def _rows(evaluation: Evaluation, found: Mapping[str, Mapping[str, Compared]]) -
     return Table(
         label="The answer, target by target",
         caption=f"Mean over splits with its 95\u00a0% interval; dashed: chance.{without}",
-        columns=("Target", "Scores", "Beside FC", "Without confounds"),
+        columns=("Target", "Scores", *(f"Beside {method_name(bar)}" for bar in beside), "Without confounds"),
         rows=rows,
         answers=True,
     )
@@ -87,7 +115,7 @@ def _metric_of(rows: Mapping[str, Compared]) -> list[str]:
     return [one.metric for one in rows.values()][:1]
 
 
-def _ends(found: Mapping[str, Mapping[str, Compared]], subject: str, metric: str) -> tuple[float, float]:
+def _ends(found: Found, subject: str, metric: str) -> tuple[float, float]:
     """Return the ends of the axis that all targets of a metric share."""
     rows = [one for each in found.values() for m in shown(subject) if (one := each.get(m)) and one.metric == metric]
     known = [x for one in rows for x in (one.mean, one.low, one.high) if isfinite(x)] or [0.0, 1.0]
@@ -97,15 +125,19 @@ def _ends(found: Mapping[str, Mapping[str, Compared]], subject: str, metric: str
     return low - room, high + room
 
 
-def _verdict(rows: Mapping[str, Compared], subject: str) -> Cell:
-    """Say how the subject compares with FC, and what reaches as much without knowing the brain."""
+def _verdict(rows: Mapping[str, Compared], subject: str, bar: str) -> Cell:
+    """Say how the subject compares with a bar; beside FC, what reaches as much without knowing the brain, too."""
     one = rows.get(subject)
     if one is None or not one.verdict:
-        return Cell("", verdict="not compared", notes=(fc_sentence(rows, subject),))
+        return Cell("", verdict="not compared", notes=(fc_sentence(rows, subject, bar),))
     notes = [f"{_difference(one)}."]
     if isfinite(one.p_equal):
-        notes.append(_as_good(one).strip())
-    return Cell("", verdict=one.verdict, notes=[*notes, *(f"{words}." for words in _reach(rows, subject))])
+        notes.append(_as_good(one, bar).strip())
+    if bar == FC:
+        notes += [f"{words}." for words in _reach(rows, subject)]
+    elif (both := rows.get(TANGENT_BOTH)) and both.verdict:
+        notes.append(f"{method_name(TANGENT_BOTH)}: {both.verdict}, {_difference(both)}.")
+    return Cell("", verdict=one.verdict, notes=notes)
 
 
 def _reach(rows: Mapping[str, Compared], subject: str) -> list[str]:
@@ -120,22 +152,22 @@ def _reach(rows: Mapping[str, Compared], subject: str) -> list[str]:
 
 
 def _left(evaluation: Evaluation, target: str) -> Cell:
-    """Show what the subject and FC score with confounds regressed out."""
+    """Show what the subject and both bars score with confounds regressed out."""
     rows = evaluation.compared(target, "deconfounded")
-    one, fc = rows.get(evaluation.subject), rows.get(FC)
+    one = rows.get(evaluation.subject)
     if one is None:
         return Cell("not run")
-    beside = f"FC {score(fc.mean, fc.metric)} ({interval(fc.low, fc.high, fc.metric)})" if fc else ""
-    own = interval(one.low, one.high, one.metric)
-    return Cell(score(one.mean, one.metric), under=own, notes=[beside] if beside else [])
+    bars = [(method_name(m), rows[m]) for m in (FC, TANGENT) if m in rows]
+    beside = [f"{name} {score(b.mean, b.metric)} ({interval(b.low, b.high, b.metric)})" for name, b in bars]
+    return Cell(score(one.mean, one.metric), under=interval(one.low, one.high, one.metric), notes=beside)
 
 
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
-    """Sum up in a sentence on which targets the subject scores higher or lower than FC, and by how much."""
+def headline(found: Found, subject: str, bar: str = FC) -> str:
+    """Sum up in a sentence on which targets the subject scores higher or lower than a bar, and by how much."""
     phrases = {
         "higher": "scores higher than",
         "lower": "scores lower than",
@@ -151,11 +183,13 @@ def headline(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
             if (row.verdict if row else "") == verdict
         ]
         if names:
-            clauses.append(f"{words} {'it' if clauses else 'functional connectivity'} on {listed(names)}")
-    return f"Of {len(found)} target{'s' * (len(found) > 1)}, the {method_name(subject)} {listed(clauses)}."
+            named = "functional connectivity" if bar == FC else method_name(bar)
+            clauses.append(f"{words} {'it' if clauses else named} on {listed(names)}")
+    opener = f"Of {len(found)} target{'s' * (len(found) > 1)}, the {method_name(subject)}" if bar == FC else "It"
+    return f"{opener} {listed(clauses)}."
 
 
-def reached(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
+def reached(found: Found, subject: str) -> str:
     """Say in a sentence on which targets something that knows no brain function scores like the subject or FC."""
     there = {
         target: [n for m in (subject, FC) if m in rows for n in rows[m].reached_by] for target, rows in found.items()
@@ -172,37 +206,38 @@ def reached(found: Mapping[str, Mapping[str, Compared]], subject: str) -> str:
     return f"Without brain function, the {name}'s score or FC's is reached on {listed(targets)} by {who}{each}."
 
 
-def fc_sentence(rows: Mapping[str, Compared], subject: str) -> str:
-    """Answer for one target in a sentence: direction, size, how sure."""
+def fc_sentence(rows: Mapping[str, Compared], subject: str, bar: str = FC) -> str:
+    """Answer for one target in a sentence: direction, size, how sure; beside FC, or tangent FC."""
     found = rows.get(subject)
-    name = method_name(subject)
+    name, other = method_name(subject), method_name(bar)
     if found is None or not found.verdict:
-        return f"No comparison: the {name} and FC were not scored on the same splits."
+        return f"No comparison: the {name} and {other} were not scored on the same splits."
     word = metric_words(found.metric)
     by = f"difference in {word} {_difference(found)}"
     if not isfinite(found.p_holm):
         return f"No test: {by}; a test needs predictions from at least two splits."
     opener = {
-        "higher": f"The {name} scores higher than FC",
-        "lower": f"The {name} scores lower than FC",
-        "undecided": f"Undecided whether the {name} scores higher or lower than FC",
+        "higher": f"The {name} scores higher than {other}",
+        "lower": f"The {name} scores lower than {other}",
+        "undecided": f"Undecided whether the {name} scores higher or lower than {other}",
     }[found.verdict]
-    return f"{opener}: {by}.{_as_good(found)}"
+    return f"{opener}: {by}.{_as_good(found, bar)}"
 
 
-def _as_good(found: Compared) -> str:
+def _as_good(found: Compared, bar: str) -> str:
     """Say whether the difference is within the bound of the equivalence test, where there is one."""
     if not isfinite(found.p_equal):
         return ""
-    words = "As good as FC" if found.p_equal < ALPHA else "Not shown to be as good as FC"
-    return f" {words}, within the equivalence bound ({p_value(found.p_equal)})."
+    words = "As good as" if found.p_equal < ALPHA else "Not shown to be as good as"
+    return f" {words} {method_name(bar)}, within the equivalence bound ({p_value(found.p_equal)})."
 
 
-def adds_sentence(rows: Mapping[str, Compared]) -> str:
-    """Answer in a sentence whether FC and encoder together score higher than FC alone."""
-    found = rows.get(BOTH)
+def adds_sentence(rows: Mapping[str, Compared], bar: str = FC) -> str:
+    """Answer in a sentence whether a bar and the encoder together score higher than the bar alone."""
+    found = rows.get(STACK[bar])
     if found is None or not found.verdict:
-        return "No comparison: FC + encoder and FC were not scored on the same splits."
+        other = method_name(bar)
+        return f"No comparison: {method_name(STACK[bar])} and {other} were not scored on the same splits."
     openers = {"higher": "Yes", "lower": "No, both together score lower", "undecided": "Undecided"}
     return f"{openers[found.verdict]}: {_difference(found)}."
 
@@ -230,11 +265,12 @@ def difference_cell(found: Compared | None) -> Cell:
     return Cell(score(found.diff, found.metric, sign=True), under=within)
 
 
-def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
-    name = method_name(subject)
+def _overview(found: Found, subject: str, bar: str) -> Table:
+    name, other, stack = method_name(subject), method_name(bar), method_name(STACK[bar])
+    also = (RANDOM, MOTION) if bar == FC else ()
     rows = []
     for target, by_method in found.items():
-        one, both = by_method.get(subject), by_method.get(BOTH)
+        one, both = by_method.get(subject), by_method.get(STACK[bar])
         first = next(iter(by_method.values()))
         rows.append(
             (
@@ -242,24 +278,22 @@ def _overview(found: dict[str, dict[str, Compared]], subject: str) -> Table:
                 _verdict_cell(one, p_value(one.p_holm) if one else ""),
                 difference_cell(one),
                 score_cell(one),
-                score_cell(by_method.get(FC)),
+                score_cell(by_method.get(bar)),
                 _verdict_cell(both, f"{score(both.mean, both.metric)}; {p_value(both.p_holm)}" if both else "not run"),
-                score_cell(by_method.get(RANDOM)),
-                score_cell(by_method.get(MOTION)),
+                *(score_cell(by_method.get(m)) for m in also),
             )
         )
     return Table(
-        label=f"Scores of the {name} beside the baselines, by target",
+        label=f"Scores of the {name} beside {'the baselines' if bar == FC else other}, by target",
         caption="Mean over splits, with its 95\u00a0% interval below; p by Holm over the targets.",
         columns=(
             "Target",
-            "Beside FC",
-            f"{name.capitalize()} − FC",
+            f"Beside {other}",
+            f"{name.capitalize()} − {other}",
             name.capitalize(),
-            "FC",
-            "FC + encoder, beside FC",
-            "Random weights",
-            "Motion",
+            _upper(other),
+            f"{_upper(stack)}, beside {other}",
+            *(_upper(method_name(m)) for m in also),
         ),
         rows=rows,
     )
@@ -269,8 +303,9 @@ def _verdict_cell(found: Compared | None, under: str) -> Cell:
     return Cell("", under=under.removesuffix("; "), verdict=(found.verdict if found else "") or "not compared")
 
 
-def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) -> Figure | None:
-    names = {subject: method_name(subject), BOTH: method_name(BOTH)}
+def _differences(key: str, found: Found, subject: str, bar: str) -> Figure | None:
+    others = (BOTH, TANGENT, TANGENT_BOTH) if bar == FC else (TANGENT_BOTH,)
+    names = {m: method_name(m) for m in (subject, *others)}
     rows = []
     for target, by_method in found.items():
         estimates = [
@@ -283,15 +318,16 @@ def _differences(key: str, found: dict[str, dict[str, Compared]], subject: str) 
     if not rows:
         return None
     drawing = draw_rows(
-        f"{key} differences",
-        "Difference from FC",
+        f"{key} differences" if bar == FC else f"{key} differences {bar}",
+        f"Difference from {method_name(bar)}",
         "difference in score",
         rows,
-        [Mark(name="FC", value=0.0, paint="orange")],
+        [Mark(name=method_name(bar), value=0.0, paint=method_look(bar).paint)],
     )
     return Figure(
         drawing,
-        "Right of the dashed line: higher than FC. Lines are 95 % intervals, not corrected for the number of targets.",
+        f"Right of the dashed line: higher than {method_name(bar)}. Lines are 95 % intervals, not corrected for the "
+        "number of targets.",
     )
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from semantoks.errors import DataError
-from semantoks.statistics.methods import ENCODER, FINETUNED, in_order
+from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import (
+    BARS,
+    BESIDE,
     MAIN,
     METRICS,
     PREDICTION_KEYS,
@@ -116,14 +118,19 @@ class Evaluation:
         found = table_of(known, target).get("classes")
         return [str(name) for name in found] if isinstance(found, list) else []
 
-    def compared(self, target: str, analysis: str = "main", condition: str | None = None) -> dict[str, Compared]:
-        """Return the summary of a target's methods in the order of display; of the first condition, unless given."""
+    def compared(
+        self, target: str, analysis: str = "main", condition: str | None = None, *, bar: str = FC
+    ) -> dict[str, Compared]:
+        """Return the summary of a target's methods in the order of display; of the first condition, unless given.
+
+        They are compared with ``bar``: FC or tangent FC.
+        """
         if condition is None:
             condition = next(iter(self.conditions(analysis, target)), "")
         table = self.summary
         rows = table[(table["analysis"] == analysis) & (table["target"] == target) & (table["condition"] == condition)]
         by_name = {row["method"]: row for row in rows.to_dict("records")}
-        return {name: _compared(by_name[name]) for name in in_order(by_name)}
+        return {name: _compared(by_name[name], BARS[bar]) for name in in_order(by_name)}
 
     def over_splits(self, analysis: str, condition: str, target: str, method: str, metric: str) -> OverSplits | None:
         """Return mean and standard deviation of a score over splits; None where there is none."""
@@ -153,12 +160,12 @@ def chance_of(metric: str, classes: Sequence[str]) -> float | None:
     return {"auroc": 0.5, "r": 0.0, "r2": 0.0}.get(metric)
 
 
-def _compared(row: Mapping[Any, Any]) -> Compared:
-    numbers = {name: float(row[name]) for name in NUMBERS}
+def _compared(row: Mapping[Any, Any], prefix: str) -> Compared:
+    numbers = {name: float(row[f"{prefix}{name}" if name in BESIDE else name]) for name in NUMBERS}
     return Compared(
         metric=str(row["metric"]),
         splits=int(row["splits"]),
-        verdict=str(row["verdict"]),
+        verdict=str(row[f"{prefix}verdict"]),
         reached_by=tuple(filter(None, str(row["reached_by"]).split(","))),
         **numbers,
     )

@@ -8,7 +8,7 @@ from semantoks.report.content import Block, Words, as_list, plain
 from semantoks.report.run.evaluation import Evaluation, table_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import CONFOUNDS, listed, plural
-from semantoks.statistics.methods import FC, METHODS, method_name
+from semantoks.statistics.methods import FC, METHODS, TANGENT, method_name
 from semantoks.statistics.tables import METRICS
 
 SPLITS = {
@@ -83,10 +83,12 @@ def _times(repeats: int) -> str:
 
 
 def _compared(evaluation: Evaluation) -> str:
-    if not any(FC in evaluation.compared(t) for t in evaluation.targets()):
+    there = {m for t in evaluation.targets() for m in evaluation.compared(t)}
+    if FC not in there:
         return ""
+    bars = [f"from {method_name(m)} ({METHODS[m].words})" for m in (FC, TANGENT) if m in there]
     return (
-        f"Differences from FC ({METHODS[FC].words}) were tested by the corrected resampled t test (Nadeau and Bengio "
+        f"Differences {listed(bars)} were tested by the corrected resampled t test (Nadeau and Bengio "
         "2003) and by sign flips over people (10,000); the larger p counts, corrected by Holm's method over "
         f"{plural(len(evaluation.targets()), 'target')}."
     )

@@ -13,7 +13,7 @@ from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_r
 from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.wording import interval, listed, mean_sd, metric_words, p_value, score
-from semantoks.statistics.methods import FC, MOTION, RANDOM, method_look, method_name
+from semantoks.statistics.methods import FC, MOTION, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
 
@@ -27,7 +27,10 @@ def target_card(evaluation: Evaluation, target: str) -> Card:
     subject = rows.get(evaluation.subject)
     classes = _classes(evaluation, target)
     forest = Figures([_forest(evaluation, target, rows, classes)])
-    blocks: list[Block] = [Beside([Bullets(_answers(evaluation, rows))], [forest]), _table(evaluation, target, rows)]
+    blocks: list[Block] = [
+        Beside([Bullets(_answers(evaluation, target, rows))], [forest]),
+        _table(evaluation, target, rows),
+    ]
     if drawn := _predictions(evaluation, target, classes):
         blocks.append(Figures(drawn, narrow=True))
     verdict = (subject.verdict if subject else "") or "not compared"
@@ -70,12 +73,18 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
     return " · ".join(part for part in parts if part)
 
 
-def _answers(evaluation: Evaluation, rows: dict[str, Compared]) -> list[Item]:
+def _answers(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> list[Item]:
     name = method_name(evaluation.subject)
     items = [
         Item(fc_sentence(rows, evaluation.subject), lead="Beside FC: "),
         Item(adds_sentence(rows), lead="Does the encoder add to FC? "),
     ]
+    if TANGENT in rows:
+        hard = evaluation.compared(target, bar=TANGENT)
+        items += [
+            Item(fc_sentence(hard, evaluation.subject, TANGENT), lead="Beside tangent FC: "),
+            Item(adds_sentence(hard, TANGENT), lead="Does the encoder add to tangent FC? "),
+        ]
     others = [(rows[m], method_name(m)) for m in (RANDOM, MOTION) if m in rows]
     if others:
         bars = listed(f"{words} {score(row.mean, row.metric)} ({_within(row)})" for row, words in others)
@@ -115,6 +124,7 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
     others = [m for m in METRICS if m != main and any(m in found for found in each.values())]
     most = max(row.splits for row in rows.values())
     nulls = any(isfinite(row.p_null) for row in rows.values())
+    hard = evaluation.compared(target, bar=TANGENT) if TANGENT in rows else {}
     lines = []
     for method, row in rows.items():
         few = f"{row.splits} of {most} splits" if row.splits < most else ""
@@ -123,26 +133,32 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
                 Cell(method_name(method), under=few),
                 Cell(score(row.mean, main), under=interval(row.low, row.high, main)),
                 difference_cell(row),
-                Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell(""),
+                _beside(row),
+                *((difference_cell(hard[method]), _beside(hard[method])) if hard else ()),
                 *([_null_cell(row)] if nulls else []),
                 *(Cell(mean_sd(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
             )
         )
     return Table(
         label=f"All scores of {target}",
-        caption=f"{target}: {metric_words(main)} and difference from FC with 95\u00a0% intervals, p by Holm over the "
-        "targets. The closed-form ridge is a model of its own; its p, from permuted labels, is of its own score. Other "
-        "scores as mean ± standard deviation over splits (↓ lower is better).",
+        caption=f"{target}: {metric_words(main)} and differences from both bars with 95\u00a0% intervals, p by Holm "
+        "over the targets. The closed-form ridge is a model of its own; its p, from permuted labels, is of its own "
+        "score. Other scores as mean ± standard deviation over splits (↓ lower is better).",
         columns=(
             "Method",
             metric_words(main),
             "minus FC",
             "beside FC",
+            *(("minus tangent FC", "beside tangent FC") if hard else ()),
             *(["closed-form ridge"] if nulls else []),
             *map(metric_words, others),
         ),
         rows=lines,
     )
+
+
+def _beside(row: Compared) -> Cell:
+    return Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell("")
 
 
 def _null_cell(row: Compared) -> Cell:
