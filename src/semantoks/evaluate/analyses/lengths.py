@@ -26,6 +26,7 @@ from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT
 from semantoks.statistics.tables import row_key
+from semantoks.storage.workers import run_calls
 from semantoks.types import Features
 
 ALL = "all"
@@ -122,18 +123,17 @@ def length_scores(study: Study, sets: Sets, results: Results, *, readout: Readou
     study.notes += [f"Not scored from {s:g} s: {name}, {why}." for (name, s), why in lacking.items()]
     methods = methods_from(features, ())
     dropped = set(lacking) | {(n, s) for n, parts in STACKS.items() for m, s in lacking if m in parts}
-    job = joblib.delayed(_score_split)
     for plan in study.plans:
         once = first_repeats(plan, study.config)
         tested = [(train, test[there[once.people[test]]]) for train, test in once.splits]
         once = dataclasses.replace(once, analysis="seconds").with_splits(tested)
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            calls = (
-                job(once, methods, number, study.config.seed, [ALL, *kept], count, dropped)
-                for number in range(len(once.splits))
-            )
-            for part in joblib.Parallel(n_jobs=study.n_jobs, return_as="generator")(calls):
-                results.add(part)
+        calls = [
+            joblib.delayed(_score_split)(once, methods, number, study.config.seed, [ALL, *kept], count, dropped)
+            for number in range(len(once.splits))
+        ]
+        doing = f" while predicting {plan.target} from little data"
+        for part in run_calls(calls, n_jobs=study.n_jobs, doing=lambda doing=doing: doing):
+            results.add(part)
         tick()
 
 
