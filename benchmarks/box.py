@@ -101,7 +101,7 @@ def encoder_of_site(recordings: OfOneSite, group: Float[ndarray, "roi roi"], com
 def found_again(cohort: Cohort, site: str, builds: dict[str, Build]) -> tuple[dict[str, float], int]:
     """Return how often the other half of a recording is the most similar one, and among how many people."""
     table, people = cohort.recordings, people_of(cohort)
-    parts = two_parts(cohort, set(table.loc[table["site"] != site, "participant_id"]))
+    parts = two_parts(cohort, "halves", set(table.loc[table["site"] != site, "participant_id"]))
     found = {}
     for name, build in builds.items():
         halves = []

@@ -40,8 +40,7 @@ def sessions(tmp_path_factory):
 
 
 def test_halves_have_no_frame_in_common(halves):
-    parts = two_parts(halves)
-    assert not parts.sessions
+    parts = two_parts(halves, "halves")
     lengths = halves.recordings["frames"].to_numpy()
     for person in range(24):
         recording = parts.recording[:, person]
@@ -52,28 +51,30 @@ def test_halves_have_no_frame_in_common(halves):
         assert max(seen[1]) == lengths[person] - 1
 
 
-def test_parts_are_two_recordings_where_most_people_have_them(tmp_path):
+def test_parts_are_of_two_sessions_of_two_runs_of_a_session_or_halves(tmp_path):
     rng = np.random.default_rng(0)
     names = ["1_ses-a_run-1", "1_ses-a_run-2", "1_ses-b_run-1", "2_ses-a_run-1", "2_ses-a_run-2", "3_ses-a_run-1"]
+    names += ["4_ses-a_run-1", "4_ses-b_run-1", "4_ses-b_run-2"]
     cohort = write_cohort(tmp_path / "most", {f"sub-{name}": rng.normal(size=(60, 8)) for name in names})
-    parts = two_parts(cohort)
-    assert parts.sessions
-    told = [[names[row] for row in rows] for rows in parts.recording]
-    assert told == [["1_ses-a_run-1", "2_ses-a_run-1"], ["1_ses-b_run-1", "2_ses-a_run-2"]]
-    assert np.all(parts.first == 0)
-    few = write_cohort(
-        tmp_path / "few", {f"sub-{name}": rng.normal(size=(60, 8)) for name in ("1_ses-a", "1_ses-b", "2_ses-a")}
-    )
-    assert not two_parts(few).sessions
+    found = {kind: two_parts(cohort, kind) for kind in ("sessions", "runs", "halves")}
+    told = {kind: [[names[row] for row in rows] for rows in one.recording] for kind, one in found.items()}
+    assert told["sessions"] == [["1_ses-a_run-1", "4_ses-a_run-1"], ["1_ses-b_run-1", "4_ses-b_run-1"]]
+    assert told["runs"] == [
+        ["1_ses-a_run-1", "2_ses-a_run-1", "4_ses-b_run-1"],
+        ["1_ses-a_run-2", "2_ses-a_run-2", "4_ses-b_run-2"],
+    ]
+    assert told["halves"] == 2 * [["1_ses-a_run-1", "2_ses-a_run-1", "3_ses-a_run-1", "4_ses-a_run-1"]]
+    assert np.all(found["sessions"].first == 0)
+    assert np.all(found["runs"].first == 0)
 
 
 def test_copies_are_not_told_from_each_other(tmp_path):
     rng = np.random.default_rng(0)
     one, other = rng.normal(size=(2, 60, 8))
     series = {"sub-1_ses-a": one, "sub-1_ses-b": one, "sub-2_ses-a": one, "sub-3_ses-a": other}
-    parts = two_parts(write_cohort(tmp_path, series))
-    assert not parts.sessions
-    assert parts.recording.tolist() == [[0, 3], [0, 3]]
+    cohort = write_cohort(tmp_path, series)
+    assert two_parts(cohort, "sessions").recording.shape == (2, 0)
+    assert two_parts(cohort, "halves").recording.tolist() == [[0, 3], [0, 3]]
 
 
 def test_only_the_people_who_are_named_are_compared(sessions, model):
@@ -81,7 +82,7 @@ def test_only_the_people_who_are_named_are_compared(sessions, model):
     ids = sorted(set(sessions.recordings["participant_id"]))
     rows, _ = reliability_scores({"encoder": encoder}, sessions, readout="cls", device=CPU, only=ids[:21])
     assert {row["n_test"] for row in rows} == {21}
-    assert two_parts(sessions, ids[3:5]).recording.shape == (2, 2)
+    assert two_parts(sessions, "sessions", ids[3:5]).recording.shape == (2, 2)
 
 
 def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
@@ -91,29 +92,37 @@ def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
         {"encoder": encoder}, halves, readout="cls", device=CPU, progress=lambda *x: seen.append(x)
     )
     assert [(row["condition"], row["method"]) for row in rows] == [
-        (minutes, method) for minutes in ("1", "1.5", "2", "2.5") for method in ("encoder", "fc")
+        (minutes, method) for minutes in ("1", "1.5", "2", "2.5") for method in ("encoder", "fc", "fc_tangent")
     ]
     assert seen == [(n, 4) for n in range(1, 5)]
     assert {row["n_test"] for row in rows} == {24}
     lengths = halves.recordings["frames"].to_numpy()
-    for row in rows[2:4]:
+    for row in rows[3:5]:
         spans = [np.stack([begin, np.full(24, 45)], axis=1) for begin in (0 * lengths, lengths - lengths // 2)]
         if row["method"] == "encoder":
             both = [embed_crops(encoder, halves, readouts=["cls"], crops=1, device=CPU, spans=s) for s in spans]
             both = np.stack([features["cls"][:, 0] for features, _ in both])
         else:
             both = np.stack([functional_connectivity(shown(halves, s)) for s in spans])
-        expected = {"analysis": "reliability", "target": "identity", "kind": "value", "split": 0, "n_test": 24}
+        expected = {"analysis": "reliability", "target": "identity, halves", "kind": "value", "split": 0, "n_test": 24}
         expected |= {"condition": "1.5", "method": row["method"]}
         assert row == {**expected, **{name: pytest.approx(value) for name, value in compare(both).items()}}
-    assert notes[0].startswith("Reliability: two halves of one recording from each of 24 people.")
+    assert len(notes) == 1
+    assert notes[0].startswith(
+        "Reliability of two halves of one recording, the easy case: from 2.5 minutes of each part, 24 people are found "
+        "again by encoder "
+    )
+    assert rows[-1]["method"] == "fc_tangent"
+    assert rows[-1]["identification"] > 0.95
 
 
 def test_people_are_recognised_the_better_the_more_there_is(sessions, model):
     encoder, _ = open_encoder(model)
     rows, notes = reliability_scores({"encoder": encoder}, sessions, readout="cls_avg", device=CPU)
-    assert notes == ["Reliability: two recordings from each of 24 people."]
-    fc = [row for row in rows if row["method"] == "fc"]
+    assert notes[0].startswith("Reliability across sessions: from 3 minutes of each part, 24 people are found again by")
+    assert notes[1].startswith("Reliability of two halves of one recording, the easy case: from 1.5 minutes")
+    assert [row["target"] for row in rows] == 15 * ["identity, sessions"] + 6 * ["identity, halves"]
+    fc = [row for row in rows if row["method"] == "fc" and row["target"] == "identity, sessions"]
     assert [row["condition"] for row in fc] == ["1", "1.5", "2", "2.5", "3"]
     assert fc[-1]["identification"] > 0.95
     for name in ("i_diff", "icc"):
@@ -125,6 +134,7 @@ def test_longer_parts_take_more_windows(tmp_path, model):
     encoder, _ = open_encoder(model)
     cohort = write_cohort(tmp_path, people_with_mixtures(2, people=20, frames=182))
     rows, _ = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
+    rows = [row for row in rows if row["target"] == "identity, sessions" and row["method"] != "fc_tangent"]
     assert [row["condition"] for row in rows][::2] == ["1", "1.5", "2", "2.5", "3", "4", "6"]
     spans = np.tile([0, 180], (40, 1))
     found = embed_crops(encoder, cohort, readouts=["avg"], crops=2, device=CPU, spans=spans)[0]["avg"].mean(axis=1)
@@ -147,7 +157,8 @@ def test_few_people_are_not_measured(tmp_path, model):
     rows, notes = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
     assert rows == []
     assert notes == [
-        "Reliability is not measured: it needs 20 people with two parts of 1 minute each; 19 have two parts."
+        "Reliability of two halves of one recording, the easy case is not measured: it needs 20 people with two parts of "
+        "1 minute each; 19 have two parts."
     ]
 
 

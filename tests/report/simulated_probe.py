@@ -143,11 +143,12 @@ def further(rng: np.random.Generator, size: Size) -> Iterator[dict[str, Any]]:
         for split in range(size.folds):
             yield row("decode", "", "site", "class", method, split, balanced_accuracy=0.5 + 0.02 * rng.normal())
             yield row("decode", "", "mean_fd", "value", method, split, r=0.01 + 0.1 * rng.normal())
-    for method, best in (("encoder", 0.8), ("random_weights", 0.5), ("fc", 0.9)):
-        for minutes in MINUTES:
-            grown = best * (1 - np.exp(-minutes / 2))
-            found = {"identification": grown, "i_diff": 0.3 * grown, "icc": 0.7 * grown}
-            yield row("reliability", f"{minutes:g}", "identity", "value", method, **found)
+    for kind, harder in (("sessions", 0.6), ("halves", 1.0)):
+        for method, best in (("encoder", 0.8), ("random_weights", 0.5), ("fc", 0.9)):
+            for minutes in MINUTES:
+                grown = harder * best * (1 - np.exp(-minutes / 2))
+                found = {"identification": grown, "i_diff": 0.3 * grown, "icc": 0.7 * grown}
+                yield row("reliability", f"{minutes:g}", f"identity, {kind}", "value", method, **found)
 
 
 def about(size: Size = Size()) -> dict[str, Any]:

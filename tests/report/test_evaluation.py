@@ -41,8 +41,10 @@ def test_the_numbers_are_those_of_the_summary_of_the_two_tables(probe: Evaluatio
 
 
 def test_methods_are_in_the_order_of_display(probe: Evaluation) -> None:
-    assert list(probe.compared("sex")) == ["encoder", "fc+encoder", "random_weights", "fc", "fc_tangent", "motion"]
-    assert probe.methods("reliability", "identity") == ["encoder", "random_weights", "fc"]
+    assert list(probe.compared("sex")) == [
+        *("encoder", "fc+encoder", "tangent+encoder", "random_weights", "fc", "fc_tangent", "motion")
+    ]
+    assert probe.methods("reliability", "identity, halves") == ["encoder", "random_weights", "fc"]
 
 
 def test_spreads_over_splits_are_those_of_a_plain_loop(probe: Evaluation) -> None:

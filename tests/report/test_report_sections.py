@@ -68,10 +68,12 @@ def test_learning_curves_run_over_numbers_and_not_over_words(probe: Evaluation) 
 def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation) -> None:
     parts = reliability(probe)
     assert (
-        "With 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% and FC 83\u00a0% of 30 people are identified."
-        in words_of(parts)
+        "Of two halves of one recording, the easy case, from 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% and "
+        "FC 83\u00a0% of 30 people are identified." in words_of(parts)
     )
-    assert len(figures_of(parts)) == 3
+    assert len(figures_of(parts)) == 6
+    first = next(part for part in parts if isinstance(part, Bullets)).items[0]
+    assert first.lead == "Across sessions, from 5 minutes: "
     assert [row[0].text for row in tables_of(parts)[0].rows] == ["1", "2.5", "5"]
     cautious = dataclasses.replace(probe, about={"notes": ["Reliability is inflated.", "sex: something else"]})
     assert "Reliability is inflated." in words_of(reliability(cautious))

@@ -18,6 +18,7 @@ from semantoks.report.run.answer import BAR, answer, optimism
 from semantoks.report.run.confounds import confounds
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import RunFolder, read_run
+from semantoks.report.run.lengths import lengths
 from semantoks.report.run.methods import methods
 from semantoks.report.run.networks import networks
 from semantoks.report.run.provenance import checks, facts, provenance, training
@@ -121,6 +122,7 @@ def sections(run: RunFolder) -> list[Section]:
             Section("targets", "Target by target", "Targets", _cards(probe)),
             Section("confounds", "Could confounds explain it?", "Confounds", confounds(probe)),
             Section("learning", "How many labels does it need?", "Labels", learning_curves(probe)),
+            Section("seconds", "How much data does it need of a person?", "Seconds", lengths(probe)),
             Section("reliability", "Is it stable over time?", "Reliability", reliability(probe)),
             Section("networks", "Which networks carry it?", "Networks", networks(probe, run.atlas)),
             Section("optimism", "What would peeking have gained?", "Peeking", optimism(probe)),

@@ -32,8 +32,16 @@ ANALYSES = {
     "decode": "the target is a confound (site, TR, frames, mean FD), decoded from the features",
     "network": "condition = the only network that the encoder is shown",
     "seconds": "condition = seconds that are seen of each test person, or all",
-    "reliability": "target identity; condition = minutes of data",
+    "reliability": "target = identity, and between which parts; condition = minutes of each part",
 }
+Again = Literal["sessions", "runs", "halves"]
+"""Two parts of a person's data, the hardest to resemble first."""
+IDENTITY: dict[Again, str] = {
+    "sessions": "across sessions",
+    "runs": "across runs of a session",
+    "halves": "of two halves of one recording, the easy case",
+}
+"""The targets of reliability, ``identity, KIND``, in words."""
 METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "auroc": "AUROC",

@@ -13,14 +13,16 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
+from semantoks.evaluate.baselines.tangent import Tangent, whole_correlations
 from semantoks.evaluate.study.people import groups_of, people_of
-from semantoks.evaluate.study.shown import Shown
+from semantoks.evaluate.study.shown import Run, Shown, shown_runs, standardised
 from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
-from semantoks.statistics.methods import FC
-from semantoks.statistics.tables import row_key
+from semantoks.statistics.methods import FC, TANGENT, method_name
+from semantoks.statistics.shrinkage import SHRINKAGES, likelihoods
+from semantoks.statistics.tables import IDENTITY, Again, row_key
 
 MINUTES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 LEAST_PEOPLE = 20
@@ -34,18 +36,12 @@ Look = Callable[[Int[ndarray, "recording 2"]], Float[ndarray, "recording feature
 
 @dataclass(frozen=True, kw_only=True)
 class TwoParts:
-    """Two parts of the same people's data: the recording, first frame and number of frames of each.
-
-    Attributes
-    ----------
-    sessions
-        Whether they are two recordings; otherwise they are the halves of one.
-    """
+    """Two parts of the same people's data: the recording, first frame and number of frames of each."""
 
     recording: Int[ndarray, "2 person"]
     first: Int[ndarray, "2 person"]
     frames: Int[ndarray, "2 person"]
-    sessions: bool
+    kind: Again
 
 
 def reliability_scores(
@@ -59,10 +55,12 @@ def reliability_scores(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Compare two parts of every person's data, for growing minutes of each part.
 
-    Every amount uses the same people, those who have the longest, so that a curve shows the effect of minutes and not
-    of people. Every method sees only the first minutes of each part: encoders see as many evenly spaced windows as it
-    takes to cover every frame (the unfilled part of a window is hidden), FC the correlations of the same frames. Both
-    embeddings and FC are standardised over people before they are compared (``over_people``).
+    Across sessions first, then across runs of a session, where people have several; halves of one recording last, the
+    easy case. Every amount uses the same people, those who have the longest, so that a curve shows the effect of
+    minutes and not of people. Every method sees only the first minutes of each part: encoders see as many evenly spaced
+    windows as it takes to cover every frame (the unfilled part of a window is hidden), FC and tangent FC the
+    correlations of the same frames. All are standardised over people before they are compared (``over_people``); the
+    reference of tangent FC is the mean of both parts of these people, and first parts alone choose its shrinkage.
 
     Parameters
     ----------
@@ -74,33 +72,71 @@ def reliability_scores(
     Returns
     -------
     list of dict
-        Rows of scores.csv (analysis ``reliability``, target ``identity``, condition = minutes): identification
-        accuracy, self minus other similarity, median ICC(3,1) over features; ``n_test`` = people.
+        Rows of scores.csv (analysis ``reliability``, a target of ``tables.IDENTITY``, condition = minutes):
+        identification accuracy, self minus other similarity, median ICC(3,1) over features; ``n_test`` = people.
     list of str
-        Notes for the reader.
+        Notes for the reader, with the identification of the most data.
     """
-    parts = two_parts(cohort, only)
-    amounts, parts = _amounts(parts, cohort.tr)
-    people = parts.recording.shape[1]
-    if not amounts:
-        return [], [
-            f"Reliability is not measured: it needs {LEAST_PEOPLE} people with two parts of {MINUTES[0]:g} minute "
-            f"each; {people} have two parts."
-        ]
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    found = [_amounts(two_parts(cohort, kind, only), cohort.tr) for kind in IDENTITY]
+    total, done = sum(len(amounts) for amounts, _ in found), 0
+    for amounts, parts in found:
+        people = parts.recording.shape[1]
+        if not amounts:
+            if people or parts.kind == "halves":
+                notes.append(
+                    f"Reliability {IDENTITY[parts.kind]} is not measured: it needs {LEAST_PEOPLE} people with two "
+                    f"parts of {MINUTES[0]:g} minute each; {people} have two parts."
+                )
+            continue
+        for minutes in amounts:
+            last = _compared(encoders, cohort, parts, frames_of(minutes, cohort.tr), readout, device)
+            key = f"identity, {parts.kind}"
+            rows += [
+                {**row_key("reliability", f"{minutes:g}", key, "value", method, 0), "n_test": people, **scores}
+                for method, scores in last.items()
+            ]
+            done += 1
+            if progress:
+                progress(done, total)
+        notes.append(_description(parts, amounts[-1], last))
+    return rows, notes
+
+
+def _compared(
+    encoders: Mapping[str, Encoder],
+    cohort: Cohort,
+    parts: TwoParts,
+    frames: int,
+    readout: Readout,
+    device: torch.device,
+) -> dict[str, dict[str, float]]:
+    """Compare both parts of everybody by every method."""
     looks: dict[str, Look] = {
         name: partial(_embedded, encoder, cohort, readout, device) for name, encoder in encoders.items()
     }
-    people_of_all = people_of(cohort)
-    looks[FC] = lambda spans: functional_connectivity(Shown(cohort=cohort, people=people_of_all, spans=spans))
-    rows: list[dict[str, Any]] = []
-    for number, minutes in enumerate(amounts):
-        for method, look in looks.items():
-            both = _both_parts(look, cohort, parts, frames_of(minutes, cohort.tr))
-            key = row_key("reliability", f"{minutes:g}", "identity", "value", method, 0)
-            rows.append({**key, "n_test": people, **compare(both)})
-        if progress:
-            progress(number + 1, len(amounts))
-    return rows, [_description(parts)]
+    people = people_of(cohort)
+    looks[FC] = lambda spans: functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))
+    found = {name: compare(_both_parts(look, cohort, parts, frames)) for name, look in looks.items()}
+    return {**found, TANGENT: compare(_in_tangent_space(cohort, parts, frames))}
+
+
+def _in_tangent_space(cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
+    """Compute tangent FC of the first frames of each part."""
+    series = [
+        [standardised_series(cohort, int(i), int(first), frames) for i, first in zip(*part, strict=True)]
+        for part in zip(parts.recording, parts.first, strict=True)
+    ]
+    matrices = np.stack([whole_correlations(one) for part in series for one in part])
+    halves = [(one[: len(one) // 2].T, one[len(one) // 2 :].T) for one in series[0]]
+    votes = np.zeros((len(matrices), len(SHRINKAGES)), dtype=np.float32)
+    votes[: len(halves)] = [likelihoods(*both) for both in halves]
+    everybody = np.arange(len(matrices))
+    found: Float[ndarray, "2 person feature"] = (
+        Tangent(matrices, votes).matrix(everybody, everybody).reshape(2, len(halves), -1)
+    )
+    return found
 
 
 def compare(parts: Float[ndarray, "2 person feature"]) -> dict[str, float]:
@@ -114,33 +150,38 @@ def frames_of(minutes: float, tr: float) -> int:
     return int(minutes * 60 / tr + 1e-6)
 
 
-def two_parts(cohort: Cohort, only: Collection[str] | None = None) -> TwoParts:
-    """Choose two parts of every person: two recordings where more than half of the people have them, else halves.
+def two_parts(cohort: Cohort, kind: Again, only: Collection[str] | None = None) -> TwoParts:
+    """Choose two parts of every person who has them.
 
-    The recordings are a person's first, and the first of another session (the next one if there is no other session);
-    people with a single recording are then left out. Halves share no frame. Of people who share a byte-identical
-    recording, only the first is used: nobody can be distinguished from a copy.
+    Across ``sessions``: a person's first recording, and the first of another session. Across ``runs``: the first two
+    recordings of one session. ``halves``: of a person's first recording; they share no frame. Of people who share a
+    byte-identical recording, only the first is used: nobody can be distinguished from a copy.
     """
     groups = groups_of(cohort.recordings)
     alone = groups.index[~groups.duplicated()]
     table = cohort.recordings.drop_duplicates(["participant_id", "sha256"])
     wanted = alone if only is None else alone.intersection(list(only))
     own = [rows for _, rows in table[table["participant_id"].isin(wanted)].groupby("participant_id")]
-    pairs = np.array([(rows.index[0], _second(rows)) for rows in own if len(rows) > 1], dtype=np.int64).reshape(-1, 2)
     frames = cohort.recordings["frames"].to_numpy()
-    if len(pairs) > len(own) / 2:
-        return TwoParts(recording=pairs.T, first=np.zeros_like(pairs.T), frames=frames[pairs.T], sessions=True)
-    recording = np.tile([rows.index[0] for rows in own], (2, 1))
-    half = frames[recording] // 2
-    return TwoParts(
-        recording=recording, first=np.array([[0], [1]]) * (frames[recording] - half), frames=half, sessions=False
-    )
+    if kind == "halves":
+        recording = np.tile(np.array([rows.index[0] for rows in own], dtype=np.int64), (2, 1))
+        half = frames[recording] // 2
+        return TwoParts(
+            recording=recording, first=np.array([[0], [1]]) * (frames[recording] - half), frames=half, kind=kind
+        )
+    pairs = [pair for rows in own if (pair := _across_sessions(rows) if kind == "sessions" else _across_runs(rows))]
+    recording = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return TwoParts(recording=recording, first=np.zeros_like(recording), frames=frames[recording], kind=kind)
 
 
-def _second(rows: pd.DataFrame) -> int:
-    """Return the first recording of another session than the first one, or the next of the same."""
+def _across_sessions(rows: pd.DataFrame) -> tuple[int, int] | None:
     elsewhere = rows.index[rows["session_id"] != rows["session_id"].iloc[0]]
-    return int(elsewhere[0] if len(elsewhere) else rows.index[1])
+    return (int(rows.index[0]), int(elsewhere[0])) if len(elsewhere) else None
+
+
+def _across_runs(rows: pd.DataFrame) -> tuple[int, int] | None:
+    several = [of_one.index for _, of_one in rows.groupby("session_id", sort=False) if len(of_one) > 1]
+    return (int(several[0][0]), int(several[0][1])) if several else None
 
 
 def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
@@ -159,7 +200,7 @@ def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Flo
     lengths = cohort.recordings["frames"].to_numpy()
     both, found = [], None
     for recording, first in zip(parts.recording, parts.first, strict=True):
-        if found is None or not parts.sessions:
+        if found is None or parts.kind == "halves":
             begin = np.zeros_like(lengths)
             begin[recording] = first
             found = look(np.column_stack([begin, np.minimum(lengths - begin, frames)]))
@@ -176,11 +217,23 @@ def _embedded(
     return mean
 
 
-def _description(parts: TwoParts) -> str:
-    people = parts.recording.shape[1]
-    if parts.sessions:
-        return f"Reliability: two recordings from each of {people} people."
+def _description(parts: TwoParts, minutes: float, scores: Mapping[str, Mapping[str, float]]) -> str:
+    """Say what is compared, and who is found again from the most data."""
+    again = ", ".join(f"{method_name(name)} {found['identification']:.2f}" for name, found in scores.items())
+    easy = {
+        "halves": " Halves share head position, scanner and filter, and were z-scored together; across days, people "
+        "resemble themselves less.",
+        "runs": " Runs of a session share the day and often the head position.",
+        "sessions": "",
+    }[parts.kind]
     return (
-        f"Reliability: two halves of one recording from each of {people} people. Halves share head position, scanner "
-        "and filter, and were z-scored together; across days, people resemble themselves less."
+        f"Reliability {IDENTITY[parts.kind]}: from {minutes:g} minutes of each part, {parts.recording.shape[1]} people "
+        f"are found again by {again}.{easy}"
     )
+
+
+def standardised_series(cohort: Cohort, index: int, first: int, frames: int) -> Run:
+    """Return the good frames of a piece of a recording; ROIs are z-scored over them."""
+    spans = np.zeros((index + 1, 2), dtype=np.int64)
+    spans[index] = first, frames
+    return np.concatenate(standardised(shown_runs(cohort, index, spans)))

@@ -8,9 +8,13 @@ from semantoks.report.figures.scores import Line, chance_marks, draw_lines
 from semantoks.report.run.evaluation import Evaluation, chance_of
 from semantoks.report.wording import listed, mean_sd, metric_words, percent
 from semantoks.statistics.methods import BOTH, FC, RANDOM, method_look, method_name
-from semantoks.statistics.tables import MAIN, METRICS
+from semantoks.statistics.tables import IDENTITY, MAIN, METRICS
 
-IDENTITY = "identity"
+TARGETS = {
+    **{f"identity, {kind}": words[:1].upper() + words[1:] for kind, words in IDENTITY.items()},
+    "identity": "Two parts of a person's data",
+}
+"""What reliability compares, the hardest first; the last one is that of earlier versions."""
 LEAST_SIZES = 3
 """Numbers of labelled people from which on there is a curve."""
 RELIABILITY = {
@@ -89,33 +93,37 @@ def _over_people(evaluation: Evaluation, target: str, metric: str) -> list[Line]
 
 
 def reliability(evaluation: Evaluation) -> list[Block]:
-    """Draw identification, self minus other similarity and ICC over minutes of data."""
-    minutes = sorted((_amount(c), c) for c in evaluation.conditions("reliability", IDENTITY) if _amount(c) > 0)
-    if not minutes:
+    """Draw identification, self minus other similarity and ICC over minutes of data: across sessions first."""
+    targets = [name for name in TARGETS if evaluation.conditions("reliability", name)]
+    if not targets:
         return [Words("Reliability was not measured.")]
-    figures, tables = [], []
-    for metric, (title, axis, caption) in RELIABILITY.items():
-        found = _over_minutes(evaluation, minutes, metric)
-        if not found:
-            continue
-        drawing = draw_lines(f"{evaluation.key} {metric}", title, axis, "minutes of data", found, width=NARROW)
-        figures.append(Figure(drawing, caption))
-        tables.append(_numbers(f"{metric_words(metric)} by minutes of data", "Minutes", found, metric))
+    figures, tables, found = [], [], list[Item]()
+    for target in targets:
+        minutes = sorted((_amount(c), c) for c in evaluation.conditions("reliability", target) if _amount(c) > 0)
+        found += _identified(evaluation, target, *minutes[-1])
+        for metric, (title, axis, caption) in RELIABILITY.items():
+            lines = _over_minutes(evaluation, target, minutes, metric)
+            if not lines:
+                continue
+            key, words = f"{evaluation.key} {target} {metric}", TARGETS[target]
+            drawing = draw_lines(key, title, axis, "minutes of each part", lines, width=NARROW)
+            figures.append(Figure(drawing, f"{words}. {caption}"))
+            tables.append(_numbers(f"{words}: {metric_words(metric)} by minutes of data", "Minutes", lines, metric))
     words = "Does the encoder describe a person the same way another time? Identification and ICC are at most 1."
     notes = map(plain, as_list(evaluation.about.get("notes")))
     cautions = [Item(note) for note in notes if note.startswith("Reliability")]
     return [
         Words(words),
+        Bullets(found),
         *([Bullets(cautions)] if cautions else []),
-        Bullets(_identified(evaluation, *minutes[-1])),
         Folded("Curves over minutes, and their numbers", [Figures(figures, narrow=True), *tables]),
     ]
 
 
-def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metric: str) -> list[Line]:
+def _over_minutes(evaluation: Evaluation, target: str, minutes: list[tuple[float, str]], metric: str) -> list[Line]:
     found = []
-    for method in evaluation.methods("reliability", IDENTITY):
-        points = [(n, evaluation.over_splits("reliability", c, IDENTITY, method, metric)) for n, c in minutes]
+    for method in evaluation.methods("reliability", target):
+        points = [(n, evaluation.over_splits("reliability", c, target, method, metric)) for n, c in minutes]
         known = [(n, s.mean) for n, s in points if s is not None]
         if known:
             amounts, values = zip(*known, strict=True)
@@ -124,16 +132,18 @@ def _over_minutes(evaluation: Evaluation, minutes: list[tuple[float, str]], metr
     return found
 
 
-def _identified(evaluation: Evaluation, minutes: float, condition: str) -> list[Item]:
+def _identified(evaluation: Evaluation, target: str, minutes: float, condition: str) -> list[Item]:
     """Say how many people are identified with the most data there is."""
     shares = []
-    for method in evaluation.methods("reliability", IDENTITY):
-        found = evaluation.over_splits("reliability", condition, IDENTITY, method, "identification")
+    for method in evaluation.methods("reliability", target):
+        found = evaluation.over_splits("reliability", condition, target, method, "identification")
         if found is not None:
             shares.append(f"{method_name(method)} {percent(found.mean)}")
-    rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition")["n_test"].dropna()
-    among = f" of {int(rows.max()):,} people" if len(rows) else ""
-    return [Item(f"{listed(shares)}{among} are identified.", lead=f"With {minutes:g} minutes: ")] if shares else []
+    rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition and target == @target")
+    people = rows["n_test"].dropna()
+    among = f" of {int(people.max()):,} people" if len(people) else ""
+    lead = f"{TARGETS[target]}, from {minutes:g} minutes: "
+    return [Item(f"{listed(shares)}{among} are identified.", lead=lead)] if shares else []
 
 
 def _numbers(caption: str, amount: str, found: list[Line], metric: str) -> Table:
