@@ -157,8 +157,8 @@ def test_few_people_are_not_measured(tmp_path, model):
     rows, notes = reliability_scores({"encoder": encoder}, cohort, readout="avg", device=CPU)
     assert rows == []
     assert notes == [
-        "Reliability of two halves of one recording, the easy case is not measured: it needs 20 people with two parts of "
-        "1 minute each; 19 have two parts."
+        "Reliability of two halves of one recording, the easy case is not measured: it needs 20 people with two parts "
+        "of 1 minute each; 19 have two parts."
     ]
 
 

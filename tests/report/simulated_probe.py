@@ -1,5 +1,6 @@
 """The folder of a probe as the evaluation writes it: predictions are made up, and every score is computed from them."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ CONFOUNDED = ("sex", "age")
 """The targets that are also scored without confounds."""
 NETWORKS = ("Vis", "SomMot", "DorsAttn", "SalVentAttn", "Limbic", "Cont", "Default")
 MINUTES = (1.0, 2.5, 5.0)
+SECONDS = {"30": 0.3, "60": 0.5, "all": 1.0}
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,15 @@ def tables(size: Size = Size()) -> tuple[pd.DataFrame, pd.DataFrame]:
                     scores.append({**key, **sizes, "kind": kind_of(target), **found, "p": np.nan})
                     predictions.append(table.assign(**key, kind=kind_of(target)))
     scores += list(further(rng, size))
+    for target in CONFOUNDED if "age" in size.targets else ():
+        for seconds, share in SECONDS.items():
+            for split, test in splits(dataclasses.replace(size, repeats=1), np.arange(size.people)):
+                for method in size.methods if seconds != "30" else ("fc", "fc_tangent")[: len(size.methods) - 1]:
+                    table, found = predict(rng, target, truth_of(target, size), test, share)
+                    key = {"analysis": "seconds", "condition": seconds, "target": target, "method": method}
+                    sizes = {"split": split, "n_train": size.people - len(test), "n_test": len(test)}
+                    scores.append({**key, **sizes, "kind": kind_of(target), **found, "p": np.nan})
+                    predictions.append(table.assign(**key, split=split, kind=kind_of(target)))
     table = pd.DataFrame(scores)
     columns = [*SCORE_KEYS, *(name for name in table if name not in SCORE_KEYS)]
     return table[columns], pd.concat(predictions, ignore_index=True)[[*PREDICTION_KEYS, *PREDICTION_VALUES]]

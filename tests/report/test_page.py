@@ -82,6 +82,7 @@ def test_the_sections_follow_the_reader_s_questions(page: str) -> None:
         "targets",
         "confounds",
         "learning",
+        "seconds",
         "reliability",
         "networks",
         "optimism",

@@ -12,6 +12,7 @@ from semantoks.report.run.amounts import learning_curves, reliability
 from semantoks.report.run.confounds import confounds, decodable
 from semantoks.report.run.evaluation import Evaluation
 from semantoks.report.run.folder import Atlas, RunFolder
+from semantoks.report.run.lengths import NOT_MEASURED, lengths
 from semantoks.report.run.networks import MOST_BARS, networks
 from semantoks.report.wording import mean_sd, score
 
@@ -68,8 +69,8 @@ def test_learning_curves_run_over_numbers_and_not_over_words(probe: Evaluation) 
 def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation) -> None:
     parts = reliability(probe)
     assert (
-        "Of two halves of one recording, the easy case, from 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% and "
-        "FC 83\u00a0% of 30 people are identified." in words_of(parts)
+        "Of two halves of one recording, the easy case, from 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% "
+        "and FC 83\u00a0% of 30 people are identified." in words_of(parts)
     )
     assert len(figures_of(parts)) == 6
     first = next(part for part in parts if isinstance(part, Bullets)).items[0]
@@ -236,3 +237,29 @@ def test_a_brain_whose_networks_differ_by_noise_is_not_shaded(probe: Evaluation,
         assert ("not shaded: the differences are within noise" in brain.alt) is said
         dots = set(re.findall(r"fill-opacity: ([\d.]+)|opacity: ([\d.]+)", brain.svg))
         assert (len(dots) < 5) is said, dots
+
+
+def test_scores_over_seconds_are_drawn_and_listed_with_what_is_too_short(probe: Evaluation) -> None:
+    noted = dataclasses.replace(
+        probe, about={"notes": ["From 30, 60 s: one window.", "Not scored from 30 s: encoder."]}
+    )
+    parts = lengths(noted)
+    assert len(figures_of(parts)) == 2
+    assert "Not scored from 30 s: encoder." in words_of(parts)
+    for target, table in zip(("sex", "age"), tables_of(parts), strict=True):
+        assert [row[0].text for row in table.rows] == ["30 s", "60 s", "all"]
+        assert table.columns[:2] == ("Seen", "encoder")
+        assert table.columns[-4:] == (
+            *("encoder minus FC", "beside FC", "encoder minus tangent FC", "beside tangent FC"),
+        )
+        assert table.rows[0][1].text == "too short"
+        for row, condition in zip(table.rows[1:], ("60", "all"), strict=True):
+            one = probe.compared(target, "seconds", condition)["encoder"]
+            hard = probe.compared(target, "seconds", condition, bar="fc_tangent")["encoder"]
+            assert row[1].text == score(one.mean, one.metric)
+            assert row[-4].text == score(one.diff, one.metric, sign=True)
+            assert row[-2].text == score(hard.diff, hard.metric, sign=True)
+    without = probe.scores[probe.scores["analysis"] != "seconds"]
+    (words,) = lengths(dataclasses.replace(probe, scores=without))
+    assert isinstance(words, Words)
+    assert words.text == NOT_MEASURED

@@ -19,7 +19,7 @@ from semantoks.evaluate.baselines.recorded import (
     site,
 )
 from semantoks.evaluate.baselines.spectra import network_spectra
-from semantoks.evaluate.baselines.tangent import tangent_space
+from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans
@@ -115,7 +115,19 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
             study.notes.append(f"No {name} row: the cohort has no data for it ({study.words_of(name)}).")
         else:
             sets[name] = found
+    if isinstance(tangent := sets.get(TANGENT), Tangent):
+        study.notes.append(_shrinkage_words(tangent, study.plans))
     return sets
+
+
+def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:
+    """Say which shrinkage tangent FC has, and how it was chosen."""
+    chosen = sorted({tangent.shrinkage(plan.people[train]) for plan in plans for train, _ in plan.splits})
+    range_ = f"{chosen[0]:g}" if len(chosen) == 1 else f"{chosen[0]:g} to {chosen[-1]:g}"
+    return (
+        f"Tangent FC: the identity makes {range_} of every correlation matrix, the share under which training people's "
+        "other frames are likeliest; no label is asked."
+    )
 
 
 def _built(name: str, build: Build, shown: Shown) -> FeatureSet | None:
