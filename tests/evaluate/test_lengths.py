@@ -90,7 +90,12 @@ def test_seconds_that_make_no_sense_are_refused(change, words):
 @pytest.mark.slow
 def test_every_method_is_scored_from_every_length_and_all_is_the_main_score(cohort, model, tmp_path):
     config = ProbeConfig(
-        crops=1, folds=2, repeats=2, analyses=(), seconds=(30.0, 120.0, 4000.0), methods=("fc_tangent", "random_weights")
+        crops=1,
+        folds=2,
+        repeats=2,
+        analyses=(),
+        seconds=(30.0, 120.0, 4000.0),
+        methods=("fc_tangent", "random_weights"),
     )
     probe(model, cohort, targets=["sex", "age"], out=tmp_path / "p", config=config)
     table = read_scores(tmp_path / "p" / "scores.csv")

@@ -131,8 +131,11 @@ def length_scores(study: Study, sets: Sets, results: Results, *, readout: Readou
             joblib.delayed(_score_split)(once, methods, number, study.config.seed, [ALL, *kept], count, dropped)
             for number in range(len(once.splits))
         ]
-        doing = f" while predicting {plan.target} from little data"
-        for part in run_calls(calls, n_jobs=study.n_jobs, doing=lambda doing=doing: doing):
+
+        def doing(target: str = plan.target) -> str:
+            return f" while predicting {target} from little data"
+
+        for part in run_calls(calls, n_jobs=study.n_jobs, doing=doing):
             results.add(part)
         tick()
 
