@@ -93,12 +93,19 @@ def test_one_row_per_target_has_the_bars_the_verdict_and_what_confounds_leave(pr
             assert f"{name}: {mean} (" in row[1].drawing.alt
         assert row[2].verdict == found["encoder"].verdict
         assert p_value(found["encoder"].p_holm) in row[2].notes[0]
+        hard = probe.compared(target, bar="fc_tangent")
+        assert row[3].verdict == hard["encoder"].verdict
+        assert p_value(hard["encoder"].p_holm) in row[3].notes[0]
+        assert score(hard["tangent+encoder"].diff, hard["encoder"].metric, sign=True) in row[3].notes[-1]
         assert all(
             score(found[m].mean, found[m].metric) in " ".join(row[2].notes)
             for m in (*found["encoder"].reached_by, *found["fc"].reached_by)
         )
         one = left.get("encoder")
-        assert row[3].text == (score(one.mean, one.metric) if one else "not run")
+        assert row[4].text == (score(one.mean, one.metric) if one else "not run")
+        bars = [left[m] for m in ("fc", "fc_tangent")] if one else []
+        assert len(row[4].notes) == len(bars)
+        assert all(score(bar.mean, bar.metric) in note for bar, note in zip(bars, row[4].notes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -134,11 +141,36 @@ def test_the_answer_for_a_target_is_a_sentence(change: dict[str, object], words:
 def test_whether_the_encoder_adds_to_fc_is_said() -> None:
     assert adds_sentence({"fc+encoder": ROW}).startswith("No, both together score lower: −0.050")
     assert adds_sentence({"encoder": ROW}) == "No comparison: FC + encoder and FC were not scored on the same splits."
+    assert adds_sentence({"tangent+encoder": ROW}, "fc_tangent").startswith("No, both together score lower: −0.050")
+
+
+def test_tangent_fc_is_the_second_bar_of_the_headline_where_it_was_run(probe: Evaluation) -> None:
+    assert headline(said(sex="lower", age="undecided"), "encoder", "fc_tangent") == (
+        "It scores lower than tangent FC on sex (−0.050) and is neither clearly above nor below it on age (−0.050)."
+    )
+    loud, table, *_ = answer(probe)
+    assert isinstance(loud, Words)
+    assert isinstance(table, Table)
+    assert " It " in loud.text
+    assert "tangent FC" in loud.text
+    assert table.columns == ("Target", "Scores", "Beside FC", "Beside tangent FC", "Without confounds")
+    without = dataclasses.replace(probe, summary=probe.summary.assign(tangent_verdict=""))
+    loud, table, *_ = answer(without)
+    assert isinstance(loud, Words)
+    assert isinstance(table, Table)
+    assert "tangent FC" not in loud.text
+    assert "Beside tangent FC" not in table.columns
 
 
 def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:
-    (table,) = (part for part in unfolded(answer(probe)) if isinstance(part, Table) and not part.answers)
+    table, hard = (part for part in unfolded(answer(probe)) if isinstance(part, Table) and not part.answers)
     assert [row[0].text for row in table.rows] == probe.targets()
+    for target, row in zip(probe.targets(), hard.rows, strict=True):
+        found = probe.compared(target, bar="fc_tangent")
+        assert (row[1].verdict, row[1].under) == (found["encoder"].verdict, p_value(found["encoder"].p_holm))
+        assert row[2].text == score(found["encoder"].diff, found["encoder"].metric, sign=True)
+        assert row[4].text == score(found["fc_tangent"].mean, found["encoder"].metric)
+        assert row[5].verdict == found["tangent+encoder"].verdict
     for target, row in zip(probe.targets(), table.rows, strict=True):
         found = probe.compared(target)
         encoder, both = found["encoder"], found["fc+encoder"]
@@ -164,7 +196,8 @@ def test_there_is_a_sentence_and_a_row_of_the_figure_for_each_target(probe: Eval
 
 
 def test_what_was_not_run_is_called_that(probe: Evaluation) -> None:
-    left = probe.summary[probe.summary["method"].isin(["encoder", "motion"])].assign(verdict="", diff=NAN)
+    left = probe.summary[probe.summary["method"].isin(["encoder", "motion"])]
+    left = left.assign(verdict="", tangent_verdict="", diff=NAN)
     parts = unfolded(answer(dataclasses.replace(probe, summary=left)))
     (table,) = (part for part in parts if isinstance(part, Table) and not part.answers)
     assert [table.rows[0][place].text for place in (4, 6)] == ["not run", "not run"]

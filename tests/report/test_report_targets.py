@@ -60,6 +60,8 @@ def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
         "correlation r",
         "minus FC",
         "beside FC",
+        "minus tangent FC",
+        "beside tangent FC",
         "closed-form ridge",
         "R²",
         "mean absolute error ↓",
@@ -69,7 +71,10 @@ def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
         assert mae is not None
         assert row[0].text == method_name(method)
         assert (row[1].text, row[1].under) == (score(found.mean, "r"), interval(found.low, found.high, "r"))
-        assert (row[3].verdict, row[6].text) == (found.verdict, mean_sd(mae.mean, mae.sd, "mae"))
+        assert (row[3].verdict, row[8].text) == (found.verdict, mean_sd(mae.mean, mae.sd, "mae"))
+        hard = probe.compared("age", bar="fc_tangent")[method]
+        assert row[5].verdict == hard.verdict
+        assert row[4].text == ("" if method == "fc_tangent" else score(hard.diff, "r", sign=True))
 
 
 def test_fewer_splits_than_the_others_are_said(probe: Evaluation) -> None:
@@ -78,7 +83,7 @@ def test_fewer_splits_than_the_others_are_said(probe: Evaluation) -> None:
     (table,) = (
         p for p in target_card(dataclasses.replace(probe, summary=summary), "sex").blocks if isinstance(p, Table)
     )
-    assert [row[0].under for row in table.rows] == [""] * 5 + ["4 of 6 splits"]
+    assert [row[0].under for row in table.rows] == [""] * 6 + ["4 of 6 splits"]
 
 
 def test_a_value_s_scatter_has_each_person_once_and_is_thinned_to_400(probe: Evaluation) -> None:

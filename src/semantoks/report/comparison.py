@@ -107,7 +107,7 @@ def _row(found: Named, target: str) -> list[Cell]:
     own = [(name, each[subjects[name]]) for name, each in rows if subjects[name] in each]
     metric = next(iter(rows[0][1].values())).metric
     estimates = [_estimate(name, one, subjects[name]) for name, one in own]
-    for method in (FC, RANDOM, MOTION):
+    for method in (FC, TANGENT, RANDOM, MOTION):
         bars = [(name, each[method]) for name, each in rows if method in each]
         alike = len({round(one.mean, 9) for _, one in bars}) == 1
         if alike:
