@@ -43,6 +43,7 @@ def test_every_row_is_scored_on_the_same_people(run):
     summary, out, _ = run
     scores = read_scores(out / "scores.csv")
     names = {"finetuned", "finetuned_random", "encoder", "fc+encoder", "random_weights", "fc", "motion"}
+    names |= {"fc_tangent", "tangent+encoder"}
     for target in ("sex", "age"):
         rows = scores[scores["target"] == target]
         assert set(rows["method"]) == names

@@ -49,5 +49,6 @@ def _rows(probe: Path) -> list[dict[str, str]]:
         }
         if "encoder" in scores:
             row["beside FC"] = str(scores["encoder"]["verdict"])
+            row["beside tangent FC"] = str(scores["encoder"]["tangent_verdict"]) or "not run"
         rows.append(row)
     return rows

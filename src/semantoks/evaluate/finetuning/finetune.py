@@ -157,6 +157,7 @@ def settings_beside(probe: ProbeConfig, config: FinetuneConfig) -> ProbeConfig:
         readouts=("cls_avg",),
         methods=(ENCODER, *BAR),
         analyses=(),
+        seconds=(),
         repeats=probe.repeats or 1,
         crops=config.crops,
     )
