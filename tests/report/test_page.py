@@ -122,8 +122,8 @@ def test_what_the_run_is_stands_on_the_page(page: str) -> None:
 
 def test_the_bar_is_named_with_and_without_a_probe(page: str, make_run: Callable[..., Path]) -> None:
     bar = (
-        "what functional connectivity (FC), the same in tangent space, the same encoder with random weights, and motion "
-        "reach on the same splits"
+        "what functional connectivity (FC), the same in tangent space, the same encoder with random weights, and "
+        "motion reach on the same splits"
     )
     assert bar in page
     without = write_report(make_run(steps=3, total=15, probe=False)).read_text(encoding="utf-8")
