@@ -125,9 +125,10 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=COLUMNS, help="most columns of the box")
     parser.add_argument("--split", default="person")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--n-jobs", type=int, default=-1)
     given = parser.parse_args()
     cohort = Cohort(given.cohort)
-    recordings = OfOneSite([cohort], 60, given.site, given.people)
+    recordings = OfOneSite([cohort], 60.0, given.site, given.people)
     group = mean_correlation(recordings, lambda: None)
     boxed = min(components_within(given.columns), cohort.atlas.n_rois)
     folder = encoder_of_site(recordings, group, boxed, given.out)
@@ -141,7 +142,7 @@ def main() -> None:
         extra = {
             name: Baseline(words=f"edges among {e.components} components", features=e) for name, e in sizes.items()
         }
-        probe(folder, cohort, targets=given.target, out=out, config=config, extra=extra)
+        probe(folder, cohort, targets=given.target, out=out, config=config, extra=extra, n_jobs=given.n_jobs)
     table = summarise(read_scores(out / SCORES), read_predictions(out / PREDICTIONS))
     whole = {"tangent, same reference": Edges(group, cohort.atlas.n_rois)}
     again, people = found_again(

@@ -101,7 +101,7 @@ def make(name: str, file: Path, out: Path, columns: int = COLUMNS) -> list[list[
     origin, atlas = ORIGINS[name], get_atlas(f"{name}:one")
     with tempfile.TemporaryDirectory() as scratch:
         cohort = prepared(file, name, origin.tr, Path(scratch) / "cohort")
-        recordings = Recordings([cohort], min_seconds=60)
+        recordings = Recordings([cohort], min_seconds=60.0)
         people = len(set(recordings.people.tolist()))
         group = mean_correlation(recordings, lambda: None)
     about = GroupAbout(
