@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from semantoks import Encoder, get_atlas
+from semantoks.cli.cohorts import info
 from semantoks.cli.main import run
+from semantoks.cli.results import embed
 from semantoks.errors import WeightsError
 from semantoks.model.box import BOX, box_folder, box_that_fits, list_box
 from semantoks.model.group import GROUP, read_about
@@ -77,6 +79,11 @@ def test_the_packaged_files_are_in_the_wheel():
 )
 def test_the_one_that_fits_has_half_of_its_rois_among_the_labels(labels, name):
     assert box_that_fits(labels) == name
+
+
+def test_the_helps_name_what_is_in_the_box():
+    for command in (embed, info):
+        assert f"in the box: {', '.join(list_box())}." in command.__doc__
 
 
 def test_a_folder_here_goes_before_a_name_in_the_box(tmp_path, monkeypatch):

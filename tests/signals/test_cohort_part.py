@@ -34,6 +34,7 @@ def test_rois_are_found_by_label_and_those_that_are_lacking_are_missing(whole):
     np.testing.assert_array_equal(part.moments[:, :, 2], whole.moments[:, :, 0])
     assert np.isnan(part.moments[:, :, 1]).all()
     assert part.first_frames.tolist() == whole.first_frames.tolist()
+    part.check_signals()
 
 
 def test_what_was_read_of_the_whole_before_is_no_part_of_it(whole):

@@ -99,7 +99,7 @@ def open_study(
     study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     study.notes += spelling_notes(people.ids, table["participant_id"])
-    if cohort is not whole:
+    if cohort.atlas.labels != whole.atlas.labels:
         study.notes.append(
             f"All methods see {int((~cohort.missing.all(axis=0)).sum())} of the {cohort.atlas.n_rois} ROIs that the "
             f"encoder takes ({cohort.atlas.name}); the cohort has {whole.atlas.n_rois} ({whole.atlas.name})."
