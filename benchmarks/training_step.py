@@ -79,7 +79,7 @@ def sizes() -> dict[str, Size]:
     return {
         "toy": Size(toy, "schaefer100", 1),
         "d64": Size(d64, PUBLISHED, 12),
-        "small": Size(load_recipe("small"), "cc200", 4),
+        "small": Size(load_recipe("small-published"), "cc200", 4),
         "paper": Size(paper, PUBLISHED, 2),
     }
 

@@ -67,7 +67,7 @@ def names_of(kind, prefix=""):
 
 
 def test_every_setting_of_the_pretraining_is_an_option_under_its_own_path(capsys):
-    assert run(["pretrain", "--help"]) == 0
+    assert run(["pretrain", "--recipe", "paper", "--help"]) == 0
     text = capsys.readouterr().out
     options = {f"--{name.replace('_', '-')}" for name in names_of(PretrainConfig)}
     assert {"--encoder.depth", "--views.masks.share", "--optim.lr", "--batch-size"} <= options
@@ -75,7 +75,9 @@ def test_every_setting_of_the_pretraining_is_an_option_under_its_own_path(capsys
 
 
 def test_a_kind_on_the_command_line_decides_which_options_there_are(capsys):
-    published = said(capsys, "pretrain", "--help")[1]
+    connectivity = said(capsys, "pretrain", "--help")[1]
+    assert "--encoder.tokenizer.shrinkage" in connectivity
+    published = said(capsys, "pretrain", "--encoder.tokenizer.kind", "published", "--help")[1]
     assert "--encoder.tokenizer.branches" in published
     projection = said(capsys, "pretrain", "--encoder.tokenizer.kind", "projection", "--help")[1]
     assert "--encoder.tokenizer.kind" in projection

@@ -32,7 +32,7 @@ class _Pretrain:
     out: Path
     """The run folder: metrics, checkpoints, encoder."""
     recipe: str = "small"
-    """Where the settings start: paper, small, connectivity, smoke, or a FILE.toml."""
+    """Where the settings start: paper, small, small-published, smoke, or a FILE.toml."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train; auto takes a CUDA GPU where there is one."""
     devices: Annotated[int | None, arg(help_behavior_hint="(default: the processes of torchrun or srun, else 1)")] = (

@@ -24,7 +24,7 @@ from semantoks.model.card import CARD, TEACHER, EncoderCard, hashes, input_of, s
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.group import set_columns
 from semantoks.model.tensors import save_encoder
-from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens, components_of_each
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
@@ -32,8 +32,6 @@ from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.views.pool import check_same_atlas, long_enough
 
-TOTAL_COMPONENTS = 120
-"""Spatial components over all networks, if not given."""
 _JUDGED = 100
 
 
@@ -160,7 +158,7 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
         )
     index = opened[0].atlas.network_index.tolist()
     shrinkage = config.shrinkage or choose_shrinkage(recordings)
-    components = config.components or -(-TOTAL_COMPONENTS // (max(index) + 1))
+    components = config.components or components_of_each(max(index) + 1)
     size = EncoderConfig(
         width=config.columns,
         depth=0,

@@ -144,9 +144,9 @@ def test_in_an_encoder_windows_have_any_length_and_the_patch_is_the_window():
         random_encoder(EncoderConfig(width=16, depth=1, tokenizer=ConnectivityConfig()), NETWORKS, seed=0)
 
 
-@pytest.mark.parametrize("bad", [{"components": 0}, {"shrinkage": 0.0}, {"shrinkage": 1.5}])
+@pytest.mark.parametrize("bad", [{"components": -1}, {"shrinkage": 0.0}, {"shrinkage": 1.5}])
 def test_settings_that_cannot_be_are_refused(bad):
-    with pytest.raises(ConfigError, match="components has to be at least 1"):
+    with pytest.raises(ConfigError, match="components has to be at least 0"):
         ConnectivityConfig(**bad)
 
 

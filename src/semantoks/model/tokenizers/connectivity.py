@@ -18,6 +18,8 @@ from semantoks.errors import ConfigError
 from semantoks.model.tokenizers.tokenizer import rois_by_network
 
 Symmetric = Float[Tensor, "*batch k k"]
+TOTAL_COMPONENTS = 120
+"""Spatial components over all networks, if not given."""
 _TYPICAL_FRAMES = 100
 _CLOSE = 1e-4
 """Eigenvalues whose logarithms differ by less than this share one derivative."""
@@ -30,8 +32,9 @@ class ConnectivityConfig:
     kind: Literal["connectivity"] = "connectivity"
     """Connectivity of a network with itself and with every other network."""
     any_length: ClassVar[bool] = True
-    components: int = 16
-    """Spatial components per network, at most its ROIs; they and the reference come from the pretraining's cohort."""
+    components: int = 0
+    """Spatial components per network, at most its ROIs; they and the reference come from the pretraining's cohort; 0 =
+    about 120 over all networks."""
     shrinkage: float = 0.3
     """Share a of the identity in (1 - a) C + a I, above 0 and at most 1."""
     log: bool = True
@@ -44,8 +47,8 @@ class ConnectivityConfig:
     def __post_init__(self) -> None:
         """Check every field, and the ranges."""
         check_fields(self)
-        if self.components < 1 or not 0 < self.shrinkage <= 1:
-            raise ConfigError("components has to be at least 1, and shrinkage above 0 and at most 1.")
+        if self.components < 0 or not 0 < self.shrinkage <= 1:
+            raise ConfigError("components has to be at least 0, and shrinkage above 0 and at most 1.")
         if self.lag < 0 or self.taps < 1 or self.taps % 2 == 0:
             raise ConfigError(f"lag has to be at least 0 and taps an odd number, not {self.lag} and {self.taps}.")
 
@@ -76,7 +79,8 @@ class ConnectivityTokens(nn.Module):
         order, sizes = rois_by_network(network_index)
         self.config = config
         self.members = [part.clone() for part in torch.split(order, sizes)]  # torch.export warns of views
-        self.counts = [min(config.components, size) for size in sizes]
+        wanted = config.components or components_of_each(len(sizes))
+        self.counts = [min(wanted, size) for size in sizes]
         total = sum(self.counts)
         self.register_buffer("group", torch.eye(len(network_index)))
         self.register_buffer("spatial", self._laid_out([_rotation(size) for size in sizes]))
@@ -182,6 +186,11 @@ class ConnectivityTokens(nn.Module):
         moments = (2 if self.config.lag else 1) * 2 * total**2 * frames
         log = 10 * total**3 if self.config.log else 0
         return filtering + 2 * total * rois * frames + moments + log + 2 * total**2 * len(self.length)
+
+
+def components_of_each(networks: int) -> int:
+    """Return how many components each network gets where none are asked for."""
+    return -(-TOTAL_COMPONENTS // networks)
 
 
 def _rotation(size: int) -> Float[Tensor, "member member"]:
