@@ -9,13 +9,12 @@ from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed, write_features
-from semantoks.objective.schedule import fitting_momentum
-from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.report.page import write_report
 from semantoks.screen import progress
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
-from semantoks.train.recipe import load_recipe
+from semantoks.train.recipe import PretrainConfig, load_recipe
 from semantoks.train.run import pretrain
 
 ATLAS = "schaefer100"
@@ -24,7 +23,16 @@ FEWEST = 40
 """With fewer people, a class can be too small for the probe's splits."""
 
 
-def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int = 0) -> pd.DataFrame:
+def _config(steps: int, seed: int) -> PretrainConfig:
+    """Return `small` for few people and steps, with a lag: ``sequence`` is who follows whom (docs/results.md)."""
+    small = load_recipe("small")
+    assert isinstance(small.encoder.tokenizer, ConnectivityConfig)
+    tokenizer = dataclasses.replace(small.encoder.tokenizer, lag=2, shrinkage=0.9)
+    encoder = dataclasses.replace(small.encoder, width=64, tokenizer=tokenizer)
+    return dataclasses.replace(small, encoder=encoder, steps=steps, batch_size=32, seed=seed)
+
+
+def run_demo(out: Path, *, participants: int = 80, steps: int = 40, seed: int = 0) -> pd.DataFrame:
     """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the summary.
 
     With a small encoder and few people, it shows the workflow, not what the method can do.
@@ -37,12 +45,8 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 150, seed: int =
     with progress("1/5 simulate") as shown:
         recordings = simulate(size, out=out / "recordings", progress=shown)
     with progress("2/5 prepare") as shown:
-        # One network for the whole brain is quick, and its tokenizer sees lags between networks (docs/results.md)
-        cohort = prepare(recordings, out=out / "cohort", atlas=f"{ATLAS}:one", progress=shown)
-    smoke = load_recipe("smoke")
-    assert isinstance(smoke.objective, SelfDistillation)
-    objective = dataclasses.replace(smoke.objective, teacher_momentum=fitting_momentum(steps))
-    config = dataclasses.replace(smoke, steps=steps, batch_size=32, seed=seed, objective=objective)
+        cohort = prepare(recordings, out=out / "cohort", atlas=ATLAS, progress=shown)
+    config = _config(steps, seed)
     with progress("3/5 pretrain") as shown:
         pretrain(
             [cohort],

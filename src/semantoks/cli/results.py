@@ -193,7 +193,7 @@ def report(
     return EXIT_OK
 
 
-def demo(out: Path = Path("demo"), participants: int = 80, steps: int = 150, seed: int = 0) -> int:
+def demo(out: Path = Path("demo"), participants: int = 80, steps: int = 40, seed: int = 0) -> int:
     """Run the main job end to end on simulated people.
 
     Example: semantoks demo --out demo/

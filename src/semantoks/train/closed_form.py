@@ -205,7 +205,31 @@ def _start(
     tokens = _tokens(encoder)
     tokens.set_reference(torch.from_numpy(mean_correlation(recordings, tell)).float())
     found, mean, variance = principal_components(recordings, tokens, columns, tell)
-    set_columns(encoder, tokens, found, mean, scale=1 / math.sqrt(variance.mean()) if unit else 1.0)
+    scale = 1 / math.sqrt(variance.mean()) if unit else 1.0
+    set_columns(encoder, tokens, found @ even_rotation(variance), mean, scale=scale)
+
+
+def even_rotation(variance: Float[ndarray, " column"]) -> Float[ndarray, "column column"]:
+    """Return a rotation after which uncorrelated columns of these variances have all the same one, their mean.
+
+    Distances stay. A model that standardises its columns, as most do, then does not blow the smallest components up to
+    the size of the largest. By Givens rotations of the largest with the smallest column (Chan & Li 1983).
+    """
+    moment, rotation = np.diag(variance), np.eye(len(variance))
+    target = variance.mean()
+    for _ in range(len(variance) - 1):
+        left, right = int(moment.diagonal().argmax()), int(moment.diagonal().argmin())
+        high, low, both = moment[left, left], moment[right, right], moment[left, right]
+        if high - low <= 1e-12 * target:
+            break
+        # The tangent of the angle that brings the column on the left to the mean: a root of a quadratic equation
+        tangent = (-both + math.sqrt(max(both**2 - (high - target) * (low - target), 0.0))) / (low - target)
+        cosine = 1 / math.hypot(1, tangent)
+        turn = np.array([[cosine, -tangent * cosine], [tangent * cosine, cosine]])
+        moment[:, [left, right]] = moment[:, [left, right]] @ turn
+        moment[[left, right]] = turn.T @ moment[[left, right]]
+        rotation[:, [left, right]] = rotation[:, [left, right]] @ turn
+    return rotation
 
 
 def mean_correlation(recordings: Recordings, tell: Callable[[], None]) -> Float[ndarray, "roi roi"]:
