@@ -23,6 +23,18 @@ def to_plain(config: Any) -> dict[str, Any]:
     return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
 
 
+def merged(plain: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain settings with some changed; a table of another ``kind`` takes the place of the whole table."""
+    new = dict(plain)
+    for name, value in changes.items():
+        old = new.get(name)
+        deeper = (
+            isinstance(old, Mapping) and isinstance(value, Mapping) and value.get("kind") in (None, old.get("kind"))
+        )
+        new[name] = merged(old, value) if deeper else value  # type: ignore[arg-type]
+    return new
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_plain(value)
@@ -68,6 +80,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
         if len(tables) > 1:
             return _typed(_by_kind(tables, _table(value, where), where), value, where)
         return _typed(tables[0] if tables else next(a for a in args if a is not type(None)), value, where)
+    if origin is dict:
+        return dict(_table(value, where))
     if origin is tuple:
         if not isinstance(value, list | tuple) or (Ellipsis not in args and len(value) != len(args)):
             count = "" if Ellipsis in args else f"{len(args)} "

@@ -12,6 +12,7 @@ import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
 from semantoks.cli.results import demo, embed, probe, report
+from semantoks.cli.studies import ablate, scale
 from semantoks.cli.training import fit, pretrain
 from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
@@ -29,6 +30,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
         embed,
         probe,
         finetune,
+        ablate,
+        scale,
         report,
         convert,
         export,
@@ -38,7 +41,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         demo,
     )
 }
-GO_ON = ("prepare", "probe", "finetune", "embed")
+GO_ON = ("prepare", "probe", "finetune", "embed", "ablate", "scale")
 """Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

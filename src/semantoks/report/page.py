@@ -23,6 +23,9 @@ from semantoks.report.run.methods import methods
 from semantoks.report.run.networks import networks
 from semantoks.report.run.provenance import checks, facts, provenance, training
 from semantoks.report.run.targets import target_card
+from semantoks.report.study import facts as study_facts
+from semantoks.report.study import is_study, read_study
+from semantoks.report.study import sections as study_sections
 from semantoks.report.tables import write_tables
 from semantoks.storage.durable import write_durably
 
@@ -42,9 +45,9 @@ def write_report(
     Parameters
     ----------
     run
-        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, or a cohort (of ``semantoks prepare``);
-        or several runs and probes, to compare. A run that is still training, was stopped, or has no probe yet is
-        reported as far as it went.
+        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate`` or ``scale``), or
+        a cohort (of ``semantoks prepare``); or several runs and probes, to compare. A run that is still training, was
+        stopped, or has no probe yet is reported as far as it went.
     out
         The HTML file to write, replaced whole if it exists; by default ``run/report.html``,
         ``<cohort>_report.html`` beside a cohort, whose folder stays as it is, and ``comparison.html`` beside the first
@@ -65,6 +68,9 @@ def write_report(
     cohorts = [one for one in given if is_cohort(one)]
     if cohorts and len(given) > 1:
         raise ConfigError(f"{cohorts[0]} is a cohort: only runs and probes can be compared. Give it alone.")
+    studies = [one for one in given if is_study(one)]
+    if studies and len(given) > 1:
+        raise ConfigError(f"{studies[0]} is a study of many runs: give it alone, or some of the folders in its runs/.")
     if show_ids and not cohorts:
         raise ConfigError("--show-ids names the recordings of a cohort, and this page has none: leave it out.")
     first, whole = given[0], given[0].resolve()
@@ -88,6 +94,10 @@ def _written(given: Sequence[Path], *, of_cohort: bool, show_ids: bool) -> tuple
         cohort = read_cohort(given[0], show_ids=show_ids)
         found = cohort_sections(cohort)
         return _html(cohort.title, cohort_facts(cohort), found), found
+    if is_study(given[0]):
+        study = read_study(given[0])
+        found = study_sections(study)
+        return _html(study.title, study_facts(study), found), found
     runs = [read_run(one) for one in given]
     if len(runs) > 1:
         found = compare(runs, given)

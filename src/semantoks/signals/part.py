@@ -48,6 +48,7 @@ class Part(Cohort):
         networks: Networks = "own",
     ) -> None:
         self.whole, self.path, self.description, self.tr = whole, whole.path, whole.description, whole.tr
+        self.verified, self._checked, self.sums = whole.verified, whole._checked, whole.sums
         atlases = {"own": lambda a: a, "one": lambda a: a.one_network(), "each": lambda a: a.each_roi_its_own_network()}
         self.atlas = atlases[networks](whole.atlas)
         owner = whole.recordings["participant_id"]
@@ -80,6 +81,17 @@ class Part(Cohort):
         found = self.whole.moments
         return None if found is None else found[self.rows]
 
+    @property
+    def checksums(self) -> list[str]:
+        """The sha256 of each whole recording; of one that is cut, with the frames that are left."""
+        whole = self.whole.recordings["frames"].to_numpy()[self.rows]
+        rows = zip(self.recordings["sha256"], self.recordings["frames"], whole, strict=True)
+        return [sha if frames == before else f"{sha}:{frames}" for sha, frames, before in rows]
+
+    def check_signals(self) -> None:
+        """Check the signals of the whole cohort, once."""
+        self.whole.check_signals()
+
     def verify(self) -> list[str]:
         """Check the whole cohort."""
         return self.whole.verify()
@@ -91,6 +103,8 @@ def _first_minutes(table: pd.DataFrame, minutes: float, tr: float) -> pd.DataFra
     if most < 2:
         raise ConfigError(f"{minutes:g} minutes hold fewer than two frames of {tr:g} s: give more.")
     cut = table["frames"] > most
+    if not cut.any():
+        return table
     masks = [
         mask_from_text(text, int(frames))[:most]
         for text, frames in table.loc[cut, ["bad_frames", "frames"]].itertuples(index=False)

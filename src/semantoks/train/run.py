@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from semantoks.config import check_arguments, to_plain
-from semantoks.errors import ConfigError, DataError
+from semantoks.errors import BusyError, ConfigError, DataError
 from semantoks.model.card import EncoderCard, check_fit
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
@@ -144,7 +144,7 @@ def _only_writer(fabric: Fabric, out: Path) -> Iterator[None]:
             except ConfigError as error:
                 refused = str(error)
         if refused := fabric.broadcast(refused):
-            raise ConfigError(refused)
+            raise BusyError(refused)
         yield
 
 

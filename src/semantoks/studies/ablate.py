@@ -1,0 +1,239 @@
+"""Ablations: one change of the recipe at a time, each held against the full model on the same test people."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from semantoks.config import check_fields, from_plain, read_toml
+from semantoks.errors import ConfigError, SemantoksError
+from semantoks.report.content import plain, rows_of
+from semantoks.signals.part import Networks
+from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
+from semantoks.statistics.paired import holm
+from semantoks.statistics.tables import ALPHA
+from semantoks.studies.engine import OVER, status_of
+from semantoks.studies.results import Scored, read_scored, results_table, trained, write_results
+from semantoks.studies.sides import Sides
+from semantoks.studies.table import Planned, Study, build, changed, folder_name, for_people
+from semantoks.train.recipe import PretrainConfig
+
+FULL = "full model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One change of the recipe."""
+
+    name: str
+    """In tables and figures, and in the name of its run folders."""
+    group: str = ""
+    """Conditions of a group stand together."""
+    set: dict[str, Any] = field(default_factory=dict)
+    """Settings of a recipe that it changes."""
+    networks: Networks = "own"
+    """The atlas's own networks, all ROIs in one, or each ROI a network."""
+    expect: Literal["", "collapse"] = ""
+    """What the training has to show: that it collapses, and that the watch for collapse says so."""
+
+    def __post_init__(self) -> None:
+        """Check that it is named, and changes something."""
+        check_fields(self)
+        if not self.name.strip() or self.name == FULL:
+            raise ConfigError(f"a condition needs a name other than {FULL!r}, not {self.name!r}.")
+        if not self.set and self.networks == "own":
+            raise ConfigError(f"the condition {self.name!r} changes nothing: give it set.SETTING = VALUE, or networks.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A file of conditions."""
+
+    condition: tuple[Condition, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there are conditions, each with a name of its own."""
+        names = [folder_name(one.name, 0) for one in self.condition]
+        if not names:
+            raise ConfigError("a grid needs at least one [[condition]].")
+        if twice := [one.name for one, name in zip(self.condition, names, strict=True) if names.count(name) > 1]:
+            raise ConfigError(f"a grid has conditions with the same name: {', '.join(twice)}.")
+
+
+def list_grids() -> list[str]:
+    """Return the names of the packaged grids."""
+    return sorted(Path(r.name).stem for r in resources.files("semantoks.studies.grids").iterdir() if ".toml" in r.name)
+
+
+def load_grid(name: str | Path, only: Sequence[str] = ()) -> Grid:
+    """Read a packaged grid by its name, or a TOML file; ``only`` keeps some conditions, or groups of them.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such grid, condition or group, or a condition is wrong.
+    """
+    if str(name) in list_grids():
+        with resources.as_file(resources.files("semantoks.studies.grids") / f"{name}.toml") as path:
+            grid = from_plain(Grid, read_toml(path), f"grid {name}")
+    elif Path(name).suffix == ".toml":
+        grid = from_plain(Grid, read_toml(Path(name)), str(name))
+    else:
+        raise ConfigError(f"there is no grid {str(name)!r}: use {', '.join(list_grids())}, or a FILE.toml.")
+    known = {word for one in grid.condition for word in (one.name, one.group)} - {""}
+    if unknown := [word for word in only if word not in known]:
+        raise ConfigError(
+            f"the grid {name} has no condition or group {unknown[0]!r}; it has {', '.join(sorted(known))}."
+        )
+    return Grid(condition=tuple(one for one in grid.condition if not only or {one.name, one.group} & set(only)))
+
+
+def plan_ablation(
+    grid: Grid, recipe: PretrainConfig, sides: Sides, seeds: Sequence[int]
+) -> tuple[tuple[Planned, ...], tuple[tuple[str, str], ...]]:
+    """Return the runs, the full model's first, and the conditions that do not fit this cohort, with the reason."""
+    found = _runs(FULL, recipe, sides, seeds, differs="")
+    found[0] = replace(found[0], methods=(RANDOM, TANGENT, MOTION))
+    build(found[0], sides)  # what is wrong with the recipe itself is an error
+    left_out = []
+    for one in grid.condition:
+        changed(PretrainConfig(), one.set, f"condition {one.name!r}")  # what there is not is an error
+        try:
+            config = changed(recipe, one.set, "with this recipe")
+        except ConfigError as error:
+            left_out.append((one.name, str(error)))
+            continue
+        if config == recipe and one.networks == "own":
+            left_out.append((one.name, "it is the full model of this recipe"))
+            continue
+        words = "; ".join(f"{key} {value}" for key, value in rows_of(one.set))
+        words = "; ".join(filter(None, [words, "" if one.networks == "own" else f"networks {plain(one.networks)}"]))
+        runs = _runs(one.name, config, sides, seeds, differs=words, networks=one.networks)
+        try:
+            build(runs[0], sides)
+        except SemantoksError as error:
+            left_out.append((one.name, str(error)))
+        else:
+            found += runs
+    return tuple(found), tuple(left_out)
+
+
+def _runs(
+    name: str, config: PretrainConfig, sides: Sides, seeds: Sequence[int], *, differs: str, networks: Networks = "own"
+) -> list[Planned]:
+    people = len(sides.pool)
+    return [
+        Planned(
+            name=folder_name(name, seed),
+            condition=name,
+            seed=seed,
+            people=people,
+            config=changed(for_people(config, people, people, "steps"), {"seed": seed}, name),
+            differs=differs,
+            networks=networks,
+        )
+        for seed in seeds
+    ]
+
+
+def summarise_ablation(study: Study, grid: Grid, scored: Sequence[Scored]) -> pd.DataFrame:
+    """Return one row per target and condition: score, difference from the full model, and whether it collapsed.
+
+    Columns: target, metric, condition, group, differs, seeds, score, low, high (95 % interval over seeds and people),
+    gain (over random weights), diff, diff_low, diff_high, p, p_holm (over conditions), verdict; of its runs, how many
+    collapsed and failed, and what was expected of them.
+    """
+    conditions = {condition: [run for run in study.runs if run.condition == condition] for condition in _names(study)}
+    known = {one.name: one for one in grid.condition}
+    watched = {name: _watched(study, runs) for name, runs in conditions.items()}
+    rows = []
+    for one in scored:
+        full = {run.seed: run for run in one.runs if run.condition == FULL}
+        table = []
+        for name in conditions:
+            runs = [run for run in one.runs if run.condition == name]
+            score, gain = one.over(runs), one.over(runs, RANDOM)
+            away = one.differences([(run, full[run.seed]) for run in runs if run.seed in full and name != FULL])
+            about = known.get(name)
+            table.append(
+                {
+                    **{"target": one.target, "metric": one.metric, "condition": name},
+                    **{"group": about.group if about else "", "differs": conditions[name][0].differs},
+                    **{"seeds": len(runs), "score": score.mean, "low": score.low, "high": score.high},
+                    **{"gain": gain.mean, "diff": away.mean, "diff_low": away.low, "diff_high": away.high},
+                    **{"p": away.p, **watched[name], "expected": about.expect if about else ""},
+                }
+            )
+        p = holm(np.array([row["p"] for row in table], dtype=float))
+        rows += [{**row, "p_holm": p[n], "verdict": _verdict(float(row["diff"]), p[n])} for n, row in enumerate(table)]
+    return pd.DataFrame(rows)
+
+
+def _names(study: Study) -> list[str]:
+    """Name the conditions that have a run which is over."""
+    return list(dict.fromkeys(run.condition for run in study.runs if status_of(study, run) in OVER))
+
+
+def _watched(study: Study, runs: Sequence[Planned]) -> dict[str, int]:
+    """Count the runs whose watch for collapse spoke, and those that did not stay finite."""
+    collapsed = [trained(study.folder(run)).get("collapsed", False) for run in runs]
+    failed = [status_of(study, run) == "failed" for run in runs]
+    return {"collapsed": sum(collapsed), "failed": sum(failed)}
+
+
+def _verdict(difference: float, p: float) -> str:
+    if np.isnan(p):
+        return ""
+    return "undecided" if p >= ALPHA else "higher" if difference > 0 else "lower"
+
+
+def answers_of(summary: pd.DataFrame) -> list[tuple[str, str]]:
+    """Say in sentences, target by target, what the ablations have shown; without a target, of the trainings."""
+    if not len(summary):
+        return []
+    said = []
+    for target, rows in summary.groupby("target", sort=False):
+        said += [(str(target), sentence) for sentence in _of_target(rows)]
+    first = summary[summary["target"] == summary["target"].iloc[0]]
+    for row in first.to_dict("records"):
+        runs = row["seeds"] + row["failed"]
+        if row["failed"]:
+            said.append(("", f"{row['condition']}: {row['failed']} of {runs} trainings did not stay finite."))
+        if row["collapsed"]:
+            expected = ", as it has to" if row["expected"] else ""
+            said.append(("", f"{row['condition']}: {row['collapsed']} of {runs} trainings ended collapsed{expected}."))
+        elif row["expected"] and not row["failed"]:
+            said.append(("", f"{row['condition']}: no training ended collapsed, although that was expected."))
+    return said
+
+
+def _of_target(rows: pd.DataFrame) -> list[str]:
+    said = []
+    for row in rows[rows["condition"] == FULL].to_dict("records"):
+        seeds = " (one seed: other trainings are in no interval)" if row["seeds"] == 1 else ""
+        said.append(
+            f"The full model scores {row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}], {row['gain']:+.3f} over "
+            f"random weights{seeds}."
+        )
+    for verdict in ("lower", "higher"):
+        hit = rows[rows["verdict"] == verdict].to_dict("records")
+        each = ", ".join(
+            f"{row['condition']} ({row['diff']:+.3f} [{row['diff_low']:+.3f}, {row['diff_high']:+.3f}])" for row in hit
+        )
+        said += [f"{verdict.capitalize()} than the full model: {each}."] if hit else []
+    undecided = rows.loc[rows["verdict"] == "undecided", "condition"].tolist()
+    said += [f"Undecided, which is not “equal”: {', '.join(undecided)}."] if undecided else []
+    return said
+
+
+def assemble_ablation(study: Study, grid: Grid) -> list[tuple[str, str]]:
+    """Write the tables of what is there, and say what was found."""
+    scored = read_scored(study)
+    summary = summarise_ablation(study, grid, scored)
+    answers = answers_of(summary)
+    write_results(study, results_table(study, scored), summary, answers)
+    return answers

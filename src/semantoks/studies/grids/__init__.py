@@ -1,0 +1,1 @@
+"""Packaged grids of ablations."""

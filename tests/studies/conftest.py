@@ -1,0 +1,47 @@
+"""Forty tiny people, a recipe that trains in moments, and the command line."""
+
+import pytest
+
+from semantoks.cli.main import run
+from tiny_people import make_people, write_cohort
+
+RECIPE = """
+batch_size = 8
+steps = 3
+min_seconds = 0.0
+[encoder]
+width = 8
+depth = 1
+frames = 60
+patch = 20
+[objective.head]
+hidden = 8
+projection = 4
+"""
+QUICK = ("--held-out", "0.5", "--folds", "2", "--repeats", "1", "--n-jobs", "1")
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory):
+    """A cohort of forty people with planted answers."""
+    return write_cohort(tmp_path_factory.mktemp("studied"), *make_people(40))
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory):
+    """A file with a recipe."""
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture
+def command(people, recipe, capsys):
+    """Run a study's command on the people; return its exit code and what it wrote."""
+
+    def type_it(name, out, *words):
+        code = run([name, str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK, *map(str, words)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return type_it
