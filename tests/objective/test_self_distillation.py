@@ -12,6 +12,7 @@ from semantoks.objective.branch import HeadConfig, Projections, update_teacher
 from semantoks.objective.losses.masked_token import masked_token_loss
 from semantoks.objective.losses.simdino import agreement, simdino
 from semantoks.objective.self_distillation import SelfDistillation, agreement_by_overlap, effective_rank, loss_terms
+from semantoks.objective.similarity import token_similarity
 from semantoks.views.batch import Batch
 
 
@@ -31,6 +32,24 @@ def naive_simdino(s, t):
         z = (s[view * rows : (view + 1) * rows] + t[view * rows : (view + 1) * rows]) / 2
         rate += 0.5 * 0.5 * np.linalg.slogdet(np.eye(size) + size / (rows * 0.05) * z.T @ z)[1]
     return -alike - (size + rows) / (size * rows) * rate
+
+
+def test_tokens_are_as_alike_as_the_loops_say_and_empty_ones_do_not_count():
+    grid, empty = unit(2, 3, 4, 5), torch.zeros(2, 3, 4, dtype=torch.bool)
+    empty[0, 1] = empty[1, :, 3] = True
+    for hidden in (None, empty):
+        within, across = [], []
+        for b in range(2):
+            there = [(n, p) for n in range(3) for p in range(4) if hidden is None or not hidden[b, n, p]]
+            for n, p in there:
+                for m, q in there:
+                    alike = (grid[b, n, p].double() @ grid[b, m, q].double()).item()
+                    within += [alike] if n == m and p != q else []
+                    across += [alike] if n != m and p == q else []
+        found = token_similarity(grid, hidden)
+        assert found["token_similarity_within"].item() == pytest.approx(np.mean(within), abs=1e-6)
+        assert found["token_similarity_across"].item() == pytest.approx(np.mean(across), abs=1e-6)
+    assert token_similarity(unit(2, 1, 4, 5), None)["token_similarity_across"].isnan()
 
 
 def test_agreement_compares_only_across_views():

@@ -22,6 +22,7 @@ from semantoks.objective.losses.masked_token import masked_token_loss
 from semantoks.objective.losses.simdino import SimDino, coding_rate_maximum, coding_rate_minimum, simdino
 from semantoks.objective.objective import NetworkIndex, StepLoss
 from semantoks.objective.schedule import fitting_momentum, initial_share, teacher_momentum, ttr_weight
+from semantoks.objective.similarity import token_similarity
 from semantoks.views.batch import Batch, Slice, ViewConfig, draw_batch
 from semantoks.views.crops import send
 from semantoks.views.pool import Pool
@@ -230,6 +231,8 @@ def describe(terms: LossTerms, student: Projections, teacher: Projections, batch
     scalars: dict[str, Tensor] = {"loss": terms.loss.detach(), **_of_simdino("", terms.cls)}
     if terms.token is not None:
         scalars["loss_tok"] = terms.token
+    if teacher.grid is not None:
+        scalars |= token_similarity(teacher.grid, batch.empty)
     if terms.ttr is not None:
         scalars |= _of_simdino("_ttr", terms.ttr)
     return scalars | {
@@ -351,6 +354,17 @@ CURVES = (
         axis="mean cosine, same view",
         caption="Low while the student runs ahead; it rises as the teacher's momentum nears 1.",
         curves=(Curve(column="teacher_student_cosine"),),
+    ),
+    Panel(
+        key="tokens",
+        section="collapse",
+        title="How alike tokens are",
+        axis="mean cosine of the teacher's projected tokens",
+        caption="At steps with a mask: two patches of one network, two networks in one patch. Near 1: all say the same.",
+        curves=(
+            Curve(column="token_similarity_within", label="one network", only_where="masked"),
+            Curve(column="token_similarity_across", label="two networks", paint="orange", only_where="masked"),
+        ),
     ),
     Panel(
         key="momentum",

@@ -23,6 +23,7 @@ from semantoks.report.content import (
     Table,
     Words,
 )
+from semantoks.report.curriculum import curriculum
 from semantoks.report.figures.scores import Estimate, Line, Mark, draw_lines, draw_rows
 from semantoks.report.wording import duration, interval, metric_words, number, p_value, plural, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
@@ -41,6 +42,7 @@ QUESTIONS = {"ablate": "What does each part of the recipe do?", "scale": "Does i
 class StudyFolder:
     """A study as read: study.json, and its tables."""
 
+    folder: Path
     about: dict[str, Any]
     results: pd.DataFrame
     summary: pd.DataFrame
@@ -77,7 +79,12 @@ def read_study(folder: Path) -> StudyFolder:
         for name in (RESULTS, SUMMARY, ANSWERS, LAWS)
     }
     return StudyFolder(
-        about=about, results=tables[RESULTS], summary=tables[SUMMARY], answers=tables[ANSWERS], laws=tables[LAWS]
+        folder=folder,
+        about=about,
+        results=tables[RESULTS],
+        summary=tables[SUMMARY],
+        answers=tables[ANSWERS],
+        laws=tables[LAWS],
     )
 
 
@@ -107,6 +114,9 @@ def sections(study: StudyFolder) -> list[Section]:
     return [
         Section("answer", QUESTIONS.get(kind, "What has it shown?"), "Answer", [*_answers(study), *draw(study)]),
         Section("numbers", "The numbers", "Numbers", _numbers(study)),
+        Section(
+            "training", "How the trainings went", "Training", curriculum(study.folder / "runs", _conditions(study))
+        ),
         Section("runs", "The runs", "Runs", _runs(study)),
         Section("how", "How it was done", "How", _how(study)),
     ]
@@ -265,6 +275,17 @@ def _laws(study: StudyFolder) -> Table:
         ),
         rows=rows,
     )
+
+
+def _conditions(study: StudyFolder) -> list[tuple[str, list[str]]]:
+    """Return the conditions with their runs; those about the objective, and what they are compared with, first."""
+    runs = study.results.drop_duplicates("run")
+    names = list(dict.fromkeys(runs["condition"]))
+    first = [study.about.get("reference")]
+    if "group" in study.summary:
+        first += study.summary.loc[study.summary["group"] == "objective", "condition"].tolist()
+    names.sort(key=lambda name: name not in first)
+    return [(name, runs.loc[runs["condition"] == name, "run"].tolist()) for name in names]
 
 
 def _runs(study: StudyFolder) -> list[Block]:
