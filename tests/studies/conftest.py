@@ -1,24 +1,10 @@
 """Forty tiny people, a recipe that trains in moments, and the command line."""
 
 import pytest
+from tiny_study import QUICK, RECIPE
 
 from semantoks.cli.main import run
 from tiny_people import make_people, write_cohort
-
-RECIPE = """
-batch_size = 8
-steps = 3
-min_seconds = 0.0
-[encoder]
-width = 8
-depth = 1
-frames = 60
-patch = 20
-[objective.head]
-hidden = 8
-projection = 4
-"""
-QUICK = ("--held-out", "0.5", "--folds", "2", "--repeats", "1", "--n-jobs", "1")
 
 
 @pytest.fixture(scope="session")

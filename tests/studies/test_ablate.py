@@ -8,7 +8,9 @@ from functools import partial
 
 import pandas as pd
 import pytest
+from tiny_study import QUICK
 
+from semantoks.cli.main import run
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.study.overlap import overlap
@@ -49,9 +51,6 @@ def grid(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(people, recipe, grid, tmp_path_factory):
     """A whole study, in two parts and assembled."""
-    from conftest import QUICK
-    from semantoks.cli.main import run
-
     out = tmp_path_factory.mktemp("done") / "study"
     words = [str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK, *WORDS, str(grid)]
     codes = [run(["ablate", *words, *extra]) for extra in (["--part", "1/2"], ["--part", "2/2"], ["--assemble"])]
@@ -89,11 +88,11 @@ def test_the_condition_that_does_not_fit_is_named_with_its_reason(done):
 def test_nobody_who_is_tested_was_trained_on_in_any_run(done, people):
     out, _ = done
     sides = hold_out(people, 0.5, min_seconds=0.0)
-    for run in sorted((out / "runs").iterdir()):
-        card = load_encoder(run / "encoder")[1]
+    for folder in sorted((out / "runs").iterdir()):
+        card = load_encoder(folder / "encoder")[1]
         assert not overlap(card, sides.tested, people_of(sides.tested)).seen.any()
         assert len(card.participants) == len(sides.pool)
-        assert json.loads((run / "probe" / "probe.json").read_text())["targets"]["age"]["n"] == 20
+        assert json.loads((folder / "probe" / "probe.json").read_text())["targets"]["age"]["n"] == 20
 
 
 def test_the_page_has_the_answers_and_the_numbers(done):

@@ -295,3 +295,18 @@ def test_recordings_with_too_little_good_data_are_left_out_and_counted(tmp_path)
     assert hash_participant(card.salt, "00") in card.participants  # of the longer cohort
     assert len(card.participants) == 8
     assert card.origin[0].startswith("trained on 5 recordings of 5 people")
+
+
+def test_without_the_coding_rate_a_training_collapses_and_the_watch_says_so(cohort, tmp_path):
+    ends = {}
+    for weight in (1.0, 0.0):
+        objective = {"head": {"hidden": 16, "projection": 8}, "rate_weight": weight, "teacher_momentum": 0.9}
+        config = tiny_config(steps=60, batch_size=12, optim={"lr": 0.32}, objective=objective)
+        out = tmp_path / str(weight)
+        pretrain([cohort], out=out, config=config)
+        ends[weight] = rows(out)[-1]
+        said = config.objective.find_collapse(ends[weight])
+        assert (said is None) == (weight == 1.0)
+    assert "the representation is collapsing" in (tmp_path / "0.0" / "warnings.jsonl").read_text()
+    assert ends[0.0]["effective_rank"] < 1.01 < ends[1.0]["effective_rank"]
+    assert ends[1.0]["token_similarity_across"] < ends[0.0]["token_similarity_across"]

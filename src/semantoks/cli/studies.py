@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
     _Settings = StudyConfig
 else:
-    _Settings = worded(StudyConfig, steps="the recipe's", probe="people of COHORT", tflops="a few steps are timed")
+    _Settings = worded(
+        StudyConfig,
+        recipe="the grid's, else small",
+        steps="the recipe's",
+        probe="people of COHORT",
+        tflops="a few steps are timed",
+    )
 
+SMALL = "small"
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 Targets = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
 Flags = Annotated[_Settings, arg(name="")]
@@ -60,7 +67,7 @@ def ablate(
     from semantoks.studies.table import Study
 
     conditions, settings = load_grid(grid, only), StudyConfig(**vars(config))
-    recipe, sides = recipe_and_sides(cohort, target, settings)
+    recipe, sides = recipe_and_sides(cohort, target, settings, conditions.recipe)
     runs, left_out = plan_ablation(conditions, recipe, sides, settings.seeds)
     study = Study(
         kind="ablate",
@@ -71,7 +78,7 @@ def ablate(
         runs=runs,
         reference=FULL,
         left_out=left_out,
-        about=(*settings.about(), ("Grid", grid)),
+        about=(*settings.about(conditions.recipe), ("Grid", grid)),
         command=TYPED.get(),
     )
     return _carried_out(study, lambda one: assemble_ablation(one, conditions), part, assemble, dry_run)
@@ -115,7 +122,7 @@ def scale(
     from semantoks.studies.table import Study
 
     settings = StudyConfig(**vars(config))
-    recipe, sides = recipe_and_sides(cohort, target, settings)
+    recipe, sides = recipe_and_sides(cohort, target, settings, SMALL)
     study = Study(
         kind="scale",
         out=out,
@@ -123,7 +130,7 @@ def scale(
         targets=tuple(dict.fromkeys(target)),
         settings=settings,
         runs=plan_scaling(recipe, sides, settings.seeds, over=over, values=values, equal=equal),
-        about=(*settings.about(), ("What grows", over), ("Equal", equal)),
+        about=(*settings.about(SMALL), ("What grows", over), ("Equal", equal)),
         command=TYPED.get(),
     )
     return _carried_out(study, lambda one: assemble_scaling(one, over), part, assemble, dry_run)

@@ -360,7 +360,7 @@ CURVES = (
         section="collapse",
         title="How alike tokens are",
         axis="mean cosine of the teacher's projected tokens",
-        caption="At steps with a mask: two patches of one network, two networks in one patch. Near 1: all say the same.",
+        caption="At masked steps: two patches of one network, two networks in one patch. Near 1: all say the same.",
         curves=(
             Curve(column="token_similarity_within", label="one network", only_where="masked"),
             Curve(column="token_similarity_across", label="two networks", paint="orange", only_where="masked"),

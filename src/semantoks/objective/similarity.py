@@ -28,4 +28,5 @@ def token_similarity(
 def _mean_cosine(vectors: Tensor, counts: Tensor, axis: int) -> Float[Tensor, ""]:
     """Average over all pairs of two different tokens along an axis: |sum|² holds each pair twice, and each token."""
     number, squared = counts.sum(dim=axis), vectors.sum(dim=axis).square().sum(dim=-1)
-    return (squared - number).sum() / (number * (number - 1)).sum()
+    pairs = (number * (number - 1)).sum()
+    return torch.where(pairs > 0, (squared - number).sum() / pairs, torch.nan)

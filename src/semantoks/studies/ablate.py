@@ -54,6 +54,8 @@ class Grid:
     """A file of conditions."""
 
     condition: tuple[Condition, ...]
+    recipe: str = "small"
+    """The full model, if no other is asked for."""
 
     def __post_init__(self) -> None:
         """Check that there are conditions, each with a name of its own."""
@@ -89,7 +91,8 @@ def load_grid(name: str | Path, only: Sequence[str] = ()) -> Grid:
         raise ConfigError(
             f"the grid {name} has no condition or group {unknown[0]!r}; it has {', '.join(sorted(known))}."
         )
-    return Grid(condition=tuple(one for one in grid.condition if not only or {one.name, one.group} & set(only)))
+    kept = tuple(one for one in grid.condition if not only or {one.name, one.group} & set(only))
+    return replace(grid, condition=kept)
 
 
 def plan_ablation(
@@ -180,7 +183,7 @@ def _names(study: Study) -> list[str]:
 
 def _watched(study: Study, runs: Sequence[Planned]) -> dict[str, int]:
     """Count the runs whose watch for collapse spoke, and those that did not stay finite."""
-    collapsed = [trained(study.folder(run)).get("collapsed", False) for run in runs]
+    collapsed = [trained(study, run).get("collapsed", False) for run in runs]
     failed = [status_of(study, run) == "failed" for run in runs]
     return {"collapsed": sum(collapsed), "failed": sum(failed)}
 

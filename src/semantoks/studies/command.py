@@ -17,9 +17,11 @@ Assemble = Callable[[Study], Sequence[tuple[str, str]]]
 """Writes a study's tables from what is there, and returns (target, what was found)."""
 
 
-def recipe_and_sides(cohort: Path, targets: Sequence[str], config: StudyConfig) -> tuple[PretrainConfig, Sides]:
-    """Read the recipe, choose the people, and check that they can be probed."""
-    recipe, opened = load_recipe(config.recipe), Cohort(cohort)
+def recipe_and_sides(
+    cohort: Path, targets: Sequence[str], config: StudyConfig, usual: str
+) -> tuple[PretrainConfig, Sides]:
+    """Read the recipe (``usual`` if none is asked for), choose the people, and check that they can be probed."""
+    recipe, opened = load_recipe(config.recipe or usual), Cohort(cohort)
     recipe = recipe if config.steps is None else replace(recipe, steps=config.steps)
     seconds = recipe.min_seconds
     if config.probe is None:

@@ -23,8 +23,6 @@ from semantoks.studies.table import Planned, Study
 LINES = (FC, TANGENT, MOTION)
 """Methods that know no encoder: one value for the whole study."""
 SAMPLES = 1000
-QUIET = 100
-"""Steps for which the watch for collapse is quiet after a warning: a collapsed run has one among its last steps."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +121,9 @@ def _main(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["analysis"] == "main"]
 
 
-def trained(folder: Path) -> dict[str, Any]:
+def trained(study: Study, run: Planned) -> dict[str, Any]:
     """Say what a run folder tells of its training: people, operations, seconds, and whether it ended collapsed."""
+    folder = study.folder(run)
     try:
         record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -132,7 +131,6 @@ def trained(folder: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in _lines(folder / "metrics.jsonl")[-1:]]
     last = rows[-1] if rows else {}
     warned = [json.loads(line)["step"] for line in _lines(folder / "warnings.jsonl") if "collapsing" in line]
-    lately = last.get("step", 0) - QUIET
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
@@ -140,7 +138,7 @@ def trained(folder: Path) -> dict[str, Any]:
         "seconds": round(record["cost"]["seconds"], 1),
         "effective_rank": last.get("effective_rank"),
         "collapse_warning_at": warned[0] if warned else None,
-        "collapsed": bool(warned) and warned[-1] >= lately,
+        "collapsed": bool(last) and run.config.objective.find_collapse(last) is not None,
     }
 
 
@@ -153,7 +151,7 @@ def results_table(study: Study, scored: Sequence[Scored]) -> pd.DataFrame:
     rows = []
     for run in study.runs:
         about = {"run": run.name, "condition": run.condition, "seed": run.seed, "people": run.people}
-        about |= {"differs": run.differs, "status": status_of(study, run), **trained(study.folder(run))}
+        about |= {"differs": run.differs, "status": status_of(study, run), **trained(study, run)}
         for one in scored:
             known = {m: one.means[run.name, m] for m in (ENCODER, RANDOM) if (run.name, m) in one.means}
             gain = known[ENCODER] - known[RANDOM] if len(known) == 2 else None

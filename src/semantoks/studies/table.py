@@ -134,14 +134,14 @@ class Study:
     @cached_property
     def flops(self) -> dict[str, float]:
         """Floating-point operations of each run, by name."""
-        encoders: dict[str, Encoder] = {}
+        steps: dict[str, float] = {}
         found = {}
         for run in self.runs:
-            key = json.dumps([to_plain(run.config.encoder), run.networks])
-            if key not in encoders:
-                encoders[key] = build(run, self.sides)
-            steps, batch = run.config.total_steps(run.people), run.config.batch_size
-            found[run.name] = steps * run.config.objective.flops(encoders[key], batch)
+            batch = run.config.batch_size
+            key = json.dumps([to_plain(run.config.encoder), run.networks, batch])
+            if key not in steps:
+                steps[key] = run.config.objective.flops(build(run, self.sides), batch)
+            found[run.name] = run.config.total_steps(run.people) * steps[key]
         return found
 
     def part(self, text: str | None) -> tuple[Planned, ...]:
