@@ -57,8 +57,6 @@ def test_width_depth_and_minutes_grow_too(sides, recipe):
         ({"over": "width"}, "over width needs values"),
         ({"over": "width", "values": [8.5, 16]}, "width has to be a whole number, not 8.5"),
         ({"over": "depth", "values": [-1, 2]}, "two or more different depth above 0"),
-        ({"over": "heads", "values": [1, 2]}, "over has to be one of people, width, depth, minutes"),
-        ({"values": [50, 100], "equal": "epoch"}, "Did you mean 'epochs'"),
     ],
 )
 def test_sizes_that_there_are_not_are_refused_before_any_training(sides, recipe, options, words):

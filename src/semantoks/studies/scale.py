@@ -29,7 +29,7 @@ def plan_scaling(
     seeds: Sequence[int],
     *,
     over: Over = "people",
-    values: Sequence[float] = (),
+    values: Sequence[int | float] = (),
     equal: Equal = "steps",
 ) -> tuple[Planned, ...]:
     """Return the runs, sizes ascending, and the largest size's first: its probe scores FC and motion, too.
@@ -67,7 +67,7 @@ def plan_scaling(
     return tuple(lines if run is whole else run for run in found)
 
 
-def _amounts(sides: Sides, shares: Sequence[float]) -> list[int]:
+def _amounts(sides: Sides, shares: Sequence[int | float]) -> list[int]:
     if wrong := [share for share in shares if not 0 < share <= 100]:
         raise ConfigError(f"people are given in percent, above 0 and up to 100, not {wrong[0]:g}.")
     found = [round(share / 100 * len(sides.pool)) for share in shares]
