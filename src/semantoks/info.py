@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def verify_path(path: Path) -> tuple[list[str], list[str]]:
         notes.append("participants.tsv was changed since prepare")
     return [], [
         *notes,
-        *(find_alike(cohort).listed(cohort) or ["near copies: no recording is like one under another id"]),
+        *(find_alike(cohort).listed(cohort.recordings) or ["near copies: no recording is like one under another id"]),
     ]
 
 
@@ -91,11 +92,11 @@ def _cohort(path: Path) -> list[str]:
     return [
         f"cohort     {path}: {about['Name']}",
         f"people     {table['participant_id'].nunique()}, recordings {len(table)}, excluded {len(cohort.excluded)}",
-        f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {cohort.atlas.n_networks} networks "
+        f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {plural(cohort.atlas.n_networks, 'network')} "
         f"(fingerprint {cohort.atlas.fingerprint})",
         f"frames     {frames.min()} to {frames.max()}, median {frames.median():.0f}, at {cohort.tr} s",
         f"band       {'not band-passed by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}",
-        f"missing    {missing} recordings lack at least one ROI",
+        f"missing    {plural(missing, 'recording lacks', 'recordings lack')} at least one ROI",
         f"sites      {', '.join(sites) if sites else 'not given'}",
         f"source TR  {', '.join(f'{tr:g} s' for tr in sorted(table['source_tr'].unique()))}",
         f"phenotypes {', '.join(c for c in cohort.participants.columns if c != 'participant_id') or 'none'}",
@@ -112,7 +113,8 @@ def _run(path: Path) -> list[str]:
         f"run        {path}: {run['status']}, {done} of {run['steps_total']} steps",
         f"command    {run['command'] or 'from Python'}",
         *[
-            f"cohort     {c['path']}: {c['participants']} people, {c['recordings']} recordings, {c['atlas']}"
+            f"cohort     {c['path']}: {plural(c['participants'], 'person')}, {plural(c['recordings'], 'recording')}, "
+            + str(c["atlas"])
             + (f" ({c['too_short']} too short to train on)" if c.get("too_short") else "")
             for c in run["cohorts"]
         ],

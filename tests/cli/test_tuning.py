@@ -64,6 +64,8 @@ def test_options_reach_the_job(asked):
         repeats=1, exclude_pretrained=True, drop_rare=True, as_class=("dx",), missing=("-9999",)
     )
     assert asked["device"] == "mps"
+    finetune([*WORDS, "--equivalence", "0.05", "--family", "house", "--bins", "3", "--identifiers"])
+    assert asked["probe"] == ProbeConfig(repeats=1, equivalence=0.05, family="house", bins=3, identifiers=True)
 
 
 def test_every_setting_is_an_option(capsys):

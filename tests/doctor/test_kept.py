@@ -206,3 +206,17 @@ def test_with_a_model_its_atlas_band_and_time_count_and_embed_comes_next(tmp_pat
     assert run(following) == 0
     assert len(pd.read_parquet("features.parquet")) == 4
     assert run([*words, "--model", str(model), "--max-fd", "0.2"]) == 2
+
+
+def test_the_doctor_warns_of_copies_under_other_ids_and_says_nothing_where_there_are_none(tmp_path, series, capsys):
+    assert checkup(as_source(series), atlas=ATLAS).warnings == []
+    copied = [*series, 3 * series[1][2:] + 70]
+    (warning,) = checkup(as_source(copied), atlas=ATLAS).warnings
+    assert warning.startswith("1 pair of recordings under different ids: copies of one recording")
+    assert "sub-01 and sub-04" in warning
+    command = ["doctor", str(write(tmp_path / "raw", copied)), "--atlas", "schaefer100", "--tr", "2"]
+    assert run(command) == 0
+    out = capsys.readouterr().out
+    assert "\nWARNING    1 pair of recordings" in out
+    assert "Nothing wrong" not in out
+    assert "\nNext: semantoks prepare " in out

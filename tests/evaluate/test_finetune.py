@@ -12,13 +12,14 @@ from semantoks.evaluate.finetuning import finetune as module
 from semantoks.evaluate.finetuning.finetune import Diary, finetune
 from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig, load_settings
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.report.run.evaluation import read_evaluation
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, write_cohort
 
 pytestmark = pytest.mark.slow
 
 QUICK = FinetuneConfig(epochs=2, lr=(1e-3, 1e-2), crops=2, validation_crops=1)
-PROBE = ProbeConfig(folds=2, repeats=1)
+PROBE = ProbeConfig(folds=2, repeats=1, equivalence=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,15 @@ def test_every_row_is_scored_on_the_same_people(run):
     people = predictions.groupby(["target", "split", "method"])["person"].agg(tuple)
     assert (people.groupby(["target", "split"]).nunique() == 1).all()
     assert set(summary["method"]) == names
+
+
+def test_as_good_as_fc_is_tested_within_the_bound_that_the_report_reads(run):
+    summary, out, _ = run
+    tested = summary[summary["method"] != "fc"]
+    assert tested["p_equal"].between(0, 1).all()
+    evaluation, _ = read_evaluation(out, "finetune", json.loads((out / "probe.json").read_text()))
+    pd.testing.assert_series_equal(evaluation.summary["p_equal"], summary["p_equal"])
+    assert evaluation.bound == 0.9
 
 
 def test_the_splits_are_those_of_the_probe(run, cohort, model):

@@ -263,6 +263,6 @@ def test_people_without_a_row_are_counted_with_the_shape_of_their_ids_and_withou
         "of the 2 other rows 00 (2)."
     ]
     assert spelling_notes(["a", "b"], pd.Series(["a"])) == [
-        "1 of 2 people with recordings are without a row in participants.tsv."
+        "1 of 2 people with recordings is without a row in participants.tsv."
     ]
     assert spelling_notes(["a"], pd.Series(["a", "b"])) == []

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from plain_words import odd
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate import probe as module
 from semantoks.evaluate.methods import BASELINES, STACKS, feature_sets
@@ -61,6 +62,13 @@ def test_the_table_of_methods_has_every_method_that_is_built_and_no_other():
     readouts = {f"encoder_{name}" for name in get_args(Probed)}
     made_of_others = {"encoder", "random_weights", *STACKS, "fc_svm", "encoder_knn", "demographics"}
     assert set(BASELINES) | readouts | made_of_others == set(PROBED)
+
+
+def test_what_a_probe_notes_is_in_words_for_people(run):
+    told = about(run[1])
+    texts = [*told["notes"], *told["checks"], *(reason for reason, _ in told["excluded"]), *told["methods"].values()]
+    assert len(texts) > 20
+    assert odd(texts) == []
 
 
 def test_every_method_is_scored_on_the_same_people(run):

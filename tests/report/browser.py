@@ -23,6 +23,8 @@ addEventListener("load", () => {
   });
   parent.postMessage(JSON.stringify({
     width, scroll: document.documentElement.scrollWidth,
+    sideways: all(".scroll").filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.getAttribute("aria-label")),
+    hidden: all("td, th").filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 60)),
     outside: outside.map(e => e.tagName + " " + e.textContent.slice(0, 60)),
     clipped: clipped.map(e => e.textContent),
     unnamed: all("[role=img], [role=region], nav").filter(e => !e.getAttribute("aria-label")).length,

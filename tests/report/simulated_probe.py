@@ -171,11 +171,14 @@ def about(size: Size = Size()) -> dict[str, Any]:
         "targets": targets,
         "decoded": {"site": {"kind": "class", "n": size.people, "classes": CLASSES["site"]}},
         "methods": {
-            "encoder": "teacher, cls_avg, mean over 8 crops",
+            "encoder": "the pretrained encoder, mean over 8 crops",
             "fc": "Pearson, 19,900 edges",
             "motion": "mean FD",
         },
-        "settings": {"folds": size.folds, "repeats": size.repeats, "seed": 0},
+        "settings": {
+            **{"folds": size.folds, "repeats": size.repeats, "seed": 0, "readouts": ["cls_avg", "network"]},
+            **{"methods": ["random_weights", "fc_tangent"], "analyses": ["learning_curve"], "drop_rare": False},
+        },
         "notes": ["Splits are by participant, stratified by site."],
         "environment": {"python": "3.11.2", "numpy": "2.4.0"},
         "checks": [f"0 people (0 groups) on both sides of any of {size.folds * size.repeats} splits"],

@@ -26,6 +26,7 @@ def test_nothing_sticks_out_is_cut_off_or_unnamed(page: Path, width: int, mode: 
     found = look(forced, width, tmp_path)
     assert width - 20 <= found["width"] <= width
     assert in_shape(found), found
+    assert width < 1280 or (found["sideways"], found["hidden"]) == ([], [])
     paints = [int(part) for part in re.findall(r"\d+", found["paint"])]
     assert max(paints) < 50 if mode == "dark" else min(paints) > 240
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from semantoks.report.content import Block, Bullets, Figures, Folded, Table, Words
+from semantoks.report.content import Beside, Block, Bullets, Figures, Folded, Table, Words
 from semantoks.report.run.answer import adds_sentence, answer, fc_sentence, headline, optimism, reached
 from semantoks.report.run.evaluation import Compared, Evaluation
 from semantoks.report.run.folder import RunFolder
@@ -60,6 +60,7 @@ def test_the_headline_says_direction_and_size_and_never_that_both_are_equal() ->
 
 def unfolded(parts: Sequence[Block]) -> list[Block]:
     inner = [one for part in parts if isinstance(part, Folded) for one in unfolded(part.blocks)]
+    inner += [one for part in parts if isinstance(part, Beside) for one in unfolded([*part.left, *part.right])]
     return [*parts, *inner]
 
 

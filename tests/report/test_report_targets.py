@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from simulated_probe import CLASSES
 
-from semantoks.report.content import Beside, Card, Figure, Figures, Table
+from semantoks.report.content import Beside, Bullets, Card, Figure, Figures, Table
 from semantoks.report.run.evaluation import Evaluation, chance_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.run.targets import target_card
@@ -22,8 +22,12 @@ def probe(whole: RunFolder) -> Evaluation:
 
 
 def figures_of(card: Card) -> list[Figure]:
-    parts = [part for part in card.blocks if isinstance(part, Figures)]
-    return [figure for part in parts for figure in part.figures]
+    """Return encoder's and FC's predictions, then their calibration."""
+    (both,) = (part for part in card.blocks if isinstance(part, Beside))
+    (left,), (right,) = both.left, both.right
+    assert isinstance(left, Figures)
+    assert isinstance(right, Figures)
+    return [*right.figures, *left.figures[1:]]
 
 
 def test_a_class_target_has_confusions_of_both_and_a_calibration(probe: Evaluation) -> None:
@@ -64,7 +68,7 @@ def test_the_table_holds_every_method_and_metric(probe: Evaluation) -> None:
         "beside tangent FC",
         "closed-form ridge",
         "R²",
-        "mean absolute error ↓",
+        "mean absolute error (years) ↓",
     )
     for (method, found), row in zip(probe.compared("age").items(), table.rows, strict=True):
         mae = probe.over_splits("main", "", "age", method, "mae")
@@ -118,16 +122,17 @@ def test_the_card_says_who_was_trained_on_and_tested(probe: Evaluation) -> None:
 def test_missing_bars_are_called_missing(probe: Evaluation) -> None:
     summary = probe.summary[~probe.summary["method"].isin(["random_weights", "fc"])].assign(verdict="")
     card = target_card(dataclasses.replace(probe, summary=summary), "sex")
-    beside = card.blocks[0]
-    assert isinstance(beside, Beside)
-    said = [f"{item.lead}{item.text}" for part in beside.left for item in part.items]  # type: ignore[union-attr]
+    bullets = card.blocks[0]
+    assert isinstance(bullets, Bullets)
+    said = [f"{item.lead}{item.text}" for item in bullets.items]
     assert "Missing here: FC and random weights. Scores mean little without them." in said
     assert card.verdict == "not compared"
 
 
 def test_without_predictions_there_are_no_figures_of_them(probe: Evaluation) -> None:
     none = dataclasses.replace(probe, predictions=probe.predictions.head(0))
-    assert figures_of(target_card(none, "sex")) == []
+    (beside,) = (part for part in target_card(none, "sex").blocks if isinstance(part, Beside))
+    assert [len(part.figures) for part in beside.right if isinstance(part, Figures)] == [1]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from semantoks.evaluate.study.people import people_of, people_with_families
-from semantoks.signals.likeness import agreement, find_alike
-from tiny_people import write_cohort
+from semantoks.signals import likeness
+from semantoks.signals.likeness import agreement, find_alike, warn_quickly
+from semantoks.signals.prepare import prepare
+from tiny_people import ATLAS, RAW, write_cohort
 
 ROIS = 8
 
@@ -56,7 +58,7 @@ def test_strangers_are_neither_copies_nor_visits(tmp_path):
     cohort = cohort_of(tmp_path, {f"{i:02d}": person(rng) for i in range(30)})
     found = find_alike(cohort)
     assert (found.copies, found.visits) == ((), ())
-    assert found.words(cohort, names=True) == found.listed(cohort) == []
+    assert found.words(cohort.recordings, names=True) == found.listed(cohort.recordings) == []
 
 
 def test_second_visits_under_other_ids_are_named_and_the_remedy_ties_them(tmp_path):
@@ -68,11 +70,11 @@ def test_second_visits_under_other_ids_are_named_and_the_remedy_ties_them(tmp_pa
     assert found.copies == ()
     assert len(found.visits) >= 8
     assert all(a[1:] == z[1:] for a, z in pairs(cohort, found.visits))
-    (note,) = found.words(cohort, names=False)
+    (note,) = found.words(cohort.recordings, names=False)
     assert note.startswith(f"{len(found.visits)} pairs of recordings under different ids: as alike as two visits")
     assert "family_id in participants.tsv" in note
     assert "a01" not in note
-    assert "sub-a01 and sub-z01" in found.listed(cohort)[0]
+    assert "sub-a01 and sub-z01" in found.listed(cohort.recordings)[0]
     ids = [*people]
     table = pd.DataFrame({"participant_id": ids, "family_id": [name[1:] for name in ids]})
     table.to_csv(cohort.path / "participants.tsv", sep="\t", index=False)
@@ -104,3 +106,38 @@ def test_agreement_is_the_highest_correlation_over_lags_with_overlap_enough():
 def test_one_person_has_nobody_to_be_like(tmp_path):
     cohort = cohort_of(tmp_path, {"a": person(np.random.default_rng(5))})
     assert find_alike(cohort).copies == ()
+
+
+def test_prepare_names_copies_at_its_end_and_says_nothing_where_there_are_none(tmp_path):
+    rng = np.random.default_rng(6)
+    people = {f"a{i}": person(rng) for i in range(4)}
+    told = []
+    for name, some in (("alone", people), ("copied", {**people, "z0": 2 * people["a0"][1:]})):
+        (tmp_path / name).mkdir()
+        cohort = cohort_of(tmp_path / name, some)
+        told.append([])
+        again = {"out": cohort.path, "atlas": ATLAS, "tr": 2.0, "cleaning": RAW}
+        prepare(tmp_path / name / "raw", **again, tell=told[-1].append)
+    assert not any("under different ids" in line for line in told[0])
+    assert told[1][-1].startswith("1 pair of recordings under different ids: copies of one recording")
+    assert "; sub-a0 and sub-z0. The probe keeps their people on one side of every split." in told[1][-1]
+
+
+def test_among_very_many_recordings_identical_ones_alone_are_named_and_that_is_said(tmp_path, monkeypatch):
+    rng = np.random.default_rng(7)
+    people = {f"a{i}": person(rng) for i in range(4)}
+    cohort = cohort_of(tmp_path, {**people, "z0": people["a0"], "z1": 2 * people["a1"][1:]})
+    monkeypatch.setattr(likeness, "QUICK", 5)
+    monkeypatch.setattr(likeness, "find_alike", None)
+    identical, said = warn_quickly(cohort)
+    assert "sub-a0 and sub-z0. " in identical
+    assert "z1" not in identical
+    assert said.startswith("6 recordings are too many to look for near copies in passing: only identical ones")
+    assert "`semantoks info COHORT --verify` looks at all" in said
+
+
+def test_there_is_no_word_on_visits_of_a_handful_of_people(tmp_path):
+    rng = np.random.default_rng(8)
+    mixing = [rng.normal(size=(ROIS, ROIS)) for _ in range(5)]
+    people = {f"{visit}{i}": rng.normal(size=(300, ROIS)) @ one for visit in "az" for i, one in enumerate(mixing)}
+    assert find_alike(cohort_of(tmp_path, people)).visits == ()

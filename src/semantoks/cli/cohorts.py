@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
+from semantoks.counted import plural
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
 
@@ -81,7 +82,8 @@ def prepare(
     print()
     info(out)
     if len(cohort.excluded):
-        print(f"\n{len(cohort.excluded)} recordings were excluded: see {out / 'excluded.tsv'}.")
+        lost = plural(len(cohort.excluded), "recording was", "recordings were")
+        print(f"\n{lost} excluded: see {out / 'excluded.tsv'}.")
     print(f"\nNext: semantoks pretrain {shlex.quote(str(out))} --recipe small --out runs/a")
     return EXIT_PARTIAL if len(cohort.excluded) else EXIT_OK
 
@@ -105,8 +107,9 @@ def doctor(
     Example: semantoks doctor timeseries/ --atlas schaefer400
 
     Reports kind, people, repetition times, atlas, missing networks, filters and lengths, cleans some recordings as
-    prepare would, and judges from correlations whether the columns follow the atlas's order. The exit code is 3 if
-    there is a problem, and 4 if all that is wrong is that some of the recordings would be left out.
+    prepare would, judges from correlations whether the columns follow the atlas's order, and warns of recordings that
+    are near copies of each other. The exit code is 3 if there is a problem, and 4 if all that is wrong is that some of
+    the recordings would be left out.
 
     Args:
         source: Anything that prepare reads.
@@ -150,6 +153,8 @@ def doctor(
         write_table(table, found.table)
     for problem in found.problems:
         print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
+    for warning in found.warnings:
+        print(f"\nWARNING    {warning}")
     if not found.usable:
         return EXIT_INPUT
     if model is not None:
@@ -161,7 +166,7 @@ def doctor(
     words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
     words += [*dict.fromkeys([*found.options, *(["--already-filtered"] if already_filtered else [])])]
     words += _flags(options.reading)
-    print(f"\n{'' if found.problems else 'Nothing wrong. '}Next: {shlex.join(['semantoks', *words])}")
+    print(f"\n{'' if found.problems or found.warnings else 'Nothing wrong. '}Next: {shlex.join(['semantoks', *words])}")
     return EXIT_PARTIAL if found.problems else EXIT_OK
 
 

@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
 from semantoks.cli.typed import TYPED, worded
+from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.screen import probe_notes, progress, score_table
@@ -104,10 +105,11 @@ def embed(
             )
         print("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)
-    print(f"\n{len(table)} rows x {table.shape[1] - list(table).index('crop_spread') - 1} features in {out}")
+    columns = table.shape[1] - list(table).index("crop_spread") - 1
+    print(f"\n{plural(len(table), 'row')} x {plural(columns, 'feature')} in {out}")
     if excluded is None:
         return EXIT_OK
-    print(f"{len(table.attrs['excluded'])} recordings were excluded: see {excluded}.")
+    print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
     return EXIT_PARTIAL
 
 

@@ -35,7 +35,7 @@ class _Finetune:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _People:
-    """The settings of a probe that choose the people and the splits."""
+    """The settings of a probe that choose the people, the splits and what is said of the scores."""
 
     split: str = "person"
     """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
@@ -45,6 +45,10 @@ class _People:
     """Number of repeats, at least 1; each draws new splits."""
     seed: int = 0
     """Seed for splits, heads, crops and batches, at least 0."""
+    family: str = "auto"
+    """Column of participants.tsv that names families, to keep together; auto = family_id or rel_family_id, if any."""
+    bins: Annotated[int | None, words_if_empty("none")] = None
+    """Cut every numeric target into this many classes of equal size, 2 to 9."""
     as_class: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Targets whose numbers are class codes."""
     as_value: Annotated[tuple[str, ...], words_if_empty("none")] = ()
@@ -57,6 +61,10 @@ class _People:
     """Leave out the people that the encoder saw (without labels) in pretraining."""
     trust_ids: bool = False
     """Count people as seen by their id alone, even if none of their recordings was in pretraining."""
+    equivalence: Annotated[float | None, words_if_empty("no test")] = None
+    """A difference from FC that would not matter, in the score's unit (e.g. 0.05): tests "as good as FC" within it."""
+    identifiers: bool = False
+    """Write participant_id into predictions.parquet."""
 
 
 def finetune(argv: list[str]) -> int:

@@ -11,11 +11,13 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import check_arguments
+from semantoks.counted import plural
 from semantoks.doctor.evidence import LEAST_ROIS, Frames, fits, has_pattern, mean_correlations, reach, trusted, turned
 from semantoks.doctor.fitting import NoAtlasError, fitting_atlases
 from semantoks.doctor.orders import better_order, with_structure
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.likeness import QUICK, Compared, compare
 from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, work_list
 from semantoks.signals.pairing import unmatched_ids
 from semantoks.signals.quality import TRAIN_SECONDS, GateConfig, missing_networks, spectrum
@@ -50,6 +52,8 @@ class Problem:
 class Checkup:
     """What was found: ``facts``, one line each; ``problems``; ``table``, one row per recording that could be read.
 
+    ``warnings`` are what may be wrong, though every recording can be used.
+
     ``atlas`` is the name of the one that the columns were compared with, empty if none fits; ``options`` are those of
     prepare and embed that the recordings need, as found.
     """
@@ -57,6 +61,7 @@ class Checkup:
     atlas: str = ""
     facts: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -78,12 +83,15 @@ class Checkup:
 class _Examined:
     """One recording that was tried: what was read (None if it cannot be), why it would be left out (empty if not).
 
+    ``compared`` is what likeness is told by; None where nothing was cleaned.
+
     ``series`` is None where good frames are too few.
     """
 
     item: Item
     recording: Recording | None
     reason: str
+    compared: Compared | None = None
 
     @cached_property
     def series(self) -> Series | None:
@@ -154,21 +162,23 @@ def checkup(
             _tell_time(found)
             _tell_filter(found, cleaning.already_filtered)
         _tell_order(found, series, chosen)
+    _tell_alike(found, examined)
     _tell_kept(found, examined, known_tr)
     return found
 
 
 def _examine(source: Source, item: Item, config: SourceConfig, known_tr: bool) -> _Examined:
     """Read a recording, and clean it as prepare would; without a repetition time, it is only read."""
-    recording, reason = None, ""
+    recording, reason, compared = None, "", None
     try:
         recording = read_recording(source, item)
         if known_tr:
-            checked(recording, atlas=config.known_atlas, cleaning=config.cleaning, gates=config.gates)
+            cleaned = checked(recording, atlas=config.known_atlas, cleaning=config.cleaning, gates=config.gates)
+            compared = Compared.of(cleaned.series, cleaned.good)
     except DataError as error:
         reason = str(error)
     comparable = recording is not None and recording.series.shape[1] == config.known_atlas.n_rois
-    return _Examined(item=item, recording=recording if comparable else None, reason=reason)
+    return _Examined(item=item, recording=recording if comparable else None, reason=reason, compared=compared)
 
 
 def _tell_source(found: Checkup, source: Source, items: Sequence[Item], picked: int) -> None:
@@ -185,7 +195,7 @@ def _tell_people(found: Checkup, source: Source, items: Sequence[Item]) -> None:
         return
     spelling = "".join(f": {note}" for note in unmatched_ids(people, table["participant_id"])[2:])
     found.complain(
-        f"none of the {len(people)} people with recordings is in the participants table{spelling}",
+        f"none of the {plural(len(people), 'person')} with recordings is in the participants table{spelling}",
         "spell the ids in the table as the recordings do, or give the right table with --participants",
     )
 
@@ -200,12 +210,22 @@ def _tell_kept(found: Checkup, examined: Sequence[_Examined], known_tr: bool) ->
         return
     reasons = " ".join(common_reasons((names_of(one.item), one.reason) for one in left_out))
     found.complain(
-        f"{len(left_out)} of {len(examined)} recordings cannot be used: {reasons}",
+        f"{len(left_out)} of {plural(len(examined), 'recording')} cannot be used: {reasons}",
         "correct or remove them; prepare would list each in excluded.tsv with its reason"
         if kept
         else "do what the reasons say; as it is, nothing would be left",
         partial=kept > 0,
     )
+
+
+def _tell_alike(found: Checkup, examined: Sequence[_Examined]) -> None:
+    """Warn of near copies under different ids, and of what may be one person's visits, among those looked into."""
+    clean = [(one.recording, one.compared) for one in examined if one.compared is not None][:QUICK]
+    rows = [(one.participant, one.session, one.run) for one, _ in clean if one is not None]
+    table = pd.DataFrame(rows, columns=["participant_id", "session_id", "run"])
+    if table["participant_id"].nunique() > 1:
+        alike = compare(table["participant_id"], lambda index: clean[index][1])
+        found.warnings += alike.words(table, names=True)
 
 
 def _tell_atlas(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
@@ -214,7 +234,9 @@ def _tell_atlas(found: Checkup, series: Sequence[Frames], atlas: Atlas) -> None:
     missing = np.array([_lacking(one) for one in series])
     there = np.sort((~missing).sum(axis=1))
     least = f"{there[0]}" if there[0] == there[-1] else f"{there[0]} to {there[-1]}"
-    found.say("atlas", f"{atlas.name}: {least} of {atlas.n_rois} ROIs have signal, {atlas.n_networks} networks")
+    found.say(
+        "atlas", f"{atlas.name}: {least} of {atlas.n_rois} ROIs have signal, {plural(atlas.n_networks, 'network')}"
+    )
     lacking = missing_networks(missing, atlas.network_index).sum(axis=0)
     for name, count in zip(atlas.network_names, lacking.tolist(), strict=True):
         if count:

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
@@ -105,7 +106,7 @@ def open_study(
             f"encoder takes ({cohort.atlas.name}); the cohort has {whole.atlas.n_rois} ({whole.atlas.name})."
         )
     _describe_people(study, family_note, sites)
-    study.notes += alike.words(cohort, names=config.identifiers)
+    study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
 
 
@@ -144,10 +145,12 @@ def spelling_notes(recorded: Sequence[str], listed: pd.Series) -> list[str]:
     lost, idle = sorted(set(recorded) - set(listed)), sorted(set(listed) - set(recorded))
     if not lost:
         return []
-    count = f"{len(lost)} of {len(recorded)} people with recordings are without a row in participants.tsv"
+    are = "is" if len(lost) == 1 else "are"
+    count = f"{len(lost)} of {plural(len(recorded), 'person')} with recordings {are} without a row in participants.tsv"
     if not idle:
         return [f"{count}."]
-    return [f"{count}: their ids are spelled {shapes(lost)}, those of the {len(idle)} other rows {shapes(idle)}."]
+    others = plural(len(idle), "other row")
+    return [f"{count}: their ids are spelled {shapes(lost)}, those of the {others} {shapes(idle)}."]
 
 
 def unmatched_codes(participants: pd.DataFrame, names: Sequence[str], codes: Sequence[str]) -> list[str]:
@@ -248,19 +251,21 @@ def _describe_people(study: Study, family_note: str, sites: Sites) -> None:
         study.notes += [plan.unscored_words()] if plan.unscored else []
         study.checks.append(
             f"{plan.target}: 0 people, families or copies of a recording are on both sides of any of "
-            f"{len(plan.splits)} splits ({len(plan.people)} people in {len(np.unique(plan.groups))} groups)."
+            f"{plural(len(plan.splits), 'split')} ({plural(len(plan.people), 'person')} in "
+            f"{plural(len(np.unique(plan.groups)), 'group')})."
         )
     if config.split == "leave-site-out":
         for plan in study.plans:
             tested = len(np.unique(np.concatenate([test for _, test in plan.splits])))
+            others = plural(len(plan.people) - tested, "person is", "people are")
             study.notes.append(
-                f"{plan.target}: {len(plan.splits)} sites tested; {len(plan.people) - tested} people from "
-                "sites that are too small, or have a single class, are used for training only."
+                f"{plan.target}: {plural(len(plan.splits), 'site')} tested; {others} used for training only, from "
+                "sites that are too small or have a single class."
             )
     if (travelled := int(sites.travelled().sum())) and config.split in ("site", "leave-site-out"):
         study.notes.append(
-            f"{travelled} of {len(people)} people were scanned at several sites: they are tested with the first, and "
-            "never trained on when any of their sites is tested."
+            f"{travelled} of {plural(len(people), 'person')} {'was' if travelled == 1 else 'were'} scanned at several "
+            "sites: tested with the first, and never trained on when any of them is tested."
         )
     study.checks.append(family_note)
     sentence, *warning = study.overlap.words()

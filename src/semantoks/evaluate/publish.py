@@ -8,7 +8,7 @@ from semantoks.model.card import EncoderCard, read_card
 from semantoks.model.hub import find_encoder, upload
 from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.statistics.tables import ABOUT, ALPHA, PREDICTIONS, SCORES, read_predictions, read_scores
 
 
 def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
@@ -34,12 +34,18 @@ def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
 
 def _rows(probe: Path) -> list[dict[str, str]]:
     about = json.loads((probe / ABOUT).read_text(encoding="utf-8"))
-    found = summarise(read_scores(probe / SCORES), read_predictions(probe / PREDICTIONS))
+    settings = about["settings"]
+    found = summarise(
+        read_scores(probe / SCORES),
+        read_predictions(probe / PREDICTIONS),
+        bound=settings.get("equivalence"),
+        seed=settings["seed"],
+    )
     main = found[found["analysis"] == "main"]
     rows = []
     for (target, metric), part in main.groupby(["target", "metric"], sort=False):
         scores = {str(one["method"]): one for one in part.to_dict("records")}
-        row = {"target": str(target), "score": str(metric), "protocol": str(about["settings"]["protocol"])}
+        row = {"target": str(target), "score": str(metric), "protocol": str(settings["protocol"])}
         row |= {
             method_name(
                 method
@@ -48,7 +54,8 @@ def _rows(probe: Path) -> list[dict[str, str]]:
             if method in scores
         }
         if "encoder" in scores:
-            row["beside FC"] = str(scores["encoder"]["verdict"])
+            as_good = f", as good within {settings.get('equivalence')}" if scores["encoder"]["p_equal"] < ALPHA else ""
+            row["beside FC"] = f"{scores['encoder']['verdict']}{as_good}"
             row["beside tangent FC"] = str(scores["encoder"]["tangent_verdict"]) or "not run"
         rows.append(row)
     return rows

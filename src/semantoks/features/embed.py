@@ -14,6 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.config import check_arguments
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.encode import (
     Progress,
@@ -129,7 +130,7 @@ def embed(
         table.attrs["encoder"] = boxed
     if len(excluded):
         reasons = "; ".join(f"{key}: {why}" for key, why in excluded[["recording_id", "reason"]].head(3).to_numpy())
-        warnings.warn(f"{len(excluded)} recordings were excluded. {reasons}", stacklevel=2)
+        warnings.warn(f"{plural(len(excluded), 'recording was', 'recordings were')} excluded. {reasons}", stacklevel=2)
     return table
 
 
@@ -240,7 +241,7 @@ def encoder_notes(card: EncoderCard, boxed: str = "") -> list[str]:
     frames = "any number of frames" if card.encoder.any_length else f"{card.encoder.frames} frames"
     atlas = card.atlas
     return [
-        f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {atlas.n_networks} network{'s' * (atlas.n_networks > 1)}",
+        f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {plural(atlas.n_networks, 'network')}",
         *([f"           {boxed}, the one in the box that fits; --model takes another"] if boxed else []),
         f"demands    {frames} of {card.tr:g} s, {band}, {card.normalisation}",
         *[f"           {line}" for line in card.origin],
@@ -259,16 +260,16 @@ def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[st
     lines = [
         f"source     {source_lines[0]}",
         *[f"           {line}" for line in source_lines[1:]],
-        f"used       {len(table)} recordings of {people} people; {len(cohort.excluded)} were excluded",
+        f"used       {plural(len(table), 'recording')} of {plural(people, 'person')}; {len(cohort.excluded)} "
+        f"{'was' if len(cohort.excluded) == 1 else 'were'} excluded",
         f"TR         {shown} s" + (f", brought to {cohort.tr:g} s by cubic interpolation" if changed else ""),
         f"cleaned    {filtered}{' (were filtered before)' if about['AlreadyFiltered'] else ''}, z-scored per ROI",
         *_coverage(cohort),
     ]
     if short := int(_short(cohort, card.encoder).sum()):
-        lines.append(
-            f"short      {short} recordings do not fill the encoder's window of {card.encoder.frames * cohort.tr:g} s: "
-            "empty patches are hidden (column short)"
-        )
+        window = f"the encoder's window of {card.encoder.frames * cohort.tr:g} s"
+        them = plural(short, "recording does", "recordings do")
+        lines.append(f"short      {them} not fill {window}: empty patches are hidden (column short)")
     return lines
 
 
@@ -282,5 +283,6 @@ def _coverage(cohort: Cohort) -> list[str]:
     for network, name in enumerate(names):
         if count := int(absent[:, network].sum()):
             size = int((index == network).sum())
-            lines.append(f"hidden     network {name} ({size} ROIs): missing in {count} of {len(absent)} recordings")
+            where = f"missing in {count} of {plural(len(absent), 'recording')}"
+            lines.append(f"hidden     network {name} ({plural(size, 'ROI')}): {where}")
     return lines

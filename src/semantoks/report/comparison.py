@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from semantoks.counted import plural
 from semantoks.report.content import Block, Bullets, Cell, Folded, Item, Section, Table, Words
 from semantoks.report.figures.scores import Estimate, chance_marks, draw_strip
 from semantoks.report.run.answer import HOW_TO_READ, difference_cell, headline, score_cell
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.run.folder import RunFolder
-from semantoks.report.wording import clip, listed, metric_words, p_value, plural, score
+from semantoks.report.wording import clip, listed, metric_words, p_value, score
 from semantoks.statistics.methods import FC, MOTION, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
 

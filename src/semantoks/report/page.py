@@ -27,8 +27,17 @@ from semantoks.report.study import facts as study_facts
 from semantoks.report.study import is_study, read_study
 from semantoks.report.study import sections as study_sections
 from semantoks.report.tables import write_tables
+from semantoks.report.wording import listed
 from semantoks.storage.durable import write_durably
 
+FURTHER = {
+    "confounds": ("decode", "deconfounded", "motion_matched", "confound_test"),
+    "learning": ("learning_curve",),
+    "reliability": ("reliability",),
+    "networks": ("network",),
+}
+"""The analyses of a section, which is left out where the tables have none of them."""
+WHY = "They are analyses of `semantoks probe`; where they were asked for, the notes say why there are none."
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -127,21 +136,26 @@ def _today() -> str:
 def sections(run: RunFolder) -> list[Section]:
     """Return the sections of the page in their order."""
     found = [Section("answer", "Does it beat functional connectivity?", "Answer", _answer(run))]
+    lacking: list[Block] = []
     if (probe := run.probe) is not None:
-        found += [
-            Section("targets", "Target by target", "Targets", _cards(probe)),
+        found.append(Section("targets", "Target by target", "Targets", _cards(probe)))
+        further = (
             Section("confounds", "Could confounds explain it?", "Confounds", confounds(probe)),
             Section("learning", "How many labels does it need?", "Labels", learning_curves(probe)),
             Section("seconds", "How much data does it need of a person?", "Seconds", lengths(probe)),
             Section("reliability", "Is it stable over time?", "Reliability", reliability(probe)),
             Section("networks", "Which networks carry it?", "Networks", networks(probe, run.atlas)),
-            Section("optimism", "What would peeking have gained?", "Peeking", optimism(probe)),
-        ]
+        )
+        without = [one for one in further if not any(map(probe.targets, FURTHER[one.key]))]
+        found += [one for one in further if one not in without]
+        found.append(Section("optimism", "What would peeking have gained?", "Peeking", optimism(probe)))
+        if without:
+            lacking = [Words(f"No results of: {listed(one.short.lower() for one in without)}. {WHY}")]
     if (tuned := run.finetune) is not None:
         found.append(Section("finetune", "Does fine-tuning help?", "Fine-tuning", [*answer(tuned), *_cards(tuned)]))
     return [
         *found,
-        Section("checks", "What was left out, and what was checked", "Checks", checks(run)),
+        Section("checks", "What was left out, and what was checked", "Checks", [*checks(run), *lacking]),
         Section("training", "How it was trained", "Training", training(run)),
         Section("methods", "Methods, to paste into a paper", "Methods", methods(run)),
         Section("provenance", "How to reproduce it", "Provenance", provenance(run)),

@@ -1,6 +1,7 @@
 """Numbers, names and verdicts in words."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,8 +13,18 @@ CONFOUNDS = {
     "site": "site",
     "source_tr": "repetition time (TR)",
     "frames": "number of frames",
+    "good_frames": "number of good frames",
     "mean_fd": "mean framewise displacement (FD)",
 }
+
+
+AGE = re.compile(r"age(_?(at_?scan|years|yrs|y))?", re.IGNORECASE)
+"""Columns of ages, which BIDS has in years."""
+
+
+def in_units(words: str, column: str) -> str:
+    """Add the unit of a column to an axis's words, where it is known: ``true value (years)``."""
+    return f"{words} (years)" if AGE.fullmatch(column) else words
 
 
 def metric_words(metric: str) -> str:
@@ -51,12 +62,6 @@ def share_words(share: float) -> str:
 def clip(text: str, most: int) -> str:
     """Cut a name that is longer than ``most`` characters and mark the cut."""
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def plural(count: int, word: str) -> str:
-    """Write a count with its word: ``1 recording``, ``1,200 recordings``."""
-    many = {"person": "people"}.get(word, f"{word}s")
-    return f"{count:,} {word if count == 1 else many}"
 
 
 def median_words(values: Sequence[float] | pd.Series, decimals: int) -> str:

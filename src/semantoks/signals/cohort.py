@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float16, Float32, Int
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
@@ -88,7 +89,9 @@ class Cohort:
     def __repr__(self) -> str:
         """Say what and how much it is."""
         people = self.recordings["participant_id"].nunique()
-        contents = f"{len(self)} recordings of {people} participants, {self.atlas.name}, TR {self.tr:g} s"
+        contents = (
+            f"{plural(len(self), 'recording')} of {plural(people, 'participant')}, {self.atlas.name}, TR {self.tr:g} s"
+        )
         return f"Cohort({str(self.path)!r}: {contents})"
 
     @cached_property

@@ -6,13 +6,15 @@ one person by at most 0.43; those of a recording and its copy by 1.00 if rescale
 standard deviation in noise, 0.69 with as much noise as signal, 0.71 without its global signal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
+import pandas as pd
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.signals.cohort import Cohort
 
 COPY = 0.65
@@ -22,6 +24,8 @@ ALIKE = 0.6
 APART = 3.0
 """Standard deviations over all pairs by which the connectivity of two recordings is more alike than that of either
 with a third one, if they are of one person: never so for two people of ABIDE, for 5 % of visits three months apart."""
+FEWEST = 12
+"""With fewer recordings there is no word on visits: strangers stand apart in 2 % of draws of 12 to 30."""
 SUSPECT, SHARE, LEAST_PAIRS = 1.0, 0.15, 5
 """The same for many pairs: at least five, of 15 % of the recordings (of people of ABIDE at most 4 % in 858 and 14 % in
 56; of visits 30 %, of halves of a recording 64 %)."""
@@ -33,11 +37,17 @@ OVERLAP = 2 / 3
 """Share of the shorter series that has to overlap the other."""
 BLOCK = 1024
 """Recordings that are compared with all others at once."""
+QUICK = 5000
+"""So many recordings are compared in a quarter of a minute on one core; of 40,000 the pairs alone take ten minutes."""
 
 COPIES = "copies of one recording, or near copies (rescaled, cut, with little noise)"
 VISITS = "as alike as two visits of one person (is somebody here twice?)"
-TIED = "Their people are on one side of every split."
+TIED = "The probe keeps their people on one side of every split."
 REMEDY = "If they are of one person, give both ids the same family_id in participants.tsv: then they are on one side."
+UNCOMPARED = (
+    "{} are too many to look for near copies in passing: only identical ones are named here. "
+    "`semantoks info COHORT --verify` looks at all."
+)
 SHOWN, MOST = 3, 200
 """Pairs that a note names, and a list."""
 
@@ -52,53 +62,86 @@ class Alike:
     copies: tuple[Pair, ...]
     visits: tuple[Pair, ...]
 
-    def words(self, cohort: Cohort, *, names: bool) -> list[str]:
+    def words(self, recordings: pd.DataFrame, *, names: bool) -> list[str]:
         """Say how many pairs there are and what becomes of them; name the recordings only if ``names``."""
         said = []
         for pairs, what, then in ((self.copies, COPIES, TIED), (self.visits, VISITS, REMEDY)):
             if pairs:
-                which = _named(cohort, pairs, SHOWN) if names else "`semantoks info COHORT --verify` names them"
-                count = "1 pair of recordings" if len(pairs) == 1 else f"{len(pairs)} pairs of recordings"
+                which = _named(recordings, pairs, SHOWN) if names else "`semantoks info COHORT --verify` names them"
+                count = plural(len(pairs), "pair of recordings", "pairs of recordings")
                 said.append(f"{count} under different ids: {what}; {which}. {then}")
         return said
 
-    def listed(self, cohort: Cohort) -> list[str]:
+    def listed(self, recordings: pd.DataFrame) -> list[str]:
         """Name the pairs, one line each kind."""
         kinds = ((self.copies, COPIES), (self.visits, VISITS))
-        return [f"under different ids, {what}: {_named(cohort, pairs, MOST)}" for pairs, what in kinds if pairs]
+        return [f"under different ids, {what}: {_named(recordings, pairs, MOST)}" for pairs, what in kinds if pairs]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What is compared of a cleaned recording: the series of at most ``ROIS`` ROIs, and which frames are good."""
+
+    series: Float32[ndarray, "frame chosen"]
+    good: Bool[ndarray, " frame"]
+
+    @classmethod
+    def of(cls, series: Shaped[ndarray, "frame roi"], good: Bool[ndarray, " frame"]) -> "Compared":
+        """Choose the ROIs of a recording, evenly; ROIs without signal are 0."""
+        rois = series.shape[1]
+        chosen = np.unique(np.linspace(0, rois - 1, min(ROIS, rois)).astype(int))
+        return cls(np.asarray(series[:, chosen], dtype=np.float32), good)
 
 
 def find_alike(cohort: Cohort) -> Alike:
     """Find recordings under different ids that are near copies, or as alike as two visits of one person are."""
-    owner = np.unique(cohort.recordings["participant_id"].to_numpy(str), return_inverse=True)[1]
+
+    def one(index: int) -> Compared:
+        series = cohort.series(index)
+        first = int(cohort.first_frames[index])
+        return Compared.of(series, cohort.good[first : first + len(series)])
+
+    return compare(cohort.recordings["participant_id"], one, cohort.recordings["sha256"])
+
+
+def compare(people: pd.Series, recording: Callable[[int], Compared], checksums: pd.Series | None = None) -> Alike:
+    """Compare recordings, one row of ``people`` each, as ``find_alike`` does; equal ``checksums`` are copies."""
+    owner = np.unique(people.to_numpy(str), return_inverse=True)[1]
     if len(np.unique(owner)) < 2:
         return Alike(copies=(), visits=())
-    chosen = np.unique(np.linspace(0, cohort.atlas.n_rois - 1, min(ROIS, cohort.atlas.n_rois)).astype(int))
-    prints = np.stack([connectivity(cohort, index, chosen) for index in range(len(cohort))])
+    prints = np.stack([connectivity(recording(index)) for index in range(len(owner))])
     near = {(i, int(j)) for i, places, similar in neighbours(prints, owner) for j in places[similar > ALIKE]}
     candidates = sorted({(min(pair), max(pair)) for pair in near})
-    same = cohort.recordings["sha256"].to_numpy(str)
+    same = np.arange(len(owner)) if checksums is None else checksums.to_numpy(str)
     copies = tuple(
         (i, j)
         for i, j in candidates
-        if same[i] == same[j] or agreement(_series(cohort, i, chosen), _series(cohort, j, chosen)) > COPY
+        if same[i] == same[j] or agreement(recording(i).series, recording(j).series) > COPY
     )
     return Alike(copies=copies, visits=tuple(_visits(prints, owner, copies)))
 
 
-def _series(cohort: Cohort, index: int, chosen: Int[ndarray, " chosen"]) -> Float32[ndarray, "frame chosen"]:
-    return np.asarray(cohort.series(index)[:, chosen], dtype=np.float32)
+def warn_quickly(cohort: Cohort) -> list[str]:
+    """Name what is too alike; of more than ``QUICK`` recordings only what is identical, and say so."""
+    recordings = cohort.recordings
+    if len(recordings) <= QUICK:
+        return find_alike(cohort).words(recordings, names=True)
+    rows = recordings.reset_index(drop=True).reset_index(names="row")
+    first = rows.drop_duplicates("sha256").set_index("sha256")
+    others = rows.assign(first=first.loc[rows["sha256"], "row"].to_numpy())
+    others = others[rows["participant_id"].to_numpy() != rows["participant_id"].to_numpy()[others["first"]]]
+    copies = tuple((int(i), int(j)) for i, j in others[["first", "row"]].to_numpy())
+    found = Alike(copies=copies, visits=()).words(recordings, names=True)
+    return [*found, UNCOMPARED.format(plural(len(recordings), "recording"))]
 
 
-def connectivity(cohort: Cohort, index: int, chosen: Int[ndarray, " chosen"]) -> Float32[ndarray, " edge"]:
+def connectivity(one: Compared) -> Float32[ndarray, " edge"]:
     """Correlate the chosen ROIs of one recording over its good frames; 0 where one has no signal."""
-    first = int(cohort.first_frames[index])
-    series = _series(cohort, index, chosen)
-    series = series[cohort.good[first : first + len(series)]]
+    series = one.series[one.good]
     series = series - series.mean(axis=0)
     size = np.linalg.norm(series, axis=0)
     series /= np.where(size > 0, size, np.inf)
-    edges: ndarray = (series.T @ series)[np.triu_indices(len(chosen), 1)]
+    edges: ndarray = (series.T @ series)[np.triu_indices(series.shape[1], 1)]
     return edges
 
 
@@ -142,6 +185,8 @@ def _visits(
     prints: Float32[ndarray, "recording edge"], owner: Int[ndarray, " recording"], copies: Sequence[Pair]
 ) -> list[Pair]:
     """Find pairs that are each other's most similar ones by a margin, beyond what they share with everybody."""
+    if len(prints) < FEWEST:
+        return []
     special = prints - prints.mean(axis=0)
     first, best, margin = np.zeros(len(prints), int), np.zeros(len(prints)), np.zeros(len(prints))
     for row, near, similar in neighbours(special, owner, 2):
@@ -161,8 +206,8 @@ def _visits(
     return [pair for pair, gap in found.items() if gap > APART]
 
 
-def _named(cohort: Cohort, pairs: Sequence[Pair], most: int) -> str:
-    labels = zip(*(cohort.recordings[name] for name in ("participant_id", "session_id", "run")), strict=True)
+def _named(recordings: pd.DataFrame, pairs: Sequence[Pair], most: int) -> str:
+    labels = zip(*(recordings[name] for name in ("participant_id", "session_id", "run")), strict=True)
     names = ["_".join(f"{e}-{v}" for e, v in zip(("sub", "ses", "run"), row, strict=True) if v) for row in labels]
     more = f" and {len(pairs) - most} more" if len(pairs) > most else ""
     return ", ".join(f"{names[i]} and {names[j]}" for i, j in pairs[:most]) + more

@@ -12,10 +12,12 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import check_arguments
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.likeness import warn_quickly
 from semantoks.signals.opened_source import (
     GATES,
     PUBLISHED,
@@ -86,7 +88,8 @@ def prepare(
     progress
         Called as ``progress(recordings done, all recordings)``.
     tell
-        Called with each line about what was recognised, before anything is read.
+        Called with each line about what was recognised, before anything is read, and at the end with each warning of
+        near copies under other ids (``likeness.warn_quickly``).
 
     Returns
     -------
@@ -116,6 +119,9 @@ def prepare(
             f"{nothing_left(cohort)} All of them are in {cohort.path / layout.EXCLUDED}. Correct the source or the "
             f"settings, delete {cohort.path}, and prepare again."
         )
+    if tell is not None:
+        for line in warn_quickly(cohort):
+            tell(line)
     return cohort
 
 
@@ -268,4 +274,4 @@ def nothing_left(cohort: Cohort) -> str:
     named = cohort.excluded[["recording_id", "source_file", "participant_id", "session_id", "run"]]
     refused = zip(named.astype(str).to_numpy().tolist(), cohort.excluded["reason"], strict=True)
     listed = " ".join(common_reasons(refused))
-    return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"
+    return f"none of the {plural(len(cohort.excluded), 'recording')} could be used. Most common reasons: {listed}"

@@ -156,15 +156,15 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         "encoder_attention": MethodInfo(
             name="encoder, attention readout", words="the encoder, an attention probe over all its tokens"
         ),
-        "encoder_cls": MethodInfo(name="encoder, readout cls", words="the encoder, readout cls: its CLS token"),
+        "encoder_cls": MethodInfo(name="encoder, CLS token", words="the encoder, readout cls: its CLS token"),
         "encoder_avg": MethodInfo(
-            name="encoder, readout avg", words="the encoder, readout avg: the mean over all tokens"
+            name="encoder, mean token", words="the encoder, readout avg: the mean over all tokens"
         ),
         "encoder_cls_avg": MethodInfo(
-            name="encoder, readout cls_avg", words="the encoder, readout cls_avg: the mean over all tokens, and CLS"
+            name="encoder, mean token and CLS", words="the encoder, both: the mean over all tokens, and CLS"
         ),
         "encoder_network": MethodInfo(
-            name="encoder, readout network",
+            name="encoder, token per network",
             words="the encoder, readout network: the mean token of each network, side by side",
         ),
         FINETUNED: MethodInfo(

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from scipy.stats import spearmanr
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.people import People
@@ -152,9 +153,8 @@ def decode_plans(
             enough = _big_classes(column[rows], groups[rows], folds)
             if not enough.all():
                 classes = len(np.unique(column[rows][~enough]))
-                notes.append(
-                    f"{_NAMES[name]}: {(~enough).sum()} people left out; classes too small to test: {classes}."
-                )
+                lost = plural(int((~enough).sum()), "person")
+                notes.append(f"{_NAMES[name]}: {lost} left out; classes too small to test: {classes}.")
             rows = rows[enough]
         labels = column[rows]
         try:

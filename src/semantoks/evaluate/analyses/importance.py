@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.evaluate.models.predictors import Fixed, Linear
 from semantoks.evaluate.study.crossval import Results, cross_validate
 from semantoks.evaluate.study.people import People
@@ -97,9 +98,8 @@ def network_scores(
         if progress:
             progress(number + 1, len(names))
     lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())
-    note = (
-        f"Single networks: {lacking} recordings lack at least one; the encoder sees nothing when shown only that one."
-    )
+    lack = plural(lacking, "recording lacks", "recordings lack")
+    note = f"Single networks: {lack} at least one; the encoder sees nothing when shown only that one."
     return found, [note] if lacking else []
 
 

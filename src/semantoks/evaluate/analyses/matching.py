@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.splits import Split, can_be_scored
 from semantoks.evaluate.study.tasks import Plan
@@ -59,13 +60,16 @@ def match_motion(
     there = np.flatnonzero(~np.isnan(motion))
     before = imbalance(motion[there], plan.labels[there])
     if len(there) < LEAST_PEOPLE:
-        return _refused(plan, before, f"motion is known for {len(there)} people, but {LEAST_PEOPLE} are needed")
+        return _refused(
+            plan, before, f"motion is known for {plural(len(there), 'person')}, but {LEAST_PEOPLE} are needed"
+        )
     stratum = _strata(plan, there)
     rows = there[_keep(stratum, motion[there], groups[plan.people[there]], np.random.default_rng(seed))]
     splits = _restricted(plan, rows)
     if len(rows) < max(LEAST_PEOPLE, LEAST_SHARE * len(there)) or not splits:
-        left = f"{len(rows)} of {len(there)} people in {len(np.unique(stratum))} classes would be left"
-        return _refused(plan, before, f"{left}, too few for {len(plan.splits)} splits")
+        classes = plural(len(np.unique(stratum)), "class", "classes")
+        left = f"{len(rows)} of {plural(len(there), 'person')} in {classes} would be left"
+        return _refused(plan, before, f"{left}, too few for {plural(len(plan.splits), 'split')}")
     kept = dataclasses.replace(
         plan,
         people=plan.people[rows],
@@ -76,7 +80,8 @@ def match_motion(
     )
     after = imbalance(motion[rows], kept.labels)
     if after > MOST_LEFT[plan.kind]:
-        left = f"the imbalance in log FD among {len(rows)} matched people is still {after:.2f}"
+        among = plural(len(rows), "matched person", "matched people")
+        left = f"the imbalance in log FD among {among} is still {after:.2f}"
         return _refused(plan, before, f"{left} (at most {MOST_LEFT[plan.kind]:g} is allowed)")
     what = "the largest class difference in log FD (in sd)" if plan.kind == "class" else "|r| with log FD"
     words = f"{plan.target}: {len(rows)} of {len(plan.people)} people are matched for motion; {what} is {before:.2f}"

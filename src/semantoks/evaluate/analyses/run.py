@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Int
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.evaluate.analyses.confounds import (
     DEFAULT,
     HELD,
@@ -184,8 +185,9 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
     study.notes.extend(notes)
     if rows and (known := int((study.seen & eligible).sum())):
         study.notes.append(
-            f"Reliability is inflated: {known} people were seen in pretraining, which deliberately makes windows of "
-            "one person alike. It says little about new people: pretrain on others, or pass --exclude-pretrained."
+            f"Reliability is inflated: {plural(known, 'person was', 'people were')} seen in pretraining, which "
+            "deliberately makes windows of one person alike. It says little about new people: pretrain on others, or "
+            "pass --exclude-pretrained."
         )
 
 

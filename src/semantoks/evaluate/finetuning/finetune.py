@@ -273,4 +273,4 @@ def finetune(
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}
         write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
-        return summarise(scores, predictions, seed=settings.seed)
+        return summarise(scores, predictions, bound=settings.equivalence, seed=settings.seed)

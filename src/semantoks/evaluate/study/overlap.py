@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.evaluate.study.people import People
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.signals.cohort import Cohort
@@ -50,7 +51,8 @@ class Overlap:
                 "The encoder does not record whom it was pretrained on, so overlap with these people cannot be checked."
             ]
         seen, ids = int(self.seen.sum()), int(self.by_id.sum())
-        sentence = f"{seen} of {len(self.by_id)} people were seen, without labels, in pretraining"
+        many = plural(len(self.by_id), "person")
+        sentence = f"{seen} of {many} {'was' if seen == 1 else 'were'} seen, without labels, in pretraining"
         if self.by_recording is None:
             how = " (told by their ids alone: this encoder stores no checksums of recordings)" if seen else ""
             return [f"{sentence}{how}"]
@@ -63,8 +65,9 @@ class Overlap:
             return [f"{sentence}{told}"]
         return [
             f"{sentence}{told}",
-            f"{ids} of {len(self.by_id)} people have ids that occur in pretraining, but no recording of theirs does: "
-            "they count as other people. If they are the same, in other sessions, give --trust-ids.",
+            f"{ids} of {many} {'has an id' if ids == 1 else 'have ids'} that {'occurs' if ids == 1 else 'occur'} in "
+            "pretraining, but no recording of theirs does: they count as other people. If they are the same, in other "
+            "sessions, give --trust-ids.",
         ]
 
 

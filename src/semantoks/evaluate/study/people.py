@@ -11,6 +11,7 @@ from numpy import ndarray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.cohort import Cohort
 
@@ -122,11 +123,13 @@ def people_with_families(cohort: Cohort, family: str, alike: Sequence[tuple[int,
     if column is None:
         return people_of(
             cohort, None, alike
-        ), "No families are known (no column family_id): relatives count as unrelated."
+        ), "No families are known (no column `family_id`): relatives count as unrelated."
     if column not in table:
         raise DataError(f"participants.tsv has no column {column!r} (--family); it has {', '.join(table.columns)}.")
     families = table.dropna(subset=[column]).drop_duplicates("participant_id").set_index("participant_id")[column]
-    return people_of(cohort, families, alike), f"Families come from the column {column}: {families.nunique()} families."
+    return people_of(
+        cohort, families, alike
+    ), f"Families come from the column {column}: {plural(families.nunique(), 'family', 'families')}."
 
 
 def groups_of(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.evaluate.study.splits import Split, can_be_scored, needed_of_a_test_side
 from semantoks.statistics.tables import TargetKind
 from semantoks.types import Features
@@ -65,9 +66,10 @@ class Plan:
             return ""
         sizes, every = sorted({len(test) for test in self.unscored}), len(self.splits) + len(self.unscored)
         return (
-            f"{self.target}: {len(self.unscored)} of {every} splits were left out, with "
-            f"{' or '.join(map(str, sizes[:5]))} test people: a test side needs {needed_of_a_test_side(self.kind)}. "
-            f"{self.untested()} people are never tested."
+            f"{self.target}: {len(self.unscored)} of {plural(every, 'split')} "
+            f"{'was' if len(self.unscored) == 1 else 'were'} left out, with {' or '.join(map(str, sizes[:5]))} test "
+            f"{'person' if sizes == [1] else 'people'}: a test side needs {needed_of_a_test_side(self.kind)}. "
+            f"{plural(self.untested(), 'person is', 'people are')} never tested."
         )
 
 

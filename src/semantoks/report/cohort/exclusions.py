@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from semantoks.counted import plural
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.content import Block, Bullets, Cell, Folded, Item, Table, Words
-from semantoks.report.wording import fd_words, percent, plural
+from semantoks.report.wording import fd_words, percent
 
 MOST_ROWS = 300
 """Rows of a table or list of single recordings."""

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
@@ -221,7 +222,7 @@ def _open_signals(
     readable: Bool[ndarray, " recording"] = (ends <= recordings["shard"].map(lengths)).to_numpy(dtype=bool)
     if readable.all():
         return signals, readable, []
-    lost = f"The signals of {int((~readable).sum()):,} of {len(readable):,} recordings cannot be read from"
+    lost = f"The signals of {int((~readable).sum()):,} of {plural(len(readable), 'recording')} cannot be read from"
     note = f"{lost} {layout.SHARDS}/: they are not in the figures. `semantoks info {path} --verify` says more."
     return signals, readable, [note]
 

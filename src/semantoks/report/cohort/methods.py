@@ -1,9 +1,10 @@
 """The methods paragraph of a cohort, to paste into a paper: what its files record, and nothing else."""
 
 from semantoks.atlas.catalog import get_atlas, list_atlases
+from semantoks.counted import plural
 from semantoks.report.cohort.exclusions import reasons, short_counts
 from semantoks.report.cohort.folder import CohortFolder
-from semantoks.report.wording import listed, median_words, plural, share_words
+from semantoks.report.wording import listed, median_words, share_words
 
 Z_SCORE = "z-score per ROI over the recording, population standard deviation"
 SAME_TR = 1e-6
@@ -95,7 +96,7 @@ def _motion(cohort: CohortFolder) -> str:
     unknown = int(means.isna().sum())
     if unknown < len(means):
         words = f"Mean framewise displacement (FD), as given by the source, was {median_words(means, 2)} mm"
-        words += f" in the {len(means) - unknown:,} recordings with known FD. " if unknown else ". "
+        words += f" in the {plural(len(means) - unknown, 'recording')} with known FD. " if unknown else ". "
     rules = []
     if cohort.about.get("MaxMeanFD") is not None:
         rules.append(f"a mean FD above {cohort.about['MaxMeanFD']:g} mm{' (where it is known)' if unknown else ''}")
@@ -111,7 +112,7 @@ def _censoring(cohort: CohortFolder) -> str:
     if not marked:
         return "No frame was censored."
     share = share_words((frames - good).sum() / frames.sum())
-    words = f"Frames that the source marks as unusable were censored ({share} of all, in {marked:,} recordings)"
+    words = f"Frames that the source marks as unusable were censored ({share} of all, in {plural(marked, 'recording')})"
     if (bridge := cohort.about.get("BridgeSeconds")) is None:
         return f"{words}."
     return (

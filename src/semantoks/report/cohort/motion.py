@@ -7,12 +7,13 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.content import Beside, Block, Figure, Figures, Pairs, Words
 from semantoks.report.figures.cohort import draw_motion, draw_trace
 from semantoks.report.figures.images import by_network, draw_carpet
 from semantoks.report.figures.scores import Mark
-from semantoks.report.wording import fd_words, plural, share_words
+from semantoks.report.wording import fd_words, share_words
 
 COMMON, MOST_ABOVE = 0.98, 1.5
 """The axis of traces reaches up to the largest value, but at most to this multiple of this quantile."""

@@ -1,6 +1,7 @@
 """Who is in a cohort: age, sex and diagnosis, by site; and what networks' short names stand for."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,16 +9,16 @@ import pandas as pd
 from semantoks.errors import DataError
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.content import Block, Cell, Folded, Pairs, Table, Words
-from semantoks.report.wording import clip, median_words
+from semantoks.report.wording import AGE, clip, median_words
 from semantoks.signals import layout
 from semantoks.storage.tables import read_table
 
 COLUMNS = {
-    "age": re.compile(r"age(_?(at_?scan|years|yrs|y))?", re.IGNORECASE),
+    "age": AGE,
     "sex": re.compile(r"sex|gender", re.IGNORECASE),
     "diagnosis": re.compile(r"dx|dx_?group|diagnosis|diag|group", re.IGNORECASE),
 }
-MOST_CLASSES, MOST_SITES, LONGEST = 5, 18, 16
+MOST_CLASSES, MOST_SITES, LONGEST = 5, 6, 16
 NETWORKS = {
     "Vis": "visual",
     "SomMot": "somatomotor",
@@ -56,7 +57,9 @@ def demographics(cohort: CohortFolder) -> list[Block]:
         columns=("Site", "People", *(f"{_titled(what)} ({_unit(what, name)})" for what, name in found.items())),
         rows=rows,
     )
-    return [shown] if len(rows) <= MOST_SITES else [Folded(f"The people of {len(rows) - 1} sites", [shown])]
+    if len(rows) <= MOST_SITES:
+        return [shown]
+    return [replace(shown, rows=rows[:1]), Folded(f"The people of {len(rows) - 1} sites", [shown])]
 
 
 def _column(table: pd.DataFrame, like: re.Pattern[str]) -> str:

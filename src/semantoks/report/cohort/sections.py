@@ -6,6 +6,7 @@ from collections import Counter
 
 import pandas as pd
 
+from semantoks.counted import plural
 from semantoks.report.citing import to_cite
 from semantoks.report.cohort.exclusions import flags_of, left_out
 from semantoks.report.cohort.folder import CohortFolder
@@ -26,7 +27,7 @@ from semantoks.report.content import (
     Words,
     rows_of,
 )
-from semantoks.report.wording import duration, median_words, plural, share_words
+from semantoks.report.wording import duration, listed, median_words, share_words
 from semantoks.signals.layout import RECORDINGS
 
 MOST_NAMED, MOST_FILES = 6, 6
@@ -77,7 +78,7 @@ def facts(cohort: CohortFolder) -> list[tuple[str, str]]:
         ("Total time", duration(60 * float(cohort.minutes.sum())) if len(table) else ""),
         ("Time per recording", f"{median_words(cohort.minutes, 1)} min" if len(table) else ""),
         ("Censored frames", share_words(1 - table["good_frames"].sum() / table["frames"].sum()) if len(table) else ""),
-        ("Excluded", f"{len(cohort.excluded):,} of {len(table) + len(cohort.excluded):,} recordings"),
+        ("Excluded", f"{len(cohort.excluded):,} of {plural(len(table) + len(cohort.excluded), 'recording')}"),
         ("Source", str(about.get("SourceKind", ""))),
         ("Prepared with", made_by(cohort)),
     ]
@@ -124,7 +125,7 @@ def _sites(cohort: CohortFolder) -> list[Block]:
     names = ("Site", "People", "Recordings", "Scan TR (s)", "Minutes", "Mean FD (mm)")
     caption = "People and recordings by site; minutes and mean FD per recording as median (smallest to largest)."
     sites = Table(label="Sites", caption=caption, columns=names, rows=rows)
-    return [sites] if len(rows) <= 3 * MOST_NAMED else [Folded(f"The {len(rows)} sites", [sites])]
+    return [sites] if len(rows) <= MOST_NAMED else [Folded(f"The {len(rows)} sites", [sites])]
 
 
 def _repetition_times(cohort: CohortFolder) -> list[Block]:
@@ -138,10 +139,20 @@ def _repetition_times(cohort: CohortFolder) -> list[Block]:
     if len(counts) == 1:
         (tr, where), _ = next(iter(counts.items()))
         return [Words(f"The repetition time of all scans, {tr:g} s, comes from {where}.")]
+    origins = set(origin)
+    if len(origins) == 1 and len(counts) <= MOST_FILES:
+        each = listed(f"{tr:g} s of {plural(n, 'recording')}" for (tr, _), n in counts.most_common())
+        return [Words(f"The repetition times of the scans come from {origins.pop()}: {each}.")]
     common = counts.most_common(MOST_FILES)
     rows = [[Cell(f"{tr:g} s"), Cell(f"{n:,}"), Cell(where)] for (tr, where), n in common]
     if rest := sum(counts.values()) - sum(n for _, n in common):
-        rows.append([Cell("others"), Cell(f"{rest:,}"), Cell(f"{len(counts) - len(common)} other times and files")])
+        rows.append(
+            [
+                Cell("others"),
+                Cell(f"{rest:,}"),
+                Cell(f"{plural(len(counts) - len(common), 'other time or file', 'other times and files')}"),
+            ]
+        )
     columns = ("Repetition time", "Recordings", "From")
     caption = "Repetition times of the scans, and where they come from."
     return [Table(label="Repetition times", caption=caption, columns=columns, rows=rows)]

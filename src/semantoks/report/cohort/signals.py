@@ -7,13 +7,14 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas, homotopic_pairs
+from semantoks.counted import plural
 from semantoks.report.cohort.folder import CohortFolder
 from semantoks.report.content import Beside, Block, Cell, Figure, Figures, Pairs, Table, Words
 from semantoks.report.figures.cohort import draw_spectra, quartiles_of
 from semantoks.report.figures.images import by_network, draw_matrix
 from semantoks.report.figures.plot import DASHES
 from semantoks.report.figures.scores import Estimate, draw_bars
-from semantoks.report.wording import plural, share_words
+from semantoks.report.wording import share_words
 from semantoks.signals.quality import GRID, missing_networks
 from semantoks.statistics.methods import Look
 

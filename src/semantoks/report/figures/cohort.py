@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.report.figures.plot import (
     DASHES,
     PAINTS,
@@ -108,7 +109,7 @@ def _motion_in_words(
     low, middle, high = (thousandths(np.quantile(means, q)) for q in (0.25, 0.5, 0.75))
     named = [f" {int((means > gate.value).sum())} of {len(means)} are above the line “{gate.name}”." for gate in gates]
     return (
-        f"Histogram, {title}: mean framewise displacement of {len(means)} recordings. Median {middle} mm, "
+        f"Histogram, {title}: mean framewise displacement of {plural(len(means), 'recording')}. Median {middle} mm, "
         f"quartiles {low} and {high}, largest {thousandths(means.max())}.{''.join(named)}"
         + (
             f" {len(gone)} more were left out, with {thousandths(gone.min())} to {thousandths(gone.max())} mm."

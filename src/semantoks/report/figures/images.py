@@ -1,6 +1,7 @@
 """Pictures of a whole recording and of a whole matrix: small PNG images with ROIs ordered by network."""
 
 import base64
+import dataclasses
 import io
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy import ndarray
 from PIL import Image
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.report.figures.cohort import mark_censored
 from semantoks.report.figures.plot import (
     NUMBERS,
@@ -167,7 +169,7 @@ def _name_networks(axes: Axes, rois: NetworkOrder) -> None:
 
 def _listed(rois: NetworkOrder) -> str:
     sizes = np.diff(rois.ends, prepend=0)
-    shown = [f"{name} ({size} ROIs)" for name, size in zip(rois.names, sizes, strict=True)]
+    shown = [f"{name} ({plural(size, 'ROI')})" for name, size in zip(rois.names, sizes, strict=True)]
     return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "")
 
 
@@ -227,4 +229,4 @@ def lay_below(
     sharp = ' style="image-rendering: pixelated"' if max(small.shape) <= SHARP_TO else ""
     opening, mark, rest = drawing.svg.partition(">")
     svg = f'{opening}{mark}\n<image {corner} {size}{sharp} href="data:image/png;base64,{image}"/>{rest}'
-    return Drawing(svg=svg, alt=drawing.alt)
+    return dataclasses.replace(drawing, svg=svg)

@@ -76,12 +76,17 @@ _STYLE: dict[str, Any] = {
 }
 
 
+REM_PER_INCH = 6.875
+"""Size at which a figure is shown at most, so that its words are as large as those of all others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """A figure as an SVG element, and in words for those who do not see it."""
+    """A figure as an SVG element, and in words for those who do not see it; its height in inches."""
 
     svg: str
     alt: str
+    height: float = 0.0
 
 
 def color(look: Look) -> str:
@@ -166,7 +171,7 @@ def finish(axes: Axes, alt: str) -> Drawing:
     """Return the figure of some axes as it is now."""
     figure = axes.figure
     assert isinstance(figure, Figure)
-    return Drawing(svg=to_svg(figure), alt=alt)
+    return Drawing(svg=to_svg(figure), alt=alt, height=float(figure.get_figheight()))
 
 
 def tick(axis: Axis, most: int, *, whole: bool = False) -> None:
@@ -245,7 +250,10 @@ def to_svg(figure: Figure) -> str:
     figure.savefig(file, format="svg", transparent=True, metadata=blank)
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
+    most = f"max-width: {REM_PER_INCH * figure.get_figwidth():.4g}rem"
+    text = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" style="{most}" aria-hidden="true">', text, count=1
+    )
     text = re.sub(r'<g id="[^"]*"', "<g", text)
     text = re.sub(r' d="([^"]*)"', lambda path: f' d="{_shorter(path[1])}"', text)
     text = re.sub(r'(<use xlink:href="#\w+" )x="([^"]*)" y="([^"]*)"', _shorter_use, text)

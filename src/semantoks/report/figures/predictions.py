@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.report.figures.plot import (
     DASHES,
     NARROW,
@@ -80,7 +81,12 @@ def _confusion_in_words(title: str, shares: Float[ndarray, "truth predicted"], c
 
 
 def draw_scatter(
-    key: str, title: str, truth: Float[ndarray, " row"], predicted: Float[ndarray, " row"], look: Look
+    key: str,
+    title: str,
+    truth: Float[ndarray, " row"],
+    predicted: Float[ndarray, " row"],
+    look: Look,
+    axes_words: tuple[str, str] = ("true value", "predicted"),
 ) -> Drawing:
     """Draw predicted against true values, one dot per row, with the line on which a prediction is right."""
     ends = (float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max())))
@@ -88,11 +94,11 @@ def draw_scatter(
         _draw_diagonal(axes, ends)
         markers, *_ = axes.plot(truth, predicted, linestyle="none", marker=look.marker, color=color(look), alpha=0.5)
         markers.set(markersize=3.6, markeredgewidth=0)
-        set_title(axes, title, above="predicted", lift=27.0)
-        axes.set_xlabel("true value")
+        set_title(axes, title, above=axes_words[1], lift=27.0)
+        axes.set_xlabel(axes_words[0])
         runs = [f"{number(float(x.min()))} to {number(float(x.max()))}" for x in (truth, predicted)]
-        alt = f"Scatter plot, {title}: {len(truth)} people. True values run from {runs[0]}, predictions from {runs[1]}."
-        return finish(axes, alt)
+        words = f"{title}: {plural(len(truth), 'person')}. True values run from {runs[0]}, predictions from {runs[1]}."
+        return finish(axes, f"Scatter plot, {words}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,4 +111,4 @@ def _smoothed(curve: Curve, points: pd.Series) -> bool:
 def _in_words(curve: Curve, points: pd.Series) -> str:
     first, last = (number(float(step)) for step in (points.index[0], points.index[-1]))
     start, end = number(float(points.iloc[0])), number(_ending(curve, points))
-    return f"{curve.label or curve.column}: {start} at step {first}, {end} at step {last}."
+    return f"{curve.label or curve.column.replace('_', ' ')}: {start} at step {first}, {end} at step {last}."

@@ -2,6 +2,7 @@
 
 from math import isfinite, nan
 
+from semantoks.counted import plural
 from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words, as_list, plain
 from semantoks.report.figures.plot import NARROW
 from semantoks.report.figures.scores import Line, chance_marks, draw_lines
@@ -141,7 +142,7 @@ def _identified(evaluation: Evaluation, target: str, minutes: float, condition: 
             shares.append(f"{method_name(method)} {percent(found.mean)}")
     rows = evaluation.scores.query("analysis == 'reliability' and condition == @condition and target == @target")
     people = rows["n_test"].dropna()
-    among = f" of {int(people.max()):,} people" if len(people) else ""
+    among = f" of {plural(int(people.max()), 'person')}" if len(people) else ""
     lead = f"{TARGETS[target]}, from {minutes:g} minutes: "
     return [Item(f"{listed(shares)}{among} are identified.", lead=lead)] if shares else []
 

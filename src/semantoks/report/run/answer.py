@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from math import isfinite
 
-from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words
+from semantoks.counted import plural
+from semantoks.report.content import Beside, Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows, draw_strip
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
-from semantoks.report.wording import CONFOUNDS, interval, listed, metric_words, p_value, plural, score
+from semantoks.report.wording import CONFOUNDS, interval, listed, metric_words, number, p_value, score
 from semantoks.statistics.methods import (
     BOTH,
     FC,
@@ -68,7 +69,8 @@ def _numbers(evaluation: Evaluation, found: Found, bar: str) -> list[Block]:
     subject = evaluation.subject
     sentences = [Item(fc_sentence(rows, subject, bar), lead=f"{target}: ") for target, rows in found.items()]
     figure = _differences(evaluation.key, found, subject, bar)
-    return [Bullets(sentences), *([Figures([figure])] if figure else []), _overview(found, subject, bar)]
+    said: list[Block] = [Bullets(sentences)]
+    return [*([Beside(said, [Figures([figure])])] if figure else said), _overview(found, subject, bar)]
 
 
 def _rows(evaluation: Evaluation, beside: Mapping[str, Found]) -> Table:
@@ -97,9 +99,11 @@ def _rows(evaluation: Evaluation, beside: Mapping[str, Found]) -> Table:
     removed = dict.fromkeys(c for t in found for c in evaluation.conditions("deconfounded", t))
     names = dict.fromkeys(CONFOUNDS.get(name, name) for c in removed for name in c.split("+"))
     without = f" Without confounds: {listed(names)} regressed out in each training fold." if names else ""
+    bound = evaluation.bound
+    equal = "" if bound is None else f" Equivalence bound: a difference of {number(bound)} would not matter."
     return Table(
         label="The answer, target by target",
-        caption=f"Mean over splits with its 95\u00a0% interval; dashed: chance.{without}",
+        caption=f"Mean over splits with its 95\u00a0% interval; dashed: chance.{without}{equal}",
         columns=("Target", "Scores", *(f"Beside {method_name(bar)}" for bar in beside), "Without confounds"),
         rows=rows,
         answers=True,
@@ -144,11 +148,15 @@ def _reach(rows: Mapping[str, Compared], subject: str) -> list[str]:
     """Say what knows nothing of brain function and scores within the interval of the subject or of FC, or above."""
     by_whom: dict[str, list[str]] = {}
     for name in rows:
-        whose = [method_name(m) for m in (subject, FC) if m in rows and name in rows[m].reached_by]
+        whose = [_the(m, subject) for m in (subject, FC) if m in rows and name in rows[m].reached_by]
         if whose:
             reached_score = f"{method_name(name)} ({score(rows[name].mean, rows[name].metric)})"
             by_whom.setdefault(listed(whose), []).append(reached_score)
     return [f"{_upper(listed(names))} alone: within or above the interval of {w}" for w, names in by_whom.items()]
+
+
+def _the(method: str, subject: str) -> str:
+    return f"the {method_name(method)}" if method == subject else method_name(method)
 
 
 def _left(evaluation: Evaluation, target: str) -> Cell:
@@ -185,7 +193,7 @@ def headline(found: Found, subject: str, bar: str = FC) -> str:
         if names:
             named = "functional connectivity" if bar == FC else method_name(bar)
             clauses.append(f"{words} {'it' if clauses else named} on {listed(names)}")
-    opener = f"Of {len(found)} target{'s' * (len(found) > 1)}, the {method_name(subject)}" if bar == FC else "It"
+    opener = f"Of {plural(len(found), 'target')}, the {method_name(subject)}" if bar == FC else "It"
     return f"{opener} {listed(clauses)}."
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
 from semantoks.statistics.summary import summarise
@@ -90,6 +91,11 @@ class Evaluation:
         """The method that the evaluation is about."""
         return FINETUNED if self.key == "finetune" else ENCODER
 
+    @property
+    def bound(self) -> float | None:
+        """The difference from FC that would not matter, where one was given."""
+        return bound_of(table_of(self.about, "settings"))
+
     def targets(self, analysis: str = "main") -> list[str]:
         """Return the targets of an analysis, in the order of the table."""
         return list(dict.fromkeys(self.scores.loc[self.scores["analysis"] == analysis, "target"]))
@@ -160,6 +166,14 @@ def chance_of(metric: str, classes: Sequence[str]) -> float | None:
     return {"auroc": 0.5, "r": 0.0, "r2": 0.0}.get(metric)
 
 
+def bound_of(settings: Mapping[str, Any]) -> float | None:
+    """Return the bound of the equivalence test that settings hold, if any."""
+    bound = settings.get("equivalence")
+    if isinstance(bound, bool) or not isinstance(bound, int | float):
+        return None
+    return float(bound) if bound > 0 else None
+
+
 def _compared(row: Mapping[Any, Any], prefix: str) -> Compared:
     numbers = {name: float(row[f"{prefix}{name}" if name in BESIDE else name]) for name in NUMBERS}
     return Compared(
@@ -180,7 +194,8 @@ def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[E
         return None, [f"{folder.name}/{SCORES} is not shown: {error}"]
     unknown = ~scores["kind"].isin(MAIN)
     if unknown.any():
-        notes.append(f"{int(unknown.sum())} rows of {folder.name}/{SCORES} are of an unknown kind and left out.")
+        rows = plural(int(unknown.sum()), "row is", "rows are")
+        notes.append(f"{rows} of an unknown kind in {folder.name}/{SCORES} and left out.")
     scores = scores[~unknown].reset_index(drop=True)
     try:
         predictions = read_predictions(folder / PREDICTIONS)
@@ -188,12 +203,12 @@ def read_evaluation(folder: Path, key: str, about: Mapping[str, Any]) -> tuple[E
         predictions = pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
         notes.append(f"Without predictions there are no intervals and no paired tests: {error}")
     settings = table_of(about, "settings")
-    seed, bound = settings.get("seed"), settings.get("equivalence")
+    seed = settings.get("seed")
     try:
         summary = summarise(
             scores,
             predictions,
-            bound=bound if isinstance(bound, float) and bound > 0 else None,
+            bound=bound_of(settings),
             seed=seed if isinstance(seed, int) and seed >= 0 else 0,
         )
     except (DataError, ValueError, KeyError) as error:

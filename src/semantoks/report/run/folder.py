@@ -12,10 +12,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.config import from_plain
+from semantoks.counted import plural
 from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.report.run.evaluation import Evaluation, read_evaluation, table_of
-from semantoks.report.wording import plural
 from semantoks.statistics.tables import ABOUT, SCORES
 
 _MARKS = ("run.json", "metrics.jsonl")

@@ -1,8 +1,9 @@
 """Where the numbers come from: facts about the run, its training, what was left out, commands, settings, machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from semantoks.counted import plural
 from semantoks.report.content import (
     Block,
     Bullets,
@@ -39,11 +40,10 @@ def facts(run: RunFolder) -> list[tuple[str, str]]:
     size = [f"{word} {encoder[word]}" for word in ("depth", "width") if word in encoder]
     if run.stored_values is not None:
         size.append(f"{short(float(run.stored_values))} stored values")
-    last = f"{run.metrics['step'].iloc[-1] + 1:,.0f}" if len(run.metrics) else "no"
-    planned = run.about.get("steps_total")
-    steps = f"{last} of {planned:,}" if isinstance(planned, int) else last
+    last, planned = round(run.metrics["step"].iloc[-1]) + 1 if len(run.metrics) else 0, run.about.get("steps_total")
+    steps = f"{last:,} of {plural(planned, 'step')}" if isinstance(planned, int) else plural(last, "step")
     found = [
-        ("Training", f"{run.about.get('status', 'not known')}, {steps} steps"),
+        ("Training", f"{run.about.get('status', 'not known')}, {steps}"),
         ("People", _total(cohorts, "participants")),
         ("Recordings", _total(cohorts, "recordings")),
         ("Atlas", ", ".join(atlases)),
@@ -61,7 +61,7 @@ def training(run: RunFolder) -> list[Block]:
         watch = "Nothing is logged that could show a collapse."
     elif run.warnings:
         step, message = run.warnings[0]
-        many = f"{len(run.warnings)} collapse warning{'s' * (len(run.warnings) > 1)}"
+        many = plural(len(run.warnings), "collapse warning")
         watch = f"{many}; the first at step {step}: {message}"
     else:
         watch = "No collapse warning in this run."
@@ -112,7 +112,11 @@ def _checks_of(evaluation: Evaluation) -> list[Block]:
             blocks.append(Folded(f"{title} ({len(lines)})", [items]))
     if methods := table_of(evaluation.about, "methods"):
         pairs = Pairs("What the methods are", [(method_name(k), plain(v)) for k, v in methods.items()])
-        blocks.append(Folded(f"What the {len(methods)} methods are", [pairs]))
+        blocks.append(
+            Folded(
+                f"What the {plural(len(methods), 'method')} are" if len(methods) > 1 else "What the method is", [pairs]
+            )
+        )
     return blocks
 
 
@@ -127,7 +131,8 @@ def provenance(run: RunFolder) -> list[Block]:
         settings = {"protocol": one.about.get("protocol", "not recorded")} | table_of(one.about, "settings")
         if len(settings) > 1:
             name = {"finetune": "fine-tuning"}.get(one.key, one.key)
-            blocks.append(Folded(f"Settings of the {name}", [Pairs(f"Settings of the {name}", in_words(settings))]))
+            rows = in_words(settings | _named(settings))
+            blocks.append(Folded(f"Settings of the {name}", [Pairs(f"Settings of the {name}", rows)]))
     environment = table_of(run.about, "environment") or next(
         (found for one in evaluations if (found := table_of(one.about, "environment"))), {}
     )
@@ -142,6 +147,16 @@ def provenance(run: RunFolder) -> list[Block]:
         listed_config: list[Block] = [PairColumns(tables)] if tables else [Words("The configuration is not recorded.")]
         blocks.append(Folded("Configuration of the training", listed_config))
     return blocks
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Give settings that are lists of keywords in the words of the page."""
+    names: dict[str, Callable[[str], str]] = {
+        "methods": method_name,
+        "readouts": lambda one: method_name(f"encoder_{one}"),
+        "analyses": lambda one: one.replace("_", " "),
+    }
+    return {key: [name(plain(one)) for one in as_list(settings[key])] for key, name in names.items() if key in settings}
 
 
 def _cohorts(cohorts: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -174,7 +189,7 @@ def _cost(cost: Mapping[str, Any]) -> str:
     known = {key: float(value) for key, value in cost.items() if isinstance(value, int | float)}
     words = {
         "seconds": duration(known.get("seconds", 0.0)),
-        "samples": f"{known.get('samples', 0):,.0f} samples",
+        "samples": f"{plural(round(known.get('samples', 0)), 'sample')}",
         "flops": f"{short(known.get('flops', 0.0))} FLOP",
         "peak_memory_bytes": f"{known.get('peak_memory_bytes', 0) / 2**30:.2f} GiB at peak",
     }

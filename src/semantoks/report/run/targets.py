@@ -7,12 +7,13 @@ import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.report.content import Beside, Block, Bullets, Card, Cell, Figure, Figures, Item, Table
 from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows
 from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
-from semantoks.report.wording import interval, listed, mean_sd, metric_words, p_value, score
+from semantoks.report.wording import in_units, interval, listed, mean_sd, metric_words, p_value, score
 from semantoks.statistics.methods import FC, MOTION, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.scores import reliability_curve
 from semantoks.statistics.tables import METRICS
@@ -26,13 +27,16 @@ def target_card(evaluation: Evaluation, target: str) -> Card:
     rows = evaluation.compared(target)
     subject = rows.get(evaluation.subject)
     classes = _classes(evaluation, target)
-    forest = Figures([_forest(evaluation, target, rows, classes)])
-    blocks: list[Block] = [
-        Beside([Bullets(_answers(evaluation, target, rows))], [forest]),
-        _table(evaluation, target, rows),
-    ]
+    said, forest = Bullets(_answers(evaluation, target, rows)), _forest(evaluation, target, rows, classes)
     if drawn := _predictions(evaluation, target, classes):
-        blocks.append(Figures(drawn, narrow=True))
+        *pair, calibration = drawn
+        left, right = [forest], pair
+        lower = sum(one.drawing.height for one in left) <= sum(one.drawing.height for one in right)
+        (left if lower else right).append(calibration)
+        shown: list[Block] = [said, Beside([Figures(left)], [Figures(right)])]
+    else:
+        shown = [Beside([said], [Figures([forest])])]
+    blocks = [*shown, _table(evaluation, target, rows)]
     verdict = (subject.verdict if subject else "") or "not compared"
     return Card(title=target, verdict=verdict, about=_about(evaluation, target, rows, classes), blocks=blocks)
 
@@ -66,9 +70,9 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
     people = table_of(table_of(evaluation.about, "targets"), target).get("n")
     splits = max(row.splits for row in rows.values())
     parts = [
-        f"{len(classes)} classes: {', '.join(classes)}" if classes else "a value",
-        f"{people:,} people" if isinstance(people, int) else "",
-        f"{splits} split{'s' * (splits > 1)}, trained on {span('n_train')} and tested on {span('n_test')} people each",
+        f"{plural(len(classes), 'class', 'classes')}: {', '.join(classes)}" if classes else "a value",
+        f"{plural(people, 'person')}" if isinstance(people, int) else "",
+        f"{plural(splits, 'split')}, trained on {span('n_train')} and tested on {span('n_test')} people each",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -93,7 +97,7 @@ def _answers(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> 
     if missing:
         them = "it" if len(missing) == 1 else "them"
         items.append(Item(f"{listed(missing)}. Scores mean little without {them}.", lead="Missing here: "))
-    if (own := rows.get(evaluation.subject)) and isfinite(own.p_null):
+    if (own := rows.get(evaluation.subject)) and isfinite(own.p_null) and isfinite(own.null_mean):
         ridge = f"a closed-form ridge on the same features scores {score(own.null_mean, own.metric)}"
         tested = f"{ridge} ({p_value(own.p_null)}, labels permuted and everything refitted)."
         items.append(Item(tested, lead=f"Is the {name} better than guessing? "))
@@ -127,7 +131,7 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
     hard = evaluation.compared(target, bar=TANGENT) if TANGENT in rows else {}
     lines = []
     for method, row in rows.items():
-        few = f"{row.splits} of {most} splits" if row.splits < most else ""
+        few = f"{row.splits} of {plural(most, 'split')}" if row.splits < most else ""
         lines.append(
             (
                 Cell(method_name(method), under=few),
@@ -151,7 +155,10 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
             "beside FC",
             *(("minus tangent FC", "beside tangent FC") if hard else ()),
             *(["closed-form ridge"] if nulls else []),
-            *map(metric_words, others),
+            *(
+                metric_words(m).replace("error", in_units("error", target)) if m == "mae" else metric_words(m)
+                for m in others
+            ),
         ),
         rows=lines,
     )
@@ -186,7 +193,7 @@ def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: l
     np.add.at(counts, (own["truth"].to_numpy(int), own["predicted"].to_numpy(int)), 1)
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
     often = {"1": "once", "2": "twice"}.get(f"{times:.3g}", f"{times:.3g}\u00a0times")
-    counted = f"{len(own):,} predictions: {people:,} people, each tested {often}."
+    counted = f"{plural(len(own), 'prediction')}: {plural(people, 'person')}, each tested {often}."
     caption = f"Rows add up to 100\u00a0%. {counted}"
     sizes = counts.sum(axis=1)
     if sizes.max() > UNEQUAL * sizes.min():
@@ -205,6 +212,7 @@ def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compa
         kept["truth"].to_numpy(float),
         kept["predicted"].to_numpy(float),
         method_look(method),
+        (in_units("true value", target), in_units("predicted", target)),
     )
     thinned = f", {len(kept):,} of {len(first):,} people, evenly chosen" if len(kept) < len(first) else ""
     ending = f" Mean {METRICS[found.metric]} over splits: {score(found.mean, found.metric)}."
@@ -228,7 +236,9 @@ def _calibration(
     if not classes:
         every = np.concatenate([part for x, y in found.values() for part in (x, y)])
         ends = (float(every.min()), float(every.max()))
-        drawing = draw_calibration(key, title, "mean predicted", "mean true value", curves, ends)
+        drawing = draw_calibration(
+            key, title, *(in_units(w, target) for w in ("mean predicted", "mean true value")), curves, ends
+        )
         return Figure(drawing, "One dot per tenth of the predictions, lowest to highest. Dashed: predicted = true.")
     drawing = draw_calibration(key, title, "stated confidence", "share correct", curves, (1 / len(classes), 1.0))
     caption = "Dashed: perfect calibration. Below it, a method is overconfident."
