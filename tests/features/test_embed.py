@@ -93,7 +93,7 @@ def test_one_bad_recording_is_left_out_and_said_and_the_others_are_embedded(tmp_
     series = {f"sub-{i}": smooth(300, i) for i in range(3)}
     series["sub-1"][10, 3] = np.nan
     raw = write_folder(tmp_path / "raw", series)
-    with pytest.warns(UserWarning, match=r"1 recordings were excluded\. sub-1_timeseries.npy: not finite"):
+    with pytest.warns(UserWarning, match=r"1 recording was excluded\. sub-1_timeseries.npy: not finite"):
         table = embed(raw, model=published, tr=0.8)
     assert table.index.get_level_values(0).tolist() == ["0", "2"]
     assert table.attrs["excluded"][0]["participant_id"] == "1"

@@ -162,7 +162,7 @@ def test_recordings_that_cannot_be_used_are_listed_and_the_exit_code_is_four(roa
     np.save(bad, np.load(bad)[:7])
     answer = type_in("prepare", tmp_path / "raw", "--out", tmp_path / "cohort", "--atlas", "schaefer100")
     assert answer.code == 4
-    assert f"1 recordings were excluded: see {tmp_path / 'cohort' / 'excluded.tsv'}" in answer.out
+    assert f"1 recording was excluded: see {tmp_path / 'cohort' / 'excluded.tsv'}" in answer.out
     table = pd.read_csv(tmp_path / "cohort" / "excluded.tsv", sep="\t")
     assert len(table) == 1
     assert bad.name in table["source_file"].iloc[0]

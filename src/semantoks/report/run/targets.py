@@ -236,9 +236,8 @@ def _calibration(
     if not classes:
         every = np.concatenate([part for x, y in found.values() for part in (x, y)])
         ends = (float(every.min()), float(every.max()))
-        drawing = draw_calibration(
-            key, title, *(in_units(w, target) for w in ("mean predicted", "mean true value")), curves, ends
-        )
+        across, upright = in_units("mean predicted", target), in_units("mean true value", target)
+        drawing = draw_calibration(key, title, across, upright, curves, ends)
         return Figure(drawing, "One dot per tenth of the predictions, lowest to highest. Dashed: predicted = true.")
     drawing = draw_calibration(key, title, "stated confidence", "share correct", curves, (1 / len(classes), 1.0))
     caption = "Dashed: perfect calibration. Below it, a method is overconfident."
