@@ -91,7 +91,7 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
     rows = {(row["condition"], row["method"]) for row in found.scores}
     assert rows == {("x", "encoder"), ("x", "fc"), ("y", "encoder")}
     assert notes == [
-        "Single networks: 1 recordings lack at least one; the encoder sees nothing when shown only that one."
+        "Single networks: 1 recording lacks at least one; the encoder sees nothing when shown only that one."
     ]
 
 

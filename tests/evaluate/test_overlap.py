@@ -66,7 +66,7 @@ def test_an_encoder_without_checksums_says_that_ids_alone_spoke(card, cohort):
     one = found(card, cohort, ids=["03"])
     assert np.flatnonzero(one.seen).tolist() == [3]
     assert one.words() == [
-        "1 of 40 people were seen, without labels, in pretraining (told by their ids alone: this encoder stores no "
+        "1 of 40 people was seen, without labels, in pretraining (told by their ids alone: this encoder stores no "
         "checksums of recordings)"
     ]
     assert not found(card, cohort).known

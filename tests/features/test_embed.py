@@ -82,7 +82,7 @@ def test_what_was_done_is_said_line_by_line(tmp_path, published):
         "cleaned    band-passed to 0.01 to 0.1 Hz, z-scored per ROI",
         "ROIs       6 to 8 of 8 are there",
         "hidden     network y (2 ROIs): missing in 1 of 3 recordings",
-        "short      1 recordings do not fill the encoder's window of 200 s: empty patches are hidden (column short)",
+        "short      1 recording does not fill the encoder's window of 200 s: empty patches are hidden (column short)",
     ]
     assert table["hidden_networks"].tolist() == ["", "y", ""]
     assert table["short"].tolist() == [False, False, True]

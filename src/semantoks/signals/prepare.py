@@ -12,7 +12,6 @@ import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import check_arguments
-from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
@@ -274,4 +273,4 @@ def nothing_left(cohort: Cohort) -> str:
     named = cohort.excluded[["recording_id", "source_file", "participant_id", "session_id", "run"]]
     refused = zip(named.astype(str).to_numpy().tolist(), cohort.excluded["reason"], strict=True)
     listed = " ".join(common_reasons(refused))
-    return f"none of the {plural(len(cohort.excluded), 'recording')} could be used. Most common reasons: {listed}"
+    return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"
