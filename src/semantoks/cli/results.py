@@ -106,7 +106,7 @@ def embed(
         print("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)
     columns = table.shape[1] - list(table).index("crop_spread") - 1
-    print(f"\n{plural(len(table), 'row')} x {plural(columns, 'feature')} in {out}")
+    print(f"\n{len(table)} row{'s' * (len(table) != 1)} x {columns} feature{'s' * (columns != 1)} in {out}")
     if excluded is None:
         return EXIT_OK
     print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
