@@ -74,3 +74,16 @@ def test_the_results_are_printed_over_seeds_and_not_computed_twice(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "o").rglob("*") if path.is_file()}
     assert run(tmp_path, "results", *words) == printed
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "o").rglob("*") if path.is_file()}
+
+
+def test_what_is_made_without_a_site_is_tried_there(tmp_path):
+    simulate(SimulationConfig(participants=30, sessions=1, minutes=5.0, atlas="schaefer100"), out=tmp_path / "rec")
+    prepare(tmp_path / "rec", out=tmp_path / "cohort", atlas="schaefer100")
+    recipe = (ROOT / "src/semantoks/recipes/small.toml").read_text()
+    recipe = recipe.replace("batch_size = 128", "batch_size = 8")
+    (tmp_path / "tiny.toml").write_text(recipe)
+    words = ("cohort", "--target", "sex", "age", "--groups", 2, "--columns", 8, "--draws", 9)
+    printed = run(tmp_path, "new_sites", *words, "--run", "tiny.toml", "--steps", 2, "--seeds", 0, "--out", "runs")
+    for name in ("FC, tangent", "closed form, 8", "FC, tangent + closed form, 8", "pretrained, seed 0"):
+        assert f"| {name}" in printed
+    assert "From 30 s" in printed

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.report.content import (
     Block,
@@ -25,7 +26,7 @@ from semantoks.report.content import (
 )
 from semantoks.report.curriculum import curriculum
 from semantoks.report.figures.scores import Estimate, Line, Mark, draw_lines, draw_rows
-from semantoks.report.wording import duration, interval, metric_words, number, p_value, plural, score
+from semantoks.report.wording import duration, interval, metric_words, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
 from semantoks.storage.tables import read_typed_table

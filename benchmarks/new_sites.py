@@ -1,0 +1,293 @@
+"""What an encoder is worth at sites that it never saw: unlabelled fit, labels and test kept apart by groups of sites.
+
+    python -m benchmarks.new_sites cohort/ [--columns 128 256 512] [--ablate]
+    python -m benchmarks.new_sites cohort/ --run RECIPE --out runs/ [--seeds 0 1 2] [--steps N]
+
+The sites are dealt into five groups of about equal size. For each, all is made of the people of all other groups,
+without labels: the reference of the tangent space, encoders in closed form (``--ablate``: and with one change each),
+and, with ``--run``, encoders that are pretrained by that recipe, one per seed. Then a ridge (penalty by ten folds of
+the training people) is fitted to whole recordings of the others, and predicts the people of the group: from their whole
+recordings, from 60 s and from 30 s at a random place. Prints AUC (mean over the groups) or r (over everybody), its 95 %
+interval over people, the difference from tangent FC, and how often a half of a recording, or a piece of its first half,
+is most similar to the second half of the same person's.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from benchmarks.measure import show
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.stats import rankdata
+
+from semantoks import Cohort, Encoder, EncoderConfig, load_recipe, pretrain
+from semantoks.evaluate.baselines.connectivity import fisher_z
+from semantoks.features.encode import embed_crops, open_encoder, own_readout
+from semantoks.model.encoder import random_encoder
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
+from semantoks.signals.part import Part
+from semantoks.train.closed_form import Recordings, mean_correlation, start_in_closed_form, vectors
+
+SECONDS = (None, 60, 30)
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "first order, no logarithm": {"log": False},
+    "shrinkage 0.1": {"shrinkage": 0.1},
+    "shrinkage 0.5": {"shrinkage": 0.5},
+    "half the components": {"components": 7},
+    "all components": {"components": 1000},
+    "with a lag of 1 frame": {"lag": 1},
+}
+PENALTIES = np.logspace(-2, 6, 25)
+Spans = Int[ndarray, "recording 2"]
+Features = Float[ndarray, "recording feature"]
+Method = Callable[[Spans], Features]
+
+
+def group_sites(sites: ndarray, count: int) -> Int[ndarray, " recording"]:
+    """Deal sites into groups, the largest first, each to the smallest group so far."""
+    size = np.zeros(count, dtype=int)
+    group = {}
+    for site, people in (
+        pd.Series(sites).value_counts().sort_index().sort_values(ascending=False, kind="stable").items()
+    ):
+        group[site] = int(size.argmin())
+        size[group[site]] += people
+    return np.array([group[site] for site in sites])
+
+
+def draw_spans(cohort: Cohort) -> dict[str, Spans]:
+    """Return whole recordings, pieces of their first halves, and both halves: (first frame, frames)."""
+    frames = cohort.recordings["frames"].to_numpy()
+    half, rng = frames // 2, np.random.default_rng(0)
+    spans = {"whole": np.stack([0 * frames, frames], axis=1), "second": np.stack([half, frames - half], axis=1)}
+    spans["half"] = np.stack([0 * frames, half], axis=1)
+    for seconds in filter(None, SECONDS):
+        count = np.minimum(round(seconds / cohort.tr), half)
+        spans[f"{seconds}"] = np.stack([rng.integers(0, half - count + 1), count], axis=1)
+    return spans
+
+
+def connectivity(cohort: Cohort) -> Method:
+    """Return FC, Fisher-z."""
+    upper = np.triu_indices(cohort.atlas.n_rois, 1)
+
+    def build(spans: Spans) -> Features:
+        rows = []
+        for index, (first, count) in enumerate(spans):
+            series = np.asarray(cohort.series(index)[first : first + count], dtype=np.float32)
+            unit = series - series.mean(axis=0)
+            unit /= np.linalg.norm(unit, axis=0).clip(1e-6)
+            rows.append(fisher_z((unit.T @ unit)[upper]))
+        return np.stack(rows)
+
+    return build
+
+
+def tangent(cohort: Cohort, group: Float[ndarray, "roi roi"], shrinkage: float) -> Method:
+    """Return all edges of the tangent space at a group's mean correlation."""
+    rois = cohort.atlas.n_rois
+    tokens = ConnectivityTokens([0] * rois, 2, ConnectivityConfig(components=rois, shrinkage=shrinkage))
+    tokens.set_reference(torch.from_numpy(group).float())
+
+    @torch.inference_mode()
+    def build(spans: Spans) -> Features:
+        rows = []
+        for index, (first, count) in enumerate(spans):
+            series = np.asarray(cohort.series(index)[first : first + count], dtype=np.float32)
+            rows.append(vectors(tokens.tangent(torch.from_numpy(series.T.copy())[None]))[0])
+        return np.stack(rows)
+
+    return build
+
+
+def encoded(cohort: Cohort, encoder: Encoder) -> Method:
+    """Return what an encoder makes of the pieces."""
+    readout = own_readout(encoder)
+
+    def build(spans: Spans) -> Features:
+        device = torch.device("cpu")
+        found, _ = embed_crops(encoder, cohort, readouts=[readout], crops=None, device=device, spans=spans)
+        return found[readout].mean(axis=1)
+
+    return build
+
+
+def closed_form(part: Cohort, width: int, **tokenizer: Any) -> Encoder:
+    """Return the encoder in closed form of some people."""
+    settings = ConnectivityConfig(**{"components": 14} | tokenizer)
+    size = EncoderConfig(width=width, depth=0, norm=False, patch=100, tokenizer=settings)
+    encoder = random_encoder(size, part.atlas.network_index, seed=0)
+    start_in_closed_form(encoder, [part], 0.0)
+    return encoder.eval()
+
+
+def ridge(rows: Features, labels: Float[ndarray, "row target"], seed: int = 0) -> Callable[[Features], ndarray]:
+    """Fit a ridge for each target, all features at one scale; its penalty is the best of ten folds."""
+    centre, scale = rows.mean(axis=0), (rows - rows.mean(axis=0)).std()
+    gram_rows = ((rows - centre) / scale).astype(np.float64)
+    gram = gram_rows @ gram_rows.T / rows.shape[1]
+    fold = np.random.default_rng(seed).permutation(len(rows)) % 10
+    error = np.zeros((len(PENALTIES), labels.shape[1]))
+    for k in range(10):
+        inner, out = fold != k, fold == k
+        for place, fitted in enumerate(_path(gram[np.ix_(inner, inner)], labels[inner])):
+            error[place] += np.square(labels[out] - labels[inner].mean(axis=0) - gram[np.ix_(out, inner)] @ fitted).sum(
+                0
+            )
+    best = error.argmin(axis=0)
+    every = list(_path(gram, labels))
+    dual = np.stack([every[place][:, target] for target, place in enumerate(best)], axis=1)
+    weights = gram_rows.T @ dual / rows.shape[1]
+    return lambda new: ((new - centre) / scale) @ weights + labels.mean(axis=0)
+
+
+def _path(gram: ndarray, labels: ndarray) -> list[ndarray]:
+    values, turned = np.linalg.eigh(gram)
+    turned_labels = turned.T @ (labels - labels.mean(axis=0))
+    return [turned @ (turned_labels / (values.clip(0) + penalty)[:, None]) for penalty in PENALTIES]
+
+
+def score(predicted: ndarray, truth: ndarray, groups: ndarray, *, classes: bool) -> float:
+    """Return the mean over groups of the AUC, weighted by people, or r over everybody."""
+    if not classes:
+        return float(np.corrcoef(predicted, truth)[0, 1])
+    areas, weights = [], []
+    for group in np.unique(groups):
+        ranks, member = rankdata(predicted[groups == group]), truth[groups == group] > 0.5
+        positive, negative = member.sum(), (~member).sum()
+        if positive and negative:
+            areas.append((ranks[member].sum() - positive * (positive + 1) / 2) / (positive * negative))
+            weights.append(len(member))
+    return float(np.average(areas, weights=weights))
+
+
+def found_again(one: Features, other: Features) -> float:
+    """Return how often the most similar row of the other half is the person's own, both ways."""
+    unit = [part - part.mean(axis=0) for part in (one, other)]
+    unit = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in unit]
+    alike, own = unit[0] @ unit[1].T, np.arange(len(one))
+    return float(((alike.argmax(axis=0) == own).mean() + (alike.argmax(axis=1) == own).mean()) / 2)
+
+
+def read_labels(cohort: Cohort, targets: list[str]) -> tuple[Float[ndarray, "recording target"], list[bool]]:
+    """Return numbers (log age), and for each target whether it is one of two classes; ABIDE's columns have no gaps."""
+    people = cohort.participants.set_index("participant_id").loc[cohort.recordings["participant_id"]]
+    columns, classes = [], []
+    for target in targets:
+        numbers = pd.to_numeric(people[target], errors="coerce")
+        classes.append(bool(numbers.isna().any()) or numbers.nunique() == 2)
+        values = pd.factorize(people[target], sort=True)[0].astype(float) if classes[-1] else numbers.to_numpy(float)
+        columns.append(np.log(values) if target == "age" else values)
+    return np.stack(columns, axis=1), classes
+
+
+def methods_of(cohort: Cohort, others: list[str], given: argparse.Namespace, place: int) -> dict[str, Method]:
+    """Make everything of the other sites' people, without labels."""
+    part, share = Part(cohort, people=others), given.shrinkage
+    reference = mean_correlation(Recordings([part], 0.0), lambda: None)
+    methods = {"FC": connectivity(cohort), "FC, tangent": tangent(cohort, reference, share)}
+    for columns in given.columns:
+        methods[f"closed form, {columns}"] = encoded(cohort, closed_form(part, columns, shrinkage=share))
+    for name, changed in (ABLATIONS if given.ablate else {}).items():
+        methods[name] = encoded(cohort, closed_form(part, given.columns[-1], **{"shrinkage": share} | changed))
+    for seed in given.seeds if given.run else ():
+        run = given.out / f"seed-{seed}" / f"{place}"
+        if not (run / "encoder" / "config.json").exists():
+            recipe = load_recipe(given.run)
+            recipe = replace(recipe, seed=seed, steps=given.steps or recipe.steps)
+            pretrain([part], out=run, config=recipe, resume=(run / "run.json").exists())
+        methods[f"pretrained, seed {seed}"] = encoded(cohort, open_encoder(run)[0])
+    return methods
+
+
+def main() -> None:
+    """Go through the groups of sites, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cohort", type=Path)
+    parser.add_argument("--columns", nargs="+", type=int, default=[128, 256, 512])
+    parser.add_argument("--ablate", action="store_true", help="the last of --columns with one setting changed, too")
+    parser.add_argument("--run", help="a recipe to pretrain by, beside the closed form")
+    parser.add_argument("--out", type=Path, help="where those runs are kept")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="instead of the recipe's")
+    parser.add_argument("--target", nargs="+", default=["sex", "dx", "age"])
+    parser.add_argument("--groups", type=int, default=5)
+    parser.add_argument("--draws", type=int, default=2000, help="of people, for the intervals")
+    parser.add_argument("--shrinkage", type=float, default=0.3)
+    given = parser.parse_args()
+    if given.run and not given.out:
+        parser.error("--run needs --out, the folder of its runs")
+    cohort = Cohort(given.cohort)
+    labels, classes = read_labels(cohort, given.target)
+    table, spans = cohort.recordings, draw_spans(cohort)
+    groups = group_sites(table["site"].to_numpy(), given.groups)
+    names = ["whole", *map(str, filter(None, SECONDS))]
+    predicted: dict[str, dict[str, ndarray]] = {}
+    again: dict[str, list[list[float]]] = {}
+    for group in range(given.groups):
+        train, test = np.flatnonzero(groups != group), np.flatnonzero(groups == group)
+        methods = methods_of(cohort, table["participant_id"].to_numpy()[train].tolist(), given, group)
+        for name, build in methods.items():
+            of = {piece: build(span) for piece, span in spans.items()}
+            model = ridge(of["whole"][train], labels[train])
+            for piece in names:
+                store = predicted.setdefault(name, {}).setdefault(piece, np.zeros_like(labels))
+                store[test] = model(of[piece][test])
+            again.setdefault(name, []).append(
+                [found_again(of[p][test], of["second"][test]) for p in ("half", *names[1:])]
+            )
+        for name in [
+            m for m in methods if m.startswith("closed form")
+        ]:  # beside tangent FC: the mean of both predictions, each of its own ridge
+            both = predicted.setdefault(f"FC, tangent + {name}", {})
+            for piece in names:
+                store = both.setdefault(piece, np.zeros_like(labels))
+                store[test] = (predicted[name][piece][test] + predicted["FC, tangent"][piece][test]) / 2
+    report(predicted, again, labels, classes, groups, given)
+
+
+def report(
+    predicted: dict[str, dict[str, ndarray]],
+    again: dict[str, list[list[float]]],
+    labels: ndarray,
+    classes: list[bool],
+    groups: ndarray,
+    given: argparse.Namespace,
+) -> None:
+    """Print a table for each length: scores with intervals, and differences from tangent FC."""
+    rng = np.random.default_rng(0)
+    everybody = np.arange(len(labels))
+    draws = [everybody, *(rng.integers(0, len(labels), len(labels)) for _ in range(given.draws))]
+    for number, piece in enumerate(predicted["FC"]):
+        samples = {
+            name: np.array(
+                [
+                    [score(of[piece][d, t], labels[d, t], groups[d], classes=c) for t, c in enumerate(classes)]
+                    for d in draws
+                ]
+            )
+            for name, of in predicted.items()
+        }
+        rows = []
+        for name, found in samples.items():
+            low, high = np.quantile(found[1:], [0.025, 0.975], axis=0)
+            below, above = np.quantile((found - samples["FC, tangent"])[1:], [0.025, 0.975], axis=0)
+            cells = []
+            for t in range(len(classes)):
+                cells.append(f"{found[0, t]:.3f} [{low[t]:.3f}, {high[t]:.3f}]")
+                cells.append("" if name == "FC, tangent" else f"[{below[t]:+.3f}, {above[t]:+.3f}]")
+            rate = f"{np.mean([rates[number] for rates in again[name]]):.3f}" if name in again else ""
+            rows.append([name, *cells, rate])
+        title = "Whole recordings" if piece == "whole" else f"From {piece} s"
+        heads = [head for target in given.target for head in (target, "less tangent FC")]
+        show(title, ["", *heads, "found again"], rows)
+
+
+if __name__ == "__main__":
+    main()
