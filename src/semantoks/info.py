@@ -83,11 +83,13 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
 
 def _cohort(path: Path) -> list[str]:
     from semantoks.signals.cohort import Cohort
+    from semantoks.signals.cohort_checks import full_band_words
 
     cohort = Cohort(path)
     table, about = cohort.recordings, cohort.description
     frames, missing = table["frames"], int(cohort.missing.any(axis=1).sum())
-    band = about["Band"]
+    band, full = about["Band"], full_band_words(about, table)
+    full = f"; {full}" if full else ""
     sites = sorted(set(table["site"]) - {""})
     return [
         f"cohort     {path}: {about['Name']}",
@@ -95,7 +97,7 @@ def _cohort(path: Path) -> list[str]:
         f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {plural(cohort.atlas.n_networks, 'network')} "
         f"(fingerprint {cohort.atlas.fingerprint})",
         f"frames     {frames.min()} to {frames.max()}, median {frames.median():.0f}, at {cohort.tr} s",
-        f"band       {'not band-passed by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}",
+        f"band       {'not band-passed by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}{full}",
         f"missing    {plural(missing, 'recording lacks', 'recordings lack')} at least one ROI",
         f"sites      {', '.join(sites) if sites else 'not given'}",
         f"source TR  {', '.join(f'{tr:g} s' for tr in sorted(table['source_tr'].unique()))}",
@@ -143,6 +145,7 @@ def _people(path: Path, card: "EncoderCard") -> str:
 
 
 def _encoder(path: Path) -> list[str]:
+    from semantoks.model.card import band_words
     from semantoks.model.hub import load_encoder
 
     encoder, card = load_encoder(path)
@@ -154,7 +157,7 @@ def _encoder(path: Path) -> list[str]:
         f"encoder    {path}",
         f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
         f"input      {encoder.n_rois} ROIs x {frames} frames at {card.tr} s, {card.normalisation}",
-        f"band       {'none' if card.band is None else f'{card.band[0]} to {card.band[1]} Hz'}",
+        f"band       {band_words(card)}",
         f"output     {gives}{encoder.n_networks} networks x {size.patches} patches [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
         f"people     {_people(path, card)}",

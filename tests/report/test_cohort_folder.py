@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulated_cohort import TR
-from small_cohort import words_of
+from small_cohort import made, recording, words_of
 
 from semantoks.errors import DataError
 from semantoks.report import write_report
 from semantoks.report.cohort.folder import read_cohort
+from semantoks.report.cohort.methods import methods
+from semantoks.report.cohort.sections import facts
+from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 
 pytestmark = pytest.mark.slow
@@ -36,6 +39,20 @@ def test_what_is_read_is_what_the_cohort_says_of_itself(whole_cohort: Path) -> N
     assert found.spectra is not None
     assert found.spectra.shape == (len(cohort), 2, 64)
     assert found.measured("dvars").tolist() == cohort.quality["dvars"].tolist()
+
+
+def test_the_full_band_is_in_the_methods_and_missed_where_its_file_is_lost(tmp_path: Path) -> None:
+    folder = made(tmp_path / "c", [recording("1"), recording("2", seed=1), recording("3", band=(0.01, 0.08))])
+    cohort = read_cohort(folder)
+    assert cohort.notes == ()
+    assert "The series of 2 recordings without this band-pass were kept, too: their linear trend" in methods(cohort)
+    band = dict(facts(cohort))["Band"]
+    assert band == "0.01 to 0.1 Hz; the full band is kept of 2 of 3 recordings: the others came band-passed, or look so"
+    (folder / "shards" / "000001.full.npy").unlink()
+    (note,) = read_cohort(folder).notes
+    assert note.startswith("The full band of 2 recordings cannot be read.")
+    without = made(tmp_path / "d", [recording()], cleaning=CleaningConfig(full_band=False))
+    assert "without this band-pass" not in methods(read_cohort(without))
 
 
 def test_a_cohort_of_an_earlier_version_has_a_page_that_says_what_is_missing(copy: Path, tmp_path: Path) -> None:

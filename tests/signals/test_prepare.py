@@ -191,6 +191,7 @@ def test_what_a_kill_left_half_written_is_cleared(tmp_path):
         *(
             "recordings.tsv",
             "shards/000001.fd.npy",
+            "shards/000001.full.npy",
             "shards/000001.moments.npy",
             "shards/000001.npy",
             "shards/000001.quality.tsv",

@@ -16,7 +16,7 @@ from semantoks.signals.writer import assemble, is_finished, plan_jobs, run_jobs,
 from semantoks.storage import durable
 
 CONFIG = CleaningConfig()
-ENDINGS = ("npy", "moments.npy", "fd.npy", "spectra.npy", "quality.tsv", "tsv")
+ENDINGS = ("npy", "full.npy", "moments.npy", "fd.npy", "spectra.npy", "quality.tsv", "tsv")
 
 
 def jobs_for(source, out, size=4):
@@ -134,7 +134,7 @@ def test_moments_are_what_gives_the_series_before_its_z_score_back(tmp_path, tr,
 
 
 def test_only_what_is_lost_or_damaged_is_written_again(tmp_path):
-    source = scripted(32)
+    source = scripted(40)
     before = write(source, tmp_path)
     shards = tmp_path / "shards"
     (shards / "000001.tsv").unlink()
@@ -144,11 +144,13 @@ def test_only_what_is_lost_or_damaged_is_written_again(tmp_path):
     np.save(shards / "000005.npy", np.load(shards / "000005.npy")[:-1])
     (shards / "000006.moments.npy").unlink()
     np.save(shards / "000007.moments.npy", np.load(shards / "000007.moments.npy")[:-1])
+    (shards / "000008.full.npy").unlink()
+    np.save(shards / "000009.full.npy", np.load(shards / "000009.full.npy")[:-1])
     times = {file.name: file.stat().st_mtime_ns for file in shards.iterdir()}
-    assert [is_finished(job) for job in jobs_for(source, tmp_path)] == [False] * 7 + [True]
+    assert [is_finished(job) for job in jobs_for(source, tmp_path)] == [False] * 9 + [True]
     assert write(source, tmp_path) == before
     untouched = {file.name for file in shards.iterdir() if times.get(file.name) == file.stat().st_mtime_ns}
-    assert untouched == {f"000008.{end}" for end in ENDINGS}
+    assert untouched == {f"000010.{end}" for end in ENDINGS}
 
 
 def test_a_finished_shard_of_other_recordings_does_not_count(tmp_path):

@@ -22,23 +22,25 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.cohort_checks import read_description
 from semantoks.signals.prepare import claim, nothing_left
 from semantoks.signals.sources import participant_of
-from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_shard_tables
+from semantoks.signals.writer import Progress, ShardJob, assemble, write_array, write_full, write_shard_tables
 from semantoks.storage.lock import hold_file
 from semantoks.storage.tables import plain, write_table
 
 ARRAYS = (layout.shard_path, layout.moments_path, layout.fd_path, layout.spectra_path)
-"""The files of a shard that hold arrays, recordings end to end."""
+"""The files of a shard that hold arrays, recordings end to end; beside these, there may be that of the full band."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """What a part has of one recording: its row, its arrays in the order of ``ARRAYS``, its row of quality.tsv.
 
-    A recording that was excluded has arrays of no length, and no quality.
+    A recording that was excluded has arrays of no length, and no quality. ``full`` is its series without the
+    band-pass, None where there is none.
     """
 
     row: dict[str, Any]
     arrays: tuple[Shaped[ndarray, "..."], ...]
+    full: Shaped[ndarray, "frame roi"] | None
     quality: dict[str, Any] | None
 
 
@@ -53,7 +55,9 @@ def fill_shard(job: ShardJob, pieces: Sequence[Piece]) -> None:
         rows.append(row)
     for number, path_of in enumerate(ARRAYS):
         write_array(path_of(job.out, job.number), np.concatenate([piece.arrays[number] for piece in pieces]))
-    write_shard_tables(job, rows, [piece.quality for piece in pieces if piece.quality is not None])
+    kept = [piece for piece in pieces if piece.quality is not None]
+    write_full(job, [len(piece.arrays[0]) for piece in kept], [piece.full for piece in kept])
+    write_shard_tables(job, rows, [piece.quality for piece in kept if piece.quality is not None])
 
 
 def read_part(part: Path) -> dict[str, Piece]:
@@ -71,15 +75,17 @@ def _pieces_of_shard(part: Path, shard: int) -> list[Piece]:
     rows = layout.read_rows(layout.rows_path(part, shard), layout.ROW_COLUMNS).to_dict("records")
     quality = _read_quality(layout.quality_path(part, shard))
     arrays = [np.load(path_of(part, shard)) for path_of in ARRAYS]
+    full = np.load(layout.full_path(part, shard)) if any(row["full_sha256"] for row in rows) else arrays[0]
     ends = [0] * len(ARRAYS)
     pieces = []
     for row in rows:
         kept = row["status"] == layout.KEPT
         good = quality[row["recording_id"]] if kept else None
         lengths = (int(row["frames"]), 1, int(good["fd_frames"]), 1) if good is not None else (0, 0, 0, 0)
+        own = full[ends[0] : ends[0] + lengths[0]] if row["full_sha256"] else None
         slices = tuple(array[end : end + n] for array, end, n in zip(arrays, ends, lengths, strict=True))
         ends = [end + n for end, n in zip(ends, lengths, strict=True)]
-        pieces.append(Piece(row={str(k): v for k, v in row.items()}, arrays=slices, quality=good))
+        pieces.append(Piece(row={str(k): v for k, v in row.items()}, arrays=slices, full=own, quality=good))
     return pieces
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
     from semantoks.bids_app.dataset import AppConfig
     from semantoks.bids_app.embeddings import Embedding
+    from semantoks.signals.clean import CleaningConfig
 
 Level = Literal["participant", "group"]
 PassBand = tuple[float, float] | Literal["none"] | None
@@ -45,6 +47,7 @@ def bids(
     atlas: AtlasName = None,
     band: Annotated[PassBand, arg(metavar="{LOW HIGH|none}", help_behavior_hint=f"{OR_MODEL}0.01 0.1)")] = None,
     already_filtered: bool = False,
+    full_band: bool = True,
     target_tr: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint=f"{OR_MODEL}2)")] = None,
     max_fd: Annotated[float | None, arg(metavar="MM")] = 0.5,
     options: SourceFlags = SourceOptions(),  # noqa: B008
@@ -66,6 +69,7 @@ def bids(
         atlas: Name (schaefer400, cc200 ...), or FILE.tsv of label and network.
         band: Lower and upper edge of the band-pass in Hz, or none.
         already_filtered: The recordings are already band-passed; do not filter them again.
+        full_band: Keep the series without the band-pass, too.
         target_tr: Repetition time of the cohort in seconds (0.3 to 6).
         max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
         options: What is known of the recordings, and which participants this call works on.
@@ -73,20 +77,23 @@ def bids(
         n_jobs: Worker processes of the participant level; -1 uses all cores.
     """
     from semantoks.bids_app.dataset import AppConfig
-    from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.opened_source import SourceConfig
     from semantoks.signals.quality import GateConfig
 
     encoder = _opened(embedding)
-    known, cuts, interval = _demanded(encoder, atlas, band, target_tr, source)
+    known, cleaning, needs_full = _demanded(encoder, atlas, band, already_filtered, target_tr, source)
     input_config = SourceConfig(
         atlas=known,
         tr=options.tr,
         participants=options.participants,
         reading=options.reading,
-        cleaning=CleaningConfig(band=cuts, already_filtered=already_filtered, target_tr=interval),
-        gates=GateConfig(max_fd=max_fd),
+        cleaning=replace(cleaning, full_band=full_band),
+        gates=GateConfig(max_fd=max_fd, full_band=needs_full),
     )
+    if needs_full and not full_band:
+        raise ConfigError(
+            "--model takes the full band: leave out --no-full-band, or use a model of band-passed series."
+        )
     config = AppConfig(source=source, out=out, input_config=input_config)
     return _participant(config, encoder, n_jobs) if level == "participant" else _group(config, encoder)
 
@@ -100,15 +107,26 @@ def _opened(config: EmbeddingConfig) -> "Embedding | None":
 
 
 def _demanded(
-    embedding: "Embedding | None", atlas: str | None, band: PassBand, target_tr: float | None, source: Path
-) -> "tuple[Atlas, tuple[float, float] | None, float]":
-    """Take atlas, band and target TR from the model or from the options, never from both."""
+    embedding: "Embedding | None",
+    atlas: str | None,
+    band: PassBand,
+    already_filtered: bool,
+    target_tr: float | None,
+    source: Path,
+) -> "tuple[Atlas, CleaningConfig, bool]":
+    """Take atlas, cleaning and whether the full band is needed from the model or from the options, never from both."""
     if embedding is None:
-        cuts = None if band == "none" else band or (0.01, 0.1)
-        return _atlas(atlas, source), cuts, 2.0 if target_tr is None else target_tr
+        from semantoks.signals.clean import CleaningConfig
+
+        cuts, interval = None if band == "none" else band or (0.01, 0.1), 2.0 if target_tr is None else target_tr
+        cleaning = CleaningConfig(band=cuts, already_filtered=already_filtered, target_tr=interval)
+        return _atlas(atlas, source), cleaning, False
     if (atlas, band, target_tr) != (None, None, None):
         raise ConfigError("--model determines atlas, band and target TR: leave out --atlas, --band and --target-tr.")
-    return embedding.card.atlas, embedding.card.band, embedding.card.tr
+    from semantoks.model.card import cleaning_for
+
+    card = embedding.card
+    return card.atlas, cleaning_for(card, already_filtered=already_filtered)[0], card.full_band
 
 
 def _atlas(name: str | None, source: Path) -> "Atlas":

@@ -21,6 +21,7 @@ MaxFD = Annotated[float | None, arg(metavar="MM")]
 TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
 
 if TYPE_CHECKING:
+    from semantoks.doctor.checkup import Checkup
     from semantoks.model.card import EncoderCard
 
 
@@ -32,6 +33,7 @@ def prepare(
     atlas: AtlasName = None,
     band: Band = (0.01, 0.1),
     already_filtered: bool = False,
+    full_band: bool = True,
     target_tr: TargetTR = 2.0,
     max_fd: MaxFD = 0.5,
     options: SourceFlags = SourceOptions(),  # noqa: B008
@@ -53,6 +55,7 @@ def prepare(
         atlas: Name (schaefer400, cc200 ...), or FILE.tsv of label and network.
         band: Lower and upper edge of the band-pass in Hz; None for no band-pass.
         already_filtered: The recordings are already band-passed; do not filter them again.
+        full_band: Keep the series without the band-pass, too; twice the disk space.
         target_tr: Repetition time of the cohort in seconds (0.3 to 6).
         max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
         options: What is known of the recordings, and which of them are read.
@@ -63,7 +66,7 @@ def prepare(
     from semantoks.signals.prepare import prepare as run
     from semantoks.signals.quality import GateConfig
 
-    cleaning = CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr)
+    cleaning = CleaningConfig(band=band, already_filtered=already_filtered, full_band=full_band, target_tr=target_tr)
     with progress("prepare") as shown:
         cohort = run(
             named_source(source, files),
@@ -134,27 +137,27 @@ def doctor(
     if recordings < 0:
         raise ConfigError(f"--recordings must be at least 0, not {recordings}.")
     path, card = named_source(source, files), _card(model)
+    cleaning = CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr)
+    gates = GateConfig(max_fd=max_fd)
     if card is not None:
+        from semantoks.model.card import cleaning_for
+
         if (band, target_tr, max_fd) != ((0.01, 0.1), 2.0, 0.5):
             raise ConfigError("--model has a band, a repetition time and no limit of motion: leave those options out.")
-        band, target_tr, max_fd = card.band, card.tr, None
+        cleaning, gates = cleaning_for(card, already_filtered=already_filtered)
     found = checkup(
         path,
         atlas=atlas if card is None else card.atlas,
         tr=options.tr,
         participants=options.participants,
         reading=options.reading,
-        cleaning=CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr),
-        gates=GateConfig(max_fd=max_fd),
+        cleaning=cleaning,
+        gates=gates,
         most=recordings,
     )
-    print("\n".join(found.facts))
+    _print_findings(found)
     if table is not None:
         write_table(table, found.table)
-    for problem in found.problems:
-        print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
-    for warning in found.warnings:
-        print(f"\nWARNING    {warning}")
     if not found.usable:
         return EXIT_INPUT
     if model is not None:
@@ -189,6 +192,14 @@ def _flags(reading: ReadingOptions) -> list[str]:
             several = value if isinstance(value, tuple) else [] if value is True else [value]
             words += [f"--{field.name.replace('_', '-')}", *map(str, several)]
     return words
+
+
+def _print_findings(found: "Checkup") -> None:
+    print("\n".join(found.facts))
+    for problem in found.problems:
+        print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
+    for warning in found.warnings:
+        print(f"\nWARNING    {warning}")
 
 
 def _card(model: str | None) -> "EncoderCard | None":

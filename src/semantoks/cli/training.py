@@ -104,6 +104,7 @@ def fit(
     components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all)")] = None,
     shrinkage: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="(default: the likeliest)")] = None,
     lag: Annotated[int, arg(metavar="FRAMES")] = 0,
+    band: Literal["auto", "passed", "full"] = "passed",
     min_seconds: float = 60.0,
 ) -> int:
     """Fit an encoder in closed form: components of tangent-space connectivity, in seconds and without a GPU.
@@ -121,13 +122,16 @@ def fit(
         shrinkage: Share of the identity in every correlation matrix; by default chosen without labels, as the one under
             which the other half of a recording is likeliest.
         lag: Frames by which one ROI may lead another: who follows whom becomes visible, too. 0 = not looked at.
+        band: The band-passed series, or those of the full band; auto = full where all cohorts keep it.
         min_seconds: Seconds of good data that a recording needs to be used.
     """
     from semantoks.info import describe_path
     from semantoks.train.closed_form import FitConfig
     from semantoks.train.closed_form import fit as run
 
-    config = FitConfig(columns=columns, components=components, shrinkage=shrinkage, lag=lag, min_seconds=min_seconds)
+    config = FitConfig(
+        columns=columns, components=components, shrinkage=shrinkage, lag=lag, band=band, min_seconds=min_seconds
+    )
     with progress("fit") as shown:
         run(cohorts, out=out, config=config, progress=shown)
     print("\n".join(describe_path(out)))

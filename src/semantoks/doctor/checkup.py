@@ -20,7 +20,7 @@ from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.likeness import QUICK, Compared, compare
 from semantoks.signals.opened_source import GATES, PUBLISHED, SourceConfig, introduce, work_list
 from semantoks.signals.pairing import unmatched_ids
-from semantoks.signals.quality import TRAIN_SECONDS, GateConfig, missing_networks, spectrum
+from semantoks.signals.quality import FILTERED_SHARE, TRAIN_SECONDS, GateConfig, missing_networks, spectrum
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.reasons import common_reasons, names_of
 from semantoks.signals.recording import Recording
@@ -29,8 +29,6 @@ from semantoks.signals.writer import checked, read_recording
 from semantoks.types import RoiMask, Series
 
 SOME = 20
-FILTERED_SHARE = 0.03
-"""Less power than this above the band means that it was low-passed; unfiltered recordings have a quarter and more."""
 STAND_IN_TR = 1.0
 """Lets a source be opened whose repetition time is not known, to look at all else; nothing is computed with it."""
 FILTERED = "--already-filtered"

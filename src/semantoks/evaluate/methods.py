@@ -22,7 +22,7 @@ from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
-from semantoks.evaluate.study.shown import Build, Shown, crop_spans
+from semantoks.evaluate.study.shown import Build, Shown, crop_spans, in_full_band
 from semantoks.evaluate.study.study import Sets, Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.features.encode import Readout
@@ -33,6 +33,7 @@ from semantoks.statistics.methods import (
     BOXED,
     ENCODER,
     FC,
+    FC_FULL,
     METHODS,
     MOTION,
     MOTION_SCAN,
@@ -42,6 +43,7 @@ from semantoks.statistics.methods import (
     SITE,
     TANGENT,
     TANGENT_BOTH,
+    TANGENT_FULL,
 )
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
@@ -57,6 +59,8 @@ BASELINES: Mapping[str, Build] = {
     TANGENT: tangent_space,
     BOXED: encoder_in_the_box,
     "pca": principal_components,
+    FC_FULL: in_full_band(functional_connectivity),
+    TANGENT_FULL: in_full_band(tangent_space),
 }
 """Baselines that depend on the recordings only; ``sets_for`` adds demographics, which also depend on the target."""
 STACKS: Mapping[str, tuple[str, str]] = {BOTH: (FC, ENCODER), TANGENT_BOTH: (TANGENT, ENCODER)}
@@ -158,7 +162,7 @@ def crops_of(
     wanted: dict[Probed, Readout] = {name: "tokens" if name == "attention" else name for name in names}
     found = embed_stored(
         encoder,
-        study.cohort,
+        study.embedded,
         readouts=list(wanted.values()),
         crops=study.config.crops,
         device=study.device,

@@ -61,12 +61,14 @@ def open_study(
     WeightsError
         If there is no encoder, or its atlas is not the cohort's.
     """
-    cohort = cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
+    cohort = (cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))).in_band("passed")
     table = of_recorded_sessions(cohort.participants, cohort.recordings)
     aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
-    whole, cohort = cohort, as_encoder_takes(cohort, card)
-    cohort.check_signals()
+    embedded = as_encoder_takes(cohort, card)
+    whole, cohort = cohort, embedded.in_band("passed")
+    for looked_at in {cohort.band: cohort, embedded.band: embedded}.values():
+        looked_at.check_signals()
     alike = find_alike(cohort)
     people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)
@@ -83,6 +85,7 @@ def open_study(
     run = None if isinstance(model, Encoder) else Path(model)
     study = Study(
         cohort=cohort,
+        embedded=embedded,
         people=people,
         encoder=encoder,
         card=card,
@@ -100,14 +103,26 @@ def open_study(
     study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
     study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
     study.notes += spelling_notes(people.ids, table["participant_id"])
-    if cohort.atlas.labels != whole.atlas.labels:
-        study.notes.append(
-            f"All methods see {int((~cohort.missing.all(axis=0)).sum())} of the {cohort.atlas.n_rois} ROIs that the "
-            f"encoder takes ({cohort.atlas.name}); the cohort has {whole.atlas.n_rois} ({whole.atlas.name})."
-        )
+    study.notes += _input_notes(embedded, whole)
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
+
+
+def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
+    """Say where the encoder is shown other series than the baselines, or other ROIs than ``whole`` has."""
+    notes = []
+    if embedded.band != "passed":
+        notes.append(
+            "The encoder sees the full band, the baselines band-passed series, but for fc_full and fc_tangent_full."
+        )
+    if embedded.atlas.labels != whole.atlas.labels:
+        there = int((~embedded.missing.all(axis=0)).sum())
+        notes.append(
+            f"All methods see {there} of the {embedded.atlas.n_rois} ROIs that the "
+            f"encoder takes ({embedded.atlas.name}); the cohort has {whole.atlas.n_rois} ({whole.atlas.name})."
+        )
+    return notes
 
 
 def read_targets(participants: pd.DataFrame, names: Sequence[str], config: ProbeConfig) -> list[Target]:

@@ -1,6 +1,7 @@
 """Any encoder as a model of the Brainmarks suite: samples {bold, mean, std, tr} in, CLS and token embeddings out."""
 
 import os
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from semantoks.atlas.catalog import brainmarks_spaces
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
 from semantoks.features.encode import open_encoder
-from semantoks.model.card import EncoderCard
-from semantoks.signals.clean import Cleaned, CleaningConfig, clean, resample
+from semantoks.model.card import EncoderCard, cleaning_for
+from semantoks.signals.clean import Cleaned, clean, resample
 from semantoks.signals.files.columns import pick
 from semantoks.signals.quality import missing_networks
 from semantoks.types import Series
@@ -42,16 +43,14 @@ class Windows:
 
     def __init__(self, card: EncoderCard, space: str, crops: int, *, already_filtered: bool = False) -> None:
         self.card, self.crops, self.columns = card, crops, card.atlas.match(SPACES[space])
-        self.cleaning = CleaningConfig(
-            band=card.band, target_tr=card.tr, min_frames=1, already_filtered=already_filtered
-        )
+        self.cleaning = replace(cleaning_for(card, already_filtered=already_filtered)[0], min_frames=1)
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         """Replace ``bold`` [frame, roi] by ``series`` [crop, roi, frame] and ``hidden`` [crop, network, patch]."""
         bold, mean, std = (np.asarray(sample[key], dtype=np.float32) for key in ("bold", "mean", "std"))
         cleaned = self._clean(pick(bold * std + mean, self.columns), float(sample["tr"]))
         size, index = self.card.encoder, self.card.atlas.network_index
-        whole, missing = cleaned.series, cleaned.missing
+        whole, missing = cleaned.series if cleaned.full is None else cleaned.full, cleaned.missing
         padded = np.pad(whole, ((0, max(0, size.frames - len(whole))), (0, 0)))
         starts = even_starts(len(whole), size.frames, self.crops)
         series = np.stack([padded[start : start + size.frames].T for start in starts])

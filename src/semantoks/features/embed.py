@@ -26,14 +26,13 @@ from semantoks.features.encode import (
     own_readout,
 )
 from semantoks.features.out_of_box import Recordings, fitting_box
-from semantoks.model.card import EncoderCard
+from semantoks.model.card import EncoderCard, band_words, cleaning_for
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.signals import layout
-from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.opened_source import SourceConfig, find_source
 from semantoks.signals.prepare import check_jobs, nothing_left, store
-from semantoks.signals.quality import GateConfig, missing_networks
+from semantoks.signals.quality import missing_networks
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
@@ -109,13 +108,14 @@ def embed(
     where = find_device(device)
     if crops is not None and crops < 1:
         raise ConfigError(f"crops must be at least 1, not {crops}.")
-    known = SourceConfig(tr=tr, participants=participants, reading=reading, gates=GateConfig(max_fd=None))
+    known = SourceConfig(tr=tr, participants=participants, reading=reading)
     recordings = _as_cohort(recordings)
     boxed = fitting_box(recordings, known) if model is None else ""
     encoder, card = open_encoder(boxed if model is None else model)
     readout = readout or own_readout(encoder)
-    cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered)
-    config = replace(known, atlas=card.atlas, cleaning=cleaning)
+    cleaning, gates = cleaning_for(card, already_filtered=already_filtered)
+    cleaning = replace(cleaning, full_band=card.full_band or keep_cohort is not None)
+    config = replace(known, atlas=card.atlas, cleaning=cleaning, gates=gates)
     source_lines: list[str] = []
     with _opened(recordings, card, config, n_jobs, keep_cohort, source_lines.append) as cohort:
         if not len(cohort):
@@ -159,7 +159,8 @@ def _opened(
     source = find_source(recordings, config)
     with contextlib.nullcontext(keep) if keep is not None else scratch_folder() as out:
         store(source, Path(out), config, n_jobs=n_jobs, tell=tell)
-        yield Cohort(out)
+        cohort = Cohort(out)
+        yield as_encoder_takes(cohort, card) if len(cohort) else cohort
 
 
 def _as_cohort(recordings: Recordings) -> Recordings:
@@ -237,13 +238,12 @@ def write_features(table: pd.DataFrame, out: Path) -> Path | None:
 
 def encoder_notes(card: EncoderCard, boxed: str = "") -> list[str]:
     """List what the encoder requires; ``boxed`` is its name, where it was taken out of the box unasked."""
-    band = "no band-pass" if card.band is None else f"{card.band[0]:g} to {card.band[1]:g} Hz"
     frames = "any number of frames" if card.encoder.any_length else f"{card.encoder.frames} frames"
     atlas = card.atlas
     return [
         f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {plural(atlas.n_networks, 'network')}",
         *([f"           {boxed}, the one in the box that fits; --model takes another"] if boxed else []),
-        f"demands    {frames} of {card.tr:g} s, {band}, {card.normalisation}",
+        f"demands    {frames} of {card.tr:g} s, {band_words(card)}, {card.normalisation}",
         *[f"           {line}" for line in card.origin],
     ]
 
@@ -256,6 +256,7 @@ def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[st
     changed = np.abs(trs - cohort.tr).max() > 1e-3
     band = about["Band"]
     filtered = f"band-passed to {band[0]:g} to {band[1]:g} Hz" if band else "not band-passed"
+    filtered = "not band-passed, the linear trend removed" if cohort.band == "full" else filtered
     source_lines = source_lines or [str(about["SourceKind"])]
     lines = [
         f"source     {source_lines[0]}",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model import hub
-from semantoks.model.card import EncoderCard, check_fit
+from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
@@ -57,13 +57,14 @@ def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:
 
 
 def as_encoder_takes(cohort: Cohort, card: EncoderCard) -> Cohort:
-    """Return recordings as an encoder takes them: one of edges finds its ROIs by label in another atlas, too.
+    """Return recordings as an encoder takes them: in its band; one of edges finds its ROIs by label in another atlas.
 
     Raises
     ------
     DataError, WeightsError
         When they do not have its atlas (or half of its ROIs), its repetition time or its band, or are none.
     """
+    cohort = in_band_of(card, cohort)
     if card.encoder.any_length and card.atlas.fingerprint != cohort.atlas.fingerprint:
         with suppress(DataError):  # then the check says what differs
             cohort = CohortPart(cohort, card.atlas)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
+from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.quality import GateConfig
 from semantoks.storage.checksums import sealed, stated_sum, unsealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import read_json
@@ -39,6 +42,8 @@ class EncoderCard:
     """Repetition time of the series that it takes, seconds."""
     band: tuple[float, float] | None
     """Band-pass of these series, Hz; None = none."""
+    full_band: bool = False
+    """Whether it takes the series that a cohort keeps without the band-pass (``Cohort.in_band``); ``band`` is None."""
     normalisation: str = "z-score per ROI over the recording"
     learner: dict[str, Any] | None = None
     """Settings of the objective whose student and heads are in ``training.safetensors``: its "kind", and what else it
@@ -65,6 +70,8 @@ class EncoderCard:
         numbers = [self.tr, *(self.band or ()), *self.cost.values()]
         if not all(isinstance(number, int | float) for number in numbers) or self.tr <= 0:
             raise ConfigError("tr, band and cost of an encoder have to be numbers.")
+        if self.full_band not in (False, True) or (self.full_band and self.band is not None):
+            raise ConfigError("full_band of an encoder has to be true or false, and true only without a band.")
         if self.band is not None and len(self.band) != 2:
             raise ConfigError("the band of an encoder has to be two numbers, or null.")
         texts = (*self.participants, *self.recordings, *self.origin, *self.versions.values())
@@ -97,7 +104,7 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
             "hemisphere": list(atlas.hemisphere),
             "centroids": [[None if np.isnan(x) else float(x) for x in row] for row in atlas.centroids],
         },
-        **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas")},
+        **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas") and (k != "full_band" or v)},
         WEIGHTS: {name: found for name in (TEACHER, TRAINING) if (found := stated_sum(folder / name))},
     }
     write_durably(folder / CARD, json.dumps(sealed(plain), indent=1).encode())
@@ -206,34 +213,41 @@ def check_atlas(card: EncoderCard, atlas: Atlas) -> None:
     )
 
 
-@runtime_checkable
-class PreparedRecordings(Protocol):
-    """What of prepared recordings has to fit an encoder; a ``Cohort`` has it."""
-
-    @property
-    def path(self) -> Path:
-        """Where they are, for messages."""
-
-    @property
-    def atlas(self) -> Atlas:
-        """What their ROIs are."""
-
-    @property
-    def tr(self) -> float:
-        """Repetition time, seconds."""
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """Their description; "Band" is the band-pass in Hz, or None if it is not known."""
-
-    def __len__(self) -> int:
-        """Count the recordings."""
-
-
-def input_of(cohort: PreparedRecordings) -> dict[str, Any]:
-    """Return what an encoder made of a cohort takes: ``atlas``, ``tr`` and ``band`` of its card."""
+def input_of(cohort: Cohort) -> dict[str, Any]:
+    """Return what an encoder made of a cohort takes: ``atlas``, ``tr``, ``band`` and ``full_band`` of its card."""
     band = cohort.description.get("Band")
-    return {"atlas": cohort.atlas, "tr": cohort.tr, "band": None if band is None else (band[0], band[1])}
+    return {
+        "atlas": cohort.atlas,
+        "tr": cohort.tr,
+        "band": None if band is None else (band[0], band[1]),
+        "full_band": cohort.band == "full",
+    }
+
+
+def band_words(card: EncoderCard) -> str:
+    """Say in which band an encoder takes its series."""
+    if card.band is not None:
+        return f"{card.band[0]:g} to {card.band[1]:g} Hz"
+    return "the full band without the linear trend" if card.full_band else "no band-pass"
+
+
+def cleaning_for(card: EncoderCard, *, already_filtered: bool = False) -> tuple[CleaningConfig, GateConfig]:
+    """Return how recordings are cleaned for an encoder, and which are kept: of any motion, and with the band it takes.
+
+    Raises
+    ------
+    ConfigError
+        If they are ``already_filtered`` and the encoder takes the full band.
+    """
+    if card.full_band and already_filtered:
+        raise ConfigError(
+            "the encoder takes the full band, which recordings that were band-passed (--already-filtered) do not have: "
+            "use an encoder of band-passed series."
+        )
+    if card.full_band:
+        return CleaningConfig(target_tr=card.tr), GateConfig(max_fd=None, full_band=True)
+    cleaning = CleaningConfig(band=card.band, target_tr=card.tr, already_filtered=already_filtered, full_band=False)
+    return cleaning, GateConfig(max_fd=None)
 
 
 def software() -> dict[str, str]:
@@ -241,7 +255,12 @@ def software() -> dict[str, str]:
     return {"semantoks": version("semantoks"), "torch": torch.__version__}
 
 
-def check_fit(card: EncoderCard, cohort: PreparedRecordings) -> None:
+def in_band_of(card: EncoderCard, cohort: Cohort) -> Cohort:
+    """Return the cohort in the band that the encoder takes; DataError if it does not keep it."""
+    return cohort.in_band("full" if card.full_band else "passed", otherwise="use an encoder of band-passed series")
+
+
+def check_fit(card: EncoderCard, cohort: Cohort) -> None:
     """Raise WeightsError unless the cohort has the encoder's atlas, repetition time and band; DataError if it is empty.
 
     A band that is not known (recordings that came filtered) is not compared.

@@ -1,6 +1,6 @@
 """The model card of an encoder as Markdown, from what its ``config.json`` knows and nothing else."""
 
-from semantoks.model.card import EncoderCard
+from semantoks.model.card import EncoderCard, band_words
 from semantoks.model.encoder import EncoderConfig
 
 FRONT = """---
@@ -53,8 +53,8 @@ def _kind(size: EncoderConfig) -> str:
 def _takes(card: EncoderCard) -> str:
     atlas, size = card.atlas, card.encoder
     frames = "any number of" if size.any_length else size.frames
+    band = f"band-passed to {band_words(card)}" if card.band else band_words(card)
     grid = f"{atlas.n_networks} networks x {size.patches} patches"
-    band = "no band-pass" if card.band is None else f"band-passed to {card.band[0]:g} to {card.band[1]:g} Hz"
     return f"""## What it takes and gives
 
 | | |

@@ -101,6 +101,8 @@ class CleaningConfig:
         Order of the Butterworth filter (1 to 10), run forwards and backwards.
     already_filtered
         The input is already band-passed and is never filtered again, whatever ``band`` says.
+    full_band
+        Also keep the series without the band-pass, beside those with it (`full_band`).
     bridge
         Longest gap of censored frames, in seconds, that is bridged by interpolation; longer gaps become 0.
     min_frames
@@ -116,6 +118,7 @@ class CleaningConfig:
     target_tr: float | None = 2.0
     order: int = 5
     already_filtered: bool = False
+    full_band: bool = True
     bridge: float = 10.0
     min_frames: int = 20
 
@@ -145,6 +148,11 @@ class CleaningConfig:
     def filter_band(self) -> tuple[float, float] | None:
         """The band that is really applied, in Hz: None for input that was filtered before."""
         return None if self.already_filtered else self.band
+
+    @property
+    def keeps_full_band(self) -> bool:
+        """Whether there is a band-pass, and the series without it are kept, too."""
+        return self.full_band and self.filter_band is not None
 
 
 def missing_rois(series: Series) -> RoiMask:
@@ -210,7 +218,7 @@ def resample(series: Series, tr: float, target_tr: float) -> Resampled:
 
 
 def low_pass_for(series: Series, tr: float, target_tr: float) -> Series:
-    """Remove, zero-phase, what could fold back when ``tr`` becomes the longer ``target_tr`` (s).
+    """Remove, zero-phase, what a series at ``tr`` holds that the longer ``target_tr`` (s) cannot: it could fold back.
 
     Chebyshev type I of order 8 with 0.05 dB ripple at 0.8 of the new Nyquist frequency, as scipy.signal.decimate.
     """
@@ -219,6 +227,29 @@ def low_pass_for(series: Series, tr: float, target_tr: float) -> Series:
     mean = series.mean(axis=0, dtype=np.float64)
     smooth: Series = mean + _both_ways(cheby1(8, 0.05, 0.8 * tr / target_tr, output="sos"), series - mean)
     return smooth
+
+
+def detrend(series: Series, good: FrameMask) -> Series:
+    """Remove the straight line that fits the good frames of each ROI best."""
+    time = np.arange(len(series)) - np.flatnonzero(good).mean()
+    centred = series - series[good].mean(axis=0, dtype=np.float64)
+    slope = time[good] @ centred[good] / max(np.square(time[good]).sum(), 1.0)
+    flat: Series = centred - time[:, None] * slope
+    return flat
+
+
+def full_band(series: Series, tr: float, target_tr: float, good: FrameMask) -> Resampled:
+    """Bring a series from ``tr`` to ``target_tr`` (s) with all of its frequencies but the linear trend.
+
+    Nothing folds back: before the TR gets longer, frequencies near and above the new Nyquist frequency are removed. And
+    nothing is made up: after the TR got shorter, what the spline leaves near and above the recording's own Nyquist
+    frequency is removed (``low_pass_for``, so the band ends at 0.8 of the lower one). A TR that stays keeps everything.
+    """
+    flat = detrend(series, good)
+    if target_tr > tr + SAME_TR:
+        flat = low_pass_for(flat, tr, target_tr)
+    found = resample(flat, tr, target_tr)
+    return low_pass_for(found, target_tr, tr) if target_tr < tr - SAME_TR else found
 
 
 def zscore(series: Series, good: FrameMask | None = None) -> Series:
@@ -244,12 +275,15 @@ class Cleaned:
         The frames that are data; the others were censored, and bridged where the gap is short.
     sd
         Of each ROI after filtering and resampling, before the z-score, over good frames; NaN where missing.
+    full
+        As ``series``, but of the `full_band`; None where it is not kept, or the recording came filtered.
     """
 
     series: Resampled
     missing: RoiMask
     good: Bool[ndarray, " new_frame"]
     sd: Float[ndarray, " roi"]
+    full: Resampled | None = None
 
 
 def clean(
@@ -287,23 +321,36 @@ def clean(
     if missing.all():
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
     _refuse_holes(series, good, missing)
-    present = bridge(series[:, ~missing].astype(np.float64), good)
+    bridged = bridge(series[:, ~missing].astype(np.float64), good)
+    present, full = bridged, None
     if config.filter_band is not None and not filtered:
-        present = band_pass(present, tr, config.filter_band, config.order)
+        present = band_pass(bridged, tr, config.filter_band, config.order)
+        full = full_band(bridged, tr, target_tr, good) if config.keeps_full_band else None
     elif target_tr > tr + SAME_TR:
-        present = low_pass_for(present, tr, target_tr)
+        present = low_pass_for(bridged, tr, target_tr)
     present = resample(present, tr, target_tr)
     kept = good if len(present) == len(good) else resampled_mask(good, tr, target_tr, frames)
     if not kept.any():
         raise DataError(
             f"censored: its {int(good.sum())} good frames are all single ones, between which nothing is left."
         )
-    whole = np.zeros((frames, missing.size), dtype=np.float32)
-    whole[:, ~missing] = zscore(present, kept)
-    whole[long_gaps(kept, math.floor(config.bridge / target_tr + SAME_TR))] = 0
+    gap = long_gaps(kept, math.floor(config.bridge / target_tr + SAME_TR))
+
+    def finished(values: Float[ndarray, "new_frame present"]) -> Resampled:
+        whole = np.zeros((frames, missing.size), dtype=np.float32)
+        whole[:, ~missing] = zscore(values, kept)
+        whole[gap] = 0
+        return whole
+
     sd = np.full(missing.size, np.nan)
     sd[~missing] = present[kept].std(axis=0)
-    return Cleaned(series=whole, missing=missing, good=kept, sd=sd)
+    return Cleaned(
+        series=finished(present),
+        missing=missing,
+        good=kept,
+        sd=sd,
+        full=None if full is None else finished(full),
+    )
 
 
 def _length(frames: int, tr: float, config: CleaningConfig) -> tuple[float, int]:

@@ -1,10 +1,11 @@
 """A cohort on disk, opened for reading: memory-mapped signals beside the tables that say whose they are."""
 
+import copy
 import dataclasses
 import hashlib
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,17 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.counted import plural
-from semantoks.errors import DataError
+from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
-from semantoks.signals.cohort_checks import check_recordings, damaged_signals, read_description
+from semantoks.signals.cohort_checks import check_recordings, damaged_signals, read_description, without_full_band
 from semantoks.storage.checksums import check_sum, differing, read_sums
 from semantoks.storage.tables import read_typed_table
 
 RESTORE = "Restore it, or prepare the cohort again."
+
+InBand = Literal["passed", "full"]
+"""passed: the series as they were band-passed (or came, or were left); full: those without a band-pass."""
 
 
 class Cohort:
@@ -47,7 +51,10 @@ class Cohort:
         One row per recording, index 0..n-1: recording_id, participant_id (without ``sub-``), session_id, run, site,
         frames, offset (first frame in its shard), shard (from 1), source_tr (s), mean_fd (mm), good_frames,
         bad_frames (censored ones, 0-based: ``3,17-29``), missing_rois (0-based, comma separated), sha256,
-        moments_sha256 (empty in cohorts without moments), source_file.
+        moments_sha256 (empty in cohorts without moments), full_sha256 (of the series without the band-pass; empty
+        where there are none), source_file.
+    band : "passed" or "full"
+        Which series are read: see ``in_band``.
 
     Raises
     ------
@@ -59,6 +66,7 @@ class Cohort:
     def __init__(self, path: Path | str, *, verify: bool = True) -> None:
         self.path, self.verified = Path(path), verify
         self._checked: set[str] = set()
+        self.band: InBand = "passed"
         self.description: dict[str, Any] = read_description(self.path)
         if not (self.path / layout.RECORDINGS).exists():
             raise DataError(f"the cohort {self.path} is unfinished: run the same prepare command again to finish it.")
@@ -92,7 +100,43 @@ class Cohort:
         contents = (
             f"{plural(len(self), 'recording')} of {plural(people, 'participant')}, {self.atlas.name}, TR {self.tr:g} s"
         )
+        contents += ", full band" if self.band == "full" else ""
         return f"Cohort({str(self.path)!r}: {contents})"
+
+    @property
+    def has_full_band(self) -> bool:
+        """Whether every recording is here without a band-pass, too."""
+        return bool((self.recordings["full_sha256"] != "").all())
+
+    def in_band(self, band: InBand, *, otherwise: str = "use the band-passed series") -> "Cohort":
+        """Look at the same recordings in another band: ``series`` and ``shards`` are of that one, all else is the same.
+
+        "full" are the series that were not band-passed: the linear trend removed, resampled with care for aliases
+        (``clean.full_band``), z-scored. ``otherwise`` says in a refusal what else can be done.
+
+        Raises
+        ------
+        DataError
+            If not every recording has them.
+        """
+        if band not in get_args(InBand):
+            raise ConfigError(f"band has to be one of {', '.join(get_args(InBand))}, not {band!r}.")
+        if band == self.band:
+            return self
+        if band == "full" and not self.has_full_band:
+            lacking = int((self.recordings["full_sha256"] == "").sum())
+            why = without_full_band(self.description, lacking, len(self), otherwise)
+            raise DataError(f"{self.path} does not have the full band: {why}.")
+        other = copy.copy(self)
+        other.__dict__.pop("shards", None)
+        other.band = band
+        other.description = read_description(self.path) | ({"Band": None} if band == "full" else {})
+        return other
+
+    @property
+    def checksums(self) -> list[str]:
+        """The sha256 of each recording's ``series``."""
+        return list(self.recordings["full_sha256" if self.band == "full" else "sha256"])
 
     @cached_property
     def participants(self) -> pd.DataFrame:
@@ -108,7 +152,8 @@ class Cohort:
     @cached_property
     def shards(self) -> list[Float16[ndarray, "_ roi"]]:
         """Memory maps of all shards, float16 [frame, roi]; shard k of the table is number k-1 here."""
-        return [self._map(shard) for shard in range(1, self.description["Shards"] + 1)]
+        numbers = range(1, self.description["Shards"] + 1)
+        return [self._map_full(shard) if self.band == "full" else self._map(shard) for shard in numbers]
 
     @cached_property
     def first_frames(self) -> Int[ndarray, " recording"]:
@@ -165,11 +210,6 @@ class Cohort:
         view: Float16[ndarray, "frame roi"] = self.shards[self._shard[index] - 1][start : start + self._frames[index]]
         return view
 
-    @property
-    def checksums(self) -> list[str]:
-        """The sha256 of each recording's ``series``."""
-        return list(self.recordings["sha256"])
-
     def check_signals(self) -> None:
         """Compare all signals with their checksums and look for what is not finite, once, before they are used.
 
@@ -180,8 +220,7 @@ class Cohort:
         DataError
             If recordings are damaged; the first ones are named.
         """
-        band = getattr(self, "band", "")
-        if not self.verified or band in self._checked:
+        if not self.verified or self.band in self._checked:
             return
         damaged = [
             index
@@ -192,7 +231,7 @@ class Cohort:
             raise damaged_signals(
                 self.path, [str(self.recordings["recording_id"][index]) for index in damaged], len(self)
             )
-        self._checked.add(band)
+        self._checked.add(self.band)
 
     def _check(self, name: str) -> None:
         if self.verified:
@@ -204,7 +243,7 @@ class Cohort:
         return bool({*names} & {*differing(self.path, self.sums)})
 
     def verify(self) -> list[str]:
-        """Check every byte of signal and of moments against its checksum, and the tables against each other.
+        """Check every byte of signal in both bands and of moments by its checksum, and the tables against each other.
 
         Returns
         -------
@@ -218,7 +257,9 @@ class Cohort:
                 rows = layout.read_rows(file, layout.ROW_COLUMNS)
                 kept = layout.typed(layout.kept_rows(rows), file)
                 tables.append(rows)
-                problems += self._problems_of_shard(shard, kept)
+                problems += self._problems_of_shard(shard, kept, "sha256")
+                if (kept["full_sha256"] != "").any():
+                    problems += self._problems_of_shard(shard, kept, "full_sha256")
                 if (kept["moments_sha256"] != "").any():
                     self._moments_of(shard, kept)
             except DataError as error:
@@ -246,16 +287,17 @@ class Cohort:
             return str(error)
         return ""
 
-    def _problems_of_shard(self, shard: int, rows: pd.DataFrame) -> list[str]:
-        signals = self._map(shard)
-        name = layout.shard_path(self.path, shard).name
+    def _problems_of_shard(self, shard: int, rows: pd.DataFrame, column: str) -> list[str]:
+        """Name what is wrong with the signals whose checksums are in ``column``."""
+        path = (layout.shard_path if column == "sha256" else layout.full_path)(self.path, shard)
+        signals = self._map(shard, path)
         if len(signals) != rows["frames"].sum():
-            return [f"{name} holds {len(signals)} frames, but its row table says {rows['frames'].sum()}."]
-        columns = (rows[column] for column in ("recording_id", "offset", "frames", "sha256"))
+            return [f"{path.name} holds {len(signals)} frames, but its row table says {rows['frames'].sum()}."]
+        columns = (rows[name] for name in ("recording_id", "offset", "frames", column))
         return [
-            f"recording {key} in {name} does not match its checksum: its signal was changed or damaged."
+            f"recording {key} in {path.name} does not match its checksum: its signal was changed or damaged."
             for key, offset, frames, expected in zip(*columns, strict=True)
-            if checksum(signals[offset : offset + frames]) != expected
+            if expected and checksum(signals[offset : offset + frames]) != expected
         ]
 
     def _moments_of(self, shard: int, rows: pd.DataFrame) -> Float32[ndarray, "_ 2 roi"]:
@@ -279,8 +321,21 @@ class Cohort:
                 )
         return moments
 
-    def _map(self, shard: int) -> Float16[ndarray, "_ roi"]:
-        path = layout.shard_path(self.path, shard)
+    def _map_full(self, shard: int) -> Float16[ndarray, "_ roi"]:
+        """Map the series of a shard without the band-pass: as long as those with it; none where it has no recording."""
+        passed, path = self._map(shard), layout.full_path(self.path, shard)
+        if not len(passed) and not path.exists():
+            return passed
+        found = self._map(shard, path)
+        if len(found) != len(passed):
+            raise DataError(
+                f"{path} holds {len(found)} frames, but {layout.shard_path(self.path, shard).name} {len(passed)}: it "
+                "was changed or damaged. Prepare the cohort again."
+            )
+        return found
+
+    def _map(self, shard: int, path: Path | None = None) -> Float16[ndarray, "_ roi"]:
+        path = path or layout.shard_path(self.path, shard)
         try:
             signals: Float16[ndarray, "_ roi"] = np.load(path, mmap_mode="r")
         except (OSError, ValueError) as error:

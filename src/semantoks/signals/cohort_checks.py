@@ -14,6 +14,8 @@ from semantoks.signals.clean import mask_from_text
 from semantoks.signals.recording import MAX_TR, MIN_TR
 from semantoks.storage.text import read_json
 
+FULL_BAND = "FullBand"
+"""Key of the description: whether the full band is kept where recordings have it. Earlier versions have no such key."""
 ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
 
 
@@ -96,6 +98,35 @@ def damaged_signals(cohort: Path, recordings: Sequence[str], of: int) -> DataErr
         f"They were changed or damaged: `semantoks info {cohort} --verify` names the files. Restore these, or prepare "
         "the cohort again."
     )
+
+
+def full_band_words(description: dict[str, Any], recordings: pd.DataFrame) -> str:
+    """Say of how many recordings the full band is kept, and why not of the others; empty if none was band-passed here.
+
+    ``recordings`` is ``recordings.tsv``.
+    """
+    lacking = int((recordings["full_sha256"] == "").sum())
+    if description["Band"] is None:
+        return ""
+    if not description.get(FULL_BAND):
+        return f"the full band is not kept ({'as asked' if FULL_BAND in description else 'by an earlier version'})"
+    if not lacking:
+        return "the full band is kept, too"
+    some = f"{len(recordings) - lacking}" if lacking < len(recordings) else "none"
+    return f"the full band is kept of {some} of {len(recordings)} recordings: the others came band-passed, or look so"
+
+
+def without_full_band(description: dict[str, Any], lacking: int, recordings: int, otherwise: str) -> str:
+    """Say why ``lacking`` of the recordings of a cohort do not have the full band, and what to do."""
+    gone = f"and what a filter took does not come back: {otherwise}"
+    if description.get("AlreadyFiltered"):
+        return f"its recordings came band-passed (--already-filtered), {gone}"
+    if description["Band"] is None:
+        return f"its series were not band-passed, and there are no others: {otherwise}"
+    if description.get(FULL_BAND):
+        return f"{lacking} of its {recordings} recordings came band-passed, or look so, {gone}"
+    how = "it was prepared with --no-full-band" if FULL_BAND in description else "an earlier version prepared it"
+    return f"{how}: prepare the source again, into another folder, or {otherwise}"
 
 
 def _names_frames(text: str, frames: int) -> bool:

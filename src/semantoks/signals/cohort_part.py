@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
-from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort import Cohort, InBand
 from semantoks.types import RoiIndex
 
 
@@ -66,6 +66,10 @@ class CohortPart(Cohort):
     def check_signals(self) -> None:
         """Compare the signals of the whole with their checksums; see ``Cohort.check_signals``."""
         self.whole.check_signals()
+
+    def in_band(self, band: InBand, *, otherwise: str = "use the band-passed series") -> Cohort:
+        """Look at the same ROIs of the whole in another band."""
+        return self if band == self.band else CohortPart(self.whole.in_band(band, otherwise=otherwise), self.atlas)
 
     @cached_property
     def shards(self) -> list[Columns]:  # type: ignore[override]

@@ -30,9 +30,10 @@ MOMENTS_DTYPE = np.dtype("<f4")
 
 RECORDING_COLUMNS = [
     *("recording_id", "participant_id", "session_id", "run", "site", "frames", "offset", "shard", "source_tr"),
-    *("mean_fd", "good_frames", "bad_frames", "missing_rois", "sha256", "moments_sha256", "source_file"),
+    *("mean_fd", "good_frames", "bad_frames", "missing_rois", "sha256", "moments_sha256"),
+    *("full_sha256", "source_file"),
 ]
-LATER_COLUMNS = ("moments_sha256", "bad_frames")
+LATER_COLUMNS = ("moments_sha256", "bad_frames", "full_sha256")
 """Columns that cohorts of earlier versions lack: these read as empty."""
 EXCLUDED_COLUMNS = ["recording_id", "participant_id", "session_id", "run", "source_file", "reason"]
 ROW_COLUMNS = ["status", *RECORDING_COLUMNS, "reason"]
@@ -63,6 +64,14 @@ def read_cohort_participants(cohort: Path) -> pd.DataFrame:
 def shard_path(cohort: Path, shard: int) -> Path:
     """Name the file of signals of shard ``shard`` (from 1)."""
     return cohort / SHARDS / f"{shard:06d}.npy"
+
+
+def full_path(cohort: Path, shard: int) -> Path:
+    """Name the file of the same signals without the band-pass; recordings that came filtered are 0 in it.
+
+    There is none where no recording of the shard has them.
+    """
+    return cohort / SHARDS / f"{shard:06d}.full.npy"
 
 
 def moments_path(cohort: Path, shard: int) -> Path:

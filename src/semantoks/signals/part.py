@@ -48,7 +48,7 @@ class Part(Cohort):
         networks: Networks = "own",
     ) -> None:
         self.whole, self.path, self.description, self.tr = whole, whole.path, whole.description, whole.tr
-        self.verified, self._checked, self.sums = whole.verified, whole._checked, whole.sums
+        self.verified, self._checked, self.sums, self.band = whole.verified, whole._checked, whole.sums, whole.band
         atlases = {"own": lambda a: a, "one": lambda a: a.one_network(), "each": lambda a: a.each_roi_its_own_network()}
         self.atlas = atlases[networks](whole.atlas)
         owner = whole.recordings["participant_id"]

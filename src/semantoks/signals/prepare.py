@@ -16,6 +16,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort_checks import FULL_BAND
 from semantoks.signals.likeness import warn_quickly
 from semantoks.signals.opened_source import (
     GATES,
@@ -201,10 +202,12 @@ def describe(
         "Band": None if band is None else list(band),
         "FilterOrder": cleaning.order,
         "AlreadyFiltered": cleaning.already_filtered,
+        FULL_BAND: cleaning.keeps_full_band,
         "MinFrames": cleaning.min_frames,
         "BridgeSeconds": cleaning.bridge,
         "MaxMeanFD": config.gates.max_fd,
         "WarnMeanFD": config.gates.warn_fd,
+        **({"FullBandOnly": True} if config.gates.full_band else {}),
         "Normalisation": "z-score per ROI over the recording, population standard deviation",
     }
 
@@ -241,6 +244,8 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
     if not isinstance(stored, dict) or "SchemaVersion" not in stored:
         raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")
     finished = (file.parent / layout.RECORDINGS).exists()
+    if FULL_BAND not in stored:  # by an earlier version: whole as it is, or to be finished as it was begun
+        stored[FULL_BAND] = description[FULL_BAND] if finished else False
     changes = [
         f"{MEANING[key]} differs"
         if key in MEANING
@@ -252,6 +257,8 @@ def _compare(file: Path, description: dict[str, Any]) -> None:
         return
     only_people = changes == [f"{MEANING['ParticipantsSha256']} differs"]
     remedy = f" To change phenotypes alone, edit {file.with_name(layout.PARTICIPANTS)}." if only_people else ""
+    if not stored[FULL_BAND] and description[FULL_BAND]:
+        remedy += " To go on without the full band: --no-full-band."
     raise ConfigError(
         f"{file.parent} already contains a cohort made differently: {'; '.join(changes)}. "
         f"Choose another --out, repeat the command that made it, or delete that folder.{remedy}"

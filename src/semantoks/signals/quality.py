@@ -20,6 +20,10 @@ GRID = np.linspace(0, 0.25, 64)
 SECONDS = 400.0
 """Length of the pieces whose spectra are averaged."""
 
+NO_FULL_BAND = "band-passed: it came filtered, and the full band, which is asked for, cannot come back."
+FILTERED_SHARE = 0.03
+"""Less power than this above the band means that it was low-passed; unfiltered recordings have a sixth and more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spectrum:
@@ -75,6 +79,8 @@ class GateConfig:
         known pass. Relative RMS (UK Biobank, HCP) is smaller than FD: it needs a smaller limit.
     warn_fd
         Mean FD (mm) above which a recording is flagged.
+    full_band
+        Keep only recordings that were not band-passed before.
 
     Raises
     ------
@@ -84,6 +90,7 @@ class GateConfig:
 
     max_fd: float | None = 0.5
     warn_fd: float = 0.3
+    full_band: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -92,11 +99,13 @@ class GateConfig:
             raise ConfigError(f"max_fd and warn_fd must be above 0 mm, not {self.max_fd} and {self.warn_fd}.")
 
     def check(self, recording: Recording) -> None:
-        """Raise DataError if there is too much motion."""
+        """Raise DataError if there is too much motion, or the full band is asked for and gone."""
         if self.max_fd is not None and recording.mean_fd > self.max_fd:
             raise DataError(
                 f"motion: mean framewise displacement is {recording.mean_fd:.2f} mm, above {self.max_fd:g} (--max-fd)."
             )
+        if self.full_band and recording.low_passed:
+            raise DataError(NO_FULL_BAND)
 
 
 @dataclass(frozen=True, kw_only=True)

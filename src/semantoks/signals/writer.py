@@ -23,7 +23,7 @@ from semantoks.signals import layout
 from semantoks.signals.clean import Cleaned, CleaningConfig, clean, gaps_text
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.signals.cohort import checksum
-from semantoks.signals.quality import GRID, GateConfig, Traces, measure
+from semantoks.signals.quality import FILTERED_SHARE, GRID, NO_FULL_BAND, GateConfig, Traces, measure
 from semantoks.signals.recording import PREFIXES, Recording, bare_label
 from semantoks.signals.sources.source import Item, Source, participant_of
 from semantoks.storage.checksums import file_sum, sha256, write_sums
@@ -41,10 +41,11 @@ Progress = Callable[[int, int], None]
 class Kept:
     """What a recording leaves in its shard: signals, moments, its rows in recordings.tsv and quality.tsv, traces.
 
-    ``row`` says everything but its place.
+    ``row`` says everything but its place. ``full`` are its signals without the band-pass, None where there are none.
     """
 
     signals: Float16[ndarray, "frame roi"]
+    full: Float16[ndarray, "frame roi"] | None
     moments: Float32[ndarray, "2 roi"]
     row: dict[str, Any]
     quality: dict[str, Any]
@@ -183,12 +184,27 @@ def _write_arrays(kept: Sequence[Kept], job: ShardJob) -> None:
     """Write the signals, moments and traces of a shard."""
     empty: Float16[ndarray, "_ roi"] = np.zeros((0, job.atlas.n_rois), dtype=layout.DTYPE)
     write_array(layout.shard_path(job.out, job.number), np.concatenate([empty, *(one.signals for one in kept)]))
+    write_full(job, [len(one.signals) for one in kept], [one.full for one in kept])
     moments = np.array([one.moments for one in kept], dtype=layout.MOMENTS_DTYPE)
     write_array(layout.moments_path(job.out, job.number), moments.reshape(-1, 2, job.atlas.n_rois))
     fd = np.concatenate([np.zeros(0), *(one.traces.fd for one in kept)])
     write_array(layout.fd_path(job.out, job.number), fd.astype(np.float32))
     spectra = np.array([one.traces.spectra for one in kept], dtype=np.float32)
     write_array(layout.spectra_path(job.out, job.number), spectra.reshape(-1, 2, len(GRID)))
+
+
+def write_full(job: ShardJob, frames: Sequence[int], found: Sequence[Float16[ndarray, "_ roi"] | None]) -> None:
+    """Write the signals without the band-pass, ``frames`` of each recording, if there are any; 0 where there are none.
+
+    What an earlier, killed call left there goes away.
+    """
+    path = layout.full_path(job.out, job.number)
+    if all(one is None for one in found):
+        path.unlink(missing_ok=True)
+        return
+    empty = (np.zeros((count, job.atlas.n_rois), dtype=layout.DTYPE) for count in frames)
+    whole = [zeros if one is None else one for zeros, one in zip(empty, found, strict=True)]
+    write_array(path, np.concatenate(whole))
 
 
 def write_array(path: Path, values: ndarray) -> None:
@@ -216,13 +232,16 @@ def checked(recording: Recording, *, atlas: Atlas, cleaning: CleaningConfig, gat
         raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {atlas.n_rois}.{hint}")
     gates.check(recording)
     cleaned = clean(recording.series, recording.tr, cleaning, good=recording.good, filtered=recording.low_passed)
-    if not np.isfinite(cleaned.series).all():
+    if not (np.isfinite(cleaned.series).all() and (cleaned.full is None or np.isfinite(cleaned.full).all())):
         raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
     return cleaned
 
 
 def keep(recording: Recording, job: ShardJob) -> Kept:
-    """Check, clean and measure one recording; DataError when it cannot be used."""
+    """Check, clean and measure one recording; DataError when it cannot be used.
+
+    The full band of a recording that was filtered is not kept, whether its files say so or its spectrum does.
+    """
     cleaned = checked(recording, atlas=job.atlas, cleaning=job.cleaning, gates=job.gates)
     signals = cleaned.series.astype(layout.DTYPE)
     there, good = ~cleaned.missing, slice(None) if recording.good is None else recording.good
@@ -231,6 +250,10 @@ def keep(recording: Recording, job: ShardJob) -> Kept:
     moments[1] = cleaned.sd
     tr = job.cleaning.target_tr or recording.tr
     quality, traces = measure(recording, cleaned, tr, job.atlas, job.gates)
+    filtered = quality["above_band_before"] < FILTERED_SHARE
+    full = None if cleaned.full is None or filtered else cleaned.full.astype(layout.DTYPE)
+    if job.gates.full_band and full is None:
+        raise DataError(NO_FULL_BAND)
     row = {
         "participant_id": recording.participant,
         "session_id": recording.session,
@@ -244,9 +267,10 @@ def keep(recording: Recording, job: ShardJob) -> Kept:
         "missing_rois": ",".join(map(str, np.flatnonzero(cleaned.missing))),
         "sha256": checksum(signals),
         "moments_sha256": checksum(moments),
+        "full_sha256": "" if full is None else checksum(full),
         "source_file": recording.source,
     }
-    return Kept(signals=signals, moments=moments, row=row, quality=quality, traces=traces)
+    return Kept(signals=signals, full=full, moments=moments, row=row, quality=quality, traces=traces)
 
 
 def is_finished(job: ShardJob) -> bool:
@@ -258,12 +282,15 @@ def is_finished(job: ShardJob) -> bool:
         signals, moments = (
             np.load(path(job.out, job.number), mmap_mode="r") for path in (layout.shard_path, layout.moments_path)
         )
+        has_full = (kept["full_sha256"] != "").any()
+        full = np.load(layout.full_path(job.out, job.number), mmap_mode="r") if has_full else signals
     except (DataError, OSError, ValueError):
         return False
     same_items = rows["recording_id"].tolist() == [plain(item.key) for item in job.items]
     whole_signals = signals.shape == (kept["frames"].sum(), job.atlas.n_rois) and signals.dtype == layout.DTYPE
     whole_moments = moments.shape == (len(kept), 2, job.atlas.n_rois) and moments.dtype == layout.MOMENTS_DTYPE
-    return bool(same_items and whole_signals and whole_moments)
+    whole_full = full.shape == signals.shape and full.dtype == layout.DTYPE
+    return bool(same_items and whole_signals and whole_moments and whole_full)
 
 
 def assemble(out: Path, shards: int) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
 TANGENT, TANGENT_BOTH = "fc_tangent", "tangent+encoder"
 BOXED = "box"
+FC_FULL, TANGENT_FULL = "fc_full", "fc_tangent_full"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
 Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
@@ -110,6 +111,14 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         "fc_partial": MethodInfo(
             name="FC, partial correlation",
             words="partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
+        ),
+        FC_FULL: MethodInfo(
+            name="FC, full band", words="functional connectivity of the series that were not band-passed"
+        ),
+        TANGENT_FULL: MethodInfo(
+            name="tangent FC, full band",
+            words="tangent-space connectivity of the series that were not band-passed",
+            costly=True,
         ),
         BOXED: MethodInfo(
             name="encoder in the box",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from semantoks.signals.writer import Progress
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
-from semantoks.views.pool import check_same_atlas, long_enough
+from semantoks.views.pool import check_same_atlas, in_band, long_enough
 
 _JUDGED = 100
 
@@ -48,6 +49,8 @@ class FitConfig:
     recording is likeliest."""
     lag: int = 0
     """Frames by which one ROI may lead another: adds the antisymmetric part of lagged correlations; 0 = none."""
+    band: Literal["auto", "passed", "full"] = "passed"
+    """The cohorts' band-passed series, or those of the full band; auto = full where all cohorts have it."""
     min_seconds: float = 60.0
     """Seconds of good data that a recording needs to be used."""
 
@@ -128,6 +131,7 @@ def fit(
     opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
     if not opened:
         raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
+    opened = in_band(opened, config.band)
     check_same_atlas(opened)
     with hold_folder(out):
         if not all(map(_left_behind, out.iterdir())):

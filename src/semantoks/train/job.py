@@ -48,7 +48,8 @@ def read_record(out: Path) -> dict[str, Any]:
 
 def recordings_hash(cohorts: Sequence[Cohort]) -> str:
     """Return what a resumed run compares: the people and checksums of all recordings, in order."""
-    rows = [row for cohort in cohorts for row in cohort.recordings[["participant_id", "sha256"]].to_numpy().tolist()]
+    both = [zip(cohort.recordings["participant_id"], cohort.checksums, strict=True) for cohort in cohorts]
+    rows = [list(row) for rows in both for row in rows]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 

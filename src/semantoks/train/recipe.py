@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from semantoks.config import check_fields, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
@@ -67,6 +67,8 @@ class PretrainConfig:
     """Number of optimiser steps; None = derived from epochs."""
     min_seconds: float = 240.0
     """Seconds of good data that a recording needs to be trained on; 0 = use all."""
+    band: Literal["passed", "full"] = "passed"
+    """The cohorts' band-passed series, or those of the full band, where they keep them."""
     seed: int = 0
     """Seed for the weights and all random draws."""
 

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from semantoks.config import check_arguments, to_plain
 from semantoks.errors import BusyError, ConfigError, DataError
-from semantoks.model.card import EncoderCard, check_fit
+from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
@@ -30,7 +30,7 @@ from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.batch import check_batch_size
-from semantoks.views.pool import Residence, open_pool
+from semantoks.views.pool import Residence, in_band, open_pool
 
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
@@ -94,9 +94,9 @@ def pretrain(
     begin = parent = None
     if init_from is not None:
         objective, begin, parent = _begin(config, init_from)
-        for cohort in opened:
-            check_fit(parent, cohort)
-        config = replace(config, encoder=parent.encoder, objective=objective)
+        opened = [_fitting(parent, cohort) for cohort in opened]
+        config = replace(config, encoder=parent.encoder, objective=objective, band=opened[0].band)
+    opened = in_band(opened, config.band)
     fabric = start_fabric(device, precision, devices)
     with _only_writer(fabric, out):
         saved = list_checkpoints(out / "checkpoints") if resume else []
@@ -129,8 +129,19 @@ def _begin(config: PretrainConfig, init_from: str | Path) -> tuple[Objective, Le
     """Load what a training starts from; only the configuration can bring a tokenizer from outside the package."""
     tokenizer = config.encoder.tokenizer
     if isinstance(tokenizer, TokenizerConfig | ProjectionConfig | ConnectivityConfig):
-        return config.objective.load(find_encoder(init_from))
-    return config.objective.load(find_encoder(init_from, tokenizer=tokenizer), tokenizer)
+        found = config.objective.load(find_encoder(init_from))
+    else:
+        found = config.objective.load(find_encoder(init_from, tokenizer=tokenizer), tokenizer)
+    if config.band == "full" and not found[2].full_band:
+        raise ConfigError(f"the weights of {init_from} do not take the full band: leave out --band full.")
+    return found
+
+
+def _fitting(card: EncoderCard, cohort: Cohort) -> Cohort:
+    """Return a cohort in the band of the weights that a training starts from."""
+    found = in_band_of(card, cohort)
+    check_fit(card, found)
+    return found
 
 
 @contextmanager

@@ -85,6 +85,13 @@ def count_good(good: Bool[ndarray, " frame"]) -> Int[ndarray, " _"]:
     return before
 
 
+def in_band(cohorts: Sequence[Cohort], band: Literal["auto", "passed", "full"]) -> list[Cohort]:
+    """Look at all cohorts in one band; "auto" is the full one where all of them have it. DataError if one has not."""
+    if band == "auto":
+        band = "full" if all(cohort.has_full_band for cohort in cohorts) else "passed"
+    return [cohort.in_band(band, otherwise="give --band passed") for cohort in cohorts]
+
+
 def check_same_atlas(cohorts: Sequence[Cohort]) -> None:
     """Raise DataError unless the cohorts differ, hold recordings and share atlas, order, repetition time and band."""
     places = [cohort.path.resolve() for cohort in cohorts]

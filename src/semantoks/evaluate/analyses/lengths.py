@@ -178,7 +178,7 @@ def too_short(encoder: Encoder, frames: int) -> str:
 
 def _embedded(encoder: Encoder, study: Study, readout: Readout, spans: Int[ndarray, "recording 2"]) -> Features:
     crops = windows_over(encoder, int(spans[:, 1].max()))
-    found, _ = embed_crops(encoder, study.cohort, readouts=[readout], crops=crops, device=study.device, spans=spans)
+    found, _ = embed_crops(encoder, study.embedded, readouts=[readout], crops=crops, device=study.device, spans=spans)
     mean: Features = found[readout].mean(axis=1)
     return mean
 

@@ -14,13 +14,13 @@ from numpy import ndarray
 
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.evaluate.baselines.tangent import Tangent, whole_correlations
-from semantoks.evaluate.study.people import groups_of, people_of
+from semantoks.evaluate.study.people import People, groups_of, people_of
 from semantoks.evaluate.study.shown import Run, Shown, shown_runs, standardised
 from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
-from semantoks.statistics.methods import FC, TANGENT, method_name
+from semantoks.statistics.methods import FC, FC_FULL, TANGENT, TANGENT_FULL, method_name
 from semantoks.statistics.shrinkage import SHRINKAGES, likelihoods
 from semantoks.statistics.tables import IDENTITY, Again, row_key
 
@@ -116,10 +116,12 @@ def _compared(
     looks: dict[str, Look] = {
         name: partial(_embedded, encoder, cohort, readout, device) for name, encoder in encoders.items()
     }
-    people = people_of(cohort)
-    looks[FC] = lambda spans: functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))
+    people, seen = people_of(cohort), bands(cohort)
+    for (fc, _), series in seen.items():
+        looks[fc] = partial(_correlated, series, people)
     found = {name: compare(_both_parts(look, cohort, parts, frames)) for name, look in looks.items()}
-    return {**found, TANGENT: compare(_in_tangent_space(cohort, parts, frames))}
+    tangent = {name: compare(_in_tangent_space(series, parts, frames)) for (_, name), series in seen.items()}
+    return {**found, **tangent}
 
 
 def _in_tangent_space(cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
@@ -136,6 +138,15 @@ def _in_tangent_space(cohort: Cohort, parts: TwoParts, frames: int) -> Float[nda
     found: Float[ndarray, "2 person feature"] = (
         Tangent(matrices, votes).matrix(everybody, everybody).reshape(2, len(halves), -1)
     )
+    return found
+
+
+def bands(cohort: Cohort) -> dict[tuple[str, str], Cohort]:
+    """Return the series that FC and tangent FC see, by their names; those of the full band where it is kept, too."""
+    passed = cohort.in_band("passed")
+    found = {(FC, TANGENT): passed}
+    if passed.description["Band"] is not None and passed.has_full_band:
+        found[FC_FULL, TANGENT_FULL] = passed.in_band("full")
     return found
 
 
@@ -215,6 +226,12 @@ def _embedded(
     features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, spans=spans)
     mean: Float[ndarray, "recording feature"] = features[readout].mean(axis=1)
     return mean
+
+
+def _correlated(
+    cohort: Cohort, people: People, spans: Int[ndarray, "recording 2"]
+) -> Float[ndarray, "recording feature"]:
+    return functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))
 
 
 def _description(parts: TwoParts, minutes: float, scores: Mapping[str, Mapping[str, float]]) -> str:

@@ -152,7 +152,7 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
     """Show the encoder one network at a time."""
     embedding = Embedding(
         encoders=study.encoders,
-        cohort=study.cohort,
+        cohort=study.embedded,
         people=study.people,
         readout=_frozen_readout(study),
         crops=study.config.crops,
@@ -175,7 +175,7 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
     eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
     rows, notes = reliability_scores(
         study.encoders,
-        study.cohort,
+        study.embedded,
         readout=_frozen_readout(study),
         device=study.device,
         only=[name for name, counts in zip(study.people.ids, eligible, strict=True) if counts],

@@ -193,7 +193,7 @@ def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool
     starts = {FINETUNED: study.encoder}
     if from_scratch:
         starts[FINETUNED_RANDOM] = study.encoders[RANDOM]
-    pool = open_pool([study.cohort], study.device)
+    pool = open_pool([study.embedded], study.device)
     results = Results()
     diary = Diary(config, len(starts) * sum(len(plan.splits) for plan in study.plans), study.stages.step)
     for plan in study.plans:

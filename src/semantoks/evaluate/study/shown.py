@@ -1,5 +1,6 @@
 """What a baseline is shown (the frames that the encoder's crops cover), and how to add a baseline of your own."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -101,6 +102,21 @@ class Shown:
 
 Build = Callable[[Shown], "ndarray | FeatureSet | None"]
 """Recordings to features: a table [recording, feature] (NaN where unknown), a feature set, or None without data."""
+
+
+def in_full_band(build: Build) -> Build:
+    """Return the same baseline on the series without the band-pass; None where the cohort does not keep them.
+
+    A cohort that was not band-passed has no others: the baseline itself is then what it asks for.
+    """
+
+    def built(shown: Shown) -> "ndarray | FeatureSet | None":
+        cohort = shown.cohort
+        if cohort.description["Band"] is None or not cohort.has_full_band:
+            return None
+        return build(dataclasses.replace(shown, cohort=cohort.in_band("full")))
+
+    return built
 
 
 @dataclass(frozen=True, kw_only=True)

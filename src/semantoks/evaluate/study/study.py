@@ -90,6 +90,8 @@ class Study:
 
     Attributes
     ----------
+    embedded
+        The cohort in the band that the encoder takes; ``cohort``, which baselines see, has the band-passed series.
     plans
         One per target.
     overlap
@@ -104,6 +106,7 @@ class Study:
     """
 
     cohort: Cohort
+    embedded: Cohort
     people: People
     encoder: Encoder
     card: EncoderCard

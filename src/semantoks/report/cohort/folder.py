@@ -149,6 +149,7 @@ def read_cohort(path: Path, *, show_ids: bool = False) -> CohortFolder:
         notes.append(f"{layout.ATLAS} was changed after the cohort was prepared: networks and labels may be wrong.")
     quality, quality_notes = _read_quality(path / layout.QUALITY, recordings)
     signals, readable, signal_notes = _open_signals(path, recordings, shards, atlas.n_rois)
+    signal_notes = [*signal_notes, *_without_full_band(path, shards, atlas.n_rois)]
     fd, fd_notes = _open_fd(
         path, shards, damaged, _numbers(quality, "fd_frames").fillna(0).clip(lower=0).astype("int64")
     )
@@ -225,6 +226,18 @@ def _open_signals(
     lost = f"The signals of {int((~readable).sum()):,} of {plural(len(readable), 'recording')} cannot be read from"
     note = f"{lost} {layout.SHARDS}/: they are not in the figures. `semantoks info {path} --verify` says more."
     return signals, readable, [note]
+
+
+def _without_full_band(path: Path, shards: Shards, n_rois: int) -> list[str]:
+    """Say of how many recordings the series without the band-pass are named, but cannot be read."""
+    lost = 0
+    for shard, rows in shards:
+        ends = (rows["offset"] + rows["frames"])[rows["full_sha256"] != ""]
+        values = _open(layout.full_path(path, shard), (ANY_LENGTH, n_rois)) if len(ends) else None
+        lost += int((ends > (0 if values is None else len(values))).sum())
+    if not lost:
+        return []
+    return [f"The full band of {lost:,} recordings cannot be read. `semantoks info {path} --verify` says more."]
 
 
 def _open_fd(

@@ -139,6 +139,14 @@ def _filtering(cohort: CohortFolder) -> list[str]:
         f"Butterworth filter of order {cohort.about.get('FilterOrder', 'not recorded')} run forwards and backwards "
         "(zero phase; gain 0.5 at both corners)."
     ]
+    kept = int((cohort.recordings["full_sha256"] != "").sum())
+    if kept:
+        some = "" if kept == len(cohort.recordings) else f" of {plural(kept, 'recording')}"
+        filtered.append(
+            f"The series{some} without this band-pass were kept, too: their linear trend was removed, and where the "
+            "repetition time changed, frequencies above 0.8 of the lower Nyquist frequency (Chebyshev type I of order "
+            "8, 0.05 dB ripple, zero phase)."
+        )
     if "BridgeSeconds" in cohort.about:  # earlier versions did not ask the files
         filtered.append(f"Series that had been filtered according to their files were not band-passed again{low_pass}.")
     return filtered

@@ -28,6 +28,7 @@ from semantoks.report.content import (
     rows_of,
 )
 from semantoks.report.wording import duration, listed, median_words, share_words
+from semantoks.signals.cohort_checks import full_band_words
 from semantoks.signals.layout import RECORDINGS
 
 MOST_NAMED, MOST_FILES = 6, 6
@@ -190,7 +191,7 @@ def _repetition(cohort: CohortFolder) -> str:
 def _band(cohort: CohortFolder) -> str:
     band = cohort.about.get("Band")
     if band is not None:
-        return f"{band[0]:g} to {band[1]:g} Hz"
+        return f"{band[0]:g} to {band[1]:g} Hz; {full_band_words(cohort.about, cohort.recordings)}"
     return "already filtered" if cohort.about.get("AlreadyFiltered") else "not filtered"
 
 
