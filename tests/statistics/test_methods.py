@@ -28,7 +28,11 @@ def test_the_table_says_which_methods_are_central_the_bar_costly_or_tuned():
     assert CENTRAL == ("encoder", "fc+encoder", "tangent+encoder", "random_weights", "fc", "fc_tangent")
     assert BAR == ("random_weights", "fc", "fc_tangent", "motion")
     assert NUISANCES == ("random_weights", "motion", "scan", "motion+scan", "site")
-    assert [name for name, info in METHODS.items() if info.costly] == ["tangent+encoder", "fc_tangent"]
+    assert [name for name, info in METHODS.items() if info.costly] == [
+        "tangent+encoder",
+        "fc_tangent",
+        "fc_tangent_full",
+    ]
     assert set(METHODS) - set(PROBED) == {"finetuned", "finetuned_random"}
 
 
