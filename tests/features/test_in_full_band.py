@@ -75,7 +75,7 @@ def test_of_a_source_what_came_band_passed_is_left_out_with_its_reason(model):
     fields = {"tr": 2.0, "source": "s"}
     good = Recording(series=rough(150, 1), participant="a", **fields)
     passed = Recording(series=rough(150, 2), participant="b", band=(0.01, 0.08), **fields)
-    with pytest.warns(UserWarning, match="1 recordings were excluded"):
+    with pytest.warns(UserWarning, match="1 recording was excluded"):
         table = embed([good, passed], model=model)
     assert table.index.get_level_values(0).tolist() == ["a"]
     assert table.attrs["excluded"][0]["reason"].startswith("band-passed: it came filtered")
