@@ -1,5 +1,6 @@
 """A probe in both bands: baselines on either series of the same frames, the encoder on that of its card."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.evaluate.methods import BASELINES
-from semantoks.evaluate.plans import open_study
+from semantoks.evaluate.plans import _input_notes, open_study
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import embed_crops, open_encoder
@@ -55,12 +56,22 @@ def test_without_a_second_series_there_is_no_second_row(cohort):
     assert BASELINES[TANGENT_FULL](shown(cohort)) is None
 
 
+def test_why_there_is_no_row_of_the_full_band_is_said_in_words(both, cohort):
+    without = copy.copy(both)
+    without.recordings = both.recordings.assign(full_sha256="")
+    without.description = both.description | {"FullBand": False}
+    assert _input_notes(without, without) == [
+        "FC and tangent FC of the full band have no rows: the full band is not kept (as asked)."
+    ]
+    assert _input_notes(both, both) == _input_notes(cohort, cohort) == []
+
+
 def test_an_encoder_of_the_full_band_is_shown_it_whatever_band_the_cohort_is_given_in(both, full_model, tmp_path):
     config = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=(FC_FULL, TANGENT_FULL))
     for given in (both, both.in_band("full")):
         study = open_study(full_model, given, ["sex"], config, device="cpu", n_jobs=1, out=tmp_path)
         assert (study.cohort.band, study.embedded.band) == ("passed", "full")
-        assert any("but for fc_full and fc_tangent_full" in note for note in study.notes)
+        assert any("but for FC and tangent FC of that band" in note for note in study.notes)
     table = probe(full_model, both, targets=["sex"], out=tmp_path / "probe", config=config)
     assert {"encoder", FC, FC_FULL, TANGENT_FULL} <= set(table["method"])
 

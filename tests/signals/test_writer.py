@@ -235,7 +235,7 @@ def test_killed_with_sigkill_at_random_moments_and_run_again_it_ends_with_the_sa
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= 2, "the kills came too late to interrupt anything"
     undisturbed = tree(tmp_path / "undisturbed")
-    assert len(undisturbed) == len(ENDINGS) * 4 + 6
+    assert len(undisturbed) == len(ENDINGS) * 4 + 7
     for number in range(len(moments)):
         assert tree(tmp_path / f"killed{number}") == undisturbed
 

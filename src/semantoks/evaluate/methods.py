@@ -47,6 +47,8 @@ from semantoks.statistics.methods import (
 )
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
+OPTIONAL = frozenset({BOXED, FC_FULL, TANGENT_FULL})
+"""Baselines whose absence is no fault of the cohort."""
 BASELINES: Mapping[str, Build] = {
     FC: functional_connectivity,
     "fc_partial": partial_correlation,
@@ -113,8 +115,8 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
-        if found is None and name == BOXED and name not in study.config.methods:
-            continue  # few atlases have one
+        if found is None and name in OPTIONAL and name not in study.config.methods:
+            continue  # few atlases have the one, and a note says why there is no full band
         if found is None:
             study.notes.append(f"No {name} row: the cohort has no data for it ({study.words_of(name)}).")
         else:

@@ -32,6 +32,7 @@ from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort_checks import full_band_words
 from semantoks.signals.likeness import find_alike
 from semantoks.signals.pairing import shapes
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
@@ -114,8 +115,10 @@ def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
     notes = []
     if embedded.band != "passed":
         notes.append(
-            "The encoder sees the full band, the baselines band-passed series, but for fc_full and fc_tangent_full."
+            "The encoder sees the full band, the baselines band-passed series, but for FC and tangent FC of that band."
         )
+    if (words := full_band_words(whole.description, whole.recordings)) and not whole.has_full_band:
+        notes.append(f"FC and tangent FC of the full band have no rows: {words}.")
     if embedded.atlas.labels != whole.atlas.labels:
         there = int((~embedded.missing.all(axis=0)).sum())
         notes.append(
