@@ -33,6 +33,7 @@ from semantoks.storage.durable import write_durably
 FURTHER = {
     "confounds": ("decode", "deconfounded", "motion_matched", "confound_test"),
     "learning": ("learning_curve",),
+    "seconds": ("seconds",),
     "reliability": ("reliability",),
     "networks": ("network",),
 }
