@@ -3,10 +3,11 @@
     make results COHORT=cohort/ [OUT=results/]
     python -m benchmarks.results cohort/ --out results/ [--seeds 0 1 2] [--target sex age dx] [--steps N]
 
-Pretrains the recipe `small` at width 128 once per seed, fits one encoder in closed form, and probes each on the same
-people and splits. What is already in ``--out`` is not computed again. Prints, per target, the main score: of what is
-learned the mean over seeds and their range, of everything else its 95 % interval over people. Then how the encoder in
-closed form, alone and stacked, compares with tangent FC, and all methods from short windows of the test people.
+Pretrains the recipe `small-published` at width 128 once per seed, fits one encoder in closed form, and probes each on
+the same people and splits. What is already in ``--out`` is not computed again. Prints, per target, the main score: of
+what is learned the mean over seeds and their range, of everything else its 95 % interval over people. Then how the
+encoder in closed form, alone and stacked, compares with tangent FC, and all methods from short windows of the test
+people.
 """
 
 import argparse
@@ -29,8 +30,8 @@ SECONDS = (30.0, 60.0, 180.0)
 
 
 def recipe(seed: int, steps: int | None) -> PretrainConfig:
-    """Return `small` at width 128."""
-    small = load_recipe("small")
+    """Return `small-published` at width 128."""
+    small = load_recipe("small-published")
     return replace(small, encoder=replace(small.encoder, width=128), seed=seed, steps=steps or small.steps)
 
 

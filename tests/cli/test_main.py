@@ -141,7 +141,7 @@ def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):
         (["prepare", "raw", "--out", "c", "--parcellation", "p.nii"], "there is no parcellation image p.nii"),
         (["prepare", "raw", "--out", "c", "--atlas", "cc200", "--n-jobs", "0"], "not 0"),
         (["prepare", "raw", "--out", "c", "--atlas", "cc200", "--band", "0.1", "0.01"], "two rising frequencies"),
-        (["demo", "--participants", "5"], "at least 40 simulated people and 1 step, not 5 and 150"),
+        (["demo", "--participants", "5"], "at least 40 simulated people and 1 step, not 5 and 40"),
         (["demo", "--steps", "0"], "at least 40 simulated people and 1 step, not 80 and 0"),
         (["info", "--verify"], "PATH"),
     ],

@@ -48,6 +48,8 @@ def metrics_table(steps: int, total: int) -> pd.DataFrame:
             "weight_decay": 0.3 - 0.125 * (1 + np.cos(np.pi * done)),
             "grad_norm": np.exp(0.5 * noise[6] + 0.4 - done),
             "masked": masked,
+            "token_similarity_within": np.where(masked, 0.6, np.nan),
+            "token_similarity_across": np.where(masked, 0.3, np.nan),
             "samples_per_s": 210 + 6 * noise[7],
             "data_wait": 0.02 + 0.004 * np.abs(noise[0]),
         }

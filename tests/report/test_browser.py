@@ -35,7 +35,7 @@ def test_nothing_sticks_out_is_cut_off_or_unnamed(whole_page: Path, width: int, 
     page.write_text(forced, encoding="utf-8")
     found = look(page, width, tmp_path)
     assert width - 20 <= found["width"] <= width
-    assert in_shape(found), found
+    assert in_shape(found), f"{found}"
     assert found["headings"].count(1) == 1
     assert all(after - before <= 1 for before, after in zip(found["headings"], found["headings"][1:], strict=False))
     paints = [int(part) for part in re.findall(r"\d+", found["paint"])]

@@ -261,7 +261,10 @@ def test_a_probe_of_its_main_scores_alone_is_shown(small_run: Path) -> None:
     table[table["analysis"] == "main"].drop(columns=["peeked", "p"]).to_csv(probe / "scores.csv", index=False)
     (probe / "probe.json").unlink()
     words = plain(write_report(run).read_text(encoding="utf-8"))
-    assert "No results of: confounds, labels, reliability and networks. They are analyses of semantoks probe" in words
+    assert (
+        "No results of: confounds, labels, seconds, reliability and networks. They are analyses of semantoks probe"
+        in words
+    )
     assert "Which networks carry it?" not in words
     assert "There is no probe.json, so its contents are missing here." in words
 

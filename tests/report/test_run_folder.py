@@ -110,7 +110,7 @@ def test_rows_of_no_known_kind_are_left_out_and_counted(make_run: Callable[..., 
     run = read_run(folder)
     assert run.probe is not None
     assert run.probe.targets("reliability") == []
-    assert run.probe_notes == ("9 rows are of an unknown kind in probe/scores.csv and left out.",)
+    assert run.probe_notes == ("18 rows are of an unknown kind in probe/scores.csv and left out.",)
 
 
 def test_a_last_line_that_a_kill_cut_short_is_left_out_with_a_note(make_run: Callable[..., Path]) -> None:

@@ -198,7 +198,7 @@ def test_a_run_of_somebody_who_is_tested_is_refused(done, people, recipe, grid, 
 
 
 @pytest.mark.parametrize("name", list_grids())
-@pytest.mark.parametrize("recipe_name", ["small", "paper"])
+@pytest.mark.parametrize("recipe_name", ["small-published", "paper"])
 def test_every_packaged_condition_is_a_change_of_a_packaged_recipe(name, recipe_name, people):
     recipe = load_recipe(recipe_name)
     grid = load_grid(name)

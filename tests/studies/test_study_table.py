@@ -22,7 +22,7 @@ def study(people, recipe, tmp_path):
 
 
 def test_equal_steps_are_the_steps_of_all_people_and_equal_epochs_the_passes():
-    small = load_recipe("small")  # 2,000 steps of 64
+    small = load_recipe("small-published")  # 2,000 steps of 64
     assert for_people(small, 60, 600, "steps").steps == 2000
     assert for_people(small, 60, 600, "steps").batch_size == 60
     few = for_people(small, 60, 600, "epochs")
@@ -61,7 +61,7 @@ def test_the_operations_of_a_run_are_those_of_its_steps(study):
 
 
 def test_changed_settings_keep_the_others_and_another_kind_brings_its_own_defaults():
-    small = load_recipe("small")
+    small = load_recipe("small-published")
     found = changed(small, {"objective": {"ttr_share": 0.0}}, "x")
     assert (found.objective.ttr_share, found.objective.teacher_momentum) == (0.0, 0.96)
     other = changed(small, {"encoder": {"tokenizer": {"kind": "projection"}}}, "x")

@@ -57,7 +57,7 @@ def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp
     with hold_folder(tmp_path / "run"):
         codes, said = started(by, fixed, tmp_path / "run")
     assert all(codes)
-    assert said.count(f"ConfigError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
+    assert said.count(f"BusyError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
     assert not (tmp_path / "run").exists()
 
 

@@ -362,8 +362,8 @@ CURVES = (
         axis="mean cosine of the teacher's projected tokens",
         caption="At masked steps: two patches of one network, two networks in one patch. Near 1: all say the same.",
         curves=(
-            Curve(column="token_similarity_within", label="one network", only_where="masked"),
-            Curve(column="token_similarity_across", label="two networks", paint="orange", only_where="masked"),
+            Curve(column="token_similarity_within", label="within", only_where="masked"),
+            Curve(column="token_similarity_across", label="across", paint="orange", only_where="masked"),
         ),
     ),
     Panel(

@@ -196,7 +196,7 @@ def set_title(axes: Axes, text: str, *, above: str = "", lift: float = 8.0) -> N
 def legend(axes: Axes, looks: Sequence[tuple[str, Look]], kind: Literal["dots", "bars", "lines"] = "dots") -> None:
     """Write a legend in one line between title and plot, from the left edge of the figure."""
     axes.legend(
-        handles=[_handle(clip(name, 18), look, kind) for name, look in looks],
+        handles=[_handle(clip(name, 20), look, kind) for name, look in looks],
         loc="lower left",
         bbox_to_anchor=(left_edge(axes), 1.03 if kind == "lines" else 1 + 5 / points_high(axes)),
         ncols=len(looks),
@@ -240,7 +240,7 @@ def name_ends(axes: Axes, ends: Sequence[tuple[str, str, float]]) -> None:
     heights = np.array([to_axes.transform((axes.get_xlim()[0], value))[1] for _, _, value in ends], dtype=float)
     gap = 13 / points_high(axes)
     for (name, paint, _), height in zip(ends, apart(heights, gap), strict=True):
-        axes.text(1.025, height, clip(name, 16), color=PAINTS[paint], transform=axes.transAxes, va="center")
+        axes.text(1.025, height, clip(name, 20), color=PAINTS[paint], transform=axes.transAxes, va="center")
 
 
 def to_svg(figure: Figure) -> str:

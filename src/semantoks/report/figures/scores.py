@@ -161,7 +161,7 @@ def draw_lines(
     width: float = WIDE,
 ) -> Drawing:
     """Draw values over an amount of data on a logarithmic axis, each in a ribbon of its standard deviation."""
-    with plot(key, (width, 2.8), (0.55 / width, 0.18, 1 - 1.8 / width, 0.61)) as axes:
+    with plot(key, (width, 2.8), (0.55 / width, 0.18, 1 - 2.15 / width, 0.61)) as axes:
         axes.set_xscale("log")
         for line in lines:
             x, y, sd = (np.asarray(values, dtype=float) for values in (line.amounts, line.values, line.sds))

@@ -1,6 +1,6 @@
 """Little data: the scores of every method from short windows of the test people, as curves and as a table."""
 
-from math import nan
+from math import inf, nan
 
 from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words, as_list, plain
 from semantoks.report.figures.scores import Line, chance_marks, draw_lines
@@ -30,7 +30,7 @@ def lengths(evaluation: Evaluation) -> list[Block]:
             f"{evaluation.key} seconds {target}",
             target,
             METRICS[metric],
-            "seconds of each test person; last: all",
+            "seconds; last: all",
             _lines(found),
             marks=marks,
         )
@@ -46,15 +46,23 @@ def lengths(evaluation: Evaluation) -> list[Block]:
     ]
 
 
+def _seconds(condition: str) -> float:
+    """Return a condition as a number; infinity for whole recordings, and for what is no number."""
+    try:
+        return float(condition)
+    except ValueError:
+        return inf
+
+
 def _by_length(evaluation: Evaluation, target: str, bar: str = FC) -> dict[str, dict[str, Compared]]:
     """Return the scores of each length, the shortest first, whole recordings last."""
-    conditions = sorted(evaluation.conditions(SECONDS, target), key=lambda c: float("inf") if c == ALL else float(c))
+    conditions = sorted(evaluation.conditions(SECONDS, target), key=_seconds)
     return {c: evaluation.compared(target, SECONDS, c, bar=bar) for c in conditions}
 
 
 def _lines(found: dict[str, dict[str, Compared]]) -> list[Line]:
-    longest = max((float(c) for c in found if c != ALL), default=1.0)
-    places = {c: ROOM * longest if c == ALL else float(c) for c in found}
+    longest = max((seconds for seconds in map(_seconds, found) if seconds < inf), default=1.0)
+    places = {c: min(_seconds(c), ROOM * longest) for c in found}
     lines = []
     for method in in_order(m for rows in found.values() for m in rows):
         points = [(places[c], rows[method].mean) for c, rows in found.items() if method in rows]
