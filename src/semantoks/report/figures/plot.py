@@ -196,7 +196,7 @@ def set_title(axes: Axes, text: str, *, above: str = "", lift: float = 8.0) -> N
 def legend(axes: Axes, looks: Sequence[tuple[str, Look]], kind: Literal["dots", "bars", "lines"] = "dots") -> None:
     """Write a legend in one line between title and plot, from the left edge of the figure."""
     axes.legend(
-        handles=[_handle(clip(name, 20), look, kind) for name, look in looks],
+        handles=[_handle(clip(name, 13), look, kind) for name, look in looks],
         loc="lower left",
         bbox_to_anchor=(left_edge(axes), 1.03 if kind == "lines" else 1 + 5 / points_high(axes)),
         ncols=len(looks),
