@@ -9,7 +9,7 @@ import numpy as np
 from semantoks.counted import plural
 from semantoks.report.content import Block, Bullets, Cell, Folded, Item, Section, Table, Words
 from semantoks.report.figures.scores import Estimate, chance_marks, draw_strip
-from semantoks.report.run.answer import HOW_TO_READ, difference_cell, headline, score_cell
+from semantoks.report.run.answer import HOW_TO_READ, difference_cell, headline, score_cell, verdict_cell
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.run.folder import RunFolder
 from semantoks.report.wording import clip, listed, metric_words, p_value, score
@@ -157,7 +157,7 @@ def _numbers(found: Named) -> Table:
                     score_cell(one),
                     score_cell(rows.get(FC)),
                     difference_cell(one),
-                    Cell("", under=p_value(one.p_holm), verdict=one.verdict) if one and one.verdict else Cell(""),
+                    verdict_cell(one),
                     score_cell(left),
                     score_cell(rows.get(RANDOM)),
                     Cell(f"{people:,}" if isinstance(people, int) else "n/a"),

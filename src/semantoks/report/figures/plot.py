@@ -1,6 +1,7 @@
 """The one way to draw a figure: axes in the page's style, their words, ticks and legend, and an SVG that follows it."""
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ NUMBERS = FuncFormatter(lambda value, _: number(float(value)))
 WIDE, NARROW = 4.0, 3.3
 """Width in inches of a figure that shares a line of the page with one other, and of one that shares it with two."""
 _EM, _EM_OF_TITLE = 0.078, 0.098  # approximate width of a character in inches
+_LEGEND_MARK = 0.3  # and of what stands before a name in a legend
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -194,16 +196,21 @@ def set_title(axes: Axes, text: str, *, above: str = "", lift: float = 8.0) -> N
 
 
 def legend(axes: Axes, looks: Sequence[tuple[str, Look]], kind: Literal["dots", "bars", "lines"] = "dots") -> None:
-    """Write a legend in one line between title and plot, from the left edge of the figure."""
+    """Write a legend between title and plot, from the left edge of the figure, in ``legend_lines``."""
     axes.legend(
-        handles=[_handle(clip(name, 13), look, kind) for name, look in looks],
+        handles=[_handle(clip(name, 20), look, kind) for name, look in looks],
         loc="lower left",
         bbox_to_anchor=(left_edge(axes), 1.03 if kind == "lines" else 1 + 5 / points_high(axes)),
-        ncols=len(looks),
+        ncols=-(-len(looks) // legend_lines(looks, axes.figure.bbox.width / axes.figure.dpi)),
         labelcolor=PAINTS["muted"],
         fontsize=9,
         handlelength=1.8 if kind == "lines" else 0.9,
     )
+
+
+def legend_lines(looks: Sequence[tuple[str, Look]], inches: float = WIDE) -> int:
+    """Return how many lines a legend takes in a figure so wide."""
+    return math.ceil(sum(_LEGEND_MARK + _EM * len(clip(name, 20)) for name, _ in looks) / inches)
 
 
 def _handle(name: str, look: Look, kind: str) -> Artist:

@@ -19,6 +19,7 @@ from semantoks.report.figures.plot import (
     fill,
     finish,
     legend,
+    legend_lines,
     name_ends,
     plot,
     row_plot,
@@ -79,7 +80,7 @@ def draw_rows(
     most = max(len(estimates) for _, estimates in rows)
     step = 0 if joined else 0.24
     inches = 0.3 if joined or most == 1 else 0.12 + 0.17 * most
-    with row_plot(key, labels, inches, above=0.54 if looks else 0.32) as axes:
+    with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks)) as axes:
         for row, (_, estimates) in enumerate(rows):
             heights = row + step * (np.arange(len(estimates)) - (len(estimates) - 1) / 2)
             if joined:
@@ -89,7 +90,7 @@ def draw_rows(
                 axes.plot([estimate.low, estimate.high], [height] * 2, color=color(estimate.look), linewidth=1.6)
                 axes.plot([estimate.value], [height], linestyle="none", **dots(estimate.look, 5.5))
         _draw_marks(axes, axis, marks)
-        set_title(axes, title, lift=24.0 if looks else 8.0)
+        set_title(axes, title, lift=8.0 + 16.0 * legend_lines(looks))
         if looks:
             legend(axes, looks)
         return finish(axes, _rows_in_words("Dot plot", title, axis, rows, marks))
@@ -137,14 +138,14 @@ def draw_bars(key: str, title: str, axis: str, rows: Rows, marks: Sequence[Mark]
     start = marks[0].value if marks else 0.0
     most = max(len(estimates) for _, estimates in rows)
     thick = 0.8 / most
-    with row_plot(key, labels, 0.14 + 0.12 * most, above=0.54 if looks else 0.32) as axes:
+    with row_plot(key, labels, 0.14 + 0.12 * most, above=0.32 + 0.22 * legend_lines(looks)) as axes:
         for row, (_, estimates) in enumerate(rows):
             for n, estimate in enumerate(estimates):
                 height = row + thick * (n - (len(estimates) - 1) / 2)
                 axes.barh(height, estimate.value - start, 0.82 * thick, left=start, **fill(estimate.look))
                 axes.plot([estimate.low, estimate.high], [height] * 2, color=PAINTS["ink"], linewidth=0.9)
         _draw_marks(axes, axis, marks)
-        set_title(axes, title, lift=24.0 if looks else 8.0)
+        set_title(axes, title, lift=8.0 + 16.0 * legend_lines(looks))
         if looks:
             legend(axes, looks, "bars")
         return finish(axes, _rows_in_words("Bar chart", title, axis, rows, marks))

@@ -273,6 +273,11 @@ def difference_cell(found: Compared | None) -> Cell:
     return Cell(score(found.diff, found.metric, sign=True), under=within)
 
 
+def verdict_cell(found: Compared | None) -> Cell:
+    """Show the verdict on a difference, with its p; nothing where none was tested."""
+    return Cell("", under=p_value(found.p_holm), verdict=found.verdict) if found and found.verdict else Cell("")
+
+
 def _overview(found: Found, subject: str, bar: str) -> Table:
     name, other, stack = method_name(subject), method_name(bar), method_name(STACK[bar])
     also = (RANDOM, MOTION) if bar == FC else ()
@@ -283,11 +288,11 @@ def _overview(found: Found, subject: str, bar: str) -> Table:
         rows.append(
             (
                 Cell(target, under=metric_words(first.metric)),
-                _verdict_cell(one, p_value(one.p_holm) if one else ""),
+                _judged_cell(one, p_value(one.p_holm) if one else ""),
                 difference_cell(one),
                 score_cell(one),
                 score_cell(by_method.get(bar)),
-                _verdict_cell(both, f"{score(both.mean, both.metric)}; {p_value(both.p_holm)}" if both else "not run"),
+                _judged_cell(both, f"{score(both.mean, both.metric)}; {p_value(both.p_holm)}" if both else "not run"),
                 *(score_cell(by_method.get(m)) for m in also),
             )
         )
@@ -307,7 +312,7 @@ def _overview(found: Found, subject: str, bar: str) -> Table:
     )
 
 
-def _verdict_cell(found: Compared | None, under: str) -> Cell:
+def _judged_cell(found: Compared | None, under: str) -> Cell:
     return Cell("", under=under.removesuffix("; "), verdict=(found.verdict if found else "") or "not compared")
 
 

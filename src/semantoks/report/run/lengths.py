@@ -4,9 +4,9 @@ from math import inf, nan
 
 from semantoks.report.content import Block, Bullets, Cell, Figure, Figures, Folded, Item, Table, Words, as_list, plain
 from semantoks.report.figures.scores import Line, chance_marks, draw_lines
-from semantoks.report.run.answer import difference_cell, score_cell
+from semantoks.report.run.answer import difference_cell, score_cell, verdict_cell
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of
-from semantoks.report.wording import metric_words, p_value
+from semantoks.report.wording import metric_words
 from semantoks.statistics.methods import FC, TANGENT, in_order, method_look, method_name
 from semantoks.statistics.tables import METRICS
 
@@ -76,24 +76,20 @@ def _table(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compa
     hard = _by_length(evaluation, target, TANGENT)
     methods = in_order(m for rows in found.values() for m in rows)
     bars = [bar for bar in (FC, TANGENT) if bar in methods]
-    rows = []
-    for condition, by_method in found.items():
-        cells = [score_cell(by_method[m]) if m in by_method else Cell("too short") for m in methods]
-        for bar in bars:
-            one = (found if bar == FC else hard)[condition].get(evaluation.subject)
-            verdict = Cell("", under=p_value(one.p_holm), verdict=one.verdict) if one and one.verdict else Cell("")
-            cells += [difference_cell(one), verdict]
-        rows.append((Cell(condition if condition == ALL else f"{condition} s"), *cells))
+    name, subject = method_name(evaluation.subject), evaluation.subject
+    rows = [
+        (Cell(method_name(m)), *(score_cell(by[m]) if m in by else Cell("too short") for by in found.values()))
+        for m in methods
+    ]
+    for bar in bars:
+        beside = [by.get(subject) for by in (found if bar == FC else hard).values()]
+        rows.append((Cell(f"{name} minus {method_name(bar)}"), *map(difference_cell, beside)))
+        rows.append((Cell(f"beside {method_name(bar)}"), *map(verdict_cell, beside)))
     metric = next(iter(next(iter(found.values())).values())).metric
-    name = method_name(evaluation.subject)
     return Table(
         label=f"{target} by seconds of each test person",
         caption=f"{target}: {metric_words(metric)}, mean over the splits of one repeat with its 95\u00a0% interval; "
         "the differences are between methods at the same length, p by Holm over the targets.",
-        columns=(
-            "Seen",
-            *map(method_name, methods),
-            *(w for b in bars for w in (f"{name} minus {method_name(b)}", f"beside {method_name(b)}")),
-        ),
+        columns=("Method", *(c if c == ALL else f"{c} s" for c in found)),
         rows=rows,
     )

@@ -11,7 +11,7 @@ from semantoks.counted import plural
 from semantoks.report.content import Beside, Block, Bullets, Card, Cell, Figure, Figures, Item, Table
 from semantoks.report.figures.predictions import MOST_DOTS, Calibration, draw_calibration, draw_confusion, draw_scatter
 from semantoks.report.figures.scores import Estimate, Mark, chance_marks, draw_rows
-from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence
+from semantoks.report.run.answer import adds_sentence, difference_cell, fc_sentence, verdict_cell
 from semantoks.report.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.report.wording import in_units, interval, listed, mean_sd, metric_words, p_value, score
 from semantoks.statistics.methods import FC, MOTION, RANDOM, TANGENT, method_look, method_name
@@ -137,8 +137,8 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
                 Cell(method_name(method), under=few),
                 Cell(score(row.mean, main), under=interval(row.low, row.high, main)),
                 difference_cell(row),
-                _beside(row),
-                *((difference_cell(hard[method]), _beside(hard[method])) if hard else ()),
+                verdict_cell(row),
+                *((difference_cell(hard[method]), verdict_cell(hard[method])) if hard else ()),
                 *([_null_cell(row)] if nulls else []),
                 *(Cell(mean_sd(s.mean, s.sd, m) if (s := each.get(method, {}).get(m)) else "") for m in others),
             )
@@ -162,10 +162,6 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
         ),
         rows=lines,
     )
-
-
-def _beside(row: Compared) -> Cell:
-    return Cell("", under=p_value(row.p_holm), verdict=row.verdict) if row.verdict else Cell("")
 
 
 def _null_cell(row: Compared) -> Cell:
