@@ -190,7 +190,7 @@ def draw_batch(
     generator = device_stream(part, _DEVICE, device)
 
     flat, start = recordings.ravel(), starts.ravel()
-    available = np.minimum(pool.length[flat] - start, np.tile(np.broadcast_to(frames, len(people)), 2))
+    available = np.minimum(pool.length[flat] - start, np.tile(frames, 2))
     first = pool.first[flat] + start
     crops = pool.frames.gather(first, available, window, device)
     crops = corrupt(crops, config.corruption, generator, keep_zeros=any_length)

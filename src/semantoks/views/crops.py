@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from semantoks.signals.cohort_part import Columns
+from semantoks.signals.part import Columns
 
 Policy = Literal["published", "apart", "across"]
 Lengths = Int[ndarray, " batch"]
