@@ -58,11 +58,12 @@ class Edges:
 
     group: Float[ndarray, "roi roi"]
     components: int
+    shrinkage: float = SHRINKAGE
 
     @torch.inference_mode()
     def __call__(self, shown: Shown) -> Float[ndarray, "recording edge"]:
         """Return a row per recording."""
-        config = ConnectivityConfig(components=self.components, shrinkage=SHRINKAGE)
+        config = ConnectivityConfig(components=self.components, shrinkage=self.shrinkage)
         tokens = ConnectivityTokens([0] * len(self.group), 2, config)
         tokens.set_reference(torch.from_numpy(self.group).float())
         windows = (torch.from_numpy(shown.series(index).T.copy())[None] for index in range(len(shown)))

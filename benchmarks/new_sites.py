@@ -21,18 +21,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from benchmarks.box import Edges
 from benchmarks.measure import show
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.stats import rankdata
 
 from semantoks import Cohort, Encoder, EncoderConfig, load_recipe, pretrain
-from semantoks.evaluate.baselines.connectivity import fisher_z
+from semantoks.evaluate.baselines.connectivity import functional_connectivity
+from semantoks.evaluate.study.people import people_of
+from semantoks.evaluate.study.shown import Build, Shown
 from semantoks.features.encode import embed_crops, open_encoder, own_readout
 from semantoks.model.encoder import random_encoder
-from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
+from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.signals.part import Part
-from semantoks.train.closed_form import Recordings, mean_correlation, start_in_closed_form, vectors
+from semantoks.statistics.identity import identification
+from semantoks.train.closed_form import Recordings, mean_correlation, start_in_closed_form
 
 SECONDS = (None, 60, 30)
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -73,37 +77,10 @@ def draw_spans(cohort: Cohort) -> dict[str, Spans]:
     return spans
 
 
-def connectivity(cohort: Cohort) -> Method:
-    """Return FC, Fisher-z."""
-    upper = np.triu_indices(cohort.atlas.n_rois, 1)
-
-    def build(spans: Spans) -> Features:
-        rows = []
-        for index, (first, count) in enumerate(spans):
-            series = np.asarray(cohort.series(index)[first : first + count], dtype=np.float32)
-            unit = series - series.mean(axis=0)
-            unit /= np.linalg.norm(unit, axis=0).clip(1e-6)
-            rows.append(fisher_z((unit.T @ unit)[upper]))
-        return np.stack(rows)
-
-    return build
-
-
-def tangent(cohort: Cohort, group: Float[ndarray, "roi roi"], shrinkage: float) -> Method:
-    """Return all edges of the tangent space at a group's mean correlation."""
-    rois = cohort.atlas.n_rois
-    tokens = ConnectivityTokens([0] * rois, 2, ConnectivityConfig(components=rois, shrinkage=shrinkage))
-    tokens.set_reference(torch.from_numpy(group).float())
-
-    @torch.inference_mode()
-    def build(spans: Spans) -> Features:
-        rows = []
-        for index, (first, count) in enumerate(spans):
-            series = np.asarray(cohort.series(index)[first : first + count], dtype=np.float32)
-            rows.append(vectors(tokens.tangent(torch.from_numpy(series.T.copy())[None]))[0])
-        return np.stack(rows)
-
-    return build
+def built(cohort: Cohort, build: Build) -> Method:
+    """Return what a baseline of the probe makes of the pieces."""
+    people = people_of(cohort)
+    return lambda spans: build(Shown(cohort=cohort, people=people, spans=spans))
 
 
 def encoded(cohort: Cohort, encoder: Encoder) -> Method:
@@ -171,8 +148,7 @@ def found_again(one: Features, other: Features) -> float:
     """Return how often the most similar row of the other half is the person's own, both ways."""
     unit = [part - part.mean(axis=0) for part in (one, other)]
     unit = [part / np.linalg.norm(part, axis=1, keepdims=True) for part in unit]
-    alike, own = unit[0] @ unit[1].T, np.arange(len(one))
-    return float(((alike.argmax(axis=0) == own).mean() + (alike.argmax(axis=1) == own).mean()) / 2)
+    return identification(unit[0] @ unit[1].T)
 
 
 def read_labels(cohort: Cohort, targets: list[str]) -> tuple[Float[ndarray, "recording target"], list[bool]]:
@@ -191,7 +167,8 @@ def methods_of(cohort: Cohort, others: list[str], given: argparse.Namespace, pla
     """Make everything of the other sites' people, without labels."""
     part, share = Part(cohort, people=others), given.shrinkage
     reference = mean_correlation(Recordings([part], 0.0), lambda: None)
-    methods = {"FC": connectivity(cohort), "FC, tangent": tangent(cohort, reference, share)}
+    every = Edges(reference, cohort.atlas.n_rois, share)
+    methods = {"FC": built(cohort, functional_connectivity), "FC, tangent": built(cohort, every)}
     for columns in given.columns:
         methods[f"closed form, {columns}"] = encoded(cohort, closed_form(part, columns, shrinkage=share))
     for name, changed in (ABLATIONS if given.ablate else {}).items():
