@@ -14,6 +14,7 @@ from semantoks.cli.main import run
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig, band_pass, clean, detrend, full_band, zscore
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.part import Part
 from semantoks.signals.prepare import prepare
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.recording import Recording
@@ -111,6 +112,18 @@ def test_one_cohort_gives_both_bands_of_every_recording(made):
     assert (full.series(40)[:, 2] == 0).all()
     assert full.checksums == cohort.recordings["full_sha256"].tolist() != cohort.checksums
     assert "full band" in repr(full)
+
+
+def test_a_part_of_a_cohort_has_both_bands_too(made):
+    cohort = Cohort(made)
+    people = [cohort.recordings["participant_id"][row] for row in (3, 9)]
+    part, full = Part(cohort, people=people), Part(cohort, people=people).in_band("full")
+    whole = cohort.in_band("full")
+    assert (full.band, full.description["Band"], full.in_band("passed").band) == ("full", None, "passed")
+    assert full.recordings["participant_id"].tolist() == people
+    for row, there in ((0, 3), (1, 9)):
+        np.testing.assert_array_equal(full.series(row), whole.series(there))
+        assert full.checksums[row] == whole.checksums[there] != part.checksums[row]
 
 
 def test_without_it_the_cohort_has_the_bytes_it_had_before(made, tmp_path):

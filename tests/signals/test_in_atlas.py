@@ -7,7 +7,7 @@ from scripted import ROIS, TOY, noise, scripted
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.cohort_part import CohortPart
+from semantoks.signals.part import InAtlas
 from semantoks.signals.prepare import prepare
 
 
@@ -23,7 +23,7 @@ def whole(tmp_path_factory):
 
 
 def test_rois_are_found_by_label_and_those_that_are_lacking_are_missing(whole):
-    part = CohortPart(whole, named([TOY.labels[4], "elsewhere", TOY.labels[0]]))
+    part = InAtlas(whole, named([TOY.labels[4], "elsewhere", TOY.labels[0]]))
     assert (len(part), part.tr, part.path) == (len(whole), whole.tr, whole.path)
     for index in range(len(part)):
         expected = whole.series(index)[:, [4, 4, 0]].copy()
@@ -39,11 +39,11 @@ def test_rois_are_found_by_label_and_those_that_are_lacking_are_missing(whole):
 
 def test_what_was_read_of_the_whole_before_is_no_part_of_it(whole):
     assert (whole.missing.shape[1], len(whole.shards), whole.moments.shape[2]) == (ROIS, 1, ROIS)
-    part = CohortPart(whole, named(TOY.labels[:2]))
+    part = InAtlas(whole, named(TOY.labels[:2]))
     assert (part.missing.shape[1], part.shards[0].shape[1], part.moments.shape[2]) == (2, 2, 2)
     assert Cohort(whole.path).recordings.equals(whole.recordings)
 
 
 def test_less_than_half_of_the_rois_are_no_part(whole):
     with pytest.raises(DataError, match=r"with it 1 of the 3 ROIs of other: half of them are needed"):
-        CohortPart(whole, named([TOY.labels[0], "x", "y"]))
+        InAtlas(whole, named([TOY.labels[0], "x", "y"]))

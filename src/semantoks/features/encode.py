@@ -19,7 +19,7 @@ from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.signals.cohort_part import CohortPart
+from semantoks.signals.part import InAtlas
 from semantoks.signals.quality import missing_networks
 from semantoks.views.crops import Frames, even_starts, send
 from semantoks.views.pool import count_good, empty_tokens
@@ -67,7 +67,7 @@ def as_encoder_takes(cohort: Cohort, card: EncoderCard) -> Cohort:
     cohort = in_band_of(card, cohort)
     if card.encoder.any_length and card.atlas.fingerprint != cohort.atlas.fingerprint:
         with suppress(DataError):  # then the check says what differs
-            cohort = CohortPart(cohort, card.atlas)
+            cohort = InAtlas(cohort, card.atlas)
     check_fit(card, cohort)
     return cohort
 

@@ -1,17 +1,19 @@
-"""Part of a cohort, without a copy: some of its people, the first minutes of each recording, other networks."""
+"""A cohort seen otherwise, without a copy: some people, first minutes, other networks, another atlas's ROIs."""
 
 from collections.abc import Collection
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
+from jaxtyping import Bool, Float16, Float32
 from numpy import ndarray
 
+from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import gaps_text, mask_from_text
-from semantoks.signals.cohort import Cohort
+from semantoks.signals.cohort import Cohort, InBand
+from semantoks.types import RoiIndex
 
 Networks = Literal["own", "one", "each"]
 """The atlas's own networks; all ROIs in one; each ROI a network of its own."""
@@ -47,6 +49,7 @@ class Part(Cohort):
         minutes: float | None = None,
         networks: Networks = "own",
     ) -> None:
+        self._asked: dict[str, Any] = {"people": people, "minutes": minutes, "networks": networks}
         self.whole, self.path, self.description, self.tr = whole, whole.path, whole.description, whole.tr
         self.verified, self._checked, self.sums, self.band = whole.verified, whole._checked, whole.sums, whole.band
         atlases = {"own": lambda a: a, "one": lambda a: a.one_network(), "each": lambda a: a.each_roi_its_own_network()}
@@ -83,10 +86,14 @@ class Part(Cohort):
 
     @property
     def checksums(self) -> list[str]:
-        """The sha256 of each whole recording; of one that is cut, with the frames that are left."""
+        """The sha256 of each whole recording in this band; of one that is cut, with the frames that are left."""
         whole = self.whole.recordings["frames"].to_numpy()[self.rows]
-        rows = zip(self.recordings["sha256"], self.recordings["frames"], whole, strict=True)
+        rows = zip(super().checksums, self.recordings["frames"], whole, strict=True)
         return [sha if frames == before else f"{sha}:{frames}" for sha, frames, before in rows]
+
+    def in_band(self, band: InBand, *, otherwise: str = "use the band-passed series") -> Cohort:
+        """Look at the same part of the whole in another band."""
+        return self if band == self.band else Part(self.whole.in_band(band, otherwise=otherwise), **self._asked)
 
     def check_signals(self) -> None:
         """Check the signals of the whole cohort, once."""
@@ -113,3 +120,82 @@ def _first_minutes(table: pd.DataFrame, minutes: float, tr: float) -> pd.DataFra
     table.loc[cut, "good_frames"] = [int(mask.sum()) for mask in masks]
     table.loc[cut, "frames"] = most
     return table
+
+
+class Columns:
+    """Some columns of a shard, read when rows are asked for.
+
+    Parameters
+    ----------
+    shard
+        float16 [frame, roi], memory-mapped or not.
+    positions
+        The column of each ROI, -1 where there is none: such an ROI is 0.
+    """
+
+    def __init__(self, shard: Float16[ndarray, "_ _"], positions: RoiIndex) -> None:
+        self._shard, self._positions = shard, positions
+        self.shape = (len(shard), len(positions))
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self._shard)
+
+    def __getitem__(self, rows: slice) -> Float16[ndarray, "frame roi"]:
+        """Read some frames."""
+        found: ndarray = self._shard[rows][:, self._positions]
+        found[:, self._positions < 0] = 0
+        return found
+
+
+class InAtlas(Cohort):
+    """The recordings of a cohort as if they had been prepared with another atlas; ROIs that they lack are missing.
+
+    The checksums in its tables are those of the whole.
+
+    Raises
+    ------
+    DataError
+        When the cohort has less than half of the ROIs, or its labels are those of other parcels.
+    """
+
+    def __init__(self, whole: Cohort, atlas: Atlas) -> None:
+        self._positions = atlas.match(whole.atlas.labels)
+        there = int((self._positions >= 0).sum())
+        if 2 * there < atlas.n_rois:
+            raise DataError(
+                f"{whole.path} has the atlas {whole.atlas.name}, and with it {there} of the {atlas.n_rois} ROIs of "
+                f"{atlas.name}: half of them are needed."
+            )
+        own = {name: value for name, value in vars(whole).items() if name not in ("shards", "missing", "moments")}
+        vars(self).update(own)
+        self.whole, self.atlas = whole, atlas
+        lacking = [",".join(map(str, np.flatnonzero(row))) for row in self.missing]
+        self.recordings = whole.recordings.assign(missing_rois=lacking)
+
+    def check_signals(self) -> None:
+        """Compare the signals of the whole with their checksums; see ``Cohort.check_signals``."""
+        self.whole.check_signals()
+
+    def in_band(self, band: InBand, *, otherwise: str = "use the band-passed series") -> Cohort:
+        """Look at the same ROIs of the whole in another band."""
+        return self if band == self.band else InAtlas(self.whole.in_band(band, otherwise=otherwise), self.atlas)
+
+    @cached_property
+    def shards(self) -> list[Columns]:  # type: ignore[override]
+        """The shards of the whole, of which the ROIs are read."""
+        return [Columns(shard, self._positions) for shard in self.whole.shards]
+
+    @cached_property
+    def missing(self) -> Bool[ndarray, "recording roi"]:
+        """True where a recording has no signal in an ROI."""
+        missing: ndarray = self.whole.missing[:, self._positions] | (self._positions < 0)
+        return missing
+
+    @cached_property
+    def moments(self) -> Float32[ndarray, "recording 2 roi"] | None:
+        """What z-scoring took away, NaN for a missing ROI."""
+        if self.whole.moments is None:
+            return None
+        moments: ndarray = self.whole.moments[:, :, self._positions]
+        return np.where(self._positions < 0, np.float32(np.nan), moments)
