@@ -48,7 +48,7 @@ def test_no_table_is_cut_or_scrolls_sideways_at_1280_pixels(whole_page: Path, wh
     for page in (whole_page, write_report(every), write_report([whole_run, every], tmp_path / "both.html")):
         found = look(page, 1280, tmp_path)
         assert (found["sideways"], found["hidden"]) == ([], [])
-        assert in_shape(found), found
+        assert in_shape(found), f"{page} {found}"
 
 
 def test_very_long_names_stay_inside(small_run: Path, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ SECONDS, ALL = "seconds", "all"
 NOT_MEASURED = "Short windows were not scored: `semantoks probe ... --seconds 30 60 180` does."
 ROOM = 2.0
 """How much farther right than the longest window the whole recordings stand."""
+DRAWN = 8
+"""How many methods fit beside one figure by name; the table has all."""
 
 
 def lengths(evaluation: Evaluation) -> list[Block]:
@@ -34,14 +36,16 @@ def lengths(evaluation: Evaluation) -> list[Block]:
             _lines(found),
             marks=marks,
         )
-        figures.append(Figure(drawing, "Mean over splits. Models are trained on whole recordings."))
+        more = len(_methods(found)) - DRAWN
+        told = f" {more} more methods are in the table." if more > 0 else ""
+        figures.append(Figure(drawing, f"Mean over splits. Models are trained on whole recordings.{told}"))
         tables.append(_table(evaluation, target, found))
     notes = map(plain, as_list(evaluation.about.get("notes")))
-    told = [Item(note) for note in notes if note.startswith(("From ", "Not scored from "))]
+    said = [Item(note) for note in notes if note.startswith(("From ", "Not scored from "))]
     return [
         Words("A new person has often been scanned for less long than those of a study. How much is left then?"),
         Figures(figures),
-        *([Bullets(told)] if told else []),
+        *([Bullets(said)] if said else []),
         Folded("The numbers, and how the methods compare", tables),
     ]
 
@@ -60,11 +64,15 @@ def _by_length(evaluation: Evaluation, target: str, bar: str = FC) -> dict[str, 
     return {c: evaluation.compared(target, SECONDS, c, bar=bar) for c in conditions}
 
 
+def _methods(found: dict[str, dict[str, Compared]]) -> list[str]:
+    return in_order(method for rows in found.values() for method in rows)
+
+
 def _lines(found: dict[str, dict[str, Compared]]) -> list[Line]:
     longest = max((seconds for seconds in map(_seconds, found) if seconds < inf), default=1.0)
     places = {c: min(_seconds(c), ROOM * longest) for c in found}
     lines = []
-    for method in in_order(m for rows in found.values() for m in rows):
+    for method in _methods(found)[:DRAWN]:
         points = [(places[c], rows[method].mean) for c, rows in found.items() if method in rows]
         amounts, values = zip(*points, strict=True)
         look = method_look(method)
@@ -74,7 +82,7 @@ def _lines(found: dict[str, dict[str, Compared]]) -> list[Line]:
 
 def _table(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compared]]) -> Table:
     hard = _by_length(evaluation, target, TANGENT)
-    methods = in_order(m for rows in found.values() for m in rows)
+    methods = _methods(found)
     bars = [bar for bar in (FC, TANGENT) if bar in methods]
     name, subject = method_name(evaluation.subject), evaluation.subject
     rows = [
