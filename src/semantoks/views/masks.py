@@ -84,7 +84,10 @@ def draw_masks(
         For a grid of one token, which cannot be masked.
     """
     if networks * patches == 1:
-        raise ConfigError("a grid of one network x one patch cannot be masked: set mask probability to 0.")
+        raise ConfigError(
+            "a grid of one network x one patch cannot be masked: pass --views.masks.probability 0, or prepare the "
+            "recordings with an atlas of several networks."
+        )
     device, share = generator.device, config.share
     if config.kind == "random":
         u = torch.rand(rows, generator=generator, device=device) * (share[1] - share[0]) + share[0]
