@@ -4,7 +4,9 @@ import os
 import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads cost more than they give, and xdist has its own
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job ignores Ctrl-C, and so would its children
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # a shell's background job ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from jaxtyping import install_import_hook

@@ -83,7 +83,7 @@ def test_what_is_made_without_a_site_is_tried_there(tmp_path):
     recipe = recipe.replace("batch_size = 128", "batch_size = 8")
     (tmp_path / "tiny.toml").write_text(recipe)
     words = ("cohort", "--target", "sex", "age", "--groups", 2, "--columns", 8, "--draws", 9)
-    printed = run(tmp_path, "new_sites", *words, "--run", "tiny.toml", "--steps", 2, "--seeds", 0, "--out", "runs")
+    printed = run(tmp_path, "new_people", *words, "--run", "tiny.toml", "--steps", 2, "--seeds", 0, "--out", "runs")
     for name in ("FC, tangent", "closed form, 8", "FC, tangent + closed form, 8", "pretrained, seed 0"):
         assert f"| {name}" in printed
     assert "From 30 s" in printed

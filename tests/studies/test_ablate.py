@@ -198,10 +198,10 @@ def test_a_run_of_somebody_who_is_tested_is_refused(done, people, recipe, grid, 
 
 
 @pytest.mark.parametrize("name", list_grids())
-@pytest.mark.parametrize("recipe_name", ["small-published", "paper"])
+@pytest.mark.parametrize("recipe_name", ["its own", "small-published", "paper"])
 def test_every_packaged_condition_is_a_change_of_a_packaged_recipe(name, recipe_name, people):
-    recipe = load_recipe(recipe_name)
     grid = load_grid(name)
+    recipe = load_recipe(grid.recipe if recipe_name == "its own" else recipe_name)
     whole = to_plain(recipe)
     for one in grid.condition:
         assert one.networks != "own" or to_plain(changed(recipe, one.set, one.name)) != whole, one.name
@@ -215,11 +215,17 @@ def test_other_networks_and_what_does_not_fit_this_recipe_are_planned_as_such(gr
     assert [name for name, _ in left_out] == ["projection"]
     path = tmp_path / "long.toml"
     path.write_text('[[condition]]\nname = "long"\nset.encoder.patch = 100\n[[condition]]\nname = "as it is"\n'
-                    "set.encoder.patch = 20\n")  # fmt: skip
+                    "set.encoder.patch = 20\n"
+                    '[[condition]]\nname = "too much"\nset.views.student_seconds = [60.0, 300.0]\n')  # fmt: skip
     _, left_out = plan_ablation(load_grid(path), config, sides, [0])
     assert left_out == (
         ("long", "patch has to be 1 to 60 (the frames per window), not 100."),
         ("as it is", "it is the full model of this recipe"),
+        (
+            "too much",
+            "views of 300 s are longer than the encoder's window of 120 s: raise encoder.frames to 150, or "
+            "shorten them.",
+        ),
     )
 
 

@@ -69,5 +69,5 @@ def test_a_block_is_networks_times_a_run_of_patches():
 
 
 def test_one_token_cannot_be_masked():
-    with pytest.raises(ConfigError, match="cannot be masked: pass --views.masks.probability 0"):
+    with pytest.raises(ConfigError, match=r"cannot be masked: pass --views\.masks\.probability 0"):
         draw(1, 1)

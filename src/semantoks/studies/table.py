@@ -162,8 +162,9 @@ class Study:
 
 
 def build(run: Planned, sides: Sides) -> Encoder:
-    """Build the encoder of a run with random weights; ConfigError says why it does not fit the cohort."""
-    atlas = run.tested(sides).atlas
+    """Build the encoder of a run with random weights; ConfigError says why it, or its views, do not fit the cohort."""
+    atlas, size = run.tested(sides).atlas, run.config.encoder
+    run.config.views.window(size.frames, size.patch, sides.cohort.tr, any_length=size.any_length)
     return random_encoder(run.config.encoder, atlas.network_index, run.seed)
 
 

@@ -79,6 +79,14 @@ def test_the_first_order_is_the_whitened_covariance_less_the_identity():
     np.testing.assert_allclose(found, exact, atol=2e-5)
 
 
+def test_without_whitening_it_is_the_logarithm_of_the_correlations_themselves():
+    tokens = tokens_of(whiten=False)
+    spatial = tokens.spatial.double().numpy()
+    own = [(1 - SHARE) * np.corrcoef(one) + SHARE * np.eye(8) for one in mixed()]
+    exact = [scipy.linalg.logm(spatial @ one @ spatial.T) for one in own]
+    np.testing.assert_allclose(tokens.tangent(torch.tensor(mixed()).float()).numpy(), exact, atol=2e-5)
+
+
 def test_a_window_like_the_reference_lies_at_the_origin():
     tokens = tokens_of()
     white = np.random.default_rng(3).normal(size=(8, 5000))

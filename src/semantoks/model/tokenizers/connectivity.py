@@ -39,6 +39,9 @@ class ConnectivityConfig:
     """Share a of the identity in (1 - a) C + a I, above 0 and at most 1."""
     log: bool = True
     """The matrix logarithm; False = its first order, W C W - I, which needs no eigendecomposition."""
+    whiten: bool = True
+    """By the pretraining cohort's mean, so that it lies at the origin; False = logarithms of the correlations as they
+    are (for ablations)."""
     lag: int = 0
     """Frames by which one ROI may lead another: adds the antisymmetric part of that lagged correlation; 0 = none."""
     taps: int = 1
@@ -118,7 +121,8 @@ class ConnectivityTokens(nn.Module):
         values, vectors = torch.linalg.eigh(spatial.double() @ shrunk @ spatial.double().T)
         self.group.copy_(shrunk)
         self.spatial.copy_(spatial)
-        self.whitener.copy_(vectors @ torch.diag(values.rsqrt()) @ vectors.T)
+        if self.config.whiten:
+            self.whitener.copy_(vectors @ torch.diag(values.rsqrt()) @ vectors.T)
 
     def tangent(
         self, series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None = None
