@@ -11,6 +11,7 @@ from importlib.metadata import version
 import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
+from semantoks.cli.inside import audit
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.studies import ablate, scale
 from semantoks.cli.training import fit, pretrain
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         finetune,
         ablate,
         scale,
+        audit,
         report,
         convert,
         export,

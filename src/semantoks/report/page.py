@@ -13,6 +13,9 @@ from semantoks.report.cohort.sections import facts as cohort_facts
 from semantoks.report.cohort.sections import sections as cohort_sections
 from semantoks.report.comparison import compare
 from semantoks.report.content import Block, Bullets, Folded, Item, Section, Words
+from semantoks.report.inside import audit
+from semantoks.report.inside.folder import facts as inside_facts
+from semantoks.report.inside.folder import is_inside, read_inside
 from semantoks.report.run.amounts import learning_curves, reliability
 from semantoks.report.run.answer import BAR, answer, optimism
 from semantoks.report.run.confounds import confounds
@@ -38,6 +41,8 @@ FURTHER = {
     "networks": ("network",),
 }
 """The analyses of a section, which is left out where the tables have none of them."""
+INSIDE = {"audit": audit}
+"""The pages of looks inside an encoder, by the command."""
 WHY = "They are analyses of `semantoks probe`; where they were asked for, the notes say why there are none."
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -55,8 +60,8 @@ def write_report(
     Parameters
     ----------
     run
-        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate`` or ``scale``), or
-        a cohort (of ``semantoks prepare``); or several runs and probes, to compare. A run that is still training, was
+        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate`` or ``scale``), a
+        look inside (``audit``), or a cohort (of ``semantoks prepare``); or several runs and probes, to compare. A run that is still training, was
         stopped, or has no probe yet is reported as far as it went.
     out
         The HTML file to write, replaced whole if it exists; by default ``run/report.html``,
@@ -81,6 +86,8 @@ def write_report(
     studies = [one for one in given if is_study(one)]
     if studies and len(given) > 1:
         raise ConfigError(f"{studies[0]} is a study of many runs: give it alone, or some of the folders in its runs/.")
+    if len(given) > 1 and (alone := [one for one in given if is_inside(one)]):
+        raise ConfigError(f"{alone[0]} is a look inside an encoder, not a run or a probe: give it alone.")
     if show_ids and not cohorts:
         raise ConfigError("--show-ids names the recordings of a cohort, and this page has none: leave it out.")
     first, whole = given[0], given[0].resolve()
@@ -104,6 +111,11 @@ def _written(given: Sequence[Path], *, of_cohort: bool, show_ids: bool) -> tuple
         cohort = read_cohort(given[0], show_ids=show_ids)
         found = cohort_sections(cohort)
         return _html(cohort.title, cohort_facts(cohort), found), found
+    if is_inside(given[0]):
+        inside = read_inside(given[0])
+        page = INSIDE[inside.kind]
+        found = page.sections(inside)
+        return _html(f"{page.TITLE}: {Path(inside.about['model']).name}", inside_facts(inside), found), found
     if is_study(given[0]):
         study = read_study(given[0])
         found = study_sections(study)

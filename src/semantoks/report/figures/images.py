@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ from semantoks.report.figures.plot import (
     set_title,
     tick,
 )
-from semantoks.report.wording import clip, number
+from semantoks.report.wording import clip, number, thousandths
 
 LEVELS = 63
 MOST_PIXELS = 500
@@ -111,7 +112,45 @@ def draw_matrix(key: str, title: str, values: Float[ndarray, "roi roi"], rois: N
     """Draw a matrix of correlations ordered by network, with the networks' boundaries and the scale below."""
     known = np.abs(values[np.isfinite(values)])
     limit = float(np.ceil(10 * np.quantile(known, 0.98)) / 10) if known.size else 1.0
-    limit = min(max(limit, 0.1), 1.0)
+    alt = f"Matrix of {rois.ends[-1]} by {rois.ends[-1]} correlations, {title}, ordered by network: {_listed(rois)}."
+    return _matrix(key, title, values, rois, "Pearson correlation r", min(max(limit, 0.1), 1.0), alt)
+
+
+def draw_grid(
+    key: str,
+    title: str,
+    unit: str,
+    values: Float[ndarray, "network network"],
+    names: Sequence[str],
+    most: float | None = None,
+) -> Drawing:
+    """Draw one value for each pair of networks, rows and columns in the same order, with the scale below.
+
+    ``most`` is the end of the scale; None = the largest value either way.
+    """
+    known = np.abs(values[np.isfinite(values)])
+    end = float(known.max(initial=0.0)) if most is None else float(most)
+    unit_of_end = 10.0 ** np.floor(np.log10(end)) if end > 0 else 1.0
+    limit = float(max(1.0, np.ceil(end / unit_of_end)) * unit_of_end)
+    one_each = NetworkOrder(order=np.arange(len(names)), names=tuple(names), ends=np.arange(1, len(names) + 1))
+    rows = [
+        f"{name}: {', '.join(thousandths(value) if np.isfinite(value) else 'none' for value in row)}."
+        for name, row in zip(names, values, strict=True)
+    ]
+    shown = rows[:MOST_NAMES] + [f"And {len(rows) - MOST_NAMES} more."] * (len(rows) > MOST_NAMES)
+    alt = f"Heat map, {title}: {unit}, row by row, columns in the same order. {' '.join(shown)}"
+    return _matrix(key, title, values, one_each, unit, limit, alt)
+
+
+def _matrix(
+    key: str,
+    title: str,
+    values: Float[ndarray, "row column"],
+    rois: NetworkOrder,
+    unit: str,
+    limit: float,
+    alt: str,
+) -> Drawing:
     left, count = _room_for(rois), rois.ends[-1]
     side = (0.97 - left) * WIDE
     height = side + 1.03
@@ -123,13 +162,12 @@ def draw_matrix(key: str, title: str, values: Float[ndarray, "roi roi"], rois: N
         axes.set_xticks([])
         _name_networks(axes, rois)
         set_title(axes, title)
-        scale = axes.figure.add_axes((left, 0.48 / height, 0.97 - left, 0.1 / height))
+        scale = axes.figure.add_axes((left, 0.48 / height, 0.92 - left, 0.1 / height))
         scale.set_xlim(-limit, limit)
         scale.set_yticks([])
         scale.set_xticks([-limit, -limit / 2, 0, limit / 2, limit])
         scale.xaxis.set_major_formatter(NUMBERS)
-        scale.set_xlabel("Pearson correlation r", fontsize=9)
-        alt = f"Matrix of {count} by {count} correlations, {title}, ordered by network: {_listed(rois)}."
+        scale.set_xlabel(unit, fontsize=9)
         drawing = lay_below(finish(axes, alt), axes, values[np.ix_(rois.order, rois.order)], diverging(), limit=limit)
         return lay_below(drawing, scale, np.linspace(-limit, limit, LEVELS)[None], diverging(), limit=limit)
 

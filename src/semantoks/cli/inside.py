@@ -1,0 +1,66 @@
+"""Commands that look inside an encoder: audit."""
+
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from semantoks.cli.typed import TYPED, words_if_empty
+from semantoks.errors import EXIT_OK
+from semantoks.inside.settings import InsideConfig
+from semantoks.screen import progress
+
+Model = Positional[Annotated[Path, arg(metavar="MODEL")]]
+Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
+Targets = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]"), words_if_empty("none")]
+Flags = Annotated[InsideConfig, arg(name="")]
+
+
+def audit(
+    model: Model,
+    cohort: Recordings,
+    out: Path,
+    target: Targets = (),
+    components: int = 50,
+    config: Flags = InsideConfig(),  # noqa: B008
+) -> int:
+    """Say how much of first, second and third order an embedding keeps, beside random weights, on people never seen.
+
+    Example: semantoks audit runs/a cohort/ --out runs/a/audit
+
+    Moments and spectra of ROIs; FC, tangent FC (as a map over pairs of networks, too) and lagged covariance;
+    co-skewness. Each is read from the embedding by ridge regression with folds over people, at every checkpoint of a
+    run. Writes tables and report.html.
+
+    Args:
+        model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
+        cohort: A cohort prepared with the encoder's atlas.
+        out: Output folder.
+        target: Columns of participants.tsv to predict from each order.
+        components: Principal components of each structure that are looked at, at least 1.
+        config: The settings.
+    """
+    from semantoks.inside.audit import audit as run
+
+    with progress("audit") as shown:
+        run(
+            model,
+            cohort,
+            out=out,
+            targets=target,
+            components=components,
+            config=config,
+            command=TYPED.get(),
+            progress=shown,
+        )
+    return _shown(out)
+
+
+def _shown(out: Path) -> int:
+    """Print what was found, and write the page."""
+    from semantoks.report.inside.folder import read_inside
+    from semantoks.report.page import write_report
+
+    print("\n".join(read_inside(out).listed("answers")))
+    print(f"Open {write_report(out)} in a browser.")
+    return EXIT_OK

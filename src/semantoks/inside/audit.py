@@ -1,0 +1,282 @@
+"""The audit: how much structure of each order can be read from an embedding, on people never seen."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.config import check_arguments
+from semantoks.counted import plural
+from semantoks.errors import ConfigError, WeightsError
+from semantoks.evaluate.baselines.recorded import motion
+from semantoks.evaluate.models.predictors import Fixed
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.shown import Baseline
+from semantoks.evaluate.study.tasks import FeatureSet
+from semantoks.features.encode import Progress
+from semantoks.inside.opened import Opened, network_pairs, open_inside
+from semantoks.inside.orders import COSKEWNESS, LAGGED, STRUCTURES, TANGENT
+from semantoks.inside.reading import Reading, folds_of, read, resampling
+from semantoks.inside.settings import InsideConfig
+from semantoks.model.encoder import Encoder
+from semantoks.model.tensors import load_state, tensors_in, under
+from semantoks.report.inside.folder import COMPONENTS, ORDERS, PAIRS
+from semantoks.report.wording import share_words
+from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
+from semantoks.storage.checksums import read_tensors
+from semantoks.storage.lock import hold_folder
+from semantoks.storage.tables import write_table
+
+MOST_COMPONENTS = 50
+EVERY = (ENCODER, RANDOM, MOTION, FC, "fc_tangent", "spectra", "roi")
+"""Methods of the probe that stand beside third order and lagged covariance."""
+_TEACHER = "teacher.encoder."
+
+
+def audit(
+    model: str | Path,
+    cohort: str | Path,
+    *,
+    out: str | Path,
+    targets: Sequence[str] = (),
+    components: int = MOST_COMPONENTS,
+    config: InsideConfig | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Read structure of every order from an embedding, beside random weights, FC and motion; write tables to ``out``.
+
+    Parameters
+    ----------
+    targets
+        Columns of participants.tsv that are predicted from each order and from the encoder, by the probe.
+    components
+        Principal components of each structure that are looked at, at most.
+
+    Returns
+    -------
+    DataFrame
+        One row per structure and source (``orders.tsv``): ``explained`` is the explained variance on people never seen,
+        averaged over components, with its 95 % interval over people; ``whole`` the share of all variance; ``gain`` the
+        difference from random weights.
+
+    Raises
+    ------
+    ConfigError, DataError, WeightsError
+        For settings, recordings or weights that cannot be used.
+    """
+    check_arguments(audit, locals())
+    config, out = config or InsideConfig(), Path(out)
+    if components < 1:
+        raise ConfigError(f"--components has to be at least 1, not {components}.")
+    with hold_folder(out):
+        opened = open_inside(model, cohort, config)
+        sources, steps, notes = _sources(opened, progress)
+        found, lacking = _read_all(opened, sources, components, progress)
+        table = _orders(found, list(sources), opened, steps)
+        write_table(out / ORDERS, table)
+        write_table(out / COMPONENTS, _by_component(found, list(sources)))
+        write_table(out / PAIRS, _by_pair(found, list(sources), opened))
+        if targets:
+            _probe_orders(model, cohort, targets, out, config)
+        width = sources[ENCODER].matrix(np.arange(0), np.arange(1)).shape[1]
+        notes += [f"No {name}: the cohort does not keep it ({STRUCTURES[name].words})." for name in lacking]
+        opened.write(out, "audit", _answers(table, width), notes, command, columns=width)
+    return table
+
+
+def _sources(opened: Opened, progress: Progress | None) -> tuple[dict[str, FeatureSet], dict[str, int], list[str]]:
+    """Return what is read from: the encoder, random weights, checkpoints, FC and motion; the steps of checkpoints."""
+    found: dict[str, FeatureSet] = {
+        ENCODER: Fixed(opened.embed(opened.encoder, progress)),
+        RANDOM: Fixed(opened.embed(opened.random(), progress)),
+    }
+    steps: dict[str, int] = {}
+    notes: list[str] = []
+    for step, encoder in _checkpoints(opened, notes):
+        name = f"step {step}"
+        found[name], steps[name] = Fixed(opened.embed(encoder, progress)), step
+    connected = STRUCTURES["FC"].build(opened.shown)
+    found[FC] = Fixed(opened.people.average(np.asarray(connected)))
+    if (moved := motion(opened.shown)) is not None:
+        found[MOTION] = Fixed(opened.people.average(moved))
+    return found, steps, notes
+
+
+def _checkpoints(opened: Opened, notes: list[str]) -> list[tuple[int, Encoder]]:
+    """Load the teacher of every checkpoint of a run but the last step's, which is the encoder; say which cannot be."""
+    run, found = opened.model, []
+    try:
+        last = json.loads((run / "run.json").read_text(encoding="utf-8"))["steps_total"]
+    except (OSError, ValueError, KeyError):
+        return []
+    for path in sorted(run.glob("checkpoints/step-*.safetensors")):
+        step = int(re.sub(r"\D", "", path.stem))
+        if step == last:
+            continue
+        try:
+            content, _ = read_tensors(path, error=WeightsError, remedy="Delete it.")
+            encoder = opened.random()
+            load_state(encoder, under(tensors_in(content, path), _TEACHER), path)
+        except WeightsError as error:
+            notes.append(f"{path.name} is left out: {error}")
+            continue
+        found.append((step, encoder.eval()))
+    return found
+
+
+def _read_all(
+    opened: Opened, sources: dict[str, FeatureSet], components: int, progress: Progress | None
+) -> tuple[dict[str, list[Reading]], list[str]]:
+    """Read every structure from every source; name those for which the cohort has no data."""
+    folds = folds_of(opened.people.groups, opened.config.folds, opened.config.seed)
+    pairs, _ = network_pairs(opened)
+    network, rois = opened.cohort.atlas.network_index, opened.cohort.atlas.n_rois
+    found, lacking = {}, []
+    for done, (name, structure) in enumerate(STRUCTURES.items(), start=1):
+        built = structure.build(opened.shown)
+        if built is None or (isinstance(built, ndarray) and not np.isfinite(built).any()):
+            lacking.append(name)
+            continue
+        features = built if isinstance(built, FeatureSet) else Fixed(opened.people.average(np.asarray(built)))
+        cells = None
+        if structure.edges is not None:
+            one, other = structure.edges(rois)
+            cells = pairs[network[one], network[other]]
+        found[name] = read(
+            list(sources.values()), features, folds, cells=cells, components=components, seed=opened.config.seed
+        )
+        if progress:
+            progress(done, len(STRUCTURES))
+    return found, lacking
+
+
+def _orders(found: dict[str, list[Reading]], sources: list[str], opened: Opened, steps: dict[str, int]) -> pd.DataFrame:
+    """Return one row per structure and source, with intervals over people."""
+    drawn = resampling(opened.people.groups, opened.config.seed)
+    rows: list[dict[str, Any]] = []
+    for name, readings in found.items():
+        samples = {
+            source: np.nanmean(one.by_component(drawn), axis=1) for source, one in zip(sources, readings, strict=True)
+        }
+        means = {source: float(np.nanmean(one.by_component())) for source, one in zip(sources, readings, strict=True)}
+        for source, one in zip(sources, readings, strict=True):
+            gain = samples[source] - samples[RANDOM]
+            rows.append(
+                {
+                    **{"order": STRUCTURES[name].order, "structure": name, "source": source},
+                    **{"step": steps.get(source), "components": one.errors.shape[1]},
+                    **_between("explained", means[source], samples[source]),
+                    **_between("whole", float(one.whole()), one.whole(drawn)),
+                    **(_between("gain", means[source] - means[RANDOM], gain) if source != RANDOM else {}),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _between(name: str, value: float, samples: Float[ndarray, " sample"]) -> dict[str, float]:
+    """Return a value and the ends of its 95 % interval."""
+    low, high = np.nanpercentile(samples, (2.5, 97.5)).tolist()
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
+def _by_component(found: dict[str, list[Reading]], sources: list[str]) -> pd.DataFrame:
+    rows = []
+    for name, readings in found.items():
+        for source, one in zip(sources, readings, strict=True):
+            share = one.spreads.sum(axis=0) / one.cell_spreads.sum()
+            for number, (explained, part) in enumerate(zip(one.by_component(), share, strict=True), start=1):
+                rows.append(
+                    {"structure": name, "source": source, "component": number, "share": part, "explained": explained}
+                )
+    return pd.DataFrame(rows)
+
+
+def _by_pair(found: dict[str, list[Reading]], sources: list[str], opened: Opened) -> pd.DataFrame:
+    """Return the explained variance of every pair of networks, of structures that pairs of ROIs have."""
+    pairs, count = network_pairs(opened)
+    names = opened.card.atlas.network_names
+    rows = []
+    for name, readings in found.items():
+        if STRUCTURES[name].edges is None:
+            continue
+        for source, one in zip(sources, readings, strict=True):
+            values = np.full(count, np.nan)
+            values[: one.cell_errors.shape[1]] = one.by_cell()
+            for i, j in zip(*np.triu_indices(len(names)), strict=True):
+                rows.append(
+                    {
+                        **{"structure": name, "source": source, "network": names[i], "other": names[j]},
+                        "explained": values[pairs[i, j]],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _probe_orders(
+    model: str | Path, cohort: str | Path, targets: Sequence[str], out: Path, config: InsideConfig
+) -> None:
+    """Predict targets from each order and from the encoder, on the same people and splits."""
+    extra = {
+        name.replace(" ", "_").replace("-", ""): Baseline(words=STRUCTURES[name].words, features=STRUCTURES[name].build)
+        for name in (LAGGED, COSKEWNESS)
+    }
+    probe(
+        model,
+        cohort,
+        targets=targets,
+        out=out / "probe",
+        config=ProbeConfig(
+            methods=EVERY,
+            analyses=(),
+            folds=config.folds,
+            repeats=config.repeats,
+            family=config.family,
+            seed=config.seed,
+            exclude_pretrained=config.exclude_pretrained,
+        ),
+        device=config.device,
+        n_jobs=config.n_jobs,
+        extra=extra,
+    )
+
+
+def _answers(table: pd.DataFrame, width: int) -> list[str]:
+    """Say what can be read of each structure, and whether training has added to it."""
+    said = []
+    for name, rows in table.groupby("structure", sort=False):
+        by = rows.set_index("source")
+        one, chance = by.loc[ENCODER], by.loc[RANDOM]
+        low, high = one["gain_low"], one["gain_high"]
+        verdict = (
+            "training has added to it"
+            if low > 0
+            else "training has taken from it"
+            if high < 0
+            else "undecided whether training has added to it"
+        )
+        said.append(
+            f"{name}: {_share(one['explained'])} of a component's variance can be read from the encoder, "
+            f"{_share(chance['explained'])} from random weights; {verdict}."
+        )
+    if (table["structure"] == TANGENT).any():
+        row = table[(table["structure"] == TANGENT) & (table["source"] == ENCODER)].iloc[0]
+        said.insert(
+            0,
+            f"An embedding of {width} columns keeps {_share(row['whole'])} of all variance of tangent FC between "
+            f"people ({_share(row['whole_low'])} to {_share(row['whole_high'])}), and {_share(row['explained'])} of "
+            f"one of its first {plural(int(row['components']), 'component')}.",
+        )
+    return said
+
+
+def _share(value: Any) -> str:
+    """Write explained variance; less than nothing is nothing."""
+    return share_words(max(float(value), 0.0))

@@ -1,0 +1,1 @@
+"""Pages about the inside of an encoder."""

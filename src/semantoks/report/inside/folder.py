@@ -1,0 +1,103 @@
+"""The folder of a look inside an encoder: what was found in words, and its tables."""
+
+import json
+from dataclasses import dataclass
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from semantoks.counted import plural
+from semantoks.errors import DataError
+from semantoks.report.content import Block, Bullets, Code, Item, Pairs
+from semantoks.storage.tables import read_typed_table
+
+FINDINGS = "findings.json"
+ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
+"""Tables of an audit."""
+_TEXTS = ("structure", "source", "network", "other", "map", "word", "method")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside:
+    """What a look inside has found."""
+
+    folder: Path
+    about: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """Which command made it."""
+        return str(self.about["kind"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table; empty where there is none."""
+        path = self.folder / name
+        if not path.is_file() or path.stat().st_size <= 1:
+            return pd.DataFrame()
+        found = read_typed_table(path, _TEXTS, what="a table of this page", remedy="run the command again")
+        return found.fillna({text: "" for text in _TEXTS if text in found})
+
+    def listed(self, name: str) -> list[str]:
+        """Return a list of sentences of the findings."""
+        return [str(one) for one in self.about.get(name, [])]
+
+
+def is_inside(folder: Path) -> bool:
+    """Say whether a folder is that of a look inside an encoder."""
+    return (folder / FINDINGS).is_file()
+
+
+def read_inside(folder: Path) -> Inside:
+    """Read such a folder; DataError where it is damaged."""
+    try:
+        about = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
+        str(about["kind"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / FINDINGS} is damaged ({error}): run the command again.") from error
+    return Inside(folder=folder, about=about)
+
+
+def facts(inside: Inside) -> list[tuple[str, str]]:
+    """List what was looked at."""
+    about = inside.about
+    people, recordings = int(about.get("people", 0)), int(about.get("recordings", 0))
+    return [
+        ("Encoder", str(about.get("model", ""))),
+        ("People", f"{plural(people, 'person')}, {plural(recordings, 'recording')}"),
+        ("Networks", str(len(inside.listed("networks")))),
+    ]
+
+
+def answers(inside: Inside) -> list[Block]:
+    """Say what was found."""
+    return [Bullets([Item(text) for text in inside.listed("answers")])]
+
+
+def how(inside: Inside) -> list[Block]:
+    """Say who was looked at, and by which command."""
+    about = inside.about
+    blocks: list[Block] = [
+        Pairs("What was looked at", [("Encoder", str(about.get("model"))), ("Cohort", str(about.get("cohort")))]),
+        Bullets([Item(note) for note in inside.listed("notes")]),
+    ]
+    return [*blocks, *([Code(str(about["command"]))] if about.get("command") else [])]
+
+
+def square(
+    rows: pd.DataFrame, names: list[str], column: str, *, mirrored: bool = False
+) -> Float[ndarray, "network network"]:
+    """Lay rows of (network, other, value) out as a square; NaN where a pair has none."""
+    place = {name: number for number, name in enumerate(names)}
+    found = np.full((len(names), len(names)), nan)
+    for row in rows[["network", "other", column]].to_dict("records"):
+        i, j = place.get(row["network"], -1), place.get(row["other"], -1)
+        if min(i, j) >= 0:
+            found[i, j] = row[column]
+            if mirrored:
+                found[j, i] = row[column]
+    return found
