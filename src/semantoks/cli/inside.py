@@ -1,4 +1,4 @@
-"""Commands that look inside an encoder: audit."""
+"""Commands that look inside an encoder: audit, vocabulary."""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +49,51 @@ def audit(
             out=out,
             targets=target,
             components=components,
+            config=config,
+            command=TYPED.get(),
+            progress=shown,
+        )
+    return _shown(out)
+
+
+def vocabulary(
+    model: Model,
+    cohort: Recordings,
+    out: Path,
+    words: int = 64,
+    seconds: Annotated[
+        float | None, arg(metavar="SECONDS"), words_if_empty("30, where windows have any length")
+    ] = None,
+    target: Targets = (),
+    config: Flags = InsideConfig(),  # noqa: B008
+) -> int:
+    """Learn a codebook of an encoder's tokens: what the words are, who uses them, and what follows what.
+
+    Example: semantoks vocabulary runs/a cohort/ --words 64 --out runs/a/vocabulary
+
+    K-means on the tokens of all networks over time. Usage by network and person, transitions, dwell times, stability
+    across sessions and codebooks, the mean pattern of the windows that a word names; targets from words alone, beside
+    the encoder, FC and tangent FC. Writes tables and report.html.
+
+    Args:
+        model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
+        cohort: A cohort prepared with the encoder's atlas.
+        out: Output folder.
+        words: Size of the codebook, at least 2.
+        seconds: Length of the windows of an encoder that makes one token of a whole window.
+        target: Columns of participants.tsv to predict from words.
+        config: The settings.
+    """
+    from semantoks.inside.vocabulary import vocabulary as run
+
+    with progress("vocabulary") as shown:
+        run(
+            model,
+            cohort,
+            out=out,
+            words=words,
+            seconds=seconds,
+            targets=target,
             config=config,
             command=TYPED.get(),
             progress=shown,

@@ -11,7 +11,7 @@ from importlib.metadata import version
 import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.inside import audit
+from semantoks.cli.inside import audit, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.studies import ablate, scale
 from semantoks.cli.training import fit, pretrain
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         ablate,
         scale,
         audit,
+        vocabulary,
         report,
         convert,
         export,

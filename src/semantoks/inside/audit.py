@@ -16,12 +16,10 @@ from semantoks.counted import plural
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.evaluate.baselines.recorded import motion
 from semantoks.evaluate.models.predictors import Fixed
-from semantoks.evaluate.probe import probe
-from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.tasks import FeatureSet
 from semantoks.features.encode import Progress
-from semantoks.inside.opened import Opened, network_pairs, open_inside
+from semantoks.inside.opened import Opened, network_pairs, open_inside, probe_inside
 from semantoks.inside.orders import COSKEWNESS, LAGGED, STRUCTURES, TANGENT
 from semantoks.inside.reading import Reading, folds_of, read, resampling
 from semantoks.inside.settings import InsideConfig
@@ -64,8 +62,8 @@ def audit(
     -------
     DataFrame
         One row per structure and source (``orders.tsv``): ``explained`` is the explained variance on people never seen,
-        averaged over components, with its 95 % interval over people; ``whole`` the share of all variance; ``gain`` the
-        difference from random weights.
+        averaged over components, with its 95 % interval over people; ``whole`` the share of all variance, of which
+        ``held`` is in as many components as the source has columns; ``gain`` the difference from random weights.
 
     Raises
     ------
@@ -80,13 +78,19 @@ def audit(
         opened = open_inside(model, cohort, config)
         sources, steps, notes = _sources(opened, progress)
         found, lacking = _read_all(opened, sources, components, progress)
-        table = _orders(found, list(sources), opened, steps)
+        widths = {name: one.matrix(np.arange(0), np.arange(1)).shape[1] for name, one in sources.items()}
+        table, width = _orders(found, widths, opened, steps), widths[ENCODER]
         write_table(out / ORDERS, table)
         write_table(out / COMPONENTS, _by_component(found, list(sources)))
         write_table(out / PAIRS, _by_pair(found, list(sources), opened))
         if targets:
-            _probe_orders(model, cohort, targets, out, config)
-        width = sources[ENCODER].matrix(np.arange(0), np.arange(1)).shape[1]
+            extra = {
+                name.replace(" ", "_").replace("-", ""): Baseline(
+                    words=STRUCTURES[name].words, features=STRUCTURES[name].build
+                )
+                for name in (LAGGED, COSKEWNESS)
+            }
+            probe_inside(opened, targets, out, EVERY, extra)
         notes += [f"No {name}: the cohort does not keep it ({STRUCTURES[name].words})." for name in lacking]
         opened.write(out, "audit", _answers(table, width), notes, command, columns=width)
     return table
@@ -158,8 +162,11 @@ def _read_all(
     return found, lacking
 
 
-def _orders(found: dict[str, list[Reading]], sources: list[str], opened: Opened, steps: dict[str, int]) -> pd.DataFrame:
-    """Return one row per structure and source, with intervals over people."""
+def _orders(
+    found: dict[str, list[Reading]], widths: dict[str, int], opened: Opened, steps: dict[str, int]
+) -> pd.DataFrame:
+    """Return one row per structure and source (given with its number of columns), with intervals over people."""
+    sources = list(widths)
     drawn = resampling(opened.people.groups, opened.config.seed)
     rows: list[dict[str, Any]] = []
     for name, readings in found.items():
@@ -173,6 +180,7 @@ def _orders(found: dict[str, list[Reading]], sources: list[str], opened: Opened,
                 {
                     **{"order": STRUCTURES[name].order, "structure": name, "source": source},
                     **{"step": steps.get(source), "components": one.errors.shape[1]},
+                    "held": float(one.held[min(widths[source], len(one.held)) - 1]),
                     **_between("explained", means[source], samples[source]),
                     **_between("whole", float(one.whole()), one.whole(drawn)),
                     **(_between("gain", means[source] - means[RANDOM], gain) if source != RANDOM else {}),
@@ -220,34 +228,6 @@ def _by_pair(found: dict[str, list[Reading]], sources: list[str], opened: Opened
     return pd.DataFrame(rows)
 
 
-def _probe_orders(
-    model: str | Path, cohort: str | Path, targets: Sequence[str], out: Path, config: InsideConfig
-) -> None:
-    """Predict targets from each order and from the encoder, on the same people and splits."""
-    extra = {
-        name.replace(" ", "_").replace("-", ""): Baseline(words=STRUCTURES[name].words, features=STRUCTURES[name].build)
-        for name in (LAGGED, COSKEWNESS)
-    }
-    probe(
-        model,
-        cohort,
-        targets=targets,
-        out=out / "probe",
-        config=ProbeConfig(
-            methods=EVERY,
-            analyses=(),
-            folds=config.folds,
-            repeats=config.repeats,
-            family=config.family,
-            seed=config.seed,
-            exclude_pretrained=config.exclude_pretrained,
-        ),
-        device=config.device,
-        n_jobs=config.n_jobs,
-        extra=extra,
-    )
-
-
 def _answers(table: pd.DataFrame, width: int) -> list[str]:
     """Say what can be read of each structure, and whether training has added to it."""
     said = []
@@ -271,8 +251,9 @@ def _answers(table: pd.DataFrame, width: int) -> list[str]:
         said.insert(
             0,
             f"An embedding of {width} columns keeps {_share(row['whole'])} of all variance of tangent FC between "
-            f"people ({_share(row['whole_low'])} to {_share(row['whole_high'])}), and {_share(row['explained'])} of "
-            f"one of its first {plural(int(row['components']), 'component')}.",
+            f"people ({_share(row['whole_low'])} to {_share(row['whole_high'])}); as many of its own components hold "
+            f"{_share(row['held'])}. Of one of its first {plural(int(row['components']), 'component')} it keeps "
+            f"{_share(row['explained'])}.",
         )
     return said
 

@@ -1,6 +1,7 @@
 """An encoder and the people it is looked at with: opened, checked, and kept apart from those it was trained on."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from numpy import ndarray
 
 from semantoks.counted import plural
 from semantoks.errors import DataError
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.overlap import overlap
 from semantoks.evaluate.study.people import People, people_of, people_with_families
-from semantoks.evaluate.study.shown import Shown, crop_spans
+from semantoks.evaluate.study.shown import Baseline, Shown, crop_spans
 from semantoks.features.encode import Progress, as_encoder_takes, embed_crops, find_device, open_encoder, own_readout
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.card import EncoderCard
@@ -34,8 +37,10 @@ class Opened:
 
     Attributes
     ----------
+    part
+        The recordings of the people who are looked at.
     cohort
-        The recordings as the encoder takes them: in its band and its atlas.
+        These as the encoder takes them: in its band and its atlas.
     notes
         Who was left out, who was seen in pretraining.
     """
@@ -43,6 +48,7 @@ class Opened:
     model: Path
     encoder: Encoder
     card: EncoderCard
+    part: Cohort
     cohort: Cohort
     people: People
     device: torch.device
@@ -116,18 +122,44 @@ def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> 
             f"{plural(len(ids), 'person is', 'people are')} left to look at, and {LEAST_PEOPLE} are needed: give a "
             f"cohort of more{', or leave --exclude-pretrained out' if config.exclude_pretrained else ''}."
         )
-    taken = as_encoder_takes(Part(whole, people=[str(name) for name in ids]), card)
+    part = Part(whole, people=[str(name) for name in ids])
+    taken = as_encoder_takes(part, card)
     alike = find_alike(taken.in_band("passed"))
     people, family = people_with_families(taken, config.family, alike.copies)
     return Opened(
         model=Path(model),
         encoder=encoder,
         card=card,
+        part=part,
         cohort=taken,
         people=people,
         device=find_device(config.device),
         config=config,
         notes=(*notes, family, *alike.words(taken.recordings, names=False)),
+    )
+
+
+def probe_inside(
+    opened: Opened, targets: Sequence[str], out: Path, methods: Sequence[str], extra: Mapping[str, Baseline]
+) -> None:
+    """Predict targets from the encoder, some methods and what was found inside, on the same people and splits."""
+    config = opened.config
+    probe(
+        opened.model,
+        opened.part,
+        targets=targets,
+        out=out / "probe",
+        config=ProbeConfig(
+            methods=tuple(methods),
+            analyses=(),
+            folds=config.folds,
+            repeats=config.repeats,
+            family=config.family,
+            seed=config.seed,
+        ),
+        device=config.device,
+        n_jobs=config.n_jobs,
+        extra=extra,
     )
 
 

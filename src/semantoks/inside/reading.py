@@ -29,12 +29,15 @@ class Reading:
         [person, component]: of the structure's first components.
     cell_errors, cell_spreads
         [person, cell]: of all features, summed by the cell to which they belong.
+    held
+        Share of all variance that the first component holds, the first two, and so on.
     """
 
     errors: Float[ndarray, "person component"]
     spreads: Float[ndarray, "person component"]
     cell_errors: Float[ndarray, "person cell"]
     cell_spreads: Float[ndarray, "person cell"]
+    held: Float[ndarray, " rank"]
 
     def by_component(self, weights: Float[ndarray, "sample person"] | None = None) -> Float[ndarray, "*s component"]:
         """Return the explained variance of each component; of resampled people, with their ``weights``."""
@@ -111,12 +114,10 @@ class Source:
         kept = length > max(length.max(initial=0) * _RANK, np.finfo(float).tiny)
         return cls(length[kept] ** 2, left[:, kept], others @ right[kept].T / length[kept])
 
-    def predict(
-        self, targets: Float[ndarray, "train rank"], seed: int
-    ) -> tuple[Float[ndarray, "test rank"], Float[ndarray, "test rank"]]:
-        """Predict the test people's scores: with a penalty for each component, and with one for all together.
+    def predict(self, targets: Float[ndarray, "train rank"], seed: int) -> Float[ndarray, "test rank"]:
+        """Predict the test people's scores, with a penalty for each component.
 
-        A penalty is the strongest that is as good as the best one, within the standard error over parts of the training
+        It is the strongest that is as good as the best one, within the standard error over parts of the training
         people; nothing but the mean is a candidate, too. What a model without some people says of them follows from the
         model of everybody: (I - H)^-1 (y - fitted), where H is their block of the hat matrix.
         """
@@ -131,9 +132,8 @@ class Source:
             for number, part in enumerate(parts):
                 hat = 1 / len(targets) + (self.vectors[part] * factor) @ self.vectors[part].T
                 losses[place, number] = (np.linalg.solve(np.eye(len(part)) - hat, off[part]) ** 2).sum(axis=0)
-        each, together = _strongest(losses), _strongest(losses.sum(axis=2, keepdims=True))
-        by_each: ndarray = self.test @ (factors[each].T * shared)
-        return by_each, self.test @ (factors[together].T * shared)
+        found: ndarray = self.test @ (factors[_strongest(losses)].T * shared)
+        return found
 
 
 def _strongest(losses: Float[ndarray, "penalty part target"]) -> Int[ndarray, " target"]:
@@ -167,7 +167,8 @@ def read(
     people = sum(len(test) for _, test in folds)
     whole = Components.of(structure, people)
     most = min(components, whole.scores.shape[1], max(1, people // 4))
-    features = whole.features.shape[1]
+    features, squares = whole.features.shape[1], np.square(whole.scores).sum(axis=0)
+    held = squares.cumsum() / squares.sum()
     where = np.zeros(features, dtype=np.int64) if cells is None else cells
     sums = csr_array((np.ones(features), (np.arange(features), where)), shape=(features, int(where.max()) + 1))
     found = []
@@ -176,13 +177,15 @@ def read(
         cell_errors, cell_spreads = np.zeros((2, people, sums.shape[1]))
         for train, test in folds:
             mean = whole.scores[train].mean(axis=0)
-            each, together = Source.of(source, (train, test)).predict(whole.scores[train] - mean, seed)
+            read_off = Source.of(source, (train, test)).predict(whole.scores[train] - mean, seed)
             truth = whole.scores[test] - mean
             around = whole.features[test] - mean.astype(np.float32) @ whole.back
-            off = around - together.astype(np.float32) @ whole.back
-            errors[test], spreads[test] = ((truth - each) ** 2)[:, :most], (truth**2)[:, :most]
+            off = around - read_off.astype(np.float32) @ whole.back
+            errors[test], spreads[test] = ((truth - read_off) ** 2)[:, :most], (truth**2)[:, :most]
             cell_errors[test], cell_spreads[test] = (off**2) @ sums, (around**2) @ sums
-        found.append(Reading(errors=errors, spreads=spreads, cell_errors=cell_errors, cell_spreads=cell_spreads))
+        found.append(
+            Reading(errors=errors, spreads=spreads, cell_errors=cell_errors, cell_spreads=cell_spreads, held=held)
+        )
     return found
 
 

@@ -7,16 +7,19 @@ import pandas as pd
 from semantoks.report.content import Block, Cell, Figure, Figures, Folded, Section, Table, Words
 from semantoks.report.figures.images import draw_grid
 from semantoks.report.figures.scores import Estimate, Line, draw_lines, draw_rows
-from semantoks.report.inside.folder import COMPONENTS, ORDERS, PAIRS, Inside, answers, how, square
-from semantoks.report.wording import interval, metric_words, score, share_words
-from semantoks.statistics.methods import ENCODER, FC, METHODS, MOTION, RANDOM, method_look, method_name
-from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.report.inside.folder import COMPONENTS, ORDERS, PAIRS, Inside, answers, has_targets, how, square, targets
+from semantoks.report.wording import interval, score, share_words
+from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, method_look, method_name
 
 TITLE = "Audit of orders"
 QUESTION = "What structure does the embedding keep?"
 _ORDERS = {1: "first order", 2: "second order", 3: "third order"}
 _DRAWN = (ENCODER, RANDOM, FC, MOTION)
+_NAMES = {"coskewness": "co-skewness", "lagged_covariance": "lagged covariance"}
+_OPENING = (
+    "What one order alone says of a target, on the same people and splits as the encoder. What third order knows and "
+    "FC does not is something that no correlation can show."
+)
 _AXIS = "explained variance, people never seen"
 
 
@@ -30,8 +33,8 @@ def sections(inside: Inside) -> list[Section]:
     ]
     if orders["step"].notna().any():
         found.append(Section("steps", "When in training was it learned?", "Steps", _steps(orders)))
-    if (inside.folder / "probe" / SCORES).is_file():
-        found.append(Section("targets", "Which order knows the targets?", "Targets", _targets(inside)))
+    if has_targets(inside):
+        found.append(Section("targets", "Which order knows the targets?", "Targets", targets(inside, _NAMES, _OPENING)))
     return [
         *found,
         Section("numbers", "The numbers", "Numbers", [_numbers(orders)]),
@@ -147,40 +150,6 @@ def _steps(orders: pd.DataFrame) -> list[Block]:
             rows=rows,
         )
     ]
-
-
-def _targets(inside: Inside) -> list[Block]:
-    folder = inside.folder / "probe"
-    summary = summarise(read_scores(folder / SCORES), read_predictions(folder / PREDICTIONS))
-    rows = [
-        [
-            Cell(f"{row['target']}: {_called(str(row['method']))}"),
-            Cell(score(row["mean"], row["metric"]), under=interval(row["low"], row["high"], row["metric"])),
-            Cell(metric_words(row["metric"])),
-        ]
-        for row in summary.to_dict("records")
-    ]
-    return [
-        Words(
-            "What one order alone says of a target, on the same people and splits as the encoder. Third order that FC "
-            "lacks is something that no correlation can show."
-        ),
-        Table(
-            label="Targets by order",
-            caption="Linear models, with 95\u00a0% intervals over people; `semantoks report` on the folder probe/ "
-            "has more.",
-            columns=("Target and features", "Score", "Metric"),
-            rows=rows,
-        ),
-    ]
-
-
-def _called(method: str) -> str:
-    return (
-        method_name(method)
-        if method in METHODS
-        else {"coskewness": "co-skewness"}.get(method, method.replace("_", " "))
-    )
 
 
 def _numbers(orders: pd.DataFrame) -> Table:

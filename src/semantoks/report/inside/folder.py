@@ -1,6 +1,7 @@
 """The folder of a look inside an encoder: what was found in words, and its tables."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -13,12 +14,19 @@ from numpy import ndarray
 
 from semantoks.counted import plural
 from semantoks.errors import DataError
-from semantoks.report.content import Block, Bullets, Code, Item, Pairs
+from semantoks.report.content import Block, Bullets, Cell, Code, Item, Pairs, Table, Words
+from semantoks.report.wording import interval, metric_words, score
+from semantoks.statistics.methods import method_name
+from semantoks.statistics.summary import summarise
+from semantoks.statistics.tables import PREDICTIONS, SCORES, read_predictions, read_scores
 from semantoks.storage.tables import read_typed_table
 
 FINDINGS = "findings.json"
 ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
 """Tables of an audit."""
+WORDS, USAGE, FOLLOWING = "words.tsv", "usage.tsv", "transitions.tsv"
+PATTERNS, STABILITY = "patterns.tsv", "stability.tsv"
+"""Tables of a vocabulary."""
 _TEXTS = ("structure", "source", "network", "other", "map", "word", "method")
 
 
@@ -86,6 +94,35 @@ def how(inside: Inside) -> list[Block]:
         Bullets([Item(note) for note in inside.listed("notes")]),
     ]
     return [*blocks, *([Code(str(about["command"]))] if about.get("command") else [])]
+
+
+def targets(inside: Inside, names: Mapping[str, str], opening: str) -> list[Block]:
+    """Lay out the scores of a probe of what was found inside; ``names`` are of methods that it alone knows."""
+    folder = inside.folder / "probe"
+    summary = summarise(read_scores(folder / SCORES), read_predictions(folder / PREDICTIONS))
+    rows = [
+        [
+            Cell(f"{row['target']}: {names.get(row['method']) or method_name(row['method'])}"),
+            Cell(score(row["mean"], row["metric"]), under=interval(row["low"], row["high"], row["metric"])),
+            Cell(metric_words(row["metric"])),
+        ]
+        for row in summary.to_dict("records")
+    ]
+    return [
+        Words(opening),
+        Table(
+            label="Targets",
+            caption="Linear models, with 95\u00a0% intervals over people; `semantoks report` on the folder probe/ "
+            "has more.",
+            columns=("Target and features", "Score", "Metric"),
+            rows=rows,
+        ),
+    ]
+
+
+def has_targets(inside: Inside) -> bool:
+    """Say whether targets were predicted."""
+    return (inside.folder / "probe" / SCORES).is_file()
 
 
 def square(
