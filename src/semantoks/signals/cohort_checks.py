@@ -22,6 +22,8 @@ ROIS = re.compile(r"([0-9]{1,9}(,[0-9]{1,9})*)?")
 def read_description(path: Path) -> dict[str, Any]:
     """Read the ``dataset_description.json`` of the cohort ``path``; DataError if it is none, or not of this schema."""
     file = path / layout.DESCRIPTION
+    if path.is_file():
+        raise DataError(f"{path} is a file, not a cohort: name the folder that prepare wrote.")
     try:
         description = read_json(file)
     except FileNotFoundError:
