@@ -14,6 +14,7 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed
 from semantoks.model.card import hash_participant
 from semantoks.model.hub import load_encoder
+from semantoks.signals.part import Part
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.train import closed_form
@@ -85,6 +86,18 @@ def test_more_people_than_edges_give_the_same_components(cohort, tmp_path, monke
     np.testing.assert_allclose(embed(cohort, model=tmp_path / "c").filter(like="avg_").to_numpy(), few, atol=1e-4)
 
 
+def test_edges_are_the_tangent_matrices_themselves_of_any_number_of_people(cohort, tmp_path):
+    """All 36 distances of 8 ROIs are kept, with more columns than the 3 people here."""
+    three = Part(cohort, people=cohort.recordings["participant_id"].unique()[:3].tolist())
+    fit([three], out=tmp_path / "e", config=FitConfig(edges=True, components=8, shrinkage=0.3))
+    found = embed(three, model=tmp_path / "e").filter(like="avg_").to_numpy()
+    every = correlations(three)
+    white = np.linalg.inv(scipy.linalg.sqrtm(0.7 * np.mean(every, axis=0) + 0.3 * np.eye(8)))
+    rows = np.stack([scipy.linalg.logm(white @ (0.7 * c + 0.3 * np.eye(8)) @ white).ravel() for c in every])
+    assert found.shape == (len(three), 36)
+    np.testing.assert_allclose(found @ found.T, rows @ rows.T, atol=2e-3)
+
+
 def test_the_shrinkage_is_the_one_under_which_second_halves_are_likeliest(cohort):
     scores = []
     table = cohort.recordings
@@ -129,7 +142,7 @@ def test_the_command_fits_embeds_and_describes(cohort, tmp_path, capsys):
 
 
 def test_what_cannot_be_fitted_is_refused(cohort, folder, tmp_path):
-    with pytest.raises(DataError, match=r"40 columns need more than 40 people.* \(--columns 38\)"):
+    with pytest.raises(DataError, match=r"40 columns need more than 40 people.* --edges, .* \(--columns 38\)"):
         fit([cohort], out=tmp_path / "x", config=FitConfig(columns=40))
     with pytest.raises(DataError, match="0 people have 9000 s of good data: too few"):
         fit([cohort], out=tmp_path / "x", config=FitConfig(columns=2, min_seconds=9000.0))
@@ -139,6 +152,8 @@ def test_what_cannot_be_fitted_is_refused(cohort, folder, tmp_path):
         fit([cohort], out=folder, config=CONFIG)
     with pytest.raises(ConfigError, match="columns has to be an even number"):
         FitConfig(columns=3)
+    with pytest.raises(ConfigError, match="leave columns and lag out"):
+        FitConfig(edges=True, columns=4)
 
 
 def test_a_folder_that_another_job_writes_is_refused_and_what_a_killed_one_left_is_taken_over(cohort, tmp_path):

@@ -100,8 +100,11 @@ def fit(
     ],
     *,
     out: Path,
-    columns: int = 256,
-    components: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all)")] = None,
+    columns: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 256)")] = None,
+    edges: bool = False,
+    components: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all, 54 with --edges)")
+    ] = None,
     shrinkage: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="(default: the likeliest)")] = None,
     lag: Annotated[int, arg(metavar="FRAMES")] = 0,
     band: Literal["auto", "passed", "full"] = "passed",
@@ -117,7 +120,8 @@ def fit(
     Args:
         cohorts: Prepared cohorts of one atlas; people of different cohorts count as different people.
         out: A new folder for the encoder.
-        columns: Columns of an embedding, an even number: principal components of everybody's tangent vectors.
+        columns: Columns of an embedding, an even number: principal components of the tangent vectors of more people.
+        edges: Instead, the columns are the edges among the spatial components, about 1,500: for few people.
         components: Spatial components per network.
         shrinkage: Share of the identity in every correlation matrix; by default chosen without labels, as the one under
             which the other half of a recording is likeliest.
@@ -130,7 +134,13 @@ def fit(
     from semantoks.train.closed_form import fit as run
 
     config = FitConfig(
-        columns=columns, components=components, shrinkage=shrinkage, lag=lag, band=band, min_seconds=min_seconds
+        columns=columns,
+        edges=edges,
+        components=components,
+        shrinkage=shrinkage,
+        lag=lag,
+        band=band,
+        min_seconds=min_seconds,
     )
     with progress("fit") as shown:
         run(cohorts, out=out, config=config, progress=shown)

@@ -4,6 +4,7 @@ No gradient, no labels. The reference is the mean correlation of a cohort, its s
 network, and the columns are principal components of everybody's tangent vectors (Varoquaux et al. 2010, MICCAI).
 """
 
+import itertools
 import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from semantoks.config import check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import CARD, TEACHER, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.group import set_columns
+from semantoks.model.group import edges_config, set_columns, set_group
 from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens, components_of_each
 from semantoks.signals.cohort import Cohort
@@ -33,17 +34,22 @@ from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.views.pool import check_same_atlas, in_band, long_enough
 
+COLUMNS = 256
 _JUDGED = 100
+EDGES_AMONG = 54
+"""Components over all networks whose edges are columns: 1,485 of them, as in the encoders in the box."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
     """Settings of an encoder in closed form."""
 
-    columns: int = 256
-    """Columns of an embedding, even: principal components of the people's tangent vectors."""
+    columns: int | None = None
+    """Columns of an embedding, even: principal components of the tangent vectors of more people; None = 256."""
+    edges: bool = False
+    """Columns are the edges among the spatial components instead (about 1,500): for few people."""
     components: int | None = None
-    """Spatial components per network; None = about 120 over all networks."""
+    """Spatial components per network; None = about 120 over all networks, 54 with ``edges``."""
     shrinkage: float | None = None
     """Share of the identity in a correlation matrix; None = the one under which the other half of a
     recording is likeliest."""
@@ -57,7 +63,7 @@ class FitConfig:
     def __post_init__(self) -> None:
         """Check every field, and the ranges."""
         check_fields(self)
-        if self.columns < 2 or self.columns % 2:
+        if self.columns is not None and (self.columns < 2 or self.columns % 2):
             raise ConfigError(f"columns has to be an even number of at least 2, not {self.columns}.")
         if self.components is not None and self.components < 1:
             raise ConfigError(f"components has to be at least 1, not {self.components}.")
@@ -65,6 +71,8 @@ class FitConfig:
             raise ConfigError(f"shrinkage has to be above 0 and at most 1, not {self.shrinkage}.")
         if self.lag < 0:
             raise ConfigError(f"lag has to be at least 0 frames, not {self.lag}.")
+        if self.edges and (self.lag or self.columns):
+            raise ConfigError("with edges, these are the columns, and there is no lag: leave columns and lag out.")
         if self.min_seconds < 0:
             raise ConfigError(f"min_seconds has to be at least 0, not {self.min_seconds:g}.")
 
@@ -155,23 +163,31 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
             f"{people} people have {config.min_seconds:g} s of good data: too few for components. Lower --min-seconds, "
             "or give more cohorts."
         )
-    if people <= config.columns:
+    columns = config.columns or COLUMNS
+    if people <= columns and not config.edges:
         raise DataError(
-            f"{config.columns} columns need more than {config.columns} people with {config.min_seconds:g} s of good "
-            f"data, and there are {people}: ask for fewer (--columns {(people - 1) // 2 * 2})."
+            f"{columns} columns need more than {columns} people with {config.min_seconds:g} s of good "
+            f"data, and there are {people}: take --edges, which any number of people determines, or ask for fewer "
+            f"(--columns {(people - 1) // 2 * 2})."
         )
     index = opened[0].atlas.network_index.tolist()
-    shrinkage = config.shrinkage or choose_shrinkage(recordings)
-    components = config.components or components_of_each(max(index) + 1)
-    size = EncoderConfig(
-        width=config.columns,
-        depth=0,
-        norm=False,
-        patch=EncoderConfig().frames,
-        tokenizer=ConnectivityConfig(components=components, shrinkage=shrinkage, lag=config.lag),
-    )
-    encoder = Encoder(size, index).eval()
-    _start(encoder, recordings, config.columns, progress)
+    networks, shrinkage = max(index) + 1, config.shrinkage or choose_shrinkage(recordings)
+    if config.edges:
+        components = config.components or components_of_each(networks, EDGES_AMONG)
+        size = edges_config(index, components=components, shrinkage=shrinkage)
+        encoder = Encoder(size, index).eval()
+        set_group(encoder, mean_correlation(recordings, _teller(progress, len(recordings.rows))))
+    else:
+        components = config.components or components_of_each(networks)
+        size = EncoderConfig(
+            width=columns,
+            depth=0,
+            norm=False,
+            patch=EncoderConfig().frames,
+            tokenizer=ConnectivityConfig(components=components, shrinkage=shrinkage, lag=config.lag),
+        )
+        encoder = Encoder(size, index).eval()
+        _start(encoder, recordings, columns, progress)
     card = _card(opened, recordings, size, people)
     save_encoder(out, encoder, card)
     return card
@@ -198,19 +214,23 @@ def _start(
     encoder: Encoder, recordings: Recordings, columns: int, progress: Progress | None, *, unit: bool = False
 ) -> None:
     """Set reference and columns from two passes over the recordings."""
-    done, total = 0, 2 * len(recordings.rows)
-
-    def tell() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, total)
-
+    tell = _teller(progress, 2 * len(recordings.rows))
     tokens = _tokens(encoder)
     tokens.set_reference(torch.from_numpy(mean_correlation(recordings, tell)).float())
     found, mean, variance = principal_components(recordings, tokens, columns, tell)
     scale = 1 / math.sqrt(variance.mean()) if unit else 1.0
     set_columns(encoder, tokens, found @ even_rotation(variance), mean, scale=scale)
+
+
+def _teller(progress: Progress | None, total: int) -> Callable[[], None]:
+    """Return what counts a recording as done, of ``total``."""
+    done = itertools.count(1)
+
+    def tell() -> None:
+        if progress:
+            progress(next(done), total)
+
+    return tell
 
 
 def even_rotation(variance: Float[ndarray, " column"]) -> Float[ndarray, "column column"]:

@@ -192,9 +192,9 @@ class ConnectivityTokens(nn.Module):
         return filtering + 2 * total * rois * frames + moments + log + 2 * total**2 * len(self.length)
 
 
-def components_of_each(networks: int) -> int:
-    """Return how many components each network gets where none are asked for."""
-    return -(-TOTAL_COMPONENTS // networks)
+def components_of_each(networks: int, total: int = TOTAL_COMPONENTS) -> int:
+    """Return how many components each network gets, of about ``total`` over all."""
+    return -(-total // networks)
 
 
 def _rotation(size: int) -> Float[Tensor, "member member"]:
