@@ -1,4 +1,4 @@
-"""Commands that look inside an encoder: audit, vocabulary."""
+"""Commands that look inside an encoder: audit, vocabulary, explain."""
 
 from pathlib import Path
 from typing import Annotated
@@ -94,6 +94,48 @@ def vocabulary(
             words=words,
             seconds=seconds,
             targets=target,
+            config=config,
+            command=TYPED.get(),
+            progress=shown,
+        )
+    return _shown(out)
+
+
+def explain(
+    model: Model,
+    cohort: Recordings,
+    out: Path,
+    target: Annotated[
+        str | None, arg(metavar="NAME"), words_if_empty("the first principal component of the embedding")
+    ] = None,
+    windows: int = 64,
+    config: Flags = InsideConfig(),  # noqa: B008
+) -> int:
+    """Map what an encoder looks at, beside the same maps of random weights: one that survives these means nothing.
+
+    Example: semantoks explain runs/a cohort/ --target age --out runs/a/explain
+
+    Influence of networks on each other's tokens (by hiding them, by attention rollout), similarity of network
+    embeddings, learned kernels, and what moves a number that is read from the embedding: ROIs over time by integrated
+    gradients, pairs of networks by hiding both. Writes tables and report.html.
+
+    Args:
+        model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
+        cohort: A cohort prepared with the encoder's atlas.
+        out: Output folder.
+        target: A column of participants.tsv (values, or two classes), whose prediction is explained.
+        windows: Windows that are looked at, one of a person, at most.
+        config: The settings.
+    """
+    from semantoks.inside.explain import explain as run
+
+    with progress("explain") as shown:
+        run(
+            model,
+            cohort,
+            out=out,
+            target=target,
+            windows=windows,
             config=config,
             command=TYPED.get(),
             progress=shown,

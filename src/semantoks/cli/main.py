@@ -11,7 +11,7 @@ from importlib.metadata import version
 import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.inside import audit, vocabulary
+from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.studies import ablate, scale
 from semantoks.cli.training import fit, pretrain
@@ -35,6 +35,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         scale,
         audit,
         vocabulary,
+        explain,
         report,
         convert,
         export,

@@ -184,7 +184,7 @@ def report(
     The tables of the page are written beside it, as TSV files.
 
     Args:
-        run: A run, a probe, a study, an audit, a vocabulary, or a cohort; or several runs and probes, to compare.
+        run: A run, a probe, a study, a look inside (audit ...), or a cohort; or several runs and probes, to compare.
         out: Output file, a FILE.html.
         show_ids: Name the recordings of a cohort instead of numbering them.
     """

@@ -13,7 +13,7 @@ from semantoks.report.cohort.sections import facts as cohort_facts
 from semantoks.report.cohort.sections import sections as cohort_sections
 from semantoks.report.comparison import compare
 from semantoks.report.content import Block, Bullets, Folded, Item, Section, Words
-from semantoks.report.inside import audit, vocabulary
+from semantoks.report.inside import audit, explain, vocabulary
 from semantoks.report.inside.folder import facts as inside_facts
 from semantoks.report.inside.folder import is_inside, read_inside
 from semantoks.report.run.amounts import learning_curves, reliability
@@ -41,7 +41,7 @@ FURTHER = {
     "networks": ("network",),
 }
 """The analyses of a section, which is left out where the tables have none of them."""
-INSIDE = {"audit": audit, "vocabulary": vocabulary}
+INSIDE = {"audit": audit, "vocabulary": vocabulary, "explain": explain}
 """The pages of looks inside an encoder, by the command."""
 WHY = "They are analyses of `semantoks probe`; where they were asked for, the notes say why there are none."
 MONTHS = (
@@ -61,9 +61,9 @@ def write_report(
     ----------
     run
         The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate`` or ``scale``), a
-        look inside (of ``audit`` or ``vocabulary``), or a cohort (of ``semantoks prepare``); or several runs and
-        probes, to compare. A run that is still training, was stopped, or has no probe yet is reported as far as it
-        went.
+        look inside (of ``audit``, ``vocabulary`` or ``explain``), or a cohort (of ``semantoks prepare``); or several
+        runs and probes, to compare. A run that is still training, was stopped, or has no probe yet is reported as far
+        as it went.
     out
         The HTML file to write, replaced whole if it exists; by default ``run/report.html``,
         ``<cohort>_report.html`` beside a cohort, whose folder stays as it is, and ``comparison.html`` beside the first

@@ -27,7 +27,9 @@ ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
 WORDS, USAGE, FOLLOWING = "words.tsv", "usage.tsv", "transitions.tsv"
 PATTERNS, STABILITY = "patterns.tsv", "stability.tsv"
 """Tables of a vocabulary."""
-_TEXTS = ("structure", "source", "network", "other", "map", "word", "method")
+SANITY, MAPS, ROIS, KERNELS = "sanity.tsv", "maps.tsv", "rois.tsv", "kernels.tsv"
+"""Tables of an explanation."""
+_TEXTS = ("structure", "source", "network", "other", "map", "word", "label", "survives")
 
 
 @dataclass(frozen=True, kw_only=True)
