@@ -20,6 +20,8 @@ _OPENING = (
     "What one order alone says of a target, on the same people and splits as the encoder. What third order knows and "
     "FC does not is something that no correlation can show."
 )
+MOST_NETWORKS = 40
+"""Networks of which all pairs are listed on the page; of more, pairs.tsv has them."""
 _AXIS = "explained variance, people never seen"
 
 
@@ -75,14 +77,13 @@ def _maps(inside: Inside) -> list[Block]:
         figures.append(Figure(drawing, "Columns in the order of the rows; all maps have one scale."))
     if not figures:
         return [Words("There is no map: tangent FC was not read.")]
-    table = _pairs_table(known)
     return [
         Words(
             "The share of the variance of tangent FC between people that can be read, for the connections of each pair "
             "of networks; below zero (blue) is worse than saying the mean."
         ),
         Figures(figures),
-        Folded("All pairs of networks", [table]),
+        *([Folded("All pairs of networks", [_pairs_table(known)])] if len(names) <= MOST_NETWORKS else []),
     ]
 
 
