@@ -33,7 +33,7 @@ from semantoks.storage.workers import run_calls
 
 SHARD_RECORDINGS = 32
 MAX_SHARDS = 512  # each open memory map holds a file handle, and 1024 of them is a common limit
-UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (OSError, EOFError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error)
 Progress = Callable[[int, int], None]
 
 

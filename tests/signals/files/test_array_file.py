@@ -205,9 +205,10 @@ def test_a_damaged_file_is_a_data_error(tmp_path: Path, name: str) -> None:
 def test_a_header_that_is_no_python_and_an_impossible_shape_are_data_errors(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", A)
     whole = (tmp_path / "a.npy").read_bytes()
-    for shape, reason in ((b"(3, 4 , }", "TokenError"), (b"(3, 9999999999999), }", "MemoryError")):
+    token, memory = r" as \.npy, is it damaged\? \(TokenError", r": it takes more than 1,024 MiB of memory"
+    for shape, reason in ((b"(3, 4 , }", token), (b"(3, 9999999999999), }", memory)):
         (tmp_path / "a.npy").write_bytes(whole.replace(b"(3, 4), }".ljust(len(shape)), shape))
-        with pytest.raises(DataError, match=rf"a\.npy cannot be read as \.npy, is it damaged\? \({reason}"):
+        with pytest.raises(DataError, match=rf"a\.npy cannot be read{reason}"):
             read_array_file(tmp_path / "a.npy")
 
 
@@ -228,7 +229,7 @@ def test_a_mat_file_that_kills_its_reader_is_a_data_error_and_the_process_lives(
     data = bytearray((tmp_path / "a.mat").read_bytes())
     data[145] = 0b1110  # flags of x: complex, so that y is read as its imaginary part
     (tmp_path / "a.mat").write_bytes(data)
-    with pytest.raises(DataError, match=r"a\.mat cannot be read .*its reader died with status -11"):
+    with pytest.raises(DataError, match=r"a\.mat cannot be read: its reader crashed \(SIGSEGV\)"):
         read_array_file(tmp_path / "a.mat")
 
 

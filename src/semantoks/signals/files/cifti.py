@@ -21,6 +21,7 @@ from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.roi_means import NO_ROI, PIECE, roi_means
 from semantoks.signals.files.stated import StatedTR
+from semantoks.storage.apart import read_apart
 from semantoks.types import RoiIndex, Series
 
 SECONDS = {"SECOND": 1.0, "SEC": 1.0, "MSEC": 1e-3, "MILLISECOND": 1e-3, "USEC": 1e-6, "MICROSECOND": 1e-6}
@@ -28,6 +29,11 @@ SECONDS = {"SECOND": 1.0, "SEC": 1.0, "MSEC": 1e-3, "MILLISECOND": 1e-3, "USEC":
 
 def cifti_tr(path: Path) -> float | None:
     """Read the step of the time axis of a CIFTI file in seconds; None where it has no time axis or another unit."""
+    seconds: float | None = read_apart(path, _cifti_tr, path)
+    return seconds
+
+
+def _cifti_tr(path: Path) -> float | None:
     with readable(f"{path} cannot be read as CIFTI"):
         image = nib.load(path)
         axes = [image.header.get_axis(i) for i in range(image.ndim)]  # type: ignore[attr-defined]
@@ -131,10 +137,10 @@ class ParcelSeries:
 
         def opened() -> Iterator[FileColumns]:
             for one in ordered:
-                file = open_series(one.path, ParcelsAxis)
-                positions = _parcel_positions(file, self.atlas, self.reorder)
-                stated.append(file.stated_tr())
-                yield one.path, np.concatenate(list(file.pieces())), positions
+                values, labels, tr = read_apart(one.path, _parcels_in, one.path)
+                positions = match_labels(labels, self.atlas, where=str(one.path), reorder=self.reorder)
+                stated.append(tr)
+                yield one.path, values, positions
 
         return fill(opened(), self.atlas.n_rois), stated
 
@@ -152,11 +158,10 @@ def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, r
         paths[parcellation_name(one)].append(one.path)
 
     def positions_of(name: str) -> RoiIndex:
-        file = _first_readable(paths[name])
-        positions = _parcel_positions(file, atlas, reorder)
+        path, labels = _first_labels(paths[name])
+        positions = match_labels(labels, atlas, where=str(path), reorder=reorder)
         if positions is None:
-            first, own = str(file.columns.name[0]), atlas.labels[0]
-            raise DataError(f"{file.path}: its first label is {first!r}, the atlas's {own!r}.")
+            raise DataError(f"{path}: its first label is {labels[0]!r}, the atlas's {atlas.labels[0]!r}.")
         return positions
 
     fitting = find_fitting(paths, positions_of)
@@ -166,7 +171,7 @@ def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, r
     notes = [
         note
         for name in fitting.positions
-        for note in left_over(name or "parcel series", _labels(_first_readable(paths[name])), atlas, reorder=reorder)
+        for note in left_over(name or "parcel series", _first_labels(paths[name])[1], atlas, reorder=reorder)
     ]
     return ParcelSeries(
         atlas=atlas,
@@ -182,20 +187,28 @@ def parcellation_name(one: BidsFile) -> str:
     return next((one.entities[name] for name in ("atlas", "seg", "desc") if name in one.entities), "")
 
 
-def _first_readable(paths: Sequence[Path]) -> CiftiFile:
-    """Open the first parcel series that can be read, so that a damaged one stops no others; DataError when none can."""
+def _first_labels(paths: Sequence[Path]) -> tuple[Path, list[str]]:
+    """Read the labels of the first parcel series that can be read, so that a damaged one stops no others.
+
+    Raises
+    ------
+    DataError
+        When none can be read.
+    """
     for path in paths[:-1]:
         with suppress(DataError):
-            return open_series(path, ParcelsAxis)
-    return open_series(paths[-1], ParcelsAxis)
+            return path, read_apart(path, _labels_in, path)
+    return paths[-1], read_apart(paths[-1], _labels_in, paths[-1])
 
 
-def _labels(file: CiftiFile) -> list[str]:
-    return [str(label) for label in file.columns.name]
+def _labels_in(path: Path) -> list[str]:
+    return [str(label) for label in open_series(path, ParcelsAxis).columns.name]
 
 
-def _parcel_positions(file: CiftiFile, atlas: Atlas, reorder: bool) -> RoiIndex | None:
-    return match_labels(_labels(file), atlas, where=str(file.path), reorder=reorder)
+def _parcels_in(path: Path) -> tuple[Float32[ndarray, "frame parcel"], list[str], StatedTR]:
+    """Read a parcel series: its numbers, the labels of its columns and the repetition time that it states."""
+    file = open_series(path, ParcelsAxis)
+    return np.concatenate(list(file.pieces())), [str(label) for label in file.columns.name], file.stated_tr()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -229,6 +242,10 @@ class Grayordinates:
         DataError
             When it cannot be read, is on another mesh or grid, or shares no grayordinate with the parcellation.
         """
+        found: tuple[Series, StatedTR] = read_apart(path, self._means, path)
+        return found
+
+    def _means(self, path: Path) -> tuple[Series, StatedTR]:
         file = open_series(path, BrainModelAxis)
         roi = self.roi_of(file.columns, path)
         if not (roi != NO_ROI).any():
@@ -267,6 +284,11 @@ def read_dlabel(path: Path, atlas: Atlas, *, reorder: bool = False) -> Grayordin
     DataError
         When it is no such file, or has no label of the atlas, or those of another order, resolution or version.
     """
+    found: Grayordinates = read_apart(path, _read_dlabel, path, atlas, reorder)
+    return found
+
+
+def _read_dlabel(path: Path, atlas: Atlas, reorder: bool) -> Grayordinates:
     file = open_cifti(path)
     if not isinstance(file.rows, LabelAxis) or not isinstance(file.columns, BrainModelAxis):
         raise DataError(f"{path} is no dense label file (.dlabel.nii): it has no table of labels, or no grayordinates.")

@@ -30,7 +30,7 @@ def readable(
     nibabel.setLevel(logging.CRITICAL)
     try:
         yield
-    except DataError:
+    except (DataError, MemoryError):  # whoever sets the limit of memory says what it was
         raise
     except faults as error:
         reason = " ".join(str(error).split())

@@ -16,6 +16,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.intact import readable, refuse_unfetched
 from semantoks.signals.files.roi_means import PIECE, roi_means
+from semantoks.storage.apart import read_apart
 from semantoks.types import Series
 
 SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
@@ -43,6 +44,10 @@ class LabelImage:
         DataError
             When an image cannot be read, is not 4-D, or has no label in it.
         """
+        found: Series = read_apart(image, self._means, image, mask)
+        return found
+
+    def _means(self, image: Path, mask: Path | None) -> Series:
         bold, labels = read_image(image, 4), read_image(self.path, 3)
         numbers = _onto(_numbered(_integers(labels, self.path), self.values), labels.affine, bold)
         sizes = np.bincount(numbers.ravel(), minlength=len(self.values) + 1)[1:]
@@ -75,6 +80,11 @@ def read_label_image(path: Path, atlas: Atlas) -> LabelImage:
         When it is no 3-D image of whole numbers, they are not as many as the ROIs, or they are elsewhere than the
         atlas's ROIs: another order, or another atlas.
     """
+    found: LabelImage = read_apart(path, _read_label_image, path, atlas)
+    return found
+
+
+def _read_label_image(path: Path, atlas: Atlas) -> LabelImage:
     image = read_image(path, 3)
     numbers = _integers(image, path)
     found = np.unique(numbers[numbers != 0])
@@ -112,6 +122,11 @@ def read_image(path: Path, axes: int) -> Any:
 
 def image_tr(path: Path) -> float | None:
     """Read the repetition time in the header of a 4-D image, in seconds; None where it names no unit of time."""
+    seconds: float | None = read_apart(path, _image_tr, path)
+    return seconds
+
+
+def _image_tr(path: Path) -> float | None:
     header = read_image(path, 4).header
     unit, step = SECONDS.get(header.get_xyzt_units()[1]), float(header.get_zooms()[3])
     return step * unit if unit and step > 0 else None

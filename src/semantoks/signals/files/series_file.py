@@ -1,8 +1,5 @@
 """The time series of one recording out of one file: text, .npy, .npz or .mat, the latter never by unpickling."""
 
-import io
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,8 +17,10 @@ from semantoks.errors import DataError
 from semantoks.signals.connectivity import is_connectivity
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.intact import readable
+from semantoks.signals.files.mat5 import read_mat5
 from semantoks.signals.files.names import SHOWN_SUFFIXES, TEXT_SUFFIXES, array_suffix
 from semantoks.signals.files.text_table import read_text_table
+from semantoks.storage.apart import read_apart
 from semantoks.storage.tables import plain
 from semantoks.types import Series
 
@@ -29,7 +28,6 @@ NAMED = ("bold", "timeseries")
 """Variables that go before others."""
 MOST_NAMED = 12
 """Arrays that a message names."""
-MAT_CHILD = Path(__file__).with_name("mat_child.py")
 Arrays = Mapping[str, Shaped[ndarray, "..."]]
 
 
@@ -156,8 +154,20 @@ def read_field(path: Path, name: str) -> Num[ndarray, "..."] | None:
 def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
     """Read all arrays of a file by name; the elements of its ``cells`` are ``data{1}``, ``data{2}``, ...
 
-    Whatever the reader of the format raises is the file's fault: DataError.
+    It is read by a process of its own with limits. Whatever the reader of the format raises is the file's fault:
+    DataError.
     """
+    found: dict[str, Shaped[ndarray, ...]] = read_apart(path, _arrays_in, path, tuple(cells))
+    return found
+
+
+def _arrays_in(path: Path, cells: Sequence[str]) -> dict[str, Shaped[ndarray, "..."]]:
+    """Read the arrays of a file; of what is no numbers or text (objects, references) only the shape."""
+    found = _read_arrays(path, cells)
+    return {name: np.zeros(one.shape, dtype="V1") if one.dtype.hasobject else one for name, one in found.items()}
+
+
+def _read_arrays(path: Path, cells: Sequence[str]) -> Arrays:
     suffix = path.suffix.lower()
     with readable(f"{path} cannot be read as {suffix}, is it damaged?"), _no_pickles(path):
         if suffix == ".npy":
@@ -192,12 +202,12 @@ def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
                 return {inner: a for name, item in items.items() for inner, a in _inside(name, item, file).items()}
             return {name: _as_in_matlab(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
     if scipy.io.matlab.matfile_version(path)[0] == 1:
-        return _read_mat5(path, cells)
+        return read_mat5(path, cells)
     return {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
 
 
 def _inside(name: str, item: Any, file: h5py.File) -> dict[str, Shaped[ndarray, "..."]]:
-    """Give what is inside cells and structures of version 7.3, called as ``mat_child`` calls it."""
+    """Give what is inside cells and structures of version 7.3, called as ``nested`` calls it."""
     if isinstance(item, h5py.Group):
         return {key: a for part, inner in item.items() for key, a in _inside(f"{name}.{part}", inner, file).items()}
     values = _as_in_matlab(item)
@@ -214,16 +224,6 @@ def _as_in_matlab(item: h5py.Dataset) -> Shaped[ndarray, "..."]:
     """MATLAB writes its arrays into HDF5 with the axes reversed, and marks them as its own."""
     values = np.asarray(item[()])
     return values.T if "MATLAB_class" in item.attrs else values
-
-
-def _read_mat5(path: Path, cells: Sequence[str]) -> Arrays:
-    """Read version 5 in a process of its own: a damaged file can kill scipy's reader, and the process with it."""
-    child = subprocess.run([sys.executable, "-P", MAT_CHILD, path, *cells], capture_output=True, check=False)
-    if child.returncode != 0:
-        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise OSError(last or f"its reader died with status {child.returncode}")
-    output = io.BytesIO(child.stdout)
-    return {str(name): np.load(output, allow_pickle=False) for name in np.load(output, allow_pickle=False)}
 
 
 def _listed(arrays: Arrays) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
@@ -27,6 +27,7 @@ from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_rows
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
+from semantoks.storage.apart import read_apart
 from semantoks.types import RoiIndex, Series
 
 SERIES, LENGTH, PARTICIPANT, SCAN, SESSION, NAMES = (
@@ -37,20 +38,25 @@ COLUMNS = {"sub": (PARTICIPANT,), "ses": (SESSION,), "task": ("task", "task_id")
 """What a row of such a file says about whose it is, and what the array may be called."""
 GROUP, GROUP_IDS, GROUP_LENGTH, LABELS = "timeseries", "long_subject_id", "ts_len", "labels"
 """Arrays of the reference implementation's layout."""
-FAULTS = (LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+FAULTS = (LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What h5py raises over damaged parts of a file."""
 
 
 def open_hdf5_source(request: Request, *, looked_for: str) -> OpenedSource:
     """Open an HDF5 file in whichever of the two layouts it is; DataError, with what was looked for, in neither."""
+    opened: OpenedSource = read_apart(request.path, _open_any, request, looked_for)
+    return opened
+
+
+def _open_any(request: Request, looked_for: str) -> OpenedSource:
     with open_hdf5(request.path) as file:
         reference = isinstance(file.get(GROUP), h5py.Group)
         array = isinstance(file.get(SERIES), h5py.Dataset)
         found = contents(file)
     if reference:
-        return open_reference_hdf5(request)
+        return _open_reference(request)
     if array:
-        return open_array_hdf5(request)
+        return _open_array(request)
     raise DataError(f"{request.path} is HDF5 of an unknown layout: it contains {found}. Looked for: {looked_for}.")
 
 
@@ -68,6 +74,11 @@ def open_array_hdf5(request: Request) -> OpenedSource:
     ConfigError
         If no repetition time can be known.
     """
+    opened: OpenedSource = read_apart(request.path, _open_array, request)
+    return opened
+
+
+def _open_array(request: Request) -> OpenedSource:
     path = request.path
     with open_hdf5(path) as file:
         rows = dataset(file, SERIES, 3).shape[0]
@@ -90,8 +101,8 @@ def _read_array(item: Item, *, lengths: Sequence[int] | None, facts: FactTable, 
     assert item.row is not None
     where = f"{item.path} row {item.row}"
     known = facts.of(item)
-    with open_hdf5(item.path) as file:
-        series = pick(read_row(file[SERIES], item.row, where).T, positions)
+    (row,) = _rows(item.path, [SERIES], item.row)
+    series = pick(row.T, positions)
     length = None if lengths is None else lengths[item.row]
     return known.recording(item, without_padding(series, length, where), source=where)
 
@@ -182,6 +193,11 @@ def open_reference_hdf5(request: Request) -> OpenedSource:
     ConfigError
         If no repetition time can be known.
     """
+    opened: OpenedSource = read_apart(request.path, _open_reference, request)
+    return opened
+
+
+def _open_reference(request: Request) -> OpenedSource:
     path = request.path
     with open_hdf5(path) as file:
         if GROUP_IDS not in file:
@@ -214,12 +230,11 @@ def _read_reference(
     assert item.row is not None
     where = f"{item.path} row {item.row}"
     known = facts.of(item)
-    with open_hdf5(item.path) as file:
-        group = file[GROUP]
-        series = np.full((group[parts[0].dataset].shape[2], n_rois), np.nan, dtype=np.float32)
-        for part in parts:
-            there = part.columns >= 0
-            series[:, part.columns[there]] = read_row(group[part.dataset], item.row, where).T[:, there]
+    rows = _rows(item.path, [f"{GROUP}/{part.dataset}" for part in parts], item.row)
+    series = np.full((rows[0].shape[1], n_rois), np.nan, dtype=np.float32)
+    for part, row in zip(parts, rows, strict=True):
+        there = part.columns >= 0
+        series[:, part.columns[there]] = row.T[:, there]
     length = None if lengths is None else lengths[item.row]
     return known.recording(item, without_padding(series, length, where), source=where)
 
@@ -314,12 +329,22 @@ def read_lengths(group: Any, name: str) -> list[int]:
     return [int(length) for length in lengths]
 
 
-def read_row(array: Any, row: int, where: str) -> Float[ndarray, "roi frame"]:
-    """Read one recording [roi, frame] as float32; DataError if that part of the file is damaged."""
-    try:
-        return np.asarray(array[row], dtype=np.float32)
-    except OSError as error:
-        raise DataError(f"{where}: it cannot be read from {array.name}, the file is damaged: {error}.") from error
+def _rows(path: Path, names: Sequence[str], row: int) -> list[Float32[ndarray, "roi frame"]]:
+    """Read one recording [roi, frame] from each of some arrays; DataError if that part of the file is damaged."""
+    found: list[Float32[ndarray, "roi frame"]] = read_apart(path, _read_rows, path, list(names), row)
+    return found
+
+
+def _read_rows(path: Path, names: Sequence[str], row: int) -> list[Float32[ndarray, "roi frame"]]:
+    with open_hdf5(path) as file:
+        found = []
+        for name in names:
+            try:
+                found.append(np.asarray(file[name][row], dtype=np.float32))
+            except OSError as error:
+                where = f"{path} row {row}: it cannot be read from {file[name].name}"
+                raise DataError(f"{where}, the file is damaged: {error}.") from error
+        return found
 
 
 def contents(group: Any) -> str:

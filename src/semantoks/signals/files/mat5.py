@@ -1,15 +1,15 @@
-"""Run as a program: read one .mat file of version 5 and write its arrays to standard output.
+"""What is in a .mat file of version 5: variables, elements of cells, fields of structures."""
 
-It imports nothing of this package, because it starts once per file.
-"""
-
-import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import scipy.io
+from jaxtyping import Shaped
+from numpy import ndarray
 
 
-def field(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray | None:
+def field(arrays: Mapping[str, Shaped[ndarray, "..."]], names: Sequence[str]) -> Shaped[ndarray, "..."] | None:
     """Follow the names of fields through structures of one element; None where the way ends."""
     found = arrays.get(names[0])
     for name in names[1:]:
@@ -19,9 +19,9 @@ def field(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray | None:
     return found
 
 
-def nested(name: str, value: np.ndarray, depth: int = 3) -> dict[str, np.ndarray]:
+def nested(name: str, value: Shaped[ndarray, "..."], depth: int = 3) -> dict[str, Shaped[ndarray, "..."]]:
     """Give what is inside cells and structures: ``tc{2,1}``, ``tc{3}`` (of one row), ``s.ts``, ``s(2).ts``."""
-    inside: dict[str, np.ndarray] = {}
+    inside: dict[str, Shaped[ndarray, ...]] = {}
     for place in np.ndindex(value.shape) if depth and value.dtype.hasobject else ():
         counted = [str(index + 1) for index, length in zip(place, value.shape, strict=True) if length > 1]
         element = value[place]
@@ -34,8 +34,8 @@ def nested(name: str, value: np.ndarray, depth: int = 3) -> dict[str, np.ndarray
     return {name: value} | inside
 
 
-def main(path: str, *cells: str) -> None:
-    """Write the names of the variables, then each array, in the format of .npy; Python objects lose their content.
+def read_mat5(path: Path, cells: Sequence[str]) -> dict[str, Shaped[ndarray, "..."]]:
+    """Read the variables of a file; of a Python object (a cell, a structure) only the shape is, with type void.
 
     The elements of the cell arrays called ``cells`` follow as variables of their own, column after column: the first
     of ``data`` is ``data{1}``. What is inside a cell inside them is an object, too. A name with points
@@ -43,18 +43,12 @@ def main(path: str, *cells: str) -> None:
     that is inside of cells and structures, see ``nested``.
     """
     arrays = {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
-    if cells == ("*",):
-        arrays = {inner: array for name, value in arrays.items() for inner, array in nested(name, value).items()}
+    if tuple(cells) == ("*",):
+        return {inner: array for name, value in arrays.items() for inner, array in nested(name, value).items()}
     for name in cells:
         if name in arrays and arrays[name].dtype == object:
             elements = arrays[name].ravel(order="F")
             arrays |= {f"{name}{{{i}}}": np.asarray(element) for i, element in enumerate(elements, start=1)}
         elif "." in name and (found := field(arrays, name.split("."))) is not None:
             arrays[name] = found
-    np.save(sys.stdout.buffer, np.array(list(arrays), dtype=str))
-    for array in arrays.values():
-        np.save(sys.stdout.buffer, np.zeros(array.shape, dtype="V1") if array.dtype.hasobject else array)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return arrays
