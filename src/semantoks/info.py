@@ -20,7 +20,7 @@ def describe_path(path: Path) -> list[str]:
     if (path / "run.json").exists():
         try:
             return _run(path)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
     if (path / "config.json").exists():
         return _encoder(path)

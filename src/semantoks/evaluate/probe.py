@@ -97,7 +97,7 @@ def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extr
         now, usual = (json.loads(json.dumps(to_plain(one))) for one in (config, ProbeConfig()))
         kept, same = list(before["targets"]), usual | before["settings"] == now  # older probes lack newer settings
         same = same and set(before.get("extra", ())) == set(extra)
-    except (OSError, ValueError, KeyError, TypeError):  # no finished probe there
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no finished probe there
         return
     if set(kept) != set(targets) or not same:
         raise ConfigError(

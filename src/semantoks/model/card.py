@@ -89,8 +89,22 @@ def hashes(salt: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({hash_participant(salt, name) for name in names}))
 
 
+def published(card: EncoderCard) -> EncoderCard:
+    """Return a card as others may see it: without hashes of ids, which whoever has the salt can guess one by one.
+
+    That an encoder has seen a person is still found, by the hashes of recordings' checksums, which nobody can guess.
+    """
+    return replace(card, participants=(), salt=card.salt if card.recordings else "")
+
+
 def write_card(folder: Path, card: EncoderCard) -> Path:
     """Write ``config.json`` alone, which makes a folder with weights an encoder folder."""
+    write_durably(folder / CARD, card_text(folder, card).encode())
+    return folder
+
+
+def card_text(folder: Path, card: EncoderCard) -> str:
+    """Return the text of ``config.json`` beside the weights in ``folder``, with their checksums and its own."""
     atlas = card.atlas
     plain: dict[str, Any] = {
         "schema": SCHEMA,
@@ -107,8 +121,7 @@ def write_card(folder: Path, card: EncoderCard) -> Path:
         **{k: v for k, v in asdict(card).items() if k not in ("encoder", "atlas") and (k != "full_band" or v)},
         WEIGHTS: {name: found for name in (TEACHER, TRAINING) if (found := stated_sum(folder / name))},
     }
-    write_durably(folder / CARD, json.dumps(sealed(plain), indent=1).encode())
-    return folder
+    return json.dumps(sealed(plain), indent=1)
 
 
 def sums_of_weights(folder: Path) -> dict[str, str]:

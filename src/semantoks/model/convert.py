@@ -101,11 +101,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no checkpoint {path}.") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except Exception as error:  # whatever PyTorch makes of a damaged file; its advice is to load it unsafely
+        reason = "" if isinstance(error, pickle.UnpicklingError) else f" ({type(error).__name__})"
         raise WeightsError(
-            f"{path} cannot be read as a PyTorch checkpoint of plain tensors ({reason}). Files with Python "
-            "objects are not opened, because reading them could run code."
+            f"{path} cannot be read as a PyTorch checkpoint of plain tensors{reason}: it is damaged, or has Python "
+            "objects in it, which are not opened, because reading them could run code. Download it again."
         ) from error
     content = content if isinstance(content, dict) else {}
     weights = content.get("model_state_dict", content)
@@ -142,6 +142,8 @@ def _patch_of(config: str | Path | None) -> int | None:
         plain = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise WeightsError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}.") from error
+    except RecursionError as error:
+        raise WeightsError(f"{config} cannot be read as YAML: it is nested too deeply.") from error
     found = set(_patches(plain))
     if len(found) > 1:
         raise WeightsError(f"{config} gives the frames per patch as {sorted(found)}: choose one with --patch FRAMES.")
@@ -149,12 +151,17 @@ def _patch_of(config: str | Path | None) -> int | None:
 
 
 def _patches(plain: Any) -> list[int]:
-    if isinstance(plain, list):
-        return [n for item in plain for n in _patches(item)]
-    if not isinstance(plain, dict):
-        return []
-    own = [v for k, v in plain.items() if re.search(r"patch.*(size|len)", str(k).lower()) and type(v) is int and v > 0]
-    return own + [n for value in plain.values() for n in _patches(value)]
+    """Find the values of patch sizes; what aliases repeat is looked into once, however often they nest."""
+    found, looked_into, waiting = [], set[int](), [plain]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in looked_into or not isinstance(part, dict | list):
+            continue
+        looked_into.add(id(part))
+        waiting += part.values() if isinstance(part, dict) else part
+        items = part.items() if isinstance(part, dict) else ()
+        found += [v for k, v in items if re.search(r"patch.*(size|len)", str(k).lower()) and type(v) is int and v > 0]
+    return found
 
 
 def _origin(path: Path, content: dict[str, Any], state: dict[str, Tensor]) -> tuple[str, ...]:

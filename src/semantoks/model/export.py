@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
-from semantoks.model.card import CARD
+from semantoks.model.card import CARD, card_text, published
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.tensors import Which
@@ -65,7 +65,7 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
         program = torch.export.export(Traced(encoder), (series, mask), dynamic_shapes=({0: batch}, {0: batch}))
     out.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.export.save(program, buffer, extra_files={CARD: (folder / CARD).read_text(encoding="utf-8")})
+    torch.export.save(program, buffer, extra_files={CARD: card_text(folder, published(card))})
     write_durably(out, buffer.getvalue())
     apart = max(_apart(encoder, out, size) for size in (1, 5))
     assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"

@@ -11,7 +11,7 @@ from semantoks.config import check_arguments
 from semantoks.errors import WeightsError
 from semantoks.model import encoder
 from semantoks.model.box import box_folder, list_box
-from semantoks.model.card import CARD, TEACHER, TRAINING, EncoderCard, read_card, write_card
+from semantoks.model.card import CARD, TEACHER, TRAINING, EncoderCard, published, read_card, write_card
 from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
 from semantoks.model.tensors import Which, load_weights, save_encoder
@@ -91,7 +91,7 @@ class Encoder(encoder.Encoder):
     def push_to_hub(self, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
         """Upload a loaded encoder to ``owner/name`` on the Hugging Face hub; returns its address.
 
-        Only weights, card and model card go there: participants as salted hashes, no path of this machine.
+        Only weights, card and model card go there: no id of a participant, nor its hash, and no path of this machine.
         """
         with scratch_folder() as scratch:
             folder = self.save_pretrained(scratch)
@@ -220,7 +220,7 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
         raise WeightsError(f"an id on the Hugging Face hub is owner/name, not {repo_id!r}.")
     api, it = hub.HfApi(token=token), f"on the Hugging Face hub {repo_id}"
     with scratch_folder() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
-        folder = write_folder(source, scratch, card)
+        folder = write_folder(source, scratch, published(card))
         address = api.create_repo(repo_id, private=private, exist_ok=True)
         if private and api.model_info(repo_id).private is False:
             raise WeightsError(

@@ -68,7 +68,9 @@ def _takes(card: EncoderCard) -> str:
 def _training(card: EncoderCard) -> str:
     cost = card.cost
     known = [f"- {_cell(line)}" for line in card.origin]
-    if card.participants:
+    if card.recordings:
+        known.append(f"- {len(card.recordings)} recordings, kept as salted hashes of their checksums; no ids")
+    elif card.participants:
         known.append(f"- {len(card.participants)} people, kept as salted hashes")
     else:
         known.append("- whom it was trained on is not known: an evaluation cannot leave these people out")

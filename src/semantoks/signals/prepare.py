@@ -239,7 +239,7 @@ def claim(out: Path, description: dict[str, Any]) -> None:
 def _compare(file: Path, description: dict[str, Any]) -> None:
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         stored = None
     if not isinstance(stored, dict) or "SchemaVersion" not in stored:
         raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")

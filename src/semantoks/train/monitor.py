@@ -155,6 +155,16 @@ class Monitor:
             out.write(json.dumps({"step": step, "message": message}) + "\n")
 
 
+def diverged(error: FloatingPointError, step: int) -> FloatingPointError:
+    """Say at which step what was not finite, and what to try; the monitor has said so of what it reads."""
+    if " at step " in str(error):
+        return error
+    return FloatingPointError(
+        f"{str(error).rstrip('.')}, at step {step}. Lower --optim.lr, or try --precision 32-true; the last checkpoint "
+        "is from before it."
+    )
+
+
 def _keep_rows_before(path: Path, first_step: int) -> None:
     """Drop rows that a resumed run is about to write again, and a last line that a kill cut."""
     if not path.exists():

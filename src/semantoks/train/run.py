@@ -27,7 +27,7 @@ from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, recordings_hash, start_record
 from semantoks.train.launch import Device, Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
-from semantoks.train.monitor import Monitor
+from semantoks.train.monitor import Monitor, diverged
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
@@ -121,7 +121,11 @@ def pretrain(
         job.take_up(done)
         if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
             monitor.warn(0, advice)
-        _train(job, monitor, done, checkpoint_every, on_epoch)
+        try:
+            _train(job, monitor, done, checkpoint_every, on_epoch)
+        except FloatingPointError:
+            job.write_record("diverged")
+            raise
         return job.record
 
 
@@ -179,7 +183,10 @@ def _train(
     per_epoch = max(1, trainer.pool.people // trainer.config.batch_size)
     with StopRequest() as stop:
         for step in range(done, trainer.total):
-            trainer.run_step(step, monitor)
+            try:
+                trainer.run_step(step, monitor)
+            except FloatingPointError as error:
+                raise diverged(error, step) from error
             last, epoch_ends = step + 1 == trainer.total, (step + 1) % per_epoch == 0 and on_epoch is not None
             stopped = _anybody_asked(trainer.fabric, stop, step)
             if last or stopped or epoch_ends or (step + 1) % checkpoint_every == 0:

@@ -151,7 +151,7 @@ def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"There is no {path.name}, so its contents are missing here."]
     try:
         data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         return {}, [f"{path.name} cannot be read ({error}), so its contents are missing here."]
     if not isinstance(data, dict):
         return {}, [f"{path.name} is not a table of named values, so its contents are missing here."]
@@ -170,7 +170,7 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             rows.append(row)
