@@ -21,7 +21,7 @@ from semantoks.errors import DataError
 
 Result = TypeVar("Result")
 
-SECONDS, SECONDS_PER_MIB = 5.0, 1.0
+SECONDS, SECONDS_PER_MIB = 8.0, 1.0
 """Processor time that a file may take."""
 PATIENCE = 60.0
 """Seconds that a file may take in all, beyond ten times its processor time: its disk may be slow."""
