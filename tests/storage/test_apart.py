@@ -36,6 +36,15 @@ def test_the_result_comes_back_and_one_process_reads_all_files(file):
     assert read_apart(file, Path.read_bytes, file) == b"1234"
 
 
+def test_relative_paths_mean_what_they_mean_here_also_after_a_change_of_folder(file, tmp_path, monkeypatch):
+    read_apart(file, os.getpid)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "c.bin").write_text(name)
+        monkeypatch.chdir(tmp_path / name)
+        assert read_apart(Path("c.bin"), Path.read_text, Path("c.bin")) == name
+
+
 def test_an_error_comes_back_as_it_was(file):
     with pytest.raises(ValueError, match="invalid literal"):
         read_apart(file, int, "x")

@@ -46,13 +46,13 @@ def read_apart(path: Path, function: Callable[..., Result], *args: object) -> Re
     DataError
         When the file is none, takes too much time or memory, or ends the process; and what the function raises.
     """
-    size, file = _size(path), (path, path.stat().st_mtime_ns)
+    size, file = _size(path), (path.absolute(), path.stat().st_mtime_ns)
     if file in _given_up:
         raise DataError(_given_up[file])
     seconds, memory = SECONDS + SECONDS_PER_MIB * size / 2**20, MEMORY + MEMORY_PER_BYTE * size
     with _ALONE:
         reader = _Reader.get()
-        answer = reader.ask((function, args, seconds, memory), PATIENCE + 10 * seconds)
+        answer = reader.ask((os.getcwd(), function, args, seconds, memory), PATIENCE + 10 * seconds)
     if answer is None:
         why = _why(reader.end(), seconds)
         _given_up[file] = f"{path} cannot be read: {why}. It is damaged or made to do harm: copy or make it again."
@@ -155,9 +155,10 @@ def serve() -> None:
     os.dup2(2, 1)  # what libraries print is no answer
     while True:
         try:
-            function, args, seconds, memory = pickle.load(requests)
+            here, function, args, seconds, memory = pickle.load(requests)
         except EOFError:
             return
+        os.chdir(here)  # relative paths mean what they mean to whoever asks
         answer = _answer(function, args, seconds, memory)
         _send(answer, answers)
 

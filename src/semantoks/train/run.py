@@ -121,11 +121,7 @@ def pretrain(
         job.take_up(done)
         if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
             monitor.warn(0, advice)
-        try:
-            _train(job, monitor, done, checkpoint_every, on_epoch)
-        except FloatingPointError:
-            job.write_record("diverged")
-            raise
+        _train(job, monitor, done, checkpoint_every, on_epoch)
         return job.record
 
 
@@ -181,7 +177,7 @@ def _train(
     """Take the steps that are left, saving now and then, at the ends of epochs where asked, and when asked to stop."""
     trainer = job.trainer
     per_epoch = max(1, trainer.pool.people // trainer.config.batch_size)
-    with StopRequest() as stop:
+    with StopRequest() as stop, _noting_divergence(job):
         for step in range(done, trainer.total):
             try:
                 trainer.run_step(step, monitor)
@@ -196,6 +192,16 @@ def _train(
                 on_epoch(step // per_epoch, job.out)
             if stopped:
                 break
+
+
+@contextmanager
+def _noting_divergence(job: Job) -> Iterator[None]:
+    """Let run.json say that a training diverged; its last checkpoint is from before."""
+    try:
+        yield
+    except FloatingPointError:
+        job.write_record("diverged")
+        raise
 
 
 def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
