@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from semantoks.config import check_fields
@@ -321,7 +321,8 @@ def clean(
     if missing.all():
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
     _refuse_holes(series, good, missing)
-    bridged = bridge(series[:, ~missing].astype(np.float64), good)
+    _refuse_spikes(series, good, missing)
+    bridged, exponent = _not_tiny(bridge(series[:, ~missing].astype(np.float64), good))
     present, full = bridged, None
     if config.filter_band is not None and not filtered:
         present = band_pass(bridged, tr, config.filter_band, config.order)
@@ -343,7 +344,7 @@ def clean(
         return whole
 
     sd = np.full(missing.size, np.nan)
-    sd[~missing] = present[kept].std(axis=0)
+    sd[~missing] = np.ldexp(present[kept].std(axis=0), exponent)
     return Cleaned(
         series=finished(present),
         missing=missing,
@@ -375,6 +376,38 @@ def _refuse_holes(series: Series, good: FrameMask, missing: RoiMask) -> None:
             f"not finite: ROI {roi} is {series[frame, roi]} at frame {frame} (both counted from 0) but has values "
             "elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
         )
+
+
+SPIKE = 1e4
+"""Times the median deviation of an ROI beyond which a value is no signal: motion gives tens, a first frame hundreds."""
+
+
+def _refuse_spikes(series: Series, good: FrameMask, missing: RoiMask) -> None:
+    """Refuse a good frame so far out that z-scores, and 16 bits, would leave nothing of all others."""
+    place = np.flatnonzero(good)
+    known = series[place][:, ~missing].astype(np.float64)
+    away = np.abs(known - np.median(known, axis=0))
+    typical = np.median(away, axis=0)
+    wrong = (away > SPIKE * typical) & (typical > 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        roi = np.flatnonzero(~missing)[column]
+        raise DataError(
+            f"spike: ROI {roi} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), more than "
+            f"{SPIKE:,.0f} times as far from its median as its frames usually are. Censor that frame or leave the ROI "
+            "empty: z-scored with it, all else would be 0."
+        )
+
+
+def _not_tiny(
+    present: Float[ndarray, "frame present"],
+) -> tuple[Float[ndarray, "frame present"], Int[ndarray, " present"]]:
+    """Scale ROIs that vary by less than 1 by a power of two, which changes no digit; return that and the exponents.
+
+    The z-score's constant (``ZSCORE_EPS``) is for series of a usual size: of amplitudes like 1e-9 it would make others.
+    """
+    exponent = np.minimum(np.frexp(np.ptp(present, axis=0))[1], 0)
+    return np.ldexp(present, -exponent), exponent
 
 
 def _both_ways(sos: ndarray, series: Series) -> Series:
