@@ -1,6 +1,7 @@
 """The entry point: finds the command, runs it, and turns every error that a user can cause into one sentence."""
 
 import difflib
+import logging
 import os
 import shlex
 import signal
@@ -119,4 +120,7 @@ def _go_on() -> str:
 
 def main() -> None:
     """Entry point of the ``semantoks`` command."""
+    told = logging.getLogger("semantoks")
+    told.setLevel(logging.INFO)
+    told.addHandler(logging.StreamHandler())
     sys.exit(run(sys.argv[1:]))

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 
 from jaxtyping import Float
+from joblib import effective_n_jobs
 from numpy import ndarray
 
 from semantoks.errors import ConfigError, DataError
@@ -45,6 +46,7 @@ from semantoks.statistics.methods import (
     TANGENT_BOTH,
     TANGENT_FULL,
 )
+from semantoks.storage.memory import need_memory
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
 OPTIONAL = frozenset({BOXED, FC_FULL, TANGENT_FULL})
@@ -112,6 +114,7 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
         n_jobs=study.n_jobs,
     )
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
+    need_memory("probe", _bytes(study, builds), "name fewer --methods, or fewer --n-jobs")
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
@@ -124,6 +127,14 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     if isinstance(tangent := sets.get(TANGENT), Tangent):
         study.notes.append(_shrinkage_words(tangent, study.plans))
     return sets
+
+
+def _bytes(study: Study, names: Collection[str]) -> int:
+    """Count the bytes of all pairs of ROIs: of the methods that hold them, and, in double, of what each job fits."""
+    n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
+    edges = n_rois * (n_rois - 1) // 2
+    held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
+    return rows * edges * (held + 16 * effective_n_jobs(study.n_jobs))
 
 
 def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:

@@ -21,6 +21,7 @@ from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import InAtlas
 from semantoks.signals.quality import missing_networks
+from semantoks.storage.memory import need_memory
 from semantoks.views.crops import Frames, even_starts, send
 from semantoks.views.pool import count_good, empty_tokens
 
@@ -142,6 +143,9 @@ def embed_crops(
     whole = crops is None and encoder.any_length
     crops = 1 if whole else crops or CROPS
     cohort.check_signals()
+    need_memory(
+        "embed", _bytes(encoder.config, cohort, readouts, crops), "embed fewer recordings at once, or fewer --crops"
+    )
     encoder = encoder.to(device).eval()
     frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
     flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
@@ -166,6 +170,13 @@ def embed_crops(
     if not all(np.isfinite(array).all() for array in features.values()):
         raise WeightsError("the encoder gives features that are not finite: its weights are damaged. Get it again.")
     return features, rearrange(flat["hidden"], "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
+
+
+def _bytes(size: EncoderConfig, cohort: Cohort, readouts: Sequence[Readout], crops: int) -> int:
+    """Count the bytes of all features, which are held in parts, together, and as a table."""
+    networks = cohort.atlas.n_networks
+    widths = {"cls_avg": 2, "cls": 1, "avg": 1, "network": networks, "tokens": networks * size.patches}
+    return 3 * 4 * len(cohort) * crops * size.width * sum(widths[readout] for readout in readouts)
 
 
 def _windows(

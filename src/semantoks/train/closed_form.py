@@ -32,6 +32,7 @@ from semantoks.signals.writer import Progress
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
+from semantoks.storage.memory import need_memory
 from semantoks.views.pool import check_same_atlas, in_band, long_enough
 
 COLUMNS = 256
@@ -179,6 +180,8 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
         set_group(encoder, mean_correlation(recordings, _teller(progress, len(recordings.rows))))
     else:
         components = config.components or components_of_each(networks)
+        needed = _bytes(people, components * networks, columns, lagged=config.lag > 0)
+        need_memory("fit", needed, "ask for fewer --components, or fewer --columns")
         size = EncoderConfig(
             width=columns,
             depth=0,
@@ -191,6 +194,12 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
     card = _card(opened, recordings, size, people)
     save_encoder(out, encoder, card)
     return card
+
+
+def _bytes(people: int, k: int, columns: int, *, lagged: bool) -> int:
+    """Count the bytes of ``principal_components`` at its height: twice the table or the moments, and the columns."""
+    edges = k * k if lagged else k * (k + 1) // 2
+    return 8 * (2 * min(people, edges) * edges + 3 * columns * edges)
 
 
 def start_in_closed_form(encoder: Encoder, cohorts: Sequence[Cohort], min_seconds: float) -> None:

@@ -21,6 +21,7 @@ from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.objective.objective import Learner, Objective
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
+from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
 from semantoks.train.closed_form import start_in_closed_form
@@ -222,6 +223,19 @@ def _start_all(learner: Learner, cohorts: Sequence[Cohort], min_seconds: float) 
         other.load_state_dict(first.state_dict())
 
 
+def _bytes(config: PretrainConfig, networks: int, people: int) -> int:
+    """Estimate the bytes of a step in float32: weights five times (teacher, gradient, Adam), a person's activations.
+
+    A block keeps, for each token, its input, queries, keys, values, the result of the attention and of the MLP, twice
+    its hidden values, and the attention's weights: for the two views of a person that the student sees.
+    """
+    size = config.encoder
+    tokens = networks * size.patches + 1
+    weights = size.depth * size.width**2 * (4 + 2 * size.mlp_ratio)
+    kept = size.depth * tokens * (size.width * (8 + 2 * size.mlp_ratio) + size.heads * tokens)
+    return 4 * (5 * weights + 2 * people * kept)
+
+
 def _assemble(
     fabric: Fabric,
     cohorts: Sequence[Cohort],
@@ -235,6 +249,12 @@ def _assemble(
     parts = fabric.world_size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
+    if fabric.device.type == "cpu":
+        need_memory(
+            "pretrain",
+            _bytes(config, cohorts[0].atlas.n_networks, config.batch_size // parts),
+            "take a smaller --batch-size, or --accumulate parts of it",
+        )
     pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
     size = config.encoder
