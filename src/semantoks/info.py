@@ -1,13 +1,13 @@
 """Describe what a folder contains (a cohort, a run or an encoder) in about ten lines."""
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semantoks.counted import plural
 from semantoks.errors import DataError
+from semantoks.storage.text import parse_json, plain_json, read_json
 
 if TYPE_CHECKING:
     from semantoks.model.card import EncoderCard
@@ -20,7 +20,7 @@ def describe_path(path: Path) -> list[str]:
     if (path / "run.json").exists():
         try:
             return _run(path)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
     if (path / "config.json").exists():
         return _encoder(path)
@@ -61,7 +61,6 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     from semantoks.model.hub import find_encoder, load_encoder
     from semantoks.model.tensors import read_training
     from semantoks.storage.checksums import read_tensors, stated_sum, unsealed
-    from semantoks.storage.text import read_json
 
     encoder = find_encoder(path)
     files = [*sorted((path / "checkpoints").glob("*.safetensors")), *(encoder / name for name in (TEACHER, TRAINING))]
@@ -107,7 +106,7 @@ def _cohort(path: Path) -> list[str]:
 
 
 def _run(path: Path) -> list[str]:
-    run = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    run = plain_json((path / "run.json").read_text(encoding="utf-8"))
     config, cost = run["config"], run["cost"]
     size = config["encoder"]
     done = cost["samples"] // config["batch_size"]
@@ -131,7 +130,8 @@ def _run(path: Path) -> list[str]:
         f"semantoks  {run['version']}",
     ]
     path = path / "warnings.jsonl"
-    warnings = [json.loads(row) for row in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    warnings = [parse_json(row, path) for row in rows]
     shown = [f"           at step {row['step']}: {row['message']}" for row in warnings[:3]]
     return [*lines, f"warnings   {len(warnings)}" + (f" (all in {path})" if len(warnings) > 3 else ""), *shown]
 

@@ -1,6 +1,5 @@
 """What the command line shows: progress bars (a line every 30 s if there is no terminal) and tables of scores."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, TANGENT, TANGENT_BOTH, in_order
+from semantoks.storage.text import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,6 +125,6 @@ def _cautions(summary: "pd.DataFrame") -> list[str]:
 
 def probe_notes(folder: Path) -> list[str]:
     """Return the checks and notes of a finished probe, and who was left out."""
-    about = json.loads((folder / "probe.json").read_text(encoding="utf-8"))
+    about = read_json(folder / "probe.json")
     left_out = [f"Left out: {count} ({reason})." for reason, count in about["excluded"]]
     return ["", *about["checks"], *about["notes"], *left_out]

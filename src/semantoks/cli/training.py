@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import inspect
-import json
 import operator
 import shlex
 import signal
@@ -18,6 +17,7 @@ from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
+from semantoks.storage.text import plain_json
 
 if TYPE_CHECKING:
     from semantoks.train.recipe import PretrainConfig
@@ -192,6 +192,6 @@ def _row_to(shown: Callable[[int, int], None], out: Path) -> Callable[[dict[str,
 
     @functools.cache
     def total() -> int:
-        return int(json.loads((out / "run.json").read_text(encoding="utf-8"))["steps_total"])
+        return int(plain_json((out / "run.json").read_text(encoding="utf-8"))["steps_total"])
 
     return lambda row: shown(row["step"] + 1, total())

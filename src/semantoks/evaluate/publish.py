@@ -1,6 +1,5 @@
 """Publish an encoder: its weights on the hub, with the scores of its probes beside FC in the model card."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from semantoks.model.hub import find_encoder, upload
 from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, ALPHA, PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.storage.text import read_json
 
 
 def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
@@ -33,7 +33,7 @@ def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
 
 
 def _rows(probe: Path) -> list[dict[str, str]]:
-    about = json.loads((probe / ABOUT).read_text(encoding="utf-8"))
+    about = read_json(probe / ABOUT)
     settings = about["settings"]
     found = summarise(
         read_scores(probe / SCORES),

@@ -1,6 +1,5 @@
 """How the trainings of a study went, beside each other: what is watched for collapse, over the steps, by condition."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 from semantoks.curves import Curve, Panel
 from semantoks.report.content import Block, Figure, Figures, Words
 from semantoks.report.figures.training import draw_curves
+from semantoks.storage.text import plain_json
 
 PAINTS = ("blue", "orange", "green", "deep", "muted")
 """At most so many conditions share a figure."""
@@ -65,8 +65,8 @@ def _metrics(folder: Path) -> pd.DataFrame:
     path, rows = folder / "metrics.jsonl", []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
+            rows.append(plain_json(line))
+        except ValueError:
             continue
     return pd.DataFrame(rows)
 

@@ -1,6 +1,5 @@
 """The page about a study of many runs: what it has shown, the numbers, the runs, and how it was done."""
 
-import json
 from dataclasses import dataclass
 from math import isfinite, isnan
 from pathlib import Path
@@ -30,6 +29,7 @@ from semantoks.report.wording import duration, interval, metric_words, number, p
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
 from semantoks.storage.tables import read_typed_table
+from semantoks.storage.text import plain_json
 
 STUDY, RESULTS, SUMMARY, LAWS, ANSWERS = "study.json", "results.tsv", "summary.tsv", "laws.tsv", "answers.tsv"
 """What a study's folder holds beside its runs."""
@@ -70,7 +70,7 @@ def read_study(folder: Path) -> StudyFolder:
         If a file is damaged, or nothing was assembled yet.
     """
     try:
-        about = json.loads((folder / STUDY).read_text(encoding="utf-8"))
+        about = plain_json((folder / STUDY).read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{folder / STUDY} is damaged ({error}): run the study's command again.") from error
     if not (folder / RESULTS).is_file():

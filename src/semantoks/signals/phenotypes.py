@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -114,8 +115,11 @@ def _rows(text: str, separator: str, path: Path) -> list[list[str]]:
 
 def _distinct(names: list[str]) -> list[str]:
     """Number the columns after the first of a name: age, age.1."""
-    names = [name.strip() for name in names]
-    return [f"{name}.{names[:i].count(name)}" if name and name in names[:i] else name for i, name in enumerate(names)]
+    found, distinct = Counter[str](), []
+    for name in map(str.strip, names):
+        distinct.append(f"{name}.{found[name]}" if name and found[name] else name)
+        found[name] += 1
+    return distinct
 
 
 def tidy_participants(

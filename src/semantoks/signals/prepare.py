@@ -35,6 +35,7 @@ from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, ru
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.storage.tables import table_text, write_table
+from semantoks.storage.text import plain_json
 
 MEANING = {
     "ItemsSha256": "the list of recordings or the size of a file",
@@ -238,8 +239,8 @@ def claim(out: Path, description: dict[str, Any]) -> None:
 
 def _compare(file: Path, description: dict[str, Any]) -> None:
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
+        stored = plain_json(file.read_text(encoding="utf-8"))
+    except ValueError:
         stored = None
     if not isinstance(stored, dict) or "SchemaVersion" not in stored:
         raise ConfigError(f"{file} is not of a cohort: choose a new or an empty folder for --out.")

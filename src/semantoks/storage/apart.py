@@ -9,7 +9,6 @@ import os
 import pickle
 import select
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from semantoks.errors import DataError
+from semantoks.storage.text import regular_size
 
 Result = TypeVar("Result")
 
@@ -71,13 +71,10 @@ def read_apart(path: Path, function: Callable[..., Result], *args: object) -> Re
 
 def _size(path: Path) -> int:
     try:
-        about = path.stat()
+        return regular_size(path)
     except OSError as error:
         fetch = " It is a link to a file that is not here (datalad get, git annex get)." if path.is_symlink() else ""
         raise DataError(f"{path} cannot be read: {error.strerror}.{fetch}") from error
-    if not stat.S_ISREG(about.st_mode):
-        raise DataError(f"{path} cannot be read: it is no file, but a folder, a pipe or a device.")
-    return about.st_size
 
 
 def _why(status: int | None, seconds: float) -> str:

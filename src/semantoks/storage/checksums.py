@@ -9,7 +9,7 @@ from typing import Any
 
 from semantoks.errors import DataError, SemantoksError
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import read_text
+from semantoks.storage.text import plain_json, read_text
 
 SEAL = "sha256"
 """Key of the checksum: of the object that it stands in, or of the tensors whose metadata it stands in."""
@@ -79,7 +79,7 @@ def stated_sum(path: Path) -> str:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, path.stat().st_size)))
+            header = plain_json(file.read(min(length, path.stat().st_size)))
         return str(header.get(METADATA, {}).get(SEAL, ""))
     except (OSError, ValueError, struct.error, AttributeError, RecursionError):
         return ""
@@ -92,7 +92,7 @@ def _split(content: memoryview) -> tuple[dict[str, Any], memoryview]:
     (length,) = struct.unpack("<Q", content[:8])
     if length > len(content) - 8:
         raise ValueError("it is cut off, or none")
-    header = json.loads(bytes(content[8 : 8 + length]))
+    header = plain_json(bytes(content[8 : 8 + length]))
     if not isinstance(header, dict):
         raise ValueError("its header is no object")
     return header, content[8 + length :]

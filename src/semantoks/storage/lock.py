@@ -11,6 +11,7 @@ from typing import Any
 
 from semantoks.errors import BusyError
 from semantoks.storage.durable import clear_temporary, need_folder
+from semantoks.storage.text import plain_json
 
 with contextlib.suppress(ImportError):  # not on Windows, where the owner that is written down has to do
     import fcntl
@@ -99,7 +100,7 @@ def _me() -> dict[str, Any]:
 
 def _owner(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = plain_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

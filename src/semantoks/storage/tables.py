@@ -10,6 +10,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.storage.durable import write_durably
+from semantoks.storage.text import LARGEST, check_extent
 
 NONE = "n/a"
 """What an empty cell is written as."""
@@ -80,6 +81,9 @@ def _read(
     path: Path, dtype: Any, what: str, remedy: str, *, separator: str = "\t", missing: Sequence[str] = ()
 ) -> pd.DataFrame:
     try:
+        with path.open("rb") as file:
+            cells = file.readline(LARGEST).count(separator.encode()) + 1
+        check_extent("it", cells=cells)
         return pd.read_csv(path, sep=separator, dtype=dtype, keep_default_na=False, na_values=list(missing))
     except (OSError, ValueError) as error:
         what_to_do = f" {remedy[0].upper()}{remedy[1:]}." if remedy else ""

@@ -3,13 +3,25 @@
 import codecs
 import gzip
 import json
+import stat
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from semantoks.errors import DataError, SemantoksError
 
 GZIP = b"\x1f\x8b"
+DEEPEST = 64
+"""Levels of JSON."""
+LARGEST = 256 << 20
+"""Bytes of a table of numbers."""
+PACKED, PACKED_PER_BYTE = 16 << 20, 16
+"""Bytes that a compressed one may unpack to, and more for each of its own: numbers take a half or a third, bombs a
+thousandth.
+"""
+WIDEST, LONGEST = 20_000, 1_000_000
+"""Cells of a line and lines of a table of numbers: one that is larger is none of ROIs and frames."""
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -19,17 +31,44 @@ def read_text(path: Path, *, start: int | None = None) -> str:
     Raises
     ------
     DataError
-        If the file is not there, damaged or no text.
+        If the file is not there, damaged, larger than any table is, or no text.
     """
+    return decoded(read_content(path, start=start), path, cut=start is not None)
+
+
+def read_content(path: Path, *, start: int | None = None) -> bytes:
+    """Read the bytes of a file, unpacked where it is compressed; DataError like ``read_text``."""
     try:
+        size = regular_size(path)
         with path.open("rb") as raw:
             compressed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
+            most = min(LARGEST, PACKED + PACKED_PER_BYTE * size) if compressed else LARGEST
             with gzip.open(raw) if compressed else raw as file:
-                content = file.read() if start is None else file.read(start)
+                content = file.read(most + 1 if start is None else min(start, most))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}.") from error
-    return decoded(content, path, cut=start is not None)
+    if len(content) > most:
+        packed = f" when unpacked, and {size / 2**20:,.1f} MiB as it is" if compressed else ""
+        raise DataError(
+            f"{path} is no table: it has more than {most >> 20:,} MiB{packed}. It is damaged or made to do harm."
+        )
+    return content
+
+
+def regular_size(path: Path) -> int:
+    """Return the size of a file in bytes; DataError for a folder, a pipe or a device, OSError where there is none."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise DataError(f"{path} cannot be read: it is no file, but a folder, a pipe or a device.")
+    return about.st_size
+
+
+def check_extent(where: Path | str, *, cells: int = 0, lines: int = 0) -> None:
+    """Raise DataError where a line of numbers has more than ``WIDEST`` cells, or there are more than ``LONGEST``."""
+    for found, what, most in ((cells, "cells in its first line", WIDEST), (lines, "lines", LONGEST)):
+        if found > most:
+            raise DataError(f"{where} is no table: it has {found:,} {what}, and at most {most:,} are read.")
 
 
 def decoded(content: bytes, where: Path | str, *, cut: bool = False) -> str:
@@ -49,13 +88,30 @@ def decoded(content: bytes, where: Path | str, *, cut: bool = False) -> str:
         raise DataError(f"{where} cannot be read as text in UTF-8: {error}. Save it as UTF-8.") from error
 
 
-def parse_json(text: str | bytes, where: Path | str, *, error: type[SemantoksError] = DataError) -> Any:
-    """Parse JSON; ``error``, with the reason, where it is none or nested too deeply."""
+def plain_json(text: str | bytes) -> Any:
+    """Parse JSON; ValueError where it is none, or more than ``DEEPEST`` levels deep, which not all can walk."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as cause:
-        reason = "it is nested too deeply" if isinstance(cause, RecursionError) else str(cause)
-        raise error(f"{where} cannot be read as JSON: {reason}.") from cause
+        plain = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level = [plain]
+    for _ in range(DEEPEST):
+        level = [one for held in level for one in _inside(held)]
+        if not level:
+            return plain
+    raise ValueError("it is nested too deeply")
+
+
+def _inside(held: Any) -> Iterable[Any]:
+    return held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+
+
+def parse_json(text: str | bytes, where: Path | str, *, error: type[SemantoksError] = DataError) -> Any:
+    """Parse JSON; ``error``, with the reason, where it is none or nested too deeply (``plain_json``)."""
+    try:
+        return plain_json(text)
+    except ValueError as cause:
+        raise error(f"{where} cannot be read as JSON: {cause}.") from cause
 
 
 def read_json(path: Path, *, error: type[SemantoksError] = DataError) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from semantoks.evaluate.probe import probe
 from semantoks.report.study import STUDY
 from semantoks.signals.writer import Progress
 from semantoks.storage.durable import write_durably
+from semantoks.storage.text import plain_json
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
 from semantoks.train.run import pretrain
@@ -41,7 +42,7 @@ def status_of(study: Study, run: Planned) -> str:
     if (folder / FAILED).exists():
         return "failed"
     try:
-        status = json.loads((folder / "run.json").read_text(encoding="utf-8"))["status"]
+        status = plain_json((folder / "run.json").read_text(encoding="utf-8"))["status"]
     except (OSError, ValueError, KeyError, TypeError):
         return "absent"
     if status != "finished":
@@ -161,7 +162,7 @@ def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     """Return the runs of the study that is there, after comparing it with this one."""
     path = study.out / STUDY
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = plain_json(path.read_text(encoding="utf-8"))
         runs = dict(before["runs"])
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}): delete it, and run the command again.") from error

@@ -1,6 +1,5 @@
 """One table of what the runs of a study have scored, and their scores with the test people resampled."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
 from semantoks.statistics.summary import RANGES
 from semantoks.statistics.tables import MAIN, PREDICTIONS, SCORES, read_predictions, read_scores
 from semantoks.storage.tables import write_table
+from semantoks.storage.text import plain_json
 from semantoks.studies.engine import status_of
 from semantoks.studies.table import Planned, Study
 
@@ -125,12 +125,12 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
     """Say what a run folder tells of its training: people, operations, seconds, and whether it ended collapsed."""
     folder = study.folder(run)
     try:
-        record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        record = plain_json((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    rows = [json.loads(line) for line in _lines(folder / "metrics.jsonl")[-1:]]
+    rows = [plain_json(line) for line in _lines(folder / "metrics.jsonl")[-1:]]
     last = rows[-1] if rows else {}
-    warned = [json.loads(line)["step"] for line in _lines(folder / "warnings.jsonl") if "collapsing" in line]
+    warned = [plain_json(line)["step"] for line in _lines(folder / "warnings.jsonl") if "collapsing" in line]
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],

@@ -18,6 +18,7 @@ from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import Networks, Part
 from semantoks.statistics.methods import RANDOM
+from semantoks.storage.text import plain_json
 from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides
 from semantoks.train.recipe import PretrainConfig
@@ -175,7 +176,7 @@ def measure_rate(study: Study) -> tuple[float, str]:
     config = dataclasses.replace(run.config, batch_size=batch, accumulate=1, steps=_MEASURED_STEPS)
     with tempfile.TemporaryDirectory() as folder:
         pretrain([run.cohort(study.sides)], out=folder, config=config, device=study.settings.device, log_every=1)
-        rows = [json.loads(line) for line in Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        rows = [plain_json(line) for line in Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     speed = max(row["samples_per_s"] for row in rows[1:])
     rate = speed * config.objective.flops(build(run, study.sides), batch) / batch
     return rate, f"measured: {batch / speed:.2g} s per step of {batch} people of “{run.condition}”"

@@ -13,6 +13,7 @@ from semantoks.model.tensors import tensors_in, write_tensors
 from semantoks.objective.objective import Learner
 from semantoks.storage.checksums import read_tensors
 from semantoks.storage.durable import clear_temporary
+from semantoks.storage.text import plain_json
 from semantoks.train.recipe import completed, modernise
 
 REMEDY = "Delete it, and resume from the one before, or from the start."
@@ -72,9 +73,9 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     content, written = read_tensors(path, error=WeightsError, remedy=REMEDY)
     tensors = tensors_in(content, path)
     try:
-        done, before = int(written["step"]), json.loads(written["meta"])
+        done, before = int(written["step"]), plain_json(written["meta"])
         before["config"]["optim"]
-    except (KeyError, TypeError, ValueError, RecursionError):
+    except (KeyError, TypeError, ValueError):
         raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint. {REMEDY}") from None
     before["config"] = completed(modernise(before.get("config", {}), str(path)))
     if differing := _differences(before, meta):

@@ -14,6 +14,7 @@ from torch import Tensor
 from semantoks.curves import Curve, Panel
 from semantoks.objective.objective import Objective
 from semantoks.storage.durable import write_durably
+from semantoks.storage.text import plain_json
 
 CURVES = (
     Panel(
@@ -172,8 +173,8 @@ def _keep_rows_before(path: Path, first_step: int) -> None:
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            if json.loads(line)["step"] < first_step:
+            if plain_json(line)["step"] < first_step:
                 kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             break
     write_durably(path, "".join(kept).encode())

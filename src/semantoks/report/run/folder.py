@@ -1,6 +1,5 @@
 """What is in a run's folder, file by file: whatever is missing or damaged becomes a sentence on the page."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.report.run.evaluation import Evaluation, read_evaluation, table_of
 from semantoks.statistics.tables import ABOUT, SCORES
+from semantoks.storage.text import plain_json
 
 _MARKS = ("run.json", "metrics.jsonl")
 
@@ -150,8 +150,8 @@ def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.is_file():
         return {}, [f"There is no {path.name}, so its contents are missing here."]
     try:
-        data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
-    except (ValueError, RecursionError) as error:
+        data = plain_json(path.read_text(encoding="utf-8", errors="replace"))
+    except ValueError as error:
         return {}, [f"{path.name} cannot be read ({error}), so its contents are missing here."]
     if not isinstance(data, dict):
         return {}, [f"{path.name} is not a table of named values, so its contents are missing here."]
@@ -169,8 +169,8 @@ def _read_lines(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = plain_json(line)
+        except ValueError:
             row = None
         if isinstance(row, dict):
             rows.append(row)
@@ -210,7 +210,7 @@ def _stored_values(path: Path) -> int | None:
         if length > path.stat().st_size:
             return None
         try:
-            header = json.loads(file.read(length))
+            header = plain_json(file.read(length))
         except ValueError:
             return None
     return sum(int(math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__")

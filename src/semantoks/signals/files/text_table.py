@@ -15,7 +15,7 @@ from semantoks.errors import DataError
 from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
 from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect
 from semantoks.signals.files.intact import check_line_ends
-from semantoks.storage.text import read_text
+from semantoks.storage.text import check_extent, read_content, read_text
 
 EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
 """What derivative pipelines write for a number that is missing."""
@@ -34,7 +34,9 @@ def read_header(path: Path) -> list[str]:
         raise DataError(f"{path} cannot be read as text in UTF-8: {error}.") from error
     if not line.strip():
         raise DataError(f"{path} is empty.")
-    return [HASH.sub("", cell.strip()) for cell in line.rstrip("\r\n").split("\t")]
+    cells = line.rstrip("\r\n").split("\t")
+    check_extent(path, cells=len(cells))
+    return [HASH.sub("", cell.strip()) for cell in cells]
 
 
 def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]]:
@@ -46,7 +48,7 @@ def read_labelled(path: Path) -> tuple[list[str], Float[ndarray, "frame column"]
         When it is no such table: no text, lines of different lengths, a cell that is no number.
     """
     labels = read_header(path)
-    frame = parse_rectangle(path.read_bytes(), str(path), "\t", len(labels), dtype=np.float64)
+    frame = parse_rectangle(read_content(path), str(path), "\t", len(labels), dtype=np.float64)
     values: Float[ndarray, "frame column"] = frame.to_numpy()
     return labels, values
 
@@ -56,6 +58,7 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
 
     ``dtype`` is the type of the cells, or of those of each column.
     """
+    check_extent(where, cells=width, lines=content.count(b"\n"))
     try:
         frame = pd.read_csv(
             io.BytesIO(content),
@@ -81,7 +84,7 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
 
 def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
     """Read one column of a tab-separated table; DataError when it has none, or not of numbers."""
-    labels, content = read_header(path), path.read_bytes()
+    labels, content = read_header(path), read_content(path)
     if name not in labels:
         raise DataError(f"{path} has to have a column {name}.")
     check_line_ends(content, path)
@@ -124,6 +127,7 @@ def read_text_table(path: Path) -> TextTable:
         comments between its numbers, or does not end with a line break, as when it is cut off.
     """
     text = read_text(path)
+    check_extent(path, lines=text.count("\n"))
     lines = text.splitlines()
     if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
         lines = lines[1:]
@@ -135,7 +139,8 @@ def read_text_table(path: Path) -> TextTable:
     check_line_ends(text.encode(), path)
     dialect = find_dialect(data)
     names: list[str] | None = None
-    if _is_header(first := dialect.cells(data[0]), dialect):
+    check_extent(path, cells=len(first := dialect.cells(data[0])))
+    if _is_header(first, dialect):
         names, data = first, data[1:]
     if not data:
         raise DataError(f"{path} has a header and no numbers.")
