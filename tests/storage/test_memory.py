@@ -16,7 +16,7 @@ GIB = 1 << 30
 def test_what_is_needed_is_said_before_it_is_taken(monkeypatch, caplog):
     monkeypatch.setattr(memory, "free_memory", lambda: 16 * GIB)
     with caplog.at_level(logging.INFO, "semantoks"):
-        need_memory("fit", 4.6 * GIB, "ask for less")
+        need_memory("fit", int(4.6 * GIB), "ask for less")
     assert caplog.messages == ["fit needs about 5.0 GiB of memory; 16.0 GiB are free"]
 
 

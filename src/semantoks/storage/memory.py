@@ -37,7 +37,7 @@ def free_memory() -> int | None:
     return max(0, min(found)) if found else None
 
 
-def need_memory(what: str, needed: float, remedy: str) -> None:
+def need_memory(what: str, needed: int, remedy: str) -> None:
     """Say that ``what`` will need so many bytes (beside ``LIBRARIES``), and how many are free.
 
     Raises
@@ -52,7 +52,7 @@ def need_memory(what: str, needed: float, remedy: str) -> None:
         raise MemoryShort(f"{what} needs about {gib(wanted)} of memory, and {gib(free)} are free: {remedy}.")
 
 
-def gib(count: float) -> str:
+def gib(count: int) -> str:
     """Write bytes as GiB."""
     size = count / 2**30
     return f"{size:.1f} GiB" if size < 100 else f"{size:,.0f} GiB"
