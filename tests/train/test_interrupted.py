@@ -9,9 +9,9 @@ import signal
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_run import tiny_config
+from tiny_run import make_cohort, tiny_config
 
-from semantoks.errors import ConfigError, WeightsError
+from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.hub import load_encoder
 from semantoks.train import job
 from semantoks.train.run import pretrain
@@ -133,3 +133,17 @@ def test_ctrl_c_saves_what_was_trained_before_it_interrupts(cohort, whole, tmp_p
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001.safetensors"]
     run_to(cohort, tmp_path / "run", resume=True)
     assert same_files(tmp_path / "run", whole)
+
+
+def test_a_shard_that_shrinks_under_a_training_ends_it_in_a_sentence_and_its_checkpoint_stays(tmp_path):
+    cohort = make_cohort(tmp_path, people=6)
+    shard = tmp_path / "cohort" / "shards" / "000001.npy"
+
+    def shrink(row):
+        if row["step"] == 2:
+            os.truncate(shard, 300)
+
+    config, often = tiny_config(steps=6), {"checkpoint_every": 2, "on_row": shrink, "log_every": 1}
+    with pytest.raises(DataError, match="became shorter while it was read"):
+        pretrain([cohort], out=tmp_path / "run", config=config, residence="disk", **often)
+    assert [file.name for file in (tmp_path / "run" / "checkpoints").iterdir()] != []

@@ -74,8 +74,9 @@ def read_part(part: Path) -> dict[str, Piece]:
 def _pieces_of_shard(part: Path, shard: int) -> list[Piece]:
     rows = layout.read_rows(layout.rows_path(part, shard), layout.ROW_COLUMNS).to_dict("records")
     quality = _read_quality(layout.quality_path(part, shard))
-    arrays = [np.load(path_of(part, shard)) for path_of in ARRAYS]
-    full = np.load(layout.full_path(part, shard)) if any(row["full_sha256"] for row in rows) else arrays[0]
+    arrays = [layout.load_array(path_of(part, shard), "the array") for path_of in ARRAYS]
+    has_full = any(row["full_sha256"] for row in rows)
+    full = layout.load_array(layout.full_path(part, shard), "the array") if has_full else arrays[0]
     ends = [0] * len(ARRAYS)
     pieces = []
     for row in rows:

@@ -134,7 +134,7 @@ def _bytes(study: Study, names: Collection[str]) -> int:
     n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
     edges = n_rois * (n_rois - 1) // 2
     held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
-    return rows * edges * (held + 16 * effective_n_jobs(study.n_jobs))
+    return int(rows * edges * (held + 16 * effective_n_jobs(study.n_jobs)))
 
 
 def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:

@@ -206,8 +206,9 @@ class Cohort:
 
     def series(self, index: int) -> Float16[ndarray, "frame roi"]:
         """Look at recording ``index`` (row of ``recordings``): a z-scored view into the memory map, time x ROI."""
-        start = self._offset[index]
-        view: Float16[ndarray, "frame roi"] = self.shards[self._shard[index] - 1][start : start + self._frames[index]]
+        start, shard = self._offset[index], self.shards[self._shard[index] - 1]
+        layout.refuse_shrunk(shard)
+        view: Float16[ndarray, "frame roi"] = shard[start : start + self._frames[index]]
         return view
 
     def check_signals(self) -> None:
@@ -303,10 +304,7 @@ class Cohort:
     def _moments_of(self, shard: int, rows: pd.DataFrame) -> Float32[ndarray, "_ 2 roi"]:
         """Read the moments of a shard, each recording's checked against its checksum in ``rows``."""
         path = layout.moments_path(self.path, shard)
-        try:
-            moments: Float32[ndarray, "_ 2 roi"] = np.load(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"the moments {path} cannot be opened: {error}. Prepare the cohort again.") from error
+        moments: Float32[ndarray, "_ 2 roi"] = layout.load_array(path, "the moments")
         shape = (len(rows), 2, self.atlas.n_rois)
         if moments.dtype != layout.MOMENTS_DTYPE or moments.shape != shape:
             raise DataError(
@@ -336,10 +334,7 @@ class Cohort:
 
     def _map(self, shard: int, path: Path | None = None) -> Float16[ndarray, "_ roi"]:
         path = path or layout.shard_path(self.path, shard)
-        try:
-            signals: Float16[ndarray, "_ roi"] = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise DataError(f"the shard {path} cannot be opened: {error}. Prepare the cohort again.") from error
+        signals: Float16[ndarray, "_ roi"] = layout.load_array(path, "the shard")
         if signals.dtype != layout.DTYPE or signals.ndim != 2 or signals.shape[1] != self.atlas.n_rois:
             raise DataError(
                 f"the shard {path} holds {signals.dtype} {signals.shape}, but float16 [frame, {self.atlas.n_rois}] was "

@@ -61,6 +61,33 @@ def read_cohort_participants(cohort: Path) -> pd.DataFrame:
     return table
 
 
+def load_array(path: Path, what: str) -> ndarray:
+    """Map an array of a cohort into memory; DataError where it cannot be opened, whatever numpy makes of its header."""
+    try:
+        found: ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, ndarray):
+            raise TypeError("it is an archive")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        raise DataError(f"{what} {path} cannot be opened: {reason}. Prepare the cohort again.") from error
+    return found
+
+
+def refuse_shrunk(shard: ndarray) -> None:
+    """Raise DataError where the file behind a memory map has become shorter: to read what is gone ends a process.
+
+    A file can still shrink between this look and the reading; to replace one by renaming another is safe at any time.
+    """
+    file = getattr(shard, "filename", None)
+    if file is None:
+        return
+    path = Path(file)
+    if not path.is_file() or path.stat().st_size < shard.offset + shard.nbytes:  # type: ignore[attr-defined]
+        raise DataError(
+            f"{path} became shorter while it was read, or is gone. Restore it, or prepare the cohort again."
+        )
+
+
 def shard_path(cohort: Path, shard: int) -> Path:
     """Name the file of signals of shard ``shard`` (from 1)."""
     return cohort / SHARDS / f"{shard:06d}.npy"

@@ -13,6 +13,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import gaps_text, mask_from_text
 from semantoks.signals.cohort import Cohort, InBand
+from semantoks.signals.layout import refuse_shrunk
 from semantoks.types import RoiIndex
 
 Networks = Literal["own", "one", "each"]
@@ -143,6 +144,7 @@ class Columns:
 
     def __getitem__(self, rows: slice) -> Float16[ndarray, "frame roi"]:
         """Read some frames."""
+        refuse_shrunk(self._shard)
         found: ndarray = self._shard[rows][:, self._positions]
         found[:, self._positions < 0] = 0
         return found

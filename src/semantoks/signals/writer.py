@@ -280,10 +280,11 @@ def is_finished(job: ShardJob) -> bool:
         rows = layout.read_rows(file, layout.ROW_COLUMNS)
         kept = layout.typed(layout.kept_rows(rows), file)
         signals, moments = (
-            np.load(path(job.out, job.number), mmap_mode="r") for path in (layout.shard_path, layout.moments_path)
+            layout.load_array(path(job.out, job.number), "the array")
+            for path in (layout.shard_path, layout.moments_path)
         )
         has_full = (kept["full_sha256"] != "").any()
-        full = np.load(layout.full_path(job.out, job.number), mmap_mode="r") if has_full else signals
+        full = layout.load_array(layout.full_path(job.out, job.number), "the array") if has_full else signals
     except (DataError, OSError, ValueError):
         return False
     same_items = rows["recording_id"].tolist() == [plain(item.key) for item in job.items]

@@ -205,8 +205,8 @@ def _read_quality(file: Path, recordings: pd.DataFrame) -> tuple[pd.DataFrame, l
 def _open(file: Path, shape: tuple[int, ...]) -> ndarray | None:
     """Map a file of numbers; None if it is missing, damaged, or of another shape."""
     try:
-        values: ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        values = layout.load_array(file, "the array")
+    except DataError:
         return None
     right = values.dtype.kind == "f" and values.ndim == len(shape)
     fits = right and all(n in (ANY_LENGTH, found) for n, found in zip(shape, values.shape, strict=True))
