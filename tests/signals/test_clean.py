@@ -384,6 +384,17 @@ def test_a_spike_that_would_leave_nothing_of_a_recording_is_refused_and_its_reme
     assert clean(raw, 2.0, CONFIG).missing.tolist() == [False, False, True, False]
 
 
+def test_an_roi_that_hardly_varies_but_for_a_few_frames_of_usual_size_is_no_reason_to_refuse():
+    raw = np.random.default_rng(3).normal(size=(120, 4)).astype(np.float32)
+    raw[:, 1] = 1e-7 * raw[:, 1]
+    raw[10:13, 1] = 1.5
+    assert clean(raw, 2.0, CONFIG).good.all()
+    raw[:, 1] = 7.0
+    raw[10, 1] = 1e20
+    with pytest.raises(DataError, match=r"^spike: ROI 1 is "):
+        clean(raw, 2.0, CONFIG)
+
+
 def test_a_large_first_frame_and_jumps_by_motion_are_no_spikes():
     raw = 10_000 + 30 * np.random.default_rng(3).normal(size=(120, 4)).astype(np.float32)
     raw[0] += 8_000

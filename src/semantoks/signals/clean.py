@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from semantoks.config import check_fields
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.recording import MAX_TR, MIN_TR
+from semantoks.signals.recording import MAX_TR, MIN_TR, refuse_holes, refuse_spikes
 from semantoks.types import RoiMask, Series
 
 FrameMask = Bool[ndarray, " frame"]
@@ -320,8 +320,8 @@ def clean(
     missing = missing_rois(series if good.all() else series[good])
     if missing.all():
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
-    _refuse_holes(series, good, missing)
-    _refuse_spikes(series, good, missing)
+    refuse_holes(series, good, missing)
+    refuse_spikes(series, good, missing)
     bridged, exponent = _not_tiny(bridge(series[:, ~missing].astype(np.float64), good))
     present, full = bridged, None
     if config.filter_band is not None and not filtered:
@@ -365,38 +365,6 @@ def _length(frames: int, tr: float, config: CleaningConfig) -> tuple[float, int]
             f"({config.min_frames} frames of {target_tr:g} s) are needed."
         )
     return target_tr, after
-
-
-def _refuse_holes(series: Series, good: FrameMask, missing: RoiMask) -> None:
-    """Refuse a good frame that is not finite in an ROI that has values elsewhere."""
-    wrong = ~np.isfinite(series) & ~missing & good[:, None]
-    if wrong.any():
-        frame, roi = np.argwhere(wrong)[0]
-        raise DataError(
-            f"not finite: ROI {roi} is {series[frame, roi]} at frame {frame} (both counted from 0) but has values "
-            "elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
-        )
-
-
-SPIKE = 1e4
-"""Times the median deviation of an ROI beyond which a value is no signal: motion gives tens, a first frame hundreds."""
-
-
-def _refuse_spikes(series: Series, good: FrameMask, missing: RoiMask) -> None:
-    """Refuse a good frame so far out that z-scores, and 16 bits, would leave nothing of all others."""
-    place = np.flatnonzero(good)
-    known = series[place][:, ~missing].astype(np.float64)
-    away = np.abs(known - np.median(known, axis=0))
-    typical = np.median(away, axis=0)
-    wrong = (away > SPIKE * typical) & (typical > 0)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        roi = np.flatnonzero(~missing)[column]
-        raise DataError(
-            f"spike: ROI {roi} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), more than "
-            f"{SPIKE:,.0f} times as far from its median as its frames usually are. Censor that frame or leave the ROI "
-            "empty: z-scored with it, all else would be 0."
-        )
 
 
 def _not_tiny(

@@ -10,8 +10,11 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.signals.connectivity import refuse_connectivity
+from semantoks.types import RoiMask, Series
 
 MIN_TR, MAX_TR = 0.3, 6.0
+SPIKE = 1e4
+"""Times the median deviation (of an ROI, and of most) beyond which a value is no signal: motion gives tens."""
 PREFIXES = {"participant": "sub-", "session": "ses-", "run": "run-"}
 
 
@@ -115,3 +118,33 @@ def _without_blanked(series: Real[ndarray, "frame roi"], good: Bool[ndarray, " f
     if not blanked.any() or blanked.all():
         return good
     return ~blanked if good is None else good & ~blanked
+
+
+def refuse_holes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask) -> None:
+    """Refuse a good frame that is not finite in an ROI that has values elsewhere."""
+    wrong = ~np.isfinite(series) & ~missing & good[:, None]
+    if wrong.any():
+        frame, roi = np.argwhere(wrong)[0]
+        raise DataError(
+            f"not finite: ROI {roi} is {series[frame, roi]} at frame {frame} (both counted from 0) but has values "
+            "elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
+        )
+
+
+def refuse_spikes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask) -> None:
+    """Refuse a good frame so far out that z-scores, and 16 bits, would leave nothing of all others."""
+    place = np.flatnonzero(good)
+    known, middle = np.ascontiguousarray(series[place][:, ~missing].T), len(place) // 2
+    with np.errstate(over="ignore"):
+        away = np.abs(known - np.partition(known, middle)[:, middle, None])  # a third of np.median's time
+    typical = np.partition(away, middle)[:, middle].astype(np.float64)
+    usual = np.maximum(typical, np.median(typical))  # ROIs at the edge of a mask may hardly vary but for a few frames
+    wrong = (away > SPIKE * usual[:, None]) & (usual[:, None] > 0)
+    if wrong.any():
+        row, column = np.argwhere(wrong.T)[0]
+        roi = np.flatnonzero(~missing)[column]
+        raise DataError(
+            f"spike: ROI {roi} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), more than "
+            f"{SPIKE:,.0f} times as far from its median as frames usually are. Censor that frame or leave the ROI "
+            "empty: z-scored with it, all else would be 0."
+        )
