@@ -46,15 +46,15 @@ def test_a_shard_with_a_damaged_header_is_refused_by_name(cohort_folder, header,
     whole = file.read_bytes()
     packed = b"\x93NUMPY\x01\x00" + len(header + b"\n").to_bytes(2, "little") + header + b"\n"
     file.write_bytes((header if header[:2] == b"PK" else packed if header else b"") + whole[128:])
-    cohort = Cohort(cohort_folder, verify=False)
 
     def look():
+        cohort = Cohort(cohort_folder, verify=False)
         return (cohort.in_band("full") if "full" in name else cohort).shards, cohort.moments
 
     with pytest.raises(DataError, match=rf"{name} (cannot be opened|holds).*Prepare the cohort again") as caught:
         look()
     assert len(str(caught.value)) < 400 + len(str(cohort_folder))
-    assert any(name in problem for problem in Cohort(cohort_folder, verify=False).verify())
+    assert "pickle" not in str(caught.value)
 
 
 def test_a_shard_that_shrinks_while_it_is_read_is_refused_and_does_not_end_the_process(cohort_folder):

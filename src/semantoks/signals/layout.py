@@ -25,6 +25,8 @@ RECORDINGS = "recordings.tsv"
 EXCLUDED = "excluded.tsv"
 QUALITY = "quality.tsv"
 SHARDS = "shards"
+MAGIC = b"\x93NUMPY"
+"""How a .npy file begins."""
 DTYPE = np.dtype("<f2")
 MOMENTS_DTYPE = np.dtype("<f4")
 
@@ -64,9 +66,10 @@ def read_cohort_participants(cohort: Path) -> pd.DataFrame:
 def load_array(path: Path, what: str) -> ndarray:
     """Map an array of a cohort into memory; DataError where it cannot be opened, whatever numpy makes of its header."""
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError("it is no .npy file")
         found: ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        if not isinstance(found, ndarray):
-            raise TypeError("it is an archive")
     except Exception as error:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise DataError(f"{what} {path} cannot be opened: {reason}. Prepare the cohort again.") from error

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from tiny_arrow import ATLAS, opened, raw, read, reason, row, write
+from tiny_arrow import ATLAS, F32, opened, raw, read, reason, row, write
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
@@ -124,3 +124,24 @@ def test_files_without_the_columns_say_which(tmp_path):
 def test_a_folder_without_arrow_files_says_where_it_looked(tmp_path):
     with pytest.raises(DataError, match=r"has no \.arrow files: looked in it and in the folders in it"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_a_compressed_file_that_claims_more_than_there_is_memory_is_refused_by_name(tmp_path, codec):
+    shape = {"mean": 1, "std": 1, "bold": 30}
+    numbers = {name: pa.array([[[0.0] * 400] * frames], F32) for name, frames in shape.items()}
+    table = pa.table({"sub": ["01"], "tr": [0.8], **numbers})
+    file = tmp_path / "x" / "data.arrow"
+    file.parent.mkdir()
+    with pa.ipc.new_stream(str(file), table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_table(table)
+    assert len(read(opened(tmp_path / "x"))) == 1
+    whole, claimed = (
+        file.read_bytes(),
+        (12_000 * 4).to_bytes(8, "little"),
+    )  # of the 30 x 400 numbers, before they were packed
+    assert whole.count(claimed) == 1
+    for claim in (10**12, 2**62, 1 << 33):
+        file.write_bytes(whole.replace(claimed, claim.to_bytes(8, "little")))
+        with pytest.raises(DataError, match=r"data\.arrow"):
+            read(opened(tmp_path / "x"))

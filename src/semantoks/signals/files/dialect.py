@@ -65,6 +65,9 @@ def find_dialect(lines: Sequence[str]) -> Dialect:
         comma = re.compile(f'"{NUMBER}"')
     else:
         edge = r"\s" if separator is None else re.escape(separator)
-        comma = re.compile(rf'(?:^|{edge})\s*"?{NUMBER}"?\s*(?:$|{edge})')
+        blanks = (
+            "" if separator is None else " *"
+        )  # never what the edge is, too: a line of tabs would take their square
+        comma = re.compile(rf'(?:^|{edge}){blanks}"?{NUMBER}"?{blanks}(?:$|{edge})')
     decimal = "," if any(comma.search(line) for line in lines) else "."
     return Dialect(separator=separator, decimal=decimal, quoted=quoted)

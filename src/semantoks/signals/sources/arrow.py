@@ -25,6 +25,7 @@ from semantoks.signals.phenotypes import find_column, tidy_participants, without
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, numbered, run_labels
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request, row_item
+from semantoks.storage.apart import read_apart
 from semantoks.types import RoiIndex, Series
 
 SERIES, MEAN, STD, TR = "bold", "mean", "std", "tr"
@@ -47,6 +48,7 @@ MAGIC, END_MARK = b"ARROW1", 8
 FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
 """Whatever Arrow raises over a file is the file's fault."""
 AGAIN = "Copy or download it again."
+Numbers = Num[ndarray, "..."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ def open_arrow(request: Request) -> OpenedSource:
     lost = _missing_shards(files)
     rows: list[_Row] = []
     for file in files:
-        found, reason = _scan(file, file.parent.name if file.parent != path else "")
+        found, reason = _scanned(file, file.parent.name if file.parent != path else "")
         rows += found
         if reason:
             lost[file] = reason
@@ -121,13 +123,12 @@ class _Reader:
         if item.row is None:
             raise DataError(self.lost[item.path])
         where = f"{item.path} row {item.row}"
-        row = _read_row(item.path, item.row)
-        known = self.facts.of(item, _stated_tr(row, where))
-        return known.recording(item, self._series(row, where), source=where)
+        stated, bold, mean, std = read_apart(item.path, _read_row, item.path, item.row, where)
+        known = self.facts.of(item, stated)
+        return known.recording(item, self._series(bold, mean, std, where), source=where)
 
-    def _series(self, row: Any, where: str) -> Series:
+    def _series(self, bold: Numbers, mean: Numbers, std: Numbers, where: str) -> Series:
         """Undo the z-score of a row and bring it into the atlas's order."""
-        bold, mean, std = (_numbers(row, name, where) for name in (SERIES, MEAN, STD))
         if bold.ndim != 2 or {mean.size, std.size} != {bold.shape[1]}:
             shapes = ", ".join(f"{n} {list(a.shape)}" for n, a in ((SERIES, bold), (MEAN, mean), (STD, std)))
             raise DataError(f"{where} has to have bold [frame, D], mean [1, D] and std [1, D]; it has {shapes}.")
@@ -157,7 +158,9 @@ def is_arrow(path: Path) -> bool:
     """Recognise a folder whose first Arrow file has ``bold``, ``mean`` and ``std``, or cannot be read."""
     files = _arrow_files(path)[0] if path.is_dir() else []
     try:
-        return bool(files) and {SERIES, MEAN, STD} <= {name for name, _ in _read_columns(files[0])}
+        return bool(files) and {SERIES, MEAN, STD} <= {
+            name for name, _ in read_apart(files[0], _read_columns, files[0])
+        }
     except DataError:
         return True
 
@@ -186,6 +189,15 @@ def _missing_shards(files: list[Path]) -> dict[Path, str]:
             path = folder / f"{stem}-{first:05d}-of-{total}.arrow"
             lost[path] = f"{absent} of {int(total)} Arrow files are missing, the first is {path}. Download them."
     return lost
+
+
+def _scanned(file: Path, split: str) -> tuple[list[_Row], str]:
+    """Scan a file in a process of its own with limits; a file that ends it is lost."""
+    try:
+        found: tuple[list[_Row], str] = read_apart(file, _scan, file, split)
+    except DataError as error:
+        return [], str(error)
+    return found
 
 
 def _scan(file: Path, split: str) -> tuple[list[_Row], str]:
@@ -296,12 +308,14 @@ def _read_batches(path: Path) -> Iterator[Any]:
         raise DataError(f"{path} ends without the mark of an Arrow stream's end, so rows may be missing. {AGAIN}")
 
 
-def _read_row(path: Path, row: int) -> Any:
-    """Read row ``row`` (from 0) as a record batch of one row."""
+def _read_row(path: Path, row: int, where: str) -> tuple[StatedTR, Numbers, Numbers, Numbers]:
+    """Read the repetition time, the series, mean and standard deviation of row ``row`` (from 0)."""
     left = row
     for batch in _read_batches(path):
         if left < batch.num_rows:
-            return batch.slice(left, 1)
+            one = batch.slice(left, 1)
+            bold, mean, std = (_numbers(one, name, where) for name in (SERIES, MEAN, STD))
+            return _stated_tr(one, where), bold, mean, std
         left -= batch.num_rows
     raise DataError(f"{path} has no row {row}. Has it changed since it was opened?")
 
@@ -312,7 +326,7 @@ def _reader(mapped: Any) -> Any:
     return pa.ipc.open_file(mapped) if magic == MAGIC else pa.ipc.open_stream(mapped)
 
 
-def _numbers(batch: Any, name: str, where: str) -> Num[ndarray, "..."]:
+def _numbers(batch: Any, name: str, where: str) -> Numbers:
     """Read the lists of numbers in a column of one row, nested to any depth, as an array; missing ones are NaN.
 
     Raises
