@@ -1,6 +1,5 @@
 """The audit: how much structure of each order can be read from an embedding, on people never seen."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.checksums import read_tensors
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table
+from semantoks.storage.text import plain_json
 
 MOST_COMPONENTS = 50
 EVERY = (ENCODER, RANDOM, MOTION, FC, "fc_tangent", "spectra", "roi")
@@ -118,7 +118,7 @@ def _checkpoints(opened: Opened, notes: list[str]) -> list[tuple[int, Encoder]]:
     """Load the teacher of every checkpoint of a run but the last step's, which is the encoder; say which cannot be."""
     run, found = opened.model, []
     try:
-        last = json.loads((run / "run.json").read_text(encoding="utf-8"))["steps_total"]
+        last = plain_json((run / "run.json").read_text(encoding="utf-8"))["steps_total"]
     except (OSError, ValueError, KeyError):
         return []
     for path in sorted(run.glob("checkpoints/step-*.safetensors")):

@@ -1,6 +1,5 @@
 """The folder of a look inside an encoder: what was found in words, and its tables."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import nan
@@ -20,6 +19,7 @@ from semantoks.statistics.methods import method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import PREDICTIONS, SCORES, read_predictions, read_scores
 from semantoks.storage.tables import read_typed_table
+from semantoks.storage.text import plain_json
 
 FINDINGS = "findings.json"
 ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
@@ -65,7 +65,7 @@ def is_inside(folder: Path) -> bool:
 def read_inside(folder: Path) -> Inside:
     """Read such a folder; DataError where it is damaged."""
     try:
-        about = json.loads((folder / FINDINGS).read_text(encoding="utf-8"))
+        about = plain_json((folder / FINDINGS).read_text(encoding="utf-8"))
         str(about["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder / FINDINGS} is damaged ({error}): run the command again.") from error
