@@ -41,8 +41,8 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_it_does(tmp_pa
 
 
 def test_a_table_that_packs_well_is_read(tmp_path):
-    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"1\t1\n" * 100_000))
-    assert read_text_table(tmp_path / "a.tsv.gz").values.shape == (100_000, 2)
+    (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(b"1\t1\n" * 20_000))
+    assert read_text_table(tmp_path / "a.tsv.gz").values.shape == (20_000, 2)
 
 
 def test_a_file_with_a_hole_of_gigabytes_is_refused(tmp_path, monkeypatch):

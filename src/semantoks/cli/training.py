@@ -103,7 +103,7 @@ def fit(
     columns: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 256)")] = None,
     edges: bool = False,
     components: Annotated[
-        int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all, 54 with --edges)")
+        int | None, arg(metavar="INT", help_behavior_hint="(default: about 120 in all, or 54 for edges)")
     ] = None,
     shrinkage: Annotated[float | None, arg(metavar="SHARE", help_behavior_hint="(default: the likeliest)")] = None,
     lag: Annotated[int, arg(metavar="FRAMES")] = 0,
