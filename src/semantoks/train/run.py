@@ -253,7 +253,7 @@ def _assemble(
         need_memory(
             "pretrain",
             _bytes(config, cohorts[0].atlas.n_networks, config.batch_size // parts),
-            "take a smaller --batch-size, or --accumulate parts of it",
+            "take a smaller --batch-size, or a smaller --encoder.width or --encoder.depth",
         )
     pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
