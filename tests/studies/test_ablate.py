@@ -101,7 +101,7 @@ def test_the_page_has_the_answers_and_the_numbers(done):
     for answer in table(out, "answers.tsv")["answer"]:
         assert answer[:40].split("“")[0] in text
     assert "4 of 4 done" in text
-    assert 'aria-label="Dot plot, age: minus the full model' in text
+    assert 'aria-label="Dot plot, age: difference in' in text
     assert (out / "report_tables" / "numbers_all_conditions.tsv").exists()
 
 

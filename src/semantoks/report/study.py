@@ -153,7 +153,7 @@ def _ablation(study: StudyFolder) -> list[Block]:
             )
             for row in others.to_dict("records")
         ]
-        axis = f"minus the full model, {METRICS.get(metric, metric)}"
+        axis = f"difference in {METRICS.get(metric, metric)}"
         drawing = draw_rows(f"ablation {target}", str(target), axis, estimates, [Mark(name="full model", value=0.0)])
         found.append(Figure(drawing, "Mean over seeds, with its 95\u00a0% interval over seeds and test people."))
     return [Figures(found)] if found else []
