@@ -120,7 +120,7 @@ def explain(
     gradients, pairs of networks by hiding both. Writes tables and report.html.
 
     Args:
-        model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
+        model: A run folder, or an encoder folder, of several networks.
         cohort: A cohort prepared with the encoder's atlas.
         out: Output folder.
         target: A column of participants.tsv (values, or two classes), whose prediction is explained.
