@@ -76,16 +76,15 @@ def load_array(path: Path, what: str) -> ndarray:
     return found
 
 
-def refuse_shrunk(shard: ndarray) -> None:
+def refuse_shrunk(shard: object) -> None:
     """Raise DataError where the file behind a memory map has become shorter: to read what is gone ends a process.
 
     A file can still shrink between this look and the reading; to replace one by renaming another is safe at any time.
     """
-    file = getattr(shard, "filename", None)
-    if file is None:
+    if not isinstance(shard, np.memmap) or shard.filename is None:  # columns of one look for themselves
         return
-    path = Path(file)
-    if not path.is_file() or path.stat().st_size < shard.offset + shard.nbytes:  # type: ignore[attr-defined]
+    path = Path(shard.filename)
+    if not path.is_file() or path.stat().st_size < shard.offset + shard.nbytes:
         raise DataError(
             f"{path} became shorter while it was read, or is gone. Restore it, or prepare the cohort again."
         )

@@ -71,7 +71,7 @@ class Frames:
         if resident is not None:
             self.resident = torch.empty(int(self.first[-1]), shards[0].shape[1], dtype=torch.float16, device=resident)
             for begin, shard in zip(self.first, shards, strict=False):
-                _refuse_shrunk(shard)
+                refuse_shrunk(shard)
                 self.resident[begin : begin + len(shard)] = torch.from_numpy(np.array(shard[:])).to(resident)
 
     def gather(
@@ -97,11 +97,6 @@ class Frames:
     def _read(self, first: int, window: int) -> ndarray:
         shard = int(np.searchsorted(self.first, first, side="right")) - 1
         offset = first - int(self.first[shard])
-        _refuse_shrunk(self.shards[shard])
+        refuse_shrunk(self.shards[shard])
         piece = self.shards[shard][offset : offset + window]
         return np.pad(piece, ((0, window - len(piece)), (0, 0)))
-
-
-def _refuse_shrunk(shard: ndarray | Columns) -> None:
-    if isinstance(shard, ndarray):  # columns look for themselves
-        refuse_shrunk(shard)
