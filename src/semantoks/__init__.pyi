@@ -20,9 +20,9 @@ from .model.tensors import save_encoder as save_encoder
 from .model.tokenizers.connectivity import ConnectivityConfig as ConnectivityConfig
 from .objective.branch import Branch as Branch
 from .objective.branch import HeadConfig as HeadConfig
-from .objective.branch import load_branches as load_branches
 from .objective.self_distillation import LossTerms as LossTerms
 from .objective.self_distillation import SelfDistillation as SelfDistillation
+from .objective.self_distillation import load_branches as load_branches
 from .objective.self_distillation import step_terms as step_terms
 from .report.page import write_report as write_report
 from .signals.clean import CleaningConfig as CleaningConfig

@@ -18,3 +18,4 @@ def test_the_examples_run_in_order(tmp_path, monkeypatch, capsys):
     assert "48 recordings of 24 people; 0 excluded" in printed
     assert (tmp_path / "run" / "report.html").exists()
     assert "L_TTR" in printed
+    assert (tmp_path / "own" / "encoder" / "config.json").exists()

@@ -16,8 +16,8 @@ from semantoks.model.convert import convert_back, convert_checkpoint
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.hub import load_encoder
 from semantoks.model.released import ReleasedLayout, released_tensors
-from semantoks.objective.branch import load_branches, update_teacher
-from semantoks.objective.self_distillation import step_terms
+from semantoks.objective.learner import update_teacher
+from semantoks.objective.self_distillation import load_branches, step_terms
 from semantoks.train.loop import build_optimizer, set_rates
 from semantoks.train.recipe import OptimConfig
 from semantoks.views.batch import Batch

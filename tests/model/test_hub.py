@@ -24,8 +24,9 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.model.card import EncoderCard, hash_participant
 from semantoks.model.hub import Encoder
 from semantoks.model.tensors import save_encoder
-from semantoks.objective.branch import Branches, HeadConfig, build_branch, load_branches
-from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.objective.branch import HeadConfig, build_branch
+from semantoks.objective.learner import Taught
+from semantoks.objective.self_distillation import SelfDistillation, load_branches
 from tiny_people import ATLAS, SIZE, make_people, save_model, write_cohort
 
 pytestmark = pytest.mark.slow
@@ -79,7 +80,7 @@ def trained(tmp_path_factory):
     learner = SelfDistillation(head=head).settings()
     fields = {"encoder": SIZE, "learner": learner, "atlas": ATLAS, "tr": 2.0, "band": None}
     card, run = EncoderCard(salt="pepper", participants=HASHES, **fields), folder / "run"
-    save_encoder(run / "encoder", teacher.encoder, card, Branches(student, teacher).training_tensors())
+    save_encoder(run / "encoder", teacher.encoder, card, Taught(student, teacher).training_tensors())
     quick = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=("motion",))
     probe(run, cohort, targets=["sex"], out=run / "probe", config=quick)
     (run / "broken").mkdir()

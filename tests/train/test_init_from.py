@@ -12,7 +12,7 @@ from semantoks.errors import WeightsError
 from semantoks.model.card import EncoderCard, hash_participant, read_card
 from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import save_encoder
-from semantoks.objective.branch import load_branches
+from semantoks.objective.self_distillation import load_branches
 from semantoks.train.run import pretrain
 
 pytestmark = pytest.mark.slow

@@ -107,6 +107,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         index = [int(n) for n in network_index]
+        self.network_index = tuple(index)
         self.n_rois, self.n_networks = len(index), max(index) + 1
         width = config.width
         self.tokenizer = _module(config.tokenizer.build(index, width, config.patch), config)

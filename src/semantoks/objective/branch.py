@@ -1,9 +1,7 @@
-"""Student and teacher: each a branch of encoder and projection head, the teacher a moving average of the student."""
+"""The projection head, and the published objective's branch: an encoder and a head that projects all of its tokens."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -11,13 +9,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.config import check_fields, from_plain
-from semantoks.errors import ConfigError, WeightsError
-from semantoks.model.card import CARD, TRAINING, EncoderCard, read_card
+from semantoks.config import check_fields
+from semantoks.errors import ConfigError
 from semantoks.model.encoder import Encoder, EncoderConfig
-from semantoks.model.tensors import load_state, load_weights, read_training, under, with_prefix
-from semantoks.model.tokenizers.tokenizer import TokenizerSettings
-from semantoks.objective.objective import Learner, NetworkIndex
+from semantoks.objective.objective import NetworkIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +48,12 @@ class Head(nn.Module):
 
     def forward(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
         """Project to unit vectors."""
+        return F.normalize(self.raw(vectors), dim=-1, eps=1e-12)
+
+    def raw(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
+        """Project, in float32."""
         projected: Tensor = self.layers(vectors.flatten(0, -2))
-        return F.normalize(projected.view(*vectors.shape[:-1], -1).float(), dim=-1, eps=1e-12)
+        return projected.view(*vectors.shape[:-1], -1).float()
 
 
 class Projections(NamedTuple):
@@ -98,61 +97,3 @@ def build_branch(encoder: EncoderConfig, head: HeadConfig, network_index: Networ
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return Branch(Encoder(encoder, network_index), head)
-
-
-class Branches(Learner):
-    """A student that learns and a teacher that follows it; iterates over student, teacher."""
-
-    def __init__(self, student: Branch, teacher: Branch) -> None:
-        super().__init__()
-        self.student = student
-        self.teacher = teacher.requires_grad_(False)
-
-    def __iter__(self) -> Iterator[Branch]:
-        return iter((self.student, self.teacher))
-
-    @property
-    def trained(self) -> Branch:
-        """The student."""
-        return self.student
-
-    @property
-    def encoder(self) -> Encoder:
-        """The teacher's encoder, whose features are the ones to use (METHOD 9)."""
-        return self.teacher.encoder
-
-    def training_tensors(self) -> dict[str, Tensor]:
-        """Return the student, and the teacher's head."""
-        heads = with_prefix(self.teacher.head.state_dict(), "teacher.head.")
-        return with_prefix(self.student.state_dict(), "student.") | heads
-
-    def follow(self, rates: Mapping[str, float]) -> None:
-        """Move the teacher towards the student, by the step's ``momentum``."""
-        update_teacher(self.teacher, self.student, rates["momentum"])
-
-
-@torch.no_grad()
-def update_teacher(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Set teacher = momentum * teacher + (1 - momentum) * student, parameters only: buffers never change (METHOD 8)."""
-    mine, theirs = zip(*zip(teacher.parameters(), student.parameters(), strict=True), strict=True)
-    torch._foreach_lerp_(list(mine), [p.detach() for p in theirs], 1 - momentum)
-
-
-def load_branches(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> tuple[Branches, EncoderCard]:
-    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student.
-
-    ``tokenizer`` gives the settings of one of a kind from outside this package.
-    """
-    folder = Path(folder)
-    card, saved = read_card(folder, tokenizer), read_training(folder)
-    learner = card.learner or {}
-    if "head" not in learner:
-        kind = f": its objective is {learner['kind']!r}" if learner else ""
-        raise WeightsError(f"{folder / CARD} names no projection head of a student and a teacher{kind}.")
-    head = from_plain(HeadConfig, learner["head"], f"{folder / CARD}: head")
-    index = card.atlas.network_index
-    student, teacher = (Branch(Encoder(card.encoder, index), head) for _ in range(2))
-    load_state(student, under(saved, "student."), folder / TRAINING)
-    load_weights(teacher.encoder, folder)
-    load_state(teacher.head, under(saved, "teacher.head."), folder / TRAINING)
-    return Branches(student, teacher), card

@@ -38,6 +38,18 @@ def fitting_momentum(total: int) -> float:
     return max(0.0, 1 - 76 / total)
 
 
+def advice_on_momentum(total: int, start: float) -> str | None:
+    """Say that a training is too short for the teacher to leave its random start; None = it is not."""
+    kept = initial_share(total, start)
+    if kept <= 0.05:
+        return None
+    return (
+        f"the teacher, which is the encoder that you will get, keeps {kept:.0%} of its random initial weights "
+        f"through these {total} steps: train longer, or pass --objective.teacher-momentum "
+        f"{fitting_momentum(total):.2f}."
+    )
+
+
 def ttr_weight(step: int, total: int, start: float, share: float) -> float:
     """Fall from ``start`` to 0 by half a cosine over the first ``share`` of the training, then stay 0.
 

@@ -1,9 +1,9 @@
 """Brain-Semantoks' objective: a student agrees with its own moving average across two views (METHOD 2, 5-8)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,15 +17,15 @@ from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
-from semantoks.objective.branch import Branch, Branches, HeadConfig, Projections, build_branch, load_branches
+from semantoks.objective.branch import Branch, HeadConfig, Projections, build_branch
+from semantoks.objective.learner import Taught
 from semantoks.objective.losses.masked_token import masked_token_loss
 from semantoks.objective.losses.simdino import SimDino, coding_rate_maximum, coding_rate_minimum, simdino
-from semantoks.objective.objective import NetworkIndex, StepLoss
-from semantoks.objective.schedule import fitting_momentum, initial_share, teacher_momentum, ttr_weight
+from semantoks.objective.objective import NetworkIndex, Objective, StepLoss
+from semantoks.objective.schedule import advice_on_momentum, teacher_momentum, ttr_weight
 from semantoks.objective.similarity import token_similarity
-from semantoks.views.batch import Batch, Slice, ViewConfig, draw_batch
+from semantoks.views.batch import Batch
 from semantoks.views.crops import send
-from semantoks.views.pool import Pool
 
 OVERLAP_BINS = (0.0, 1 / 3, 2 / 3, 1.0)
 """Upper edges of the bins of agreement by overlap: none, up to a third, up to two thirds, more."""
@@ -42,7 +42,7 @@ class LossTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SelfDistillation:
+class SelfDistillation(Objective):
     """Self-distillation regularised by the coding rate (Gijsen et al. 2026); the defaults are the published ones."""
 
     kind: Literal["self-distillation"] = "self-distillation"
@@ -62,6 +62,8 @@ class SelfDistillation:
     head: HeadConfig = field(default_factory=HeadConfig)
     """The projection head that all terms share."""
 
+    sizes: ClassVar = ("head",)
+
     def __post_init__(self) -> None:
         """Check the ranges."""
         check_fields(self)
@@ -76,36 +78,10 @@ class SelfDistillation:
         """The coding rate is NaN where its matrix is not positive definite."""
         return ("coding_rate",)
 
-    def learner(self, encoder: EncoderConfig, network_index: NetworkIndex, seed: int) -> Branches:
+    def learner(self, encoder: EncoderConfig, network_index: NetworkIndex, seed: int) -> Taught:
         """Return student and teacher with the same weights, drawn from ``seed``."""
         student, teacher = (build_branch(encoder, self.head, network_index, seed) for _ in range(2))
-        return Branches(student, teacher)
-
-    def load(
-        self, folder: Path, tokenizer: TokenizerSettings | None = None
-    ) -> tuple["SelfDistillation", Branches, EncoderCard]:
-        """Return student, teacher and heads of an encoder folder to go on from; the head's size is the folder's."""
-        branches, card = load_branches(folder, tokenizer)
-        return replace(self, head=branches.student.head.config), branches, card
-
-    def settings(self) -> dict[str, Any]:
-        """Return what an encoder's card keeps: the kind, and the size of the heads."""
-        return {"kind": self.kind, "head": asdict(self.head)}
-
-    def draw(
-        self, pool: Pool, part: Slice, *, batch_size: int, views: ViewConfig, size: EncoderConfig, device: torch.device
-    ) -> Batch:
-        """Draw two corrupted crops per person, and the student's masks (METHOD 2, 7)."""
-        return draw_batch(
-            pool,
-            part,
-            batch_size=batch_size,
-            config=views,
-            window=size.frames,
-            patch=size.patch,
-            device=device,
-            any_length=size.any_length,
-        )
+        return Taught(student, teacher)
 
     def rates(self, step: int, total: int) -> dict[str, float]:
         """Return the teacher's momentum and the weight w(k) of L_TTR (METHOD 6, 8)."""
@@ -114,7 +90,7 @@ class SelfDistillation:
             "ttr_weight": ttr_weight(step, total, self.ttr_weight, self.ttr_share),
         }
 
-    def loss(self, learner: Branches, trained: nn.Module, batch: Batch, rates: Mapping[str, float]) -> StepLoss:
+    def loss(self, learner: Taught, trained: nn.Module, batch: Batch, rates: Mapping[str, float]) -> StepLoss:
         """Compare student and teacher over all 2B crops (METHOD 6)."""
         given, seen = project_views(trained, learner.teacher, batch, networks=rates["ttr_weight"] > 0)
         terms = loss_terms(given, seen, batch.mask, ttr_weight=rates["ttr_weight"], config=self)
@@ -151,14 +127,7 @@ class SelfDistillation:
 
     def advise(self, total: int) -> str | None:
         """Warn when the training is too short for the teacher to leave its random start (docs/results.md)."""
-        kept = initial_share(total, self.teacher_momentum)
-        if kept <= 0.05:
-            return None
-        return (
-            f"the teacher, which is the encoder that you will get, keeps {kept:.0%} of its random initial weights "
-            f"through these {total} steps: train longer, or pass --objective.teacher-momentum "
-            f"{fitting_momentum(total):.2f}."
-        )
+        return advice_on_momentum(total, self.teacher_momentum)
 
     def flops(self, encoder: Encoder, people: int) -> float:
         """Count four forward passes of the encoder over two views: teacher, student, and twice for the gradient."""
@@ -175,6 +144,16 @@ def project_views(student: Any, teacher: nn.Module, batch: Batch, *, networks: b
     with torch.no_grad():
         seen: Projections = teacher(batch.crops, batch.empty, **asks)
     return student(batch.student_crops, batch.hidden, **asks), seen
+
+
+def load_branches(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> tuple[Taught, EncoderCard]:
+    """Load student and teacher, heads included, to train on; WeightsError where the folder has no student.
+
+    ``tokenizer`` gives the settings of one of a kind from outside this package.
+    """
+    _, branches, card = SelfDistillation().load(Path(folder), tokenizer)
+    assert isinstance(branches, Taught)
+    return branches, card
 
 
 def step_terms(

@@ -139,7 +139,7 @@ class Study:
         found = {}
         for run in self.runs:
             batch = run.config.batch_size
-            key = json.dumps([to_plain(run.config.encoder), run.networks, batch])
+            key = json.dumps([to_plain(run.config.encoder), to_plain(run.config.objective), run.networks, batch])
             if key not in steps:
                 steps[key] = run.config.objective.flops(build(run, self.sides), batch)
             found[run.name] = run.config.total_steps(run.people) * steps[key]
@@ -165,6 +165,7 @@ class Study:
 def build(run: Planned, sides: Sides) -> Encoder:
     """Build the encoder of a run with random weights; ConfigError says why it, or its views, do not fit the cohort."""
     atlas, size = run.tested(sides).atlas, run.config.encoder
+    run.config.objective.check(size, run.config.views)
     run.config.views.window(size.frames, size.patch, sides.cohort.tr, any_length=size.any_length)
     return random_encoder(run.config.encoder, atlas.network_index, run.seed)
 

@@ -11,7 +11,12 @@ from typing import Any, Literal
 from semantoks.config import check_fields, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
+from semantoks.objective.contrastive import Contrastive
+from semantoks.objective.fc_aligned import FcAligned
+from semantoks.objective.jepa import Jepa
+from semantoks.objective.masked_reconstruction import MaskedReconstruction
 from semantoks.objective.objective import Objective
+from semantoks.objective.prototypes import Prototypes
 from semantoks.objective.self_distillation import SelfDistillation
 from semantoks.views.batch import ViewConfig
 
@@ -54,7 +59,9 @@ class PretrainConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
     # The table of objectives: `kind` chooses among the dataclasses of this union; an outsider passes any Objective.
-    objective: SelfDistillation | Objective = field(default_factory=SelfDistillation)
+    objective: SelfDistillation | Prototypes | MaskedReconstruction | Jepa | Contrastive | FcAligned | Objective = (
+        field(default_factory=SelfDistillation)
+    )
     optim: OptimConfig = field(default_factory=OptimConfig)
     """The optimiser and its schedules."""
     batch_size: int = 512

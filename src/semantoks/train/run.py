@@ -97,6 +97,7 @@ def pretrain(
         objective, begin, parent = _begin(config, init_from)
         opened = [_fitting(parent, cohort) for cohort in opened]
         config = replace(config, encoder=parent.encoder, objective=objective, band=opened[0].band)
+    objective.check(config.encoder, config.views)
     opened = in_band(opened, config.band)
     fabric = start_fabric(device, precision, devices)
     with _only_writer(fabric, out):

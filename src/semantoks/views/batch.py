@@ -83,6 +83,8 @@ class Batch:
     """Frames that the student is shown, one run of each view. None = all."""
     unseen: Bool[Tensor, "batch network patch"] | None = None
     """Tokens outside of that run, which the student is not shown and need not guess. None = none."""
+    originals: Float[Tensor, "batch roi frame"] | None = None
+    """The crops before their corruption, where they were asked for."""
 
     @property
     def student_crops(self) -> Float[Tensor, "batch roi frame"]:
@@ -176,11 +178,13 @@ def draw_batch(
     patch: int,
     device: torch.device,
     any_length: bool = False,
+    originals: bool = False,
 ) -> Batch:
     """Draw the views of one part of one step; the same (seed, step, chunk) gives the same numbers on a device type.
 
     ``window`` and ``patch`` are the encoder's, in frames. For one that takes windows of ``any_length``, crops are as
-    long as the longest view, with one patch, and frames that are not good are 0.
+    long as the longest view, with one patch, and frames that are not good are 0. ``originals`` keeps the crops as they
+    were before their corruption, too.
     """
     people = people_of_step(pool, part, batch_size)
     window = config.window(window, patch, pool.tr, any_length=any_length)
@@ -193,9 +197,11 @@ def draw_batch(
     available = np.minimum(pool.length[flat] - start, np.tile(frames, 2))
     first = pool.first[flat] + start
     crops = pool.frames.gather(first, available, window, device)
+    clean = crops.clone() if originals else None
     crops = corrupt(crops, config.corruption, generator, keep_zeros=any_length)
     if any_length:
-        crops = crops * send(pool.good_frames(first, window), device)[:, None]
+        good = send(pool.good_frames(first, window), device)[:, None]
+        crops, clean = crops * good, None if clean is None else clean * good
 
     networks, patches = pool.missing.shape[1], window // patch
     without_data = empty_tokens(pool.missing[flat], pool.good_before, first, available, patch, patches)
@@ -203,7 +209,7 @@ def draw_batch(
     mask = None
     if step_is_masked(config.masks, part):
         mask = draw_masks(len(flat), networks, patches, config.masks, generator)
-        mask = mask if empty is None else _leave_something(mask & ~empty, empty)
+        mask = mask if empty is None else leave_something(mask & ~empty, empty)
     glimpse = unseen = None
     if config.student_seconds is not None:
         runs = _glimpse(config.student_seconds, available, part, pool.tr, window, 1 if any_length else patch)
@@ -211,10 +217,10 @@ def draw_batch(
         if not any_length:
             seen = torch.from_numpy(runs[:, : patches * patch].copy()).view(len(runs), patches, patch).any(dim=2)
             unseen = send(~seen, device)[:, None].expand(-1, networks, -1)
-            mask = None if mask is None else _leave_something(mask, unseen)
+            mask = None if mask is None else leave_something(mask, unseen)
     shared = np.maximum(frames - np.abs(starts[0] - starts[1]), 0) / frames
     overlap = np.where(recordings[0] == recordings[1], shared, 0.0)
-    return Batch(crops, empty, mask, overlap, recordings, glimpse, unseen)
+    return Batch(crops, empty, mask, overlap, recordings, glimpse, unseen, clean)
 
 
 def _lengths(
@@ -241,7 +247,7 @@ def _glimpse(
     return seen
 
 
-def _leave_something(
+def leave_something(
     mask: Bool[Tensor, "batch network patch"], empty: Bool[Tensor, "batch network patch"]
 ) -> Bool[Tensor, "batch network patch"]:
     """Drop the mask of a row that it would leave nothing to see: a short recording's few patches."""

@@ -104,3 +104,33 @@ def draw_masks(
         return whole & run
     coin = torch.rand(rows, 1, 1, generator=generator, device=device) < 0.5
     return torch.where(coin, whole, run)
+
+
+def draw_observed(
+    rows: int,
+    networks: int,
+    patches: int,
+    networks_seen: tuple[float, float],
+    patches_seen: tuple[float, float],
+    generator: torch.Generator,
+) -> tuple[Bool[Tensor, "batch network"], Bool[Tensor, "batch patch"]]:
+    """Draw for every row a choice of networks and a run of patches; tokens in both are seen (Brain-JEPA: Dong 2024).
+
+    Their numbers are uniform over the whole numbers within the ranges of shares; at least one of each is seen, and at
+    least one hidden where there are two.
+    """
+    device = generator.device
+    low, high = seen_counts(networks, networks_seen)
+    count = torch.randint(low, high + 1, (rows,), generator=generator, device=device)
+    chosen = _hide_fewest(torch.rand(rows, networks, generator=generator, device=device), count)
+    low, high = seen_counts(patches, patches_seen)
+    length = torch.randint(low, high + 1, (rows,), generator=generator, device=device)
+    start = (torch.rand(rows, generator=generator, device=device) * (patches - length + 1)).floor()[:, None]
+    place = torch.arange(patches, device=device)
+    return chosen, (place >= start) & (place < start + length[:, None])
+
+
+def seen_counts(number: int, share: tuple[float, float]) -> tuple[int, int]:
+    """Return the smallest and largest number of things that are seen: ceil(a n) to floor(b n), and never all of two."""
+    low = min(max(1, math.ceil(share[0] * number)), max(number - 1, 1))
+    return low, min(max(low, math.floor(share[1] * number)), max(number - 1, 1))

@@ -135,7 +135,7 @@ class ConnectivityTokens(nn.Module):
         where i follows j.
         """
         with torch.autocast(series.device.type, enabled=False):
-            unit, present = _unit_series(_filtered(series.float(), self.filter), hidden)
+            unit, present = unit_series(_filtered(series.float(), self.filter), hidden)
             lift, rest = self._lift(present)
             share, lag = self.config.shrinkage, self.config.lag
             moved = lift @ unit
@@ -224,7 +224,7 @@ def _filtered(
     return found * (series != 0).any(dim=1, keepdim=True)
 
 
-def _unit_series(
+def unit_series(
     series: Float[Tensor, "batch roi frame"], hidden: Bool[Tensor, "batch roi"] | None
 ) -> tuple[Float[Tensor, "batch roi frame"], Float[Tensor, "batch roi"]]:
     """Return series whose products are correlations over the frames with data, and which ROIs (1 or 0) have any."""

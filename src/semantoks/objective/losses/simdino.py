@@ -1,32 +1,17 @@
 """Agreement across views minus the coding rate, which says how far vectors are from collapse (SimDINO; METHOD 6)."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from semantoks.objective.losses.ranks import over_ranks, ranks
+
 EPS = 0.05
 """Squared distortion of the published objective."""
-
-
-class _SumOverRanks(torch.autograd.Function):
-    """All-reduce by sum whose gradient is the sum of all ranks' gradients."""
-
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ARG004
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ARG004
-        total = gradient.contiguous().clone()
-        dist.all_reduce(total)
-        return total
 
 
 def second_moment(vectors: Float[Tensor, "row projection"]) -> tuple[Float[Tensor, "projection projection"], int]:
@@ -36,10 +21,7 @@ def second_moment(vectors: Float[Tensor, "row projection"]) -> tuple[Float[Tenso
     part of the loss, not an option. Every rank has to hold the same number of rows.
     """
     vectors = vectors.float()
-    moment, rows = vectors.T @ vectors, len(vectors)
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        moment, rows = _SumOverRanks.apply(moment), rows * dist.get_world_size()  # type: ignore[no-untyped-call]
-    return moment, rows
+    return over_ranks(vectors.T @ vectors), len(vectors) * ranks()
 
 
 def coding_rate(moment: Float[Tensor, "projection projection"], rows: int, eps: float = EPS) -> Float[Tensor, ""]:
