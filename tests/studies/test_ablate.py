@@ -248,7 +248,7 @@ def test_a_wrong_grid_is_answered_in_a_sentence(tmp_path, people, recipe):
     path.write_text('[[condition]]\nname = "x"\nset.objective.ttr_shar = 0')
     with pytest.raises(ConfigError, match=r"condition 'x': objective has the unknown key 'ttr_shar'. Did you mean"):
         plan_ablation(load_grid(path), config, sides, [0])
-    with pytest.raises(ConfigError, match="there is no grid 'papr': use paper"):
+    with pytest.raises(ConfigError, match="there is no grid 'papr': use objectives, paper, small"):
         load_grid("papr")
     with pytest.raises(ConfigError, match="has no condition or group 'masks of'"):
         load_grid("paper", ["masks of"])

@@ -56,7 +56,13 @@ def load_weights(encoder: Encoder, folder: str | Path, which: Which = "teacher")
     elif which == "teacher":
         load_state(encoder, _read(folder / TEACHER), folder / TEACHER)
     else:
-        load_state(encoder, under(read_training(folder), "student.encoder."), folder / TRAINING)
+        student = under(read_training(folder), "student.encoder.")
+        if not student:
+            raise WeightsError(
+                f"{folder} has no student beside the encoder: its objective has no teacher, and the encoder is what "
+                "learned. Leave which='student' out."
+            )
+        load_state(encoder, student, folder / TRAINING)
 
 
 def weights_file(folder: Path) -> Path:
