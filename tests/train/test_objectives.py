@@ -11,7 +11,6 @@ from tiny_run import make_cohort, tiny_config
 from semantoks.config import from_plain
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.features.embed import embed
-from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.report.page import write_report
@@ -63,7 +62,7 @@ def test_stopped_and_resumed_it_is_the_unbroken_run_and_its_encoder_goes_on(kind
     assert "Spread" in write_report(whole).read_text(encoding="utf-8")
     if kind == "contrastive":
         with pytest.raises(WeightsError, match="no student beside the encoder: its objective has no teacher"):
-            Encoder.from_pretrained(whole, which="student")
+            load_encoder(whole / "encoder", which="student")
     if kind == "jepa":
         with pytest.raises(WeightsError, match="its objective is 'jepa'"):
             pretrain([cohort], out=tmp_path / "other", config=config_of("contrastive"), init_from=whole)
