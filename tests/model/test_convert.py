@@ -2,6 +2,7 @@
 
 import math
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -295,6 +296,17 @@ def test_what_is_no_checkpoint_is_refused_and_nothing_in_it_is_run(tmp_path, hel
     with pytest.raises(WeightsError, match=r"made.pth (cannot be read|has no)"):
         convert_checkpoint(path, tmp_path / "out")
     assert capsys.readouterr().out == ""
+
+
+def test_an_archive_that_unpacks_to_far_more_than_it_is_is_refused_unopened(tmp_path):
+    torch.save({"model_state_dict": {"weights": torch.zeros(2**21)}}, tmp_path / "plain.pth")
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for member in plain.infolist():
+            bomb.writestr(member.filename, plain.read(member))
+    with pytest.raises(WeightsError, match=r"bomb.pth would unpack to 8 MiB.*Download it again"):
+        convert_checkpoint(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_without_masks_or_with_a_second_head_says_so_in_its_card(tmp_path):

@@ -115,3 +115,18 @@ def test_a_damaged_list_of_checksums_says_so(tmp_path):
     (tmp_path / SUMS).write_text("abc  file\n")
     with pytest.raises(DataError, match="no list of checksums"):
         read_sums(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "C:\\secret", "..\\secret", "\\secret"])
+def test_a_list_of_checksums_that_names_a_file_outside_its_folder_is_refused(tmp_path, name):
+    write_sums(tmp_path, {"inside.tsv": sha256(b"1"), name: sha256(b"2")})
+    with pytest.raises(DataError, match=r"SHA256SUMS names 1 files outside its folder"):
+        read_sums(tmp_path)
+    (tmp_path / SUMS).unlink()
+    assert read_sums(tmp_path) == {}
+
+
+def test_names_with_dots_and_of_folders_inside_are_no_names_outside(tmp_path):
+    sums = {"a..b.tsv": sha256(b"1"), "shards/000001.npy": sha256(b"2")}
+    write_sums(tmp_path, sums)
+    assert read_sums(tmp_path) == sums

@@ -52,3 +52,20 @@ def test_a_run_whose_coding_rate_is_nan_as_on_a_gpu_says_so(cohort, tmp_path, mo
     monkeypatch.setattr("semantoks.objective.losses.simdino.coding_rate", nothing)
     with pytest.raises(FloatingPointError, match="coding rate None"):
         pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1))
+
+
+def test_the_step_that_is_not_finite_is_not_saved_and_the_one_before_the_last_is_said_to_be_safer(
+    cohort, tmp_path, monkeypatch
+):
+    true, calls = torch.nn.utils.clip_grad_norm_, []
+
+    def poison(self, module, optimizer, **_):
+        calls.append(true(module.parameters(), 1.0))
+        return calls[-1] * (float("inf") if len(calls) == 4 else 1)
+
+    monkeypatch.setattr("lightning_fabric.Fabric.clip_gradients", poison)
+    with pytest.raises(FloatingPointError, match=r"at step 3 .*the one before it is safer"):
+        pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=6), checkpoint_every=1)
+    kept = [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())]
+    assert kept[-2:] == ["step-00000002.safetensors", "step-00000003.safetensors"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "diverged"

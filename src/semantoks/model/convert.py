@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def convert_checkpoint(
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read the file without running anything in it; return all its content, and the weights without ``module.``."""
+    _refuse_bomb(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -114,6 +116,20 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not state:
         raise WeightsError(f"{path} has no model_state_dict and no tensors: it is not a released checkpoint.")
     return content, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive that unpacks to far more than it is: PyTorch compresses nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return  # no archive, or a damaged one: PyTorch says which
+    if unpacked > 2 * path.stat().st_size:
+        raise WeightsError(
+            f"{path} would unpack to {unpacked / 2**20:,.0f} MiB, and has {path.stat().st_size / 2**20:,.1f} MiB "
+            "itself; PyTorch compresses nothing: it is damaged or made to do harm. Download it again."
+        )
 
 
 def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from semantoks.errors import DataError, SemantoksError
@@ -119,14 +119,30 @@ def write_sums(folder: Path, sums: Mapping[str, str], name: str = SUMS) -> None:
 
 
 def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
-    """Read the list of a folder's checksums; empty without one (of an earlier version). DataError if it is damaged."""
+    """Read the list of a folder's checksums; empty without one (of an earlier version).
+
+    Raises
+    ------
+    DataError
+        When it is damaged, or names a file outside the folder.
+    """
     path = folder / name
     if not path.is_file():
         return {}
     lines = [line.partition("  ") for line in read_text(path).splitlines()]
     if not all(len(digest) == 64 and file for digest, _, file in lines):
         raise DataError(f"{path} is damaged: it is no list of checksums. Restore it, or delete it to read without.")
+    if outside := [file for _, _, file in lines if _leaves(file)]:
+        raise DataError(
+            f"{path} names {len(outside)} files outside its folder, such as {outside[0][:80]!r}: it was changed. "
+            "Restore it, or delete it to read without."
+        )
     return {file: digest for digest, _, file in lines}
+
+
+def _leaves(name: str) -> bool:
+    """Say whether a name leads out of its folder, on any system."""
+    return any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))
 
 
 def check_sum(path: Path, sums: Mapping[str, str], name: str, remedy: str) -> None:

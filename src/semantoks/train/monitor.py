@@ -64,6 +64,12 @@ CURVES = (
 )
 """What the report draws of the columns that every training has."""
 
+REMEDY = (
+    "Lower --optim.lr, or try --precision 32-true. The last checkpoint may be from after a step that went wrong, "
+    "finite but too large: of those that are kept, the one before it is safer."
+)
+"""What to do about a training that diverged."""
+
 
 class Monitor:
     """Collects rows on the device and writes them every ``every`` steps, with one transfer.
@@ -140,8 +146,7 @@ class Monitor:
         if None in watched.values():
             raise FloatingPointError(
                 f"{', '.join(f'{name} {value}' for name, value in watched.items())} at step {row['step']} (None: not "
-                "finite). Lower --optim.lr, or try --precision 32-true; the last checkpoint is "
-                "from before it."
+                f"finite). {REMEDY}"
             )
         message = self.objective.find_collapse(row) if row["step"] >= self.quiet_until else None
         if message:
@@ -160,10 +165,7 @@ def diverged(error: FloatingPointError, step: int) -> FloatingPointError:
     """Say at which step what was not finite, and what to try; the monitor has said so of what it reads."""
     if " at step " in str(error):
         return error
-    return FloatingPointError(
-        f"{str(error).rstrip('.')}, at step {step}. Lower --optim.lr, or try --precision 32-true; the last checkpoint "
-        "is from before it."
-    )
+    return FloatingPointError(f"{str(error).rstrip('.')}, at step {step}. {REMEDY}")
 
 
 def _keep_rows_before(path: Path, first_step: int) -> None:

@@ -198,7 +198,7 @@ def _train(
 
 @contextmanager
 def _noting_divergence(job: Job) -> Iterator[None]:
-    """Let run.json say that a training diverged; its last checkpoint is from before."""
+    """Let run.json say that a training diverged."""
     try:
         yield
     except FloatingPointError:

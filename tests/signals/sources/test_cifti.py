@@ -160,6 +160,16 @@ def test_files_that_are_cut_off_or_something_else_are_a_reason(tmp_path, dlabel)
     assert "datalad get" in reason(tmp_path / "d", parcellation=dlabel)
 
 
+@pytest.mark.parametrize("frames", [10**6, 10**12, 2**62, -5])
+def test_a_header_that_claims_more_frames_than_its_file_holds_is_a_reason(tmp_path, dlabel, frames):
+    path = hcp(tmp_path / "d", "100307", "rfMRI_REST1_LR")
+    content = bytearray(path.read_bytes())
+    dims = np.frombuffer(content, np.int64, 8, offset=16)
+    dims[5] = frames
+    path.write_bytes(content)
+    assert path.name in reason(tmp_path / "d", parcellation=dlabel)
+
+
 def test_one_damaged_run_is_listed_and_the_others_are_prepared(tmp_path):
     write_ptseries([made(f"0{i}", frames=300, seed=i) for i in range(1, 5)], tmp_path / "x", ATLAS)
     paths = sorted((tmp_path / "x").rglob("*.ptseries.nii"))
