@@ -14,9 +14,13 @@ import numpy as np
 import pytest
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.cli.main import run
 from semantoks.config import from_plain
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
+from semantoks.train.closed_form import FitConfig, fit
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
@@ -97,3 +101,32 @@ def test_a_killed_training_ends_with_the_same_weights(recordings, tmp_path):
         pretrain([Cohort(tmp_path / "cohort")], out=out, config=config, checkpoint_every=3, resume=True)
 
     attacked(job, tmp_path / "whole", tmp_path, ("run.json", "metrics.jsonl", "warnings.jsonl", "config.json"))
+
+
+@pytest.fixture(scope="module")
+def fitted(recordings, tmp_path_factory):
+    """A cohort with ages, and an encoder in closed form of it."""
+    folder = tmp_path_factory.mktemp("fitted")
+    rows = "".join(f"sub-{person:02d}\t{20 + 3 * person}\n" for person in range(12))
+    (folder / "people.tsv").write_text("participant_id\tage\n" + rows)
+    prepare(recordings, out=folder / "cohort", atlas=ATLAS, tr=2.0, participants=folder / "people.tsv")
+    fit([folder / "cohort"], out=folder / "encoder", config=FitConfig(columns=4, components=2, shrinkage=0.3))
+    return folder
+
+
+def test_a_killed_embed_ends_with_the_same_table(fitted, tmp_path):
+    def job(out: Path) -> None:
+        out.mkdir(exist_ok=True)
+        words = ["embed", str(fitted / "cohort"), "--model", str(fitted / "encoder"), "--out", str(out / "f.parquet")]
+        assert run(words) == 0
+
+    attacked(job, tmp_path / "whole", tmp_path, ())
+
+
+def test_a_killed_probe_ends_with_the_same_scores(fitted, tmp_path):
+    config = ProbeConfig(folds=2, repeats=1, methods=("fc_tangent",), analyses=())
+
+    def job(out: Path) -> None:
+        probe(fitted / "encoder", fitted / "cohort", targets=["age"], out=out, config=config, n_jobs=1)
+
+    attacked(job, tmp_path / "whole", tmp_path, ("probe.json",))
