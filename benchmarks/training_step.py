@@ -31,7 +31,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
-from semantoks.objective import branch, self_distillation
+from semantoks.objective import learner as learner_module
+from semantoks.objective import objective, self_distillation
 from semantoks.train.job import peak_memory
 from semantoks.train.launch import Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
@@ -146,14 +147,14 @@ class Clock:
             (trainer.pool.frames, "gather", "gather"),
             (batch_module, "corrupt", "corrupt"),
             (batch_module, "draw_masks", "masks"),
-            (self_distillation, "draw_batch", "draw"),
+            (objective, "draw_batch", "draw"),
             (trainer.learner.teacher, "forward", "teacher"),
             (trainer.learner.student, "forward", "student"),
             (self_distillation, "loss_terms", "losses"),
             (trainer.fabric, "backward", "backward"),
             (trainer.fabric, "clip_gradients", "clip"),
             (trainer.optimizer, "step", "adamw"),
-            (branch, "update_teacher", "ema"),
+            (learner_module, "update_teacher", "ema"),
             (self_distillation, "describe", "monitor"),
             (monitor, "add", "monitor"),
         ]
