@@ -8,7 +8,7 @@ from semantoks.cli.main import run
 from semantoks.evaluate.models.predictors import Fixed
 from semantoks.inside.audit import audit
 from semantoks.inside.orders import co_skewness, lagged_covariance, mixing
-from semantoks.inside.reading import folds_of, read, resampling
+from semantoks.inside.reading import folds_of, opened_to_reading, read, resampling
 from semantoks.inside.settings import InsideConfig
 from tiny_people import save_model, shown, write_cohort
 
@@ -75,7 +75,8 @@ def test_what_a_source_holds_is_read_and_noise_is_not():
     structure = hidden @ rng.normal(size=(5, 300)) + rng.normal(size=(80, 300))
     sources = [hidden @ rng.normal(size=(5, 40)), rng.normal(size=(80, 40)), np.zeros((80, 3))]
     folds = folds_of(np.arange(80), 5, 0)
-    full, noise, nothing = read([Fixed(x) for x in sources], Fixed(structure), folds, cells=None, components=50)
+    read_from = opened_to_reading([Fixed(x) for x in sources], folds)
+    full, noise, nothing = read(read_from, Fixed(structure), folds, cells=None, components=50)
     assert full.by_component()[:5].min() > 0.95
     assert len(full.by_component()) == 20  # a quarter of the people
     assert abs(noise.by_component()).max() < 0.1
@@ -88,7 +89,8 @@ def test_each_cell_has_the_features_that_belong_to_it():
     hidden = rng.normal(size=(80, 2))
     structure = np.hstack([hidden @ rng.normal(size=(2, 30)), rng.normal(size=(80, 30))])
     cells = np.repeat([0, 1], 30)
-    (found,) = read([Fixed(hidden)], Fixed(structure), folds_of(np.arange(80), 5, 0), cells=cells, components=9)
+    folds = folds_of(np.arange(80), 5, 0)
+    (found,) = read(opened_to_reading([Fixed(hidden)], folds), Fixed(structure), folds, cells=cells, components=9)
     assert found.by_cell()[0] > 0.95
     assert abs(found.by_cell()[1]) < 0.1
 

@@ -20,7 +20,7 @@ from semantoks.evaluate.study.tasks import FeatureSet
 from semantoks.features.encode import Progress
 from semantoks.inside.opened import Opened, network_pairs, open_inside, probe_inside
 from semantoks.inside.orders import COSKEWNESS, LAGGED, STRUCTURES, TANGENT
-from semantoks.inside.reading import Reading, folds_of, read, resampling
+from semantoks.inside.reading import Reading, folds_of, opened_to_reading, read, resampling
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
 from semantoks.model.tensors import load_state, tensors_in, under
@@ -143,9 +143,10 @@ def _read_all(
     folds = folds_of(opened.people.groups, opened.config.folds, opened.config.seed)
     pairs, _ = network_pairs(opened)
     network, rois = opened.cohort.atlas.network_index, opened.cohort.atlas.n_rois
+    read_from = opened_to_reading(list(sources.values()), folds)
     found, lacking = {}, []
     for done, (name, structure) in enumerate(STRUCTURES.items(), start=1):
-        built = structure.build(opened.shown)
+        built = sources[FC] if name == "FC" else structure.build(opened.shown)
         if built is None or (isinstance(built, ndarray) and not np.isfinite(built).any()):
             lacking.append(name)
             continue
@@ -154,9 +155,7 @@ def _read_all(
         if structure.edges is not None:
             one, other = structure.edges(rois)
             cells = pairs[network[one], network[other]]
-        found[name] = read(
-            list(sources.values()), features, folds, cells=cells, components=components, seed=opened.config.seed
-        )
+        found[name] = read(read_from, features, folds, cells=cells, components=components, seed=opened.config.seed)
         if progress:
             progress(done, len(STRUCTURES))
     return found, lacking

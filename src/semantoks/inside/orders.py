@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 
+from semantoks.atlas.atlas import Atlas
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
 from semantoks.evaluate.baselines.recorded import roi_moments
 from semantoks.evaluate.baselines.spectra import network_spectra
@@ -95,15 +96,20 @@ def mixing(shown: Shown) -> Float32[ndarray, "component roi"]:
     """Return what makes a few series of all ROIs: means of 4 to 20 networks, else the group's first 12 components."""
     atlas = shown.cohort.atlas
     if FEW <= atlas.n_networks <= MANY:
-        member = atlas.network_index == np.arange(atlas.n_networks)[:, None]
-        found: ndarray = (member / member.sum(axis=1, keepdims=True)).astype(np.float32)
-        return found
+        return network_means(atlas).astype(np.float32)
     mean = np.zeros((atlas.n_rois, atlas.n_rois))
     for index in range(len(shown)):
         series = shown.series(index)
         mean += series.T @ series / len(series)
     vectors = np.linalg.eigh(mean)[1][:, ::-1][:, :COMPONENTS]
     return vectors.T.astype(np.float32)
+
+
+def network_means(atlas: Atlas) -> Float[ndarray, "network roi"]:
+    """Return what makes the mean series of each network of those of its ROIs."""
+    member = atlas.network_index == np.arange(atlas.n_networks)[:, None]
+    found: ndarray = member / member.sum(axis=1, keepdims=True)
+    return found
 
 
 def _pairs(rois: int) -> tuple[Int[ndarray, " edge"], Int[ndarray, " edge"]]:

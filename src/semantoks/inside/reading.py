@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold
 from semantoks.evaluate.models.linear import INVERSE_PENALTIES, row_space, standardise
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet
+from semantoks.statistics.intervals import draw
 
 INNER = 10
 """Parts of the training people by which penalties are chosen."""
@@ -146,8 +147,13 @@ def _strongest(losses: Float[ndarray, "penalty part target"]) -> Int[ndarray, " 
     return chosen
 
 
+def opened_to_reading(sources: Sequence[FeatureSet], folds: Sequence[Split]) -> list[list[Source]]:
+    """Return what is read from, fold by fold: the same for every structure."""
+    return [[Source.of(source, fold) for fold in folds] for source in sources]
+
+
 def read(
-    sources: Sequence[FeatureSet],
+    sources: Sequence[Sequence[Source]],
     structure: FeatureSet,
     folds: Sequence[Split],
     *,
@@ -159,6 +165,8 @@ def read(
 
     Parameters
     ----------
+    sources
+        From ``opened_to_reading``, with the same folds.
     cells
         The cell of every feature (e.g. its pair of networks); None = all in one.
     components
@@ -175,9 +183,9 @@ def read(
     for source in sources:
         errors, spreads = np.zeros((2, people, most))
         cell_errors, cell_spreads = np.zeros((2, people, sums.shape[1]))
-        for train, test in folds:
+        for of_fold, (train, test) in zip(source, folds, strict=True):
             mean = whole.scores[train].mean(axis=0)
-            read_off = Source.of(source, (train, test)).predict(whole.scores[train] - mean, seed)
+            read_off = of_fold.predict(whole.scores[train] - mean, seed)
             truth = whole.scores[test] - mean
             around = whole.features[test] - mean.astype(np.float32) @ whole.back
             off = around - read_off.astype(np.float32) @ whole.back
@@ -192,7 +200,6 @@ def read(
 def resampling(groups: Int[ndarray, " person"], seed: int, samples: int = SAMPLES) -> Float[ndarray, "sample person"]:
     """Return how often each person is drawn in each bootstrap sample of groups."""
     _, number = np.unique(groups, return_inverse=True)
-    count = int(number.max()) + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=samples)
-    weights: ndarray = drawn[:, number].astype(float)
+    drawn = draw(int(number.max()) + 1, samples, np.random.default_rng(seed))
+    weights: ndarray = drawn[:, 1:].T[:, number]
     return weights

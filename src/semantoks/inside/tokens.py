@@ -11,6 +11,7 @@ from numpy import ndarray
 from semantoks.errors import ConfigError
 from semantoks.features.encode import Progress, embed_crops
 from semantoks.inside.opened import Opened
+from semantoks.inside.orders import network_means
 from semantoks.signals.quality import missing_networks
 
 SECONDS = 30.0
@@ -118,9 +119,7 @@ def frames_of_token(series: TokenSeries, opened: Opened, time: int) -> slice:
 
 def network_series(opened: Opened, index: int) -> Float[ndarray, "frame network"]:
     """Return the mean z-scored series of each network of a recording."""
-    atlas = opened.cohort.atlas
-    member = atlas.network_index == np.arange(atlas.n_networks)[:, None]
-    found: ndarray = opened.cohort.series(index).astype(np.float64) @ (member / member.sum(axis=1, keepdims=True)).T
+    found: ndarray = opened.cohort.series(index).astype(np.float64) @ network_means(opened.cohort.atlas).T
     return found
 
 

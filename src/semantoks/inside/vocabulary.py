@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.special import entr
 from sklearn.metrics import adjusted_rand_score
 
 from semantoks.config import check_arguments
@@ -28,7 +29,7 @@ from semantoks.inside.codebook import (
 )
 from semantoks.inside.opened import Opened, open_inside, probe_inside
 from semantoks.inside.settings import InsideConfig
-from semantoks.inside.tokens import TokenSeries, frames_of_token, network_series, tokens_over_time
+from semantoks.inside.tokens import TokenSeries, by_person, frames_of_token, network_series, tokens_over_time
 from semantoks.report.inside.folder import FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
 from semantoks.report.wording import percent
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
@@ -156,10 +157,15 @@ def _usage(used: Float[ndarray, "recording network word"], opened: Opened) -> pd
     for network, name in enumerate(opened.card.atlas.network_names):
         counts = used[:, network].sum(axis=0)
         share = counts / max(counts.sum(), 1)
-        effective = float(np.exp(-(share[share > 0] * np.log(share[share > 0])).sum()))
+        effective = _as_if_alike(share)
         for word, part in enumerate(share):
             rows.append({"network": name, "word": str(word + 1), "share": part, "effective_words": effective})
     return pd.DataFrame(rows)
+
+
+def _as_if_alike(share: Float[ndarray, " word"]) -> float:
+    """Return how many equally frequent words have the same entropy."""
+    return float(np.exp(entr(share).sum()))
 
 
 def _following(follow: Float[ndarray, "recording word word"]) -> pd.DataFrame:
@@ -183,12 +189,11 @@ def _direction(follow: Float[ndarray, "recording word word"], opened: Opened) ->
     Asymmetry is half the sum of |T - T'| over all transitions, 0 where every pair of words goes both ways alike.
     Without a direction, each person's transitions could as well be read backwards: they are, by the toss of a coin.
     """
-    owner = opened.people.owner
-    mine = np.zeros((len(opened.people), *follow.shape[1:]))
-    np.add.at(mine, owner, follow)
-    odd = (mine - mine.transpose(0, 2, 1)).reshape(len(mine), -1)
+    odd = by_person(
+        (follow - follow.transpose(0, 2, 1)).reshape(len(follow), -1), opened.people.owner, len(opened.people)
+    )
     total = max(follow.sum(), 1.0)
-    signs = np.random.default_rng(opened.config.seed).choice([-1.0, 1.0], size=(FLIPS, len(mine)))
+    signs = np.random.default_rng(opened.config.seed).choice([-1.0, 1.0], size=(FLIPS, len(odd)))
     found = float(np.abs(odd.sum(axis=0)).sum() / 2 / total)
     chance = np.array([np.abs(one @ odd).sum() / 2 / total for one in signs])
     return found, float(chance.mean()), float((1 + (chance >= found - 1e-12).sum()) / (1 + FLIPS))
@@ -302,7 +307,7 @@ def _answers(
 ) -> list[str]:
     """Say what the words are like."""
     share = table["share"].to_numpy()
-    alike = float(np.exp(-(share[share > 0] * np.log(share[share > 0])).sum()))
+    alike = _as_if_alike(share)
     total = follow.sum(axis=0)
     stays, chance = np.trace(total) / max(total.sum(), 1), float((share**2).sum())
     found, expected, p = direction
