@@ -10,7 +10,7 @@ from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.branch import HeadConfig, Projections
 from semantoks.objective.learner import update_teacher
-from semantoks.objective.losses.masked_token import masked_token_loss
+from semantoks.objective.losses.hidden import masked_token_loss
 from semantoks.objective.losses.simdino import agreement, simdino
 from semantoks.objective.self_distillation import SelfDistillation, agreement_by_overlap, effective_rank, loss_terms
 from semantoks.objective.similarity import token_similarity

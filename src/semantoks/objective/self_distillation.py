@@ -19,7 +19,7 @@ from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.objective.branch import Branch, HeadConfig, Projections, build_branch
 from semantoks.objective.learner import Taught
-from semantoks.objective.losses.masked_token import masked_token_loss
+from semantoks.objective.losses.hidden import masked_token_loss
 from semantoks.objective.losses.simdino import SimDino, coding_rate_maximum, coding_rate_minimum, simdino
 from semantoks.objective.objective import NetworkIndex, Objective, StepLoss
 from semantoks.objective.schedule import advice_on_momentum, teacher_momentum, ttr_weight
@@ -80,8 +80,7 @@ class SelfDistillation(Objective):
 
     def learner(self, encoder: EncoderConfig, network_index: NetworkIndex, seed: int) -> Taught:
         """Return student and teacher with the same weights, drawn from ``seed``."""
-        student, teacher = (build_branch(encoder, self.head, network_index, seed) for _ in range(2))
-        return Taught(student, teacher)
+        return Taught(build_branch(encoder, self.head, network_index, seed))
 
     def rates(self, step: int, total: int) -> dict[str, float]:
         """Return the teacher's momentum and the weight w(k) of L_TTR (METHOD 6, 8)."""

@@ -1,9 +1,10 @@
-"""What stands behind a mask: errors averaged over each row's hidden tokens, and the targets there."""
+"""What stands behind a mask: errors averaged over each row's hidden tokens (METHOD 6), and the targets there."""
 
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
 
 def mean_of_hidden(
@@ -13,6 +14,19 @@ def mean_of_hidden(
     chosen = hidden.to(error.dtype)
     per_row = (error * chosen).sum(dim=(1, 2)) / chosen.sum(dim=(1, 2)).clamp(min=1)
     return per_row.mean()
+
+
+def masked_token_loss(
+    student: Float[Tensor, "batch network patch projection"],
+    teacher: Float[Tensor, "batch network patch projection"],
+    mask: Bool[Tensor, "batch network patch"],
+) -> Float[Tensor, ""]:
+    """Return the mean over rows (2B: views x samples) of each row's mean of -cos over its masked positions.
+
+    What the student guesses behind its mask against what the teacher sees there (METHOD 6). A row without a mask counts
+    0. Float32; no gradient reaches the teacher.
+    """
+    return -mean_of_hidden(F.cosine_similarity(student.float(), teacher.detach().float(), dim=-1), mask)
 
 
 def patch_error(
