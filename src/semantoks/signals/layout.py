@@ -1,6 +1,7 @@
 """What a cohort is on disk: the names of its files, the columns of its tables, and how a table is read."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from semantoks.signals.files.stated import read_json
 from semantoks.signals.phenotypes import UNKNOWN, read_participants
 from semantoks.storage.durable import write_durably
 from semantoks.storage.tables import read_table
+from semantoks.storage.text import regular_size
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "dataset_description.json"
@@ -83,8 +85,10 @@ def refuse_shrunk(shard: object) -> None:
     """
     if not isinstance(shard, np.memmap) or shard.filename is None:  # columns of one look for themselves
         return
-    path = Path(shard.filename)
-    if not path.is_file() or path.stat().st_size < shard.offset + shard.nbytes:
+    path, there = Path(shard.filename), 0
+    with suppress(OSError, DataError):  # no file is one without bytes
+        there = regular_size(path)
+    if there < shard.offset + shard.nbytes:
         raise DataError(
             f"{path} became shorter while it was read, or is gone. Restore it, or prepare the cohort again."
         )

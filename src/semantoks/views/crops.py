@@ -87,16 +87,18 @@ class Frames:
             rows = self.resident.index_select(0, send(index.ravel(), self.resident.device))
             windows = send(rows.view(*index.shape, -1), device)
         else:
-            windows = send(np.stack([self._read(int(f), window) for f in first]), device)
+            shard = np.searchsorted(self.first, first, side="right") - 1
+            for touched in np.unique(shard):
+                refuse_shrunk(self.shards[touched])
+            rows_of = [self._read(int(s), int(f), window) for s, f in zip(shard, first, strict=True)]
+            windows = send(np.stack(rows_of), device)
         # Transposed while still float16, then widened: half the time of both at once.
         crops = rearrange(windows, "b t r -> b r t").contiguous().float()
         if (available < window).any():
             crops.mul_(send(np.arange(window) < available[:, None], device)[:, None])
         return crops
 
-    def _read(self, first: int, window: int) -> ndarray:
-        shard = int(np.searchsorted(self.first, first, side="right")) - 1
+    def _read(self, shard: int, first: int, window: int) -> ndarray:
         offset = first - int(self.first[shard])
-        refuse_shrunk(self.shards[shard])
         piece = self.shards[shard][offset : offset + window]
         return np.pad(piece, ((0, window - len(piece)), (0, 0)))
