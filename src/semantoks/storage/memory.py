@@ -16,6 +16,8 @@ CGROUPS = (
 """Where a container, or a job of a batch system, has its limit and what it uses: version 2, version 1."""
 TOLD = logging.getLogger("semantoks.memory")
 """Says what will be needed; the command line shows it."""
+_said: set[tuple[str, str]] = set()
+"""What this process has said: a job in many parts says it once."""
 
 
 def free_memory() -> int | None:
@@ -38,7 +40,7 @@ def free_memory() -> int | None:
 
 
 def need_memory(what: str, needed: int, remedy: str) -> None:
-    """Say that ``what`` will need so many bytes (beside ``LIBRARIES``), and how many are free.
+    """Say, once, that ``what`` will need so many bytes (beside ``LIBRARIES``), and how many are free.
 
     Raises
     ------
@@ -47,7 +49,9 @@ def need_memory(what: str, needed: int, remedy: str) -> None:
     """
     free, wanted = free_memory(), needed + LIBRARIES
     known = "" if free is None else f"; {gib(free)} are free"
-    TOLD.info("%s needs about %s of memory%s", what, gib(wanted), known)
+    if (what, gib(wanted)) not in _said:
+        _said.add((what, gib(wanted)))
+        TOLD.info("%s needs about %s of memory%s", what, gib(wanted), known)
     if free is not None and needed > free:
         raise MemoryShort(f"{what} needs about {gib(wanted)} of memory, and {gib(free)} are free: {remedy}.")
 
