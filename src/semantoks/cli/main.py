@@ -14,7 +14,7 @@ import tyro
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
 from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
-from semantoks.cli.studies import ablate, scale
+from semantoks.cli.studies import ablate, compare, scale
 from semantoks.cli.training import fit, pretrain
 from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         finetune,
         ablate,
         scale,
+        compare,
         audit,
         vocabulary,
         explain,
@@ -46,7 +47,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         demo,
     )
 }
-GO_ON = ("prepare", "probe", "finetune", "embed", "ablate", "scale")
+GO_ON = ("prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")
 """Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

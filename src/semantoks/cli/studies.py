@@ -1,6 +1,7 @@
-"""Commands of many runs: ablate, scale."""
+"""Commands of many runs: ablate, scale, compare."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 else:
     _Settings = worded(
         StudyConfig,
-        recipe="the grid's, else small",
         steps="the recipe's",
         probe="people of COHORT",
         tflops="a few steps are timed",
     )
 
-SMALL = "small"
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 Targets = Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")]
 Flags = Annotated[_Settings, arg(name="")]
@@ -38,6 +37,7 @@ def ablate(
     out: Path,
     grid: str = "paper",
     only: Annotated[tuple[str, ...], words_if_empty("all")] = (),
+    recipe: Annotated[str | None, words_if_empty("the grid's")] = None,
     config: Flags = _Settings(),  # noqa: B008
     part: Part = None,
     assemble: bool = False,
@@ -57,6 +57,7 @@ def ablate(
         out: Folder of the study.
         grid: The conditions: paper, or a FILE.toml.
         only: Conditions, or groups of them, that are run beside the full model.
+        recipe: The full model: the name of a recipe, or a FILE.toml.
         config: The settings.
         part: Carry out one of several parts, e.g. 2/8, on this machine; assemble them afterwards.
         assemble: Train nothing; make tables and page of what is there.
@@ -67,8 +68,9 @@ def ablate(
     from semantoks.studies.table import Study
 
     conditions, settings = load_grid(grid, only), StudyConfig(**vars(config))
-    recipe, sides = recipe_and_sides(cohort, target, settings, conditions.recipe)
-    runs, left_out = plan_ablation(conditions, recipe, sides, settings.seeds)
+    name = recipe or conditions.recipe
+    full, sides = recipe_and_sides(cohort, target, settings, name)
+    runs, left_out = plan_ablation(conditions, full, sides, settings.seeds)
     study = Study(
         kind="ablate",
         out=out,
@@ -78,7 +80,7 @@ def ablate(
         runs=runs,
         reference=FULL,
         left_out=left_out,
-        about=(*settings.about(conditions.recipe), ("Grid", grid)),
+        about=(*settings.about(name), ("Grid", grid)),
         command=TYPED.get(),
     )
     return _carried_out(study, lambda one: assemble_ablation(one, conditions), part, assemble, dry_run)
@@ -91,6 +93,7 @@ def scale(
     over: Literal["people", "width", "depth", "minutes"] = "people",
     values: Annotated[tuple[float, ...], words_if_empty("1 3 10 30 100 percent of the people")] = (),
     equal: Literal["steps", "epochs"] = "steps",
+    recipe: str = "small",
     config: Flags = _Settings(),  # noqa: B008
     part: Part = None,
     assemble: bool = False,
@@ -112,6 +115,7 @@ def scale(
         over: What grows: the people, width or depth of the encoder, or the minutes of each recording.
         values: Percent of the people that may be trained on; or widths, depths, minutes.
         equal: Fewer people get as many steps as all, or as many epochs.
+        recipe: The name of a recipe, or a FILE.toml.
         config: The settings.
         part: Carry out one of several parts, e.g. 2/8, on this machine; assemble them afterwards.
         assemble: Train nothing; make tables and page of what is there.
@@ -122,18 +126,75 @@ def scale(
     from semantoks.studies.table import Study
 
     settings = StudyConfig(**vars(config))
-    recipe, sides = recipe_and_sides(cohort, target, settings, SMALL)
+    whole, sides = recipe_and_sides(cohort, target, settings, recipe)
     study = Study(
         kind="scale",
         out=out,
         sides=sides,
         targets=tuple(dict.fromkeys(target)),
         settings=settings,
-        runs=plan_scaling(recipe, sides, settings.seeds, over=over, values=values, equal=equal),
-        about=(*settings.about(SMALL), ("What grows", over), ("Equal", equal)),
+        runs=plan_scaling(whole, sides, settings.seeds, over=over, values=values, equal=equal),
+        about=(*settings.about(recipe), ("What grows", over), ("Equal", equal)),
         command=TYPED.get(),
     )
     return _carried_out(study, lambda one: assemble_scaling(one, over), part, assemble, dry_run)
+
+
+def compare(
+    cohort: Recordings,
+    target: Targets,
+    out: Path,
+    recipes: Annotated[tuple[str, ...], arg(metavar="RECIPE [RECIPE ...]")] = ("small-published",),
+    grid: Annotated[str | None, words_if_empty("none")] = None,
+    views: Literal["first", "own"] = "first",
+    equal: Literal["steps", "operations"] = "steps",
+    config: Flags = _Settings(),  # noqa: B008
+    part: Part = None,
+    assemble: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Pretrain by several recipes, with everything else equal: which is better, and is one better than FC?
+
+    Example: semantoks compare cohort/ --recipes small-published --grid objectives --target age sex --out studies/rivals
+
+    Every recipe is trained with every seed on the same people, views and steps, and probed on the same held-out people
+    and splits, beside FC, tangent FC, motion and random weights. Each run is a run folder in OUT/runs; a run that is
+    there is not run again, and a killed study goes on with the same command. Writes results.tsv, summary.tsv,
+    recipes.tsv (people found again, cost, collapse) and report.html.
+
+    Args:
+        cohort: A prepared cohort.
+        target: One or more columns of participants.tsv to predict.
+        out: Folder of the study.
+        recipes: Names of recipes, or FILE.toml; the others are compared with the first one, too.
+        grid: Conditions that are changes of the first recipe, e.g. objectives, or a FILE.toml: each is a recipe, too.
+        views: Views, batch, band and shortest recordings of the first recipe for all, or each recipe's own.
+        equal: As many steps as the first recipe, or as many operations.
+        config: The settings.
+        part: Carry out one of several parts, e.g. 2/8, on this machine; assemble them afterwards.
+        assemble: Train nothing; make tables and page of what is there.
+        dry_run: Print the plan with hours and operations on this machine, and run nothing.
+    """
+    from semantoks.studies.command import recipe_and_sides
+    from semantoks.studies.compare import assemble_comparison, named_recipes, plan_comparison
+    from semantoks.studies.table import Study
+
+    settings, named = StudyConfig(**vars(config)), named_recipes(recipes, grid)
+    first, sides = recipe_and_sides(cohort, target, settings, recipes[0])
+    runs, left_out, notes = plan_comparison(named, first, sides, settings.seeds, views=views, equal=equal)
+    study = Study(
+        kind="compare",
+        out=out,
+        sides=replace(sides, notes=(*sides.notes, *notes)),
+        targets=tuple(dict.fromkeys(target)),
+        settings=settings,
+        runs=runs,
+        reference=runs[0].condition,
+        left_out=left_out,
+        about=(*settings.about(", ".join(recipes)), ("Grid", grid or "none"), ("Views", views), ("Equal", equal)),
+        command=TYPED.get(),
+    )
+    return _carried_out(study, assemble_comparison, part, assemble, dry_run)
 
 
 def _carried_out(study: "Study", assemble_it: "Assemble", part: str | None, assemble: bool, dry_run: bool) -> int:

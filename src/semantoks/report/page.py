@@ -60,10 +60,10 @@ def write_report(
     Parameters
     ----------
     run
-        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate`` or ``scale``), a
-        look inside (of ``audit``, ``vocabulary`` or ``explain``), or a cohort (of ``semantoks prepare``); or several
-        runs and probes, to compare. A run that is still training, was stopped, or has no probe yet is reported as far
-        as it went.
+        The folder of a run (the ``--out`` of ``semantoks pretrain``), a probe, a study (of ``ablate``, ``scale`` or
+        ``compare``), a look inside (of ``audit``, ``vocabulary`` or ``explain``), or a cohort (of ``semantoks
+        prepare``); or several runs and probes, to compare. A run that is still training, was stopped, or has no probe
+        yet is reported as far as it went.
     out
         The HTML file to write, replaced whole if it exists; by default ``run/report.html``,
         ``<cohort>_report.html`` beside a cohort, whose folder stays as it is, and ``comparison.html`` beside the first

@@ -25,6 +25,7 @@ from semantoks.report.content import (
 )
 from semantoks.report.curriculum import curriculum
 from semantoks.report.figures.scores import Estimate, Line, Mark, draw_lines, draw_rows
+from semantoks.report.recipes import drawn_scores, numbers
 from semantoks.report.wording import duration, interval, metric_words, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
@@ -32,11 +33,30 @@ from semantoks.storage.tables import read_typed_table
 from semantoks.storage.text import plain_json
 
 STUDY, RESULTS, SUMMARY, LAWS, ANSWERS = "study.json", "results.tsv", "summary.tsv", "laws.tsv", "answers.tsv"
+RECIPES = "recipes.tsv"
 """What a study's folder holds beside its runs."""
-_TEXTS = ("run", "condition", "differs", "status", "target", "metric", "group", "verdict", "expected", "answer", "over")
+_TEXTS = (
+    "run",
+    "condition",
+    "differs",
+    "status",
+    "target",
+    "metric",
+    "group",
+    "verdict",
+    "expected",
+    "answer",
+    "over",
+    "fc_verdict",
+    "tangent_verdict",
+)
 _LAW_TEXTS = ("target", "law", "formula", "best")
-TITLES = {"ablate": "Ablations", "scale": "Scaling"}
-QUESTIONS = {"ablate": "What does each part of the recipe do?", "scale": "Does it gain with more, and by a law?"}
+TITLES = {"ablate": "Ablations", "scale": "Scaling", "compare": "Recipes side by side"}
+QUESTIONS = {
+    "ablate": "What does each part of the recipe do?",
+    "scale": "Does it gain with more, and by a law?",
+    "compare": "Which recipe is better, and is one better than FC?",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +69,7 @@ class StudyFolder:
     summary: pd.DataFrame
     answers: pd.DataFrame
     laws: pd.DataFrame
+    recipes: pd.DataFrame
 
     @property
     def title(self) -> str:
@@ -77,7 +98,7 @@ def read_study(folder: Path) -> StudyFolder:
         raise DataError(f"{folder} has no {RESULTS} yet: assemble it with the study's command and --assemble.")
     tables = {
         name: _table(folder / name, _LAW_TEXTS if name == LAWS else _TEXTS)
-        for name in (RESULTS, SUMMARY, ANSWERS, LAWS)
+        for name in (RESULTS, SUMMARY, ANSWERS, LAWS, RECIPES)
     }
     return StudyFolder(
         folder=folder,
@@ -86,6 +107,7 @@ def read_study(folder: Path) -> StudyFolder:
         summary=tables[SUMMARY],
         answers=tables[ANSWERS],
         laws=tables[LAWS],
+        recipes=tables[RECIPES],
     )
 
 
@@ -111,9 +133,9 @@ def facts(study: StudyFolder) -> list[tuple[str, str]]:
 def sections(study: StudyFolder) -> list[Section]:
     """Return the sections of the page."""
     kind = str(study.about.get("kind"))
-    draw = _scaling if kind == "scale" else _ablation
+    drawn = {"scale": _scaling, "compare": _comparison}.get(kind, _ablation)(study)
     return [
-        Section("answer", QUESTIONS.get(kind, "What has it shown?"), "Answer", [*_answers(study), *draw(study)]),
+        Section("answer", QUESTIONS.get(kind, "What has it shown?"), "Answer", [*_answers(study), *drawn]),
         Section("numbers", "The numbers", "Numbers", _numbers(study)),
         Section(
             "training", "How the trainings went", "Training", curriculum(study.folder / "runs", _conditions(study))
@@ -159,6 +181,10 @@ def _ablation(study: StudyFolder) -> list[Block]:
     return [Figures(found)] if found else []
 
 
+def _comparison(study: StudyFolder) -> list[Block]:
+    return drawn_scores(study.summary)
+
+
 def _scaling(study: StudyFolder) -> list[Block]:
     """Draw the scores over the amount, target by target."""
     found = []
@@ -184,6 +210,8 @@ def _scaling(study: StudyFolder) -> list[Block]:
 
 
 def _numbers(study: StudyFolder) -> list[Block]:
+    if study.about.get("kind") == "compare":
+        return numbers(study.summary, study.recipes, str(study.about.get("reference")))
     if not len(study.summary):
         return [Words("There are none yet.")]
     if "amount" in study.summary:

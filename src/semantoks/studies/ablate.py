@@ -15,11 +15,17 @@ from semantoks.report.content import plain, rows_of
 from semantoks.signals.part import Networks
 from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
 from semantoks.statistics.paired import holm
-from semantoks.statistics.tables import ALPHA
-from semantoks.studies.engine import OVER, status_of
-from semantoks.studies.results import Scored, read_scored, results_table, trained, write_results
+from semantoks.studies.results import (
+    Scored,
+    conditions_of,
+    count_bad,
+    read_scored,
+    results_table,
+    verdict_of,
+    write_results,
+)
 from semantoks.studies.sides import Sides
-from semantoks.studies.table import Planned, Study, build, changed, folder_name, for_people
+from semantoks.studies.table import Planned, Study, build, changed, folder_name, seeded
 from semantoks.train.recipe import PretrainConfig
 
 FULL = "full model"
@@ -99,7 +105,7 @@ def plan_ablation(
     grid: Grid, recipe: PretrainConfig, sides: Sides, seeds: Sequence[int]
 ) -> tuple[tuple[Planned, ...], tuple[tuple[str, str], ...]]:
     """Return the runs, the full model's first, and the conditions that do not fit this cohort, with the reason."""
-    found = _runs(FULL, recipe, sides, seeds, differs="")
+    found = seeded(FULL, recipe, sides, seeds, differs="")
     found[0] = replace(found[0], methods=(RANDOM, TANGENT, MOTION))
     build(found[0], sides)  # what is wrong with the recipe itself is an error
     left_out = []
@@ -115,7 +121,7 @@ def plan_ablation(
             continue
         words = "; ".join(f"{key} {value}" for key, value in rows_of(one.set))
         words = "; ".join(filter(None, [words, "" if one.networks == "own" else f"networks {plain(one.networks)}"]))
-        runs = _runs(one.name, config, sides, seeds, differs=words, networks=one.networks)
+        runs = seeded(one.name, config, sides, seeds, differs=words, networks=one.networks)
         try:
             build(runs[0], sides)
         except SemantoksError as error:
@@ -125,24 +131,6 @@ def plan_ablation(
     return tuple(found), tuple(left_out)
 
 
-def _runs(
-    name: str, config: PretrainConfig, sides: Sides, seeds: Sequence[int], *, differs: str, networks: Networks = "own"
-) -> list[Planned]:
-    people = len(sides.pool)
-    return [
-        Planned(
-            name=folder_name(name, seed),
-            condition=name,
-            seed=seed,
-            people=people,
-            config=changed(for_people(config, people, people, "steps"), {"seed": seed}, name),
-            differs=differs,
-            networks=networks,
-        )
-        for seed in seeds
-    ]
-
-
 def summarise_ablation(study: Study, grid: Grid, scored: Sequence[Scored]) -> pd.DataFrame:
     """Return one row per target and condition: score, difference from the full model, and whether it collapsed.
 
@@ -150,9 +138,9 @@ def summarise_ablation(study: Study, grid: Grid, scored: Sequence[Scored]) -> pd
     gain (over random weights), diff, diff_low, diff_high, p, p_holm (over conditions), verdict; of its runs, how many
     collapsed and failed, and what was expected of them.
     """
-    conditions = {condition: [run for run in study.runs if run.condition == condition] for condition in _names(study)}
+    conditions = conditions_of(study)
     known = {one.name: one for one in grid.condition}
-    watched = {name: _watched(study, runs) for name, runs in conditions.items()}
+    watched = {name: count_bad(study, runs) for name, runs in conditions.items()}
     rows = []
     for one in scored:
         full = {run.seed: run for run in one.runs if run.condition == FULL}
@@ -172,26 +160,10 @@ def summarise_ablation(study: Study, grid: Grid, scored: Sequence[Scored]) -> pd
                 }
             )
         p = holm(np.array([row["p"] for row in table], dtype=float))
-        rows += [{**row, "p_holm": p[n], "verdict": _verdict(float(row["diff"]), p[n])} for n, row in enumerate(table)]
+        rows += [
+            {**row, "p_holm": p[n], "verdict": verdict_of(float(row["diff"]), p[n])} for n, row in enumerate(table)
+        ]
     return pd.DataFrame(rows)
-
-
-def _names(study: Study) -> list[str]:
-    """Name the conditions that have a run which is over."""
-    return list(dict.fromkeys(run.condition for run in study.runs if status_of(study, run) in OVER))
-
-
-def _watched(study: Study, runs: Sequence[Planned]) -> dict[str, int]:
-    """Count the runs whose watch for collapse spoke, and those that did not stay finite."""
-    collapsed = [trained(study, run).get("collapsed", False) for run in runs]
-    failed = [status_of(study, run) == "failed" for run in runs]
-    return {"collapsed": sum(collapsed), "failed": sum(failed)}
-
-
-def _verdict(difference: float, p: float) -> str:
-    if np.isnan(p):
-        return ""
-    return "undecided" if p >= ALPHA else "higher" if difference > 0 else "lower"
 
 
 def answers_of(summary: pd.DataFrame) -> list[tuple[str, str]]:

@@ -18,10 +18,10 @@ Assemble = Callable[[Study], Sequence[tuple[str, str]]]
 
 
 def recipe_and_sides(
-    cohort: Path, targets: Sequence[str], config: StudyConfig, usual: str
+    cohort: Path, targets: Sequence[str], config: StudyConfig, recipe_name: str
 ) -> tuple[PretrainConfig, Sides]:
-    """Read the recipe (``usual`` if none is asked for), choose the people, and check that they can be probed."""
-    recipe, opened = load_recipe(config.recipe or usual), Cohort(cohort)
+    """Read the recipe, choose the people, and check that they can be probed."""
+    recipe, opened = load_recipe(recipe_name), Cohort(cohort)
     recipe = recipe if config.steps is None else replace(recipe, steps=config.steps)
     seconds = recipe.min_seconds
     if config.probe is None:

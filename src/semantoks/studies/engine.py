@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,11 @@ import torch
 from semantoks.config import to_plain
 from semantoks.errors import BusyError, ConfigError
 from semantoks.evaluate.probe import probe
+from semantoks.features.encode import as_encoder_takes, open_encoder
+from semantoks.features.stored import embed_stored
+from semantoks.objective.watch import spread_of
 from semantoks.report.study import STUDY
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import plain_json
@@ -22,7 +27,7 @@ from semantoks.train.run import pretrain
 
 FAILED = "failed.txt"
 """Why a run could not be trained to its end; deleted, it is tried again."""
-PROBED = "probe/probe.json"
+PROBED, SPREAD = "probe/probe.json", "spread.json"
 OVER = ("finished", "failed")
 """What runs are that need no more work."""
 Tell = Callable[[str], None]
@@ -115,12 +120,28 @@ def _train_and_probe(study: Study, run: Planned, clock: "_Clock") -> bool:
     device = (
         ("cuda" if torch.cuda.is_available() else "cpu") if study.settings.device == "auto" else study.settings.device
     )
-    config = replace(study.settings.probing(), methods=("encoder", *run.methods))
+    config = replace(study.settings.probing(), methods=("encoder", *run.methods), analyses=run.analyses)
     where = folder / "probe"
     cohort = run.tested(study.sides)
+    write_durably(folder / SPREAD, json.dumps(_spread(folder, cohort, device)).encode())
     probe(folder, cohort, targets=study.targets, out=where, config=config, device=device, n_jobs=study.settings.n_jobs,
           command=study.command)  # fmt: skip
     return False
+
+
+def _spread(folder: Path, cohort: Cohort, device: str) -> dict[str, float]:
+    """Say how far the encoder's readouts of the test recordings are spread (``objective.watch.spread_of``)."""
+    encoder, card = open_encoder(folder)
+    features = embed_stored(
+        encoder.to(device),
+        as_encoder_takes(cohort, card),
+        readouts=["cls_avg"],
+        crops=None,
+        device=torch.device(device),
+        folder=folder / "cache",
+    )
+    found = spread_of(torch.from_numpy(features["cls_avg"].mean(axis=1)))
+    return {name: float(value) for name, value in found.items()}
 
 
 def begin(study: Study) -> None:

@@ -14,10 +14,10 @@ from semantoks.report.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT
 from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
 from semantoks.statistics.summary import RANGES
-from semantoks.statistics.tables import MAIN, PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.statistics.tables import ALPHA, MAIN, PREDICTIONS, SCORES, read_predictions, read_scores
 from semantoks.storage.tables import write_table
 from semantoks.storage.text import plain_json
-from semantoks.studies.engine import status_of
+from semantoks.studies.engine import OVER, SPREAD, status_of
 from semantoks.studies.table import Planned, Study
 
 LINES = (FC, TANGENT, MOTION)
@@ -64,6 +64,14 @@ class Scored:
         """Return the mean difference of pairs of runs, first less second."""
         both = [(self.of(one), self.of(other)) for one, other in pairs]
         return self.paired([(a[0] - b[0], a[1] - b[1]) for a, b in both])
+
+    def beside(self, runs: Sequence[Planned], line: str) -> OverSeeds:
+        """Return the mean over some runs of the score less that of a method that knows no encoder; NaN without it."""
+        key = next((key for key in self.means if key[1] == line), None)
+        if key is None:
+            return self.paired([])
+        mean, samples = self.means[key], self.samples[key]
+        return self.paired([(score - mean, drawn - samples) for score, drawn in map(self.of, runs)])
 
     @staticmethod
     def paired(each: Sequence[tuple[float, ndarray]]) -> OverSeeds:
@@ -121,22 +129,45 @@ def _main(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["analysis"] == "main"]
 
 
+def conditions_of(study: Study) -> dict[str, list[Planned]]:
+    """Return the runs of each condition that has one which is over."""
+    names = dict.fromkeys(run.condition for run in study.runs if status_of(study, run) in OVER)
+    return {name: [run for run in study.runs if run.condition == name] for name in names}
+
+
+def count_bad(study: Study, runs: Sequence[Planned]) -> dict[str, int]:
+    """Count the runs that ended collapsed (what their watch says), and those that did not stay finite."""
+    collapsed = [trained(study, run).get("collapsed", False) for run in runs]
+    failed = [status_of(study, run) == "failed" for run in runs]
+    return {"collapsed": sum(collapsed), "failed": sum(failed)}
+
+
+def verdict_of(difference: float, p: float) -> str:
+    """Say whether a score is higher or lower than another one; nothing where p is not known."""
+    if np.isnan(p):
+        return ""
+    return "undecided" if p >= ALPHA else "higher" if difference > 0 else "lower"
+
+
 def trained(study: Study, run: Planned) -> dict[str, Any]:
-    """Say what a run folder tells of its training: people, operations, seconds, and whether it ended collapsed."""
+    """Say what a run folder tells of its training: people, cost, collapse, and how far test people are spread."""
     folder = study.folder(run)
     try:
         record = plain_json((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     rows = [plain_json(line) for line in _lines(folder / "metrics.jsonl")[-1:]]
+    spread = plain_json(text) if (text := "".join(_lines(folder / SPREAD))) else {}
     last = rows[-1] if rows else {}
     warned = [plain_json(line)["step"] for line in _lines(folder / "warnings.jsonl") if "collapsing" in line]
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
-        "tflop": round(record["cost"]["flops"] / 1e12, 3),
+        "tflop": float(f"{record['cost']['flops'] / 1e12:.4g}"),
         "seconds": round(record["cost"]["seconds"], 1),
+        "peak_memory_gib": round(record["cost"]["peak_memory_bytes"] / 2**30, 3),
         "effective_rank": last.get("effective_rank"),
+        **{name: spread.get(name) for name in ("spread", "dimensions")},
         "collapse_warning_at": warned[0] if warned else None,
         "collapsed": bool(last) and run.config.objective.find_collapse(last) is not None,
     }

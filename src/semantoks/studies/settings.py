@@ -13,8 +13,6 @@ from semantoks.evaluate.settings import ProbeConfig
 class StudyConfig:
     """What every study asks."""
 
-    recipe: str | None = None
-    """The full model: the name of a recipe, or a FILE.toml."""
     steps: int | None = None
     """Optimiser steps of each run, at least 1."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -48,11 +46,11 @@ class StudyConfig:
         """Return the settings of the probes."""
         return ProbeConfig(folds=self.folds, repeats=self.repeats, family=self.family, analyses=())
 
-    def about(self, usual: str) -> tuple[tuple[str, str], ...]:
-        """Say what was asked, for the page; ``usual`` is the recipe where none was."""
+    def about(self, recipe: str) -> tuple[tuple[str, str], ...]:
+        """Say what was asked of a recipe, for the page."""
         who = f"{100 * self.held_out:g} % of the people" if self.probe is None else str(self.probe)
         return (
-            ("Recipe", (self.recipe or usual) + ("" if self.steps is None else f", {self.steps} steps")),
+            ("Recipe", recipe + ("" if self.steps is None else f", {self.steps} steps")),
             ("Seeds", ", ".join(map(str, self.seeds))),
             ("Tested", f"{who}: {self.repeats} x {self.folds} folds among the test people; linear models"),
         )

@@ -14,6 +14,7 @@ import pandas as pd
 
 from semantoks.config import from_plain, merged, to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.settings import Analysis
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import Networks, Part
@@ -45,6 +46,8 @@ class Planned:
         The settings that differ from the study's recipe, in words.
     methods
         What its probe scores beside the encoder and FC.
+    analyses
+        What its probe does beside the scores.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Planned:
     minutes: float | None = None
     networks: Networks = "own"
     methods: tuple[str, ...] = (RANDOM,)
+    analyses: tuple[Analysis, ...] = ()
 
     def cohort(self, sides: Sides) -> Cohort:
         """Return what it is trained on."""
@@ -101,6 +105,25 @@ def for_people(config: PretrainConfig, people: int, whole: int, equal: str) -> P
     return dataclasses.replace(config, batch_size=batch, steps=steps)
 
 
+def seeded(
+    name: str, config: PretrainConfig, sides: Sides, seeds: Sequence[int], *, differs: str, networks: Networks = "own"
+) -> list[Planned]:
+    """Return one run per seed of a condition, trained on everybody of the pool."""
+    people = len(sides.pool)
+    return [
+        Planned(
+            name=folder_name(name, seed),
+            condition=name,
+            seed=seed,
+            people=people,
+            config=changed(for_people(config, people, people, "steps"), {"seed": seed}, name),
+            differs=differs,
+            networks=networks,
+        )
+        for seed in seeds
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """A table of runs, and on whom and by what they are judged.
@@ -108,7 +131,7 @@ class Study:
     Attributes
     ----------
     kind
-        ablate or scale.
+        ablate, scale or compare.
     about
         What the page says of it: (name, value).
     reference

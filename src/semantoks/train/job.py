@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -116,6 +117,7 @@ class Job:
 
     def __post_init__(self) -> None:
         """Start the clock, and the count of steps that the record knows of."""
+        forget_peak(self.trainer.fabric.device)
         self.begin = time.perf_counter()
         self.counted = int(self.record["cost"]["samples"]) // self.trainer.config.batch_size
 
@@ -201,8 +203,16 @@ def _trained_on(cohort: Cohort, config: PretrainConfig) -> pd.DataFrame:
     return cohort.recordings[long_enough(cohort, config.min_seconds)]
 
 
+def forget_peak(device: torch.device) -> None:
+    """Begin to measure peak memory anew; where the system has no way to (macOS), it is that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux, proc(5): resets the resident peak
+
+
 def peak_memory(device: torch.device) -> int:
-    """Return the peak memory of this process, in bytes: on the GPU if it trains on one, else resident."""
+    """Return the peak memory since ``forget_peak``, in bytes: on the GPU if it trains on one, else resident."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
