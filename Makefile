@@ -11,19 +11,19 @@ WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
 
-test: $(SETUP) ## all tests
-	$(BIN)/python -m pytest $(WORKERS)
+test: $(SETUP) ## all tests, and how much of the package the fast ones run
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow" --cov --cov-report=
+	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 test-fast: $(SETUP) ## all but the slow ones, in a minute and a half on two free cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
-check: $(SETUP) ## style, types, layers, caps, and how much of the package the fast tests run
+check: $(SETUP) ## style, types, layers and caps
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/caps.py
-	$(BIN)/python -m pytest $(WORKERS) -m "not slow" --cov --cov-report=
 
 bench: $(SETUP) ## speed and memory, a table each
 	$(BIN)/python -m benchmarks

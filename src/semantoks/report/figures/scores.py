@@ -171,18 +171,19 @@ def draw_lines(
         for mark in marks:
             axes.axhline(mark.value, color=PAINTS[mark.paint], linewidth=1, linestyle=DASHES)
         set_title(axes, title, above=axis, lift=27.0)
-        axes.set_xlabel(across + _named(marks))
+        axes.set_xlabel(across)
         axes.xaxis.set_major_locator(FixedLocator(_ticks([x for line in lines for x in line.amounts])))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(NUMBERS)
         tick(axes.yaxis, 4)
-        name_ends(axes, [(line.name, line.look.paint, float(line.values[-1])) for line in lines])
+        ends = [(line.name, line.look.paint, float(line.values[-1])) for line in lines]
+        name_ends(axes, [*ends, *((f"{mark.name} {thousandths(mark.value)}", mark.paint, mark.value) for mark in marks)])
         words = " ".join(
             f"{line.name}: {thousandths(line.values[0])} at {number(line.amounts[0])}, "
             f"{thousandths(line.values[-1])} at {number(line.amounts[-1])}."
             for line in lines
         )
-        return finish(axes, f"Line plot, {title}: {axis}, over {across}. {words}")
+        return finish(axes, f"Line plot, {title}: {axis}, over {across}{_named(marks)}. {words}")
 
 
 def _ticks(amounts: Sequence[float], gap: float = 0.11) -> list[float]:
