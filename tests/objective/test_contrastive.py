@@ -1,14 +1,10 @@
 """Contrast: InfoNCE and VICReg against loops, and their closed forms."""
 
 import math
-import os
-import socket
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from small_steps import INDEX, SIZE, draw
 from torch.nn import functional as F
 
@@ -84,36 +80,3 @@ def test_weights_and_temperature_move_the_loss():
     for bad in ({"temperature": 0.0}, {"vicreg_weights": (1.0, -1.0, 0.0)}):
         with pytest.raises(ConfigError):
             Contrastive(**bad)
-
-
-def _losses(vectors: torch.Tensor) -> torch.Tensor:
-    """InfoNCE, and the terms of VICReg, of view-major vectors."""
-    return info_nce(vectors, 0.2)[0] + torch.stack(list(vicreg(3 * vectors))).sum()
-
-
-def _rank(rank: int, world: int, port: int, vectors: torch.Tensor, out: str) -> None:
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    dist.init_process_group("gloo", rank=rank, world_size=world)
-    share = vectors.shape[1] // world
-    mine = vectors[:, rank * share : (rank + 1) * share].flatten(0, 1).clone().requires_grad_()
-    loss = _losses(mine)
-    loss.backward()
-    gradient = mine.grad.unflatten(0, (2, share)) / world  # data-parallel training averages gradients over ranks
-    torch.save({"loss": loss.detach(), "gradient": gradient}, f"{out}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-@pytest.mark.slow
-def test_two_ranks_have_the_loss_and_the_gradient_of_one_batch(tmp_path):
-    vectors = torch.nn.functional.normalize(torch.randn(2, 8, 5, generator=torch.Generator().manual_seed(2)), dim=2)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(_rank, (2, port, vectors, str(tmp_path)), nprocs=2)
-    whole = vectors.flatten(0, 1).clone().requires_grad_()
-    loss = _losses(whole)
-    loss.backward()
-    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-    torch.testing.assert_close(sum(part["loss"] for part in parts) / 2, loss.detach())
-    found = torch.cat([part["gradient"] for part in parts], dim=1)
-    torch.testing.assert_close(found, whole.grad.unflatten(0, (2, 8)), rtol=1e-4, atol=1e-6)

@@ -177,7 +177,9 @@ def draw_lines(
         axes.xaxis.set_major_formatter(NUMBERS)
         tick(axes.yaxis, 4)
         ends = [(line.name, line.look.paint, float(line.values[-1])) for line in lines]
-        name_ends(axes, [*ends, *((f"{mark.name} {thousandths(mark.value)}", mark.paint, mark.value) for mark in marks)])
+        name_ends(
+            axes, [*ends, *((f"{mark.name} {thousandths(mark.value)}", mark.paint, mark.value) for mark in marks)]
+        )
         words = " ".join(
             f"{line.name}: {thousandths(line.values[0])} at {number(line.amounts[0])}, "
             f"{thousandths(line.values[-1])} at {number(line.amounts[-1])}."
