@@ -8,34 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from small_steps import INDEX, SIZE, draw, observe
+from small_objectives import OBJECTIVES, learned, whole
 
-from semantoks.objective.branch import HeadConfig
-from semantoks.objective.contrastive import Contrastive
-from semantoks.objective.fc_aligned import FcAligned
-from semantoks.objective.jepa import Jepa, Observed
-from semantoks.objective.masked_reconstruction import MaskedReconstruction
-from semantoks.objective.prototypes import Prototypes
-from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.objective.jepa import Observed
 
-HEAD = HeadConfig(hidden=8, projection=4)
-OBJECTIVES = {
-    "self-distillation": SelfDistillation(head=HEAD),
-    "dino": Prototypes(prototypes=8, head=HEAD),
-    "ibot": Prototypes(kind="ibot", prototypes=8, head=HEAD),
-    "masked reconstruction": MaskedReconstruction(),
-    "masked reconstruction of FC": MaskedReconstruction(target="fc"),
-    "JEPA": Jepa(),
-    "InfoNCE": Contrastive(head=HEAD),
-    "VICReg": Contrastive(by="vicreg", head=HEAD),
-    "FC": FcAligned(hidden=8),
-    "tangent FC": FcAligned(target="tangent", hidden=8),
-}
 PEOPLE = 8
-
-
-def whole(objective):
-    return observe() if isinstance(objective, Jepa) else draw(masked=0.5)
 
 
 def half(batch, rank):
@@ -48,17 +25,6 @@ def half(batch, rank):
         name: getattr(batch, name)[rows] for name in ("crops", "mask", "originals") if getattr(batch, name) is not None
     }
     return replace(batch, **cut, overlap=np.zeros(PEOPLE // 2), recordings=np.zeros((2, PEOPLE // 2), dtype=int))
-
-
-def learned(objective, batch):
-    """Return the loss, the gradient of all weights in one row, and the state after what follows a step."""
-    learner = objective.learner(SIZE, INDEX, 0)
-    rates = {"momentum": 0.9, **objective.rates(5, 10)}
-    loss = objective.loss(learner, learner.trained, batch, rates).loss
-    loss.backward()
-    gradient = torch.cat([p.grad.flatten() for p in learner.parameters() if p.grad is not None])
-    learner.follow(rates)
-    return loss.detach(), gradient, torch.cat([x.detach().flatten().float() for x in learner.state_dict().values()])
 
 
 def rank(number, port, out):

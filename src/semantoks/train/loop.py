@@ -11,6 +11,7 @@ from torch import nn
 from semantoks.objective.objective import Learner, Objective
 from semantoks.objective.schedule import learning_rate, weight_decay
 from semantoks.train.monitor import Monitor
+from semantoks.train.pieces import InPieces
 from semantoks.train.recipe import OptimConfig, PretrainConfig
 from semantoks.views.batch import Slice
 from semantoks.views.pool import Pool
@@ -44,33 +45,27 @@ class Trainer:
             **self.objective.rates(step, self.total),
         }
 
-    def draw(self, step: int, part: int) -> Any:
-        """Draw this rank's batch of one accumulation part."""
-        c, world = self.config, self.fabric.world_size
-        place = Slice(
-            step=step,
-            seed=c.seed,
-            chunk=self.fabric.global_rank * c.accumulate + part,
-            chunks=world * c.accumulate,
-        )
+    def draw(self, step: int) -> Any:
+        """Draw this rank's batch."""
+        c, fabric = self.config, self.fabric
+        place = Slice(step=step, seed=c.seed, chunk=fabric.global_rank, chunks=fabric.world_size)
         return self.objective.draw(
-            self.pool, place, batch_size=c.batch_size, views=c.views, size=c.encoder, device=self.fabric.device
+            self.pool, place, batch_size=c.batch_size, views=c.views, size=c.encoder, device=fabric.device
         )
 
     def run_step(self, step: int, monitor: Monitor) -> None:
         """Take one optimiser step and hand its numbers to the monitor."""
-        rates, objective = self.rates(step), self.objective
+        rates = self.rates(step)
         set_rates(self.optimizer, rates["lr"], rates["weight_decay"])
-        waited, parts = 0.0, []
-        for part in range(self.config.accumulate):
-            begin = time.perf_counter()
-            batch = self.draw(step, part)
-            waited += time.perf_counter() - begin
-            with self.fabric.no_backward_sync(self.trained, enabled=part < self.config.accumulate - 1):
-                with self.fabric.autocast():
-                    found = objective.loss(self.learner, self.trained, batch, rates)
-                self.fabric.backward(found.loss / self.config.accumulate)
-            parts.append(found)
+        begin = time.perf_counter()
+        batch = self.draw(step)
+        waited = time.perf_counter() - begin
+        pieces = InPieces(self.fabric, self.trained, self.config.accumulate) if self.config.accumulate > 1 else None
+        with self.fabric.autocast():
+            found = self.objective.loss(self.learner, pieces or self.trained, batch, rates)
+        self.fabric.backward(found.loss)
+        if pieces:
+            pieces.backward()
         norm = self.fabric.clip_gradients(
             self.trained, self.optimizer, max_norm=self.config.optim.clip, error_if_nonfinite=False
         )
@@ -78,14 +73,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         self.learner.follow(rates)
         epoch = step // max(1, self.pool.people // self.config.batch_size)
-        host = {"step": step, "epoch": epoch, **rates, **parts[-1].numbers, "people": self.config.batch_size}
-        scalars = {**_mean([part.scalars for part in parts]), "grad_norm": torch.as_tensor(norm).detach()}
-        monitor.add(host, scalars, _mean([part.matrices for part in parts]), waited)
-
-
-def _mean(parts: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Average the accumulation parts of a step, name by name."""
-    return {name: torch.stack([part[name] for part in parts]).mean(dim=0) for name in parts[0]}
+        host = {"step": step, "epoch": epoch, **rates, **found.numbers, "people": self.config.batch_size}
+        scalars = {**found.scalars, "grad_norm": torch.as_tensor(norm).detach()}
+        monitor.add(host, scalars, found.matrices, waited)
 
 
 def build_optimizer(trained: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

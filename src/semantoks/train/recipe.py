@@ -65,9 +65,9 @@ class PretrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     """The optimiser and its schedules."""
     batch_size: int = 512
-    """People per step, over all devices and accumulation steps."""
+    """People per step, over all devices."""
     accumulate: int = 1
-    """Parts that each step is split into, to save memory; the coding rate is computed per part."""
+    """Parts that each step is split into, to save memory, at a third more work; the loss is that of the whole batch."""
     epochs: int = 100
     """Passes over all people; not used when steps is given."""
     steps: int | None = None

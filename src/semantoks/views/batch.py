@@ -100,7 +100,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Slice:
-    """Which part of which step a batch is: ``chunk`` of ``chunks`` equal parts (ranks x accumulation)."""
+    """Which part of which step a batch is: ``chunk`` of ``chunks`` equal parts (ranks)."""
 
     step: int
     seed: int
@@ -131,7 +131,7 @@ def check_batch_size(pool: Pool, batch_size: int) -> None:
 def people_of_step(pool: Pool, part: Slice, batch_size: int) -> Int[ndarray, " person"]:
     """Return this part's people: epochs are permutations of all people, the last incomplete batch is dropped.
 
-    ``batch_size`` is the whole step's, over all ranks and accumulation steps.
+    ``batch_size`` is the whole step's, over all ranks.
     """
     check_batch_size(pool, batch_size)
     epoch, within = divmod(part.step, pool.people // batch_size)
@@ -141,7 +141,7 @@ def people_of_step(pool: Pool, part: Slice, batch_size: int) -> Int[ndarray, " p
 
 
 def step_is_masked(config: MaskConfig, part: Slice) -> bool:
-    """Toss the step's coin: the same on every rank and in every accumulation step (METHOD 7)."""
+    """Toss the step's coin: the same on every rank (METHOD 7)."""
     return bool(np.random.default_rng([part.seed, _COIN, part.step]).random() < config.probability)
 
 
