@@ -113,19 +113,32 @@ def test_what_is_hidden_enters_no_token_and_is_completed_as_the_reference_has_it
     gone[:, [1, 4]] = 0
     torch.testing.assert_close(tokens(series, mask), tokens(gone))
 
-    # by hand: x_hidden given x_seen is B x_seen, with what is left of the reference's covariance
+
+def completed(one, hidden):
+    """By hand: x_hidden given x_seen is B x_seen, with what is left of the reference's covariance."""
     shrunk = (1 - SHARE) * GROUP + SHARE * np.eye(8)
-    seen, hidden = [0, 2, 3, 5, 6, 7], [1, 4]
+    seen = [roi for roi in range(8) if roi not in hidden]
     weights = shrunk[np.ix_(hidden, seen)] @ np.linalg.inv(shrunk[np.ix_(seen, seen)])
-    own = (1 - SHARE) * np.corrcoef(mixed()[0][seen]) + SHARE * np.eye(6)
+    own = (1 - SHARE) * np.corrcoef(one[seen]) + SHARE * np.eye(len(seen))
     filled = np.zeros((8, 8))
     filled[np.ix_(seen, seen)] = own
     filled[np.ix_(hidden, seen)] = weights @ own
     filled[np.ix_(seen, hidden)] = (weights @ own).T
     rest = shrunk[np.ix_(hidden, hidden)] - weights @ shrunk[np.ix_(seen, hidden)]
     filled[np.ix_(hidden, hidden)] = weights @ own @ weights.T + rest
+    return filled
+
+
+@pytest.mark.parametrize(
+    "absent", [([1, 4], [], [3]), ([0, 1, 2, 3, 4, 5], [2, 3, 4, 6, 7], [0, 1, 3, 5, 6]), ([1], [0, 1, 2, 3, 5, 6], [])]
+)
+def test_windows_that_lack_few_many_and_different_rois_are_each_completed_from_what_they_have(absent):
+    tokens, series = tokens_of(), torch.tensor(mixed()).float()
+    for window, rois in zip(series, absent, strict=True):
+        window[rois] = 0
     white = (tokens.whitener @ tokens.spatial).double().numpy()
-    np.testing.assert_allclose(tokens.tangent(gone)[0].numpy(), scipy.linalg.logm(white @ filled @ white.T), atol=1e-4)
+    for found, one, rois in zip(tokens.tangent(series).numpy(), mixed(), absent, strict=True):
+        np.testing.assert_allclose(found, scipy.linalg.logm(white @ completed(one, rois) @ white.T), atol=1e-4)
 
 
 def test_the_gradient_of_the_logarithm_is_that_of_finite_differences():

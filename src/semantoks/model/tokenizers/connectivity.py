@@ -153,17 +153,13 @@ class ConnectivityTokens(nn.Module):
 
         An absent ROI does what ``group`` says, given the present ones, plus what they leave open.
         """
-        white = self.whitener @ self.spatial
-        waits = present.device.type != "cpu" or torch.compiler.is_compiling()
-        if not waits and bool(present.all()):
-            return white, 0.0  # what the rest gives, too
-        seen, gone = present[:, None] * white, (1 - present)[:, None] * white
-        both = present[:, :, None] * self.group * present[:, None] + torch.diag_embed(1 - present)
-        factor, _ = torch.linalg.cholesky_ex(both)
-        pull = gone @ self.group
-        across = pull * present[:, None]
-        fill = torch.cholesky_solve(across.mT, factor).mT
-        return seen + fill, pull @ gone.mT - across @ fill.mT
+        white, n_rois = self.whitener @ self.spatial, present.shape[1]
+        if present.device.type != "cpu" or torch.compiler.is_compiling():  # no waiting for counts
+            return _given_present(white, self.group, present, n_rois)
+        there = present.sum(dim=1)
+        if (most := int(there.max())) <= (lacking := n_rois - int(there.min())):
+            return _given_present(white, self.group, present, most)
+        return _without_absent(white, self.group, present, lacking) if lacking else (white, 0.0)
 
     def forward(
         self,
@@ -190,6 +186,43 @@ class ConnectivityTokens(nn.Module):
         moments = (2 if self.config.lag else 1) * 2 * total**2 * frames
         log = 10 * total**3 if self.config.log else 0
         return filtering + 2 * total * rois * frames + moments + log + 2 * total**2 * len(self.length)
+
+
+def _given_present(
+    white: Float[Tensor, "component roi"],
+    group: Float[Tensor, "roi roi"],
+    present: Float[Tensor, "batch roi"],
+    most: int,
+) -> tuple[Float[Tensor, "batch component roi"], Float[Tensor, "batch component component"]]:
+    """Complete by regression on the present ROIs, of which no window has more than ``most``."""
+    there, rois = present.sort(dim=1, descending=True, stable=True)
+    there, rois = there[:, :most], rois[:, :most]
+    both = group[rois[:, :, None], rois[:, None]] * there[:, :, None] * there[:, None]
+    seen = white.T[rois].mT * there[:, None]
+    pull = (white @ group).T[rois].mT * there[:, None]
+    across = pull - seen @ both  # what absent ROIs share with present ones
+    factor, _ = torch.linalg.cholesky_ex(both + torch.diag_embed(1 - there))
+    fill = torch.cholesky_solve(across.mT, factor).mT
+    lift = white.new_zeros(present.shape[0], *white.shape)
+    lift.scatter_(2, rois[:, None].expand_as(seen), seen + fill)
+    alone = white @ group @ white.T - pull @ seen.mT - seen @ across.mT
+    return lift, alone - across @ fill.mT
+
+
+def _without_absent(
+    white: Float[Tensor, "component roi"],
+    group: Float[Tensor, "roi roi"],
+    present: Float[Tensor, "batch roi"],
+    most: int,
+) -> tuple[Float[Tensor, "batch component roi"], Float[Tensor, "batch component component"]]:
+    """Complete as ``_given_present``, by the inverse of ``group``: quicker where few ROIs, ``most``, are absent."""
+    gone, rois = (1 - present).sort(dim=1, descending=True, stable=True)
+    gone, rois = gone[:, :most], rois[:, :most]
+    inverse = torch.linalg.inv(group.double()).to(group.dtype)
+    both = inverse[rois[:, :, None], rois[:, None]] * gone[:, :, None] * gone[:, None] + torch.diag_embed(1 - gone)
+    lost = white.T[rois].mT * gone[:, None]
+    share = torch.cholesky_solve(lost.mT, torch.linalg.cholesky_ex(both)[0]).mT
+    return (white - share @ (inverse[rois] * gone[:, :, None])) * present[:, None], share @ lost.mT
 
 
 def components_of_each(networks: int, total: int = TOTAL_COMPONENTS) -> int:
