@@ -40,6 +40,13 @@ def test_without_a_teacher_and_a_stopped_gradient_jepa_makes_every_token_the_sam
     assert ends[True]["spread"] > 10 * ends[False]["spread"]
 
 
+def test_the_stopped_gradient_alone_keeps_jepa_apart_without_moving_average_or_predictor():
+    for objective in (Jepa(teacher_momentum=0.0), Jepa(teacher_momentum=0.9, predictor_depth=0)):
+        _, rows = train(objective, observe, 40, lr=0.01)
+        assert objective.find_collapse(rows[-1]) is None
+        assert rows[-1]["spread"] > 0.05
+
+
 def test_without_other_people_contrast_makes_everybody_the_same():
     guarded, bare = (train(Contrastive(head=HEAD, negatives=n), draw, 30, lr=0.003)[1] for n in (True, False))
     assert bare[-1]["loss"] == pytest.approx(-10, abs=0.01)  # cosine 1 over the temperature: nothing left to gain
