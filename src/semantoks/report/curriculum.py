@@ -19,6 +19,8 @@ WATCHED = (
     ("teacher_student_cosine", "Teacher and student", "mean cosine, same view"),
     ("token_similarity_within", "Tokens of one network", "mean cosine of two patches"),
     ("token_similarity_across", "Tokens of two networks", "mean cosine in one patch"),
+    ("spread", "Spread over people", "share of the features' size that differs"),
+    ("dimensions", "Directions in use", "participation ratio of the features"),
 )
 """Columns of ``metrics.jsonl`` with their words."""
 HOW = (

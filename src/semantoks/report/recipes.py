@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from semantoks.report.content import Block, Cell, Figure, Figures, Table, Words
+from semantoks.report.content import Block, Cell, Figure, Figures, Pairs, Table, Words
 from semantoks.report.figures.scores import Estimate, Mark, draw_rows
 from semantoks.report.wording import duration, interval, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, MOTION, TANGENT, method_look, method_name
@@ -45,7 +45,7 @@ def numbers(summary: pd.DataFrame, recipes: pd.DataFrame, reference: str) -> lis
         return [Words("There are none yet."), *_of_recipes(recipes)]
     rows = [
         [
-            Cell(f"{row['target']}: {row['condition']}", under=row["differs"]),
+            Cell(f"{row['target']}: {row['condition']}"),
             Cell(score(row["score"], row["metric"]), under=interval(row["low"], row["high"], row["metric"])),
             *(_away(row, bar) for bar in ("fc_", "tangent_", "")),
             Cell(
@@ -64,7 +64,9 @@ def numbers(summary: pd.DataFrame, recipes: pd.DataFrame, reference: str) -> lis
         columns=("Target and recipe", "Encoder", *beside, "Seeds"),
         rows=rows,
     )
-    return [table, *_of_recipes(recipes)]
+    differs = dict(zip(summary["condition"], summary["differs"], strict=True))
+    said = Pairs(f"How each differs from {reference}", [(name, words) for name, words in differs.items() if words])
+    return [table, *_of_recipes(recipes), *([said] if said.rows else [])]
 
 
 def _away(row: Mapping[Any, Any], bar: str) -> Cell:
@@ -99,10 +101,13 @@ def _of_recipes(recipes: pd.DataFrame) -> Sequence[Block]:
                 _shown(seen, "dimensions", ".1f"),
             ]
         )
+    again = recipes.dropna(subset=["found_again"]) if "found_again" in recipes else recipes[:0]
+    who = f"{again['people'].iloc[0]:.0f} test people" if len(again) else "test people"
+    when = f" from {number(again['minutes'].iloc[0])} min of each part" if len(again) else ""
     caption = (
-        "Means over seeds. People found again: the share of the test people, whom no training saw, who resemble "
-        "themselves most; lowest and highest seed below. Spread: how much of the size of an embedding differs between "
-        "test recordings; directions: the participation ratio of their covariance. Times can be compared only where "
+        f"Means over seeds. People found again: the share of the {who}, whom no training saw, who resemble "
+        f"themselves most{when}; lowest and highest seed below. Spread: how much of the size of an embedding differs "
+        "between test recordings; directions: the participation ratio of their covariance. Times can be compared only where "
         "all ran alone on one machine."
     )
     columns = ("Recipe", "People found again", "Steps", "TFLOP", "Training", "Peak memory, GiB", "Spread", "Directions")
@@ -112,10 +117,7 @@ def _of_recipes(recipes: pd.DataFrame) -> Sequence[Block]:
 def _found(row: Mapping[Any, float]) -> Cell:
     if not isfinite(row.get("found_again", NOTHING)):
         return Cell("")
-    ends = f"{row['found_low']:.2f} to {row['found_high']:.2f}"
-    return Cell(
-        f"{row['found_again']:.2f}", under=ends, notes=[f"{row['people']:.0f} people, {number(row['minutes'])} min"]
-    )
+    return Cell(f"{row['found_again']:.2f}", under=f"{row['found_low']:.2f} to {row['found_high']:.2f}")
 
 
 def _shown(row: Mapping[Any, float], name: str, form: str) -> Cell:

@@ -131,13 +131,16 @@ def _equalled(
         other = [key for key in SHARED if getattr(one, key) != getattr(first, key)]
         config = replace(config, **{key: getattr(first, key) for key in SHARED})
         notes = [f"{name}: {', '.join(other)} as in the first recipe (--views own keeps its own)."] if other else []
-    return config, "; ".join(_differing(to_plain(config), to_plain(first))), notes
+    return config, _differing(config, first), notes
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """List the settings of a recipe that another one does not have so."""
-    known = dict(rows_of(other))
-    return [f"{key} {value}" for key, value in rows_of(one) if known.get(key) != value]
+def _differing(one: PretrainConfig, other: PretrainConfig) -> str:
+    """List the settings of a recipe that another one has otherwise; of another objective, those that are not usual."""
+    usual = to_plain(other)
+    if one.objective.kind != other.objective.kind:
+        usual["objective"] = to_plain(type(one.objective)()) | {"kind": other.objective.kind}
+    known = dict(rows_of(usual))
+    return "; ".join(f"{key} {value}" for key, value in rows_of(to_plain(one)) if known.get(key) != value)
 
 
 def summarise_comparison(study: Study, scored: Sequence[Scored]) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def draw_rows(
     most = max(len(estimates) for _, estimates in rows)
     step = 0 if joined else 0.24
     inches = 0.3 if joined or most == 1 else 0.12 + 0.17 * most
-    with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks)) as axes:
+    with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks), lines=1 + (len(marks) > 1)) as axes:
         for row, (_, estimates) in enumerate(rows):
             heights = row + step * (np.arange(len(estimates)) - (len(estimates) - 1) / 2)
             if joined:
@@ -138,7 +138,9 @@ def draw_bars(key: str, title: str, axis: str, rows: Rows, marks: Sequence[Mark]
     start = marks[0].value if marks else 0.0
     most = max(len(estimates) for _, estimates in rows)
     thick = 0.8 / most
-    with row_plot(key, labels, 0.14 + 0.12 * most, above=0.32 + 0.22 * legend_lines(looks)) as axes:
+    with row_plot(
+        key, labels, 0.14 + 0.12 * most, above=0.32 + 0.22 * legend_lines(looks), lines=1 + (len(marks) > 1)
+    ) as axes:
         for row, (_, estimates) in enumerate(rows):
             for n, estimate in enumerate(estimates):
                 height = row + thick * (n - (len(estimates) - 1) / 2)
@@ -200,10 +202,10 @@ def _ticks(amounts: Sequence[float], gap: float = 0.11) -> list[float]:
 
 
 def _draw_marks(axes: Axes, axis: str, marks: Sequence[Mark]) -> None:
-    """Draw the marks, and name them behind the words of the axis."""
+    """Draw the marks, and name them behind the words of the axis; several of them below."""
     for mark in marks:
         axes.axvline(mark.value, color=PAINTS[mark.paint], linewidth=1.1, linestyle=DASHES, zorder=1.2)
-    axes.set_xlabel(axis + _named(marks), ha="right", x=1)
+    axes.set_xlabel(axis + ("\n" if len(marks) > 1 else "") + _named(marks), ha="right", x=1)
 
 
 def _named(marks: Sequence[Mark]) -> str:
