@@ -106,9 +106,9 @@ def _of_recipes(recipes: pd.DataFrame) -> Sequence[Block]:
     when = f" from {number(again['minutes'].iloc[0])} min of each part" if len(again) else ""
     caption = (
         f"Means over seeds. People found again: the share of the {who}, whom no training saw, who resemble "
-        f"themselves most{when}; lowest and highest seed below. Spread: how much of the size of an embedding differs "
-        "between test recordings; directions: the participation ratio of their covariance. Times can be compared only where "
-        "all ran alone on one machine."
+        f"themselves most{when}; lowest and highest seed below. Spread: how much of the size of an embedding "
+        "differs between test recordings; directions: the participation ratio of their covariance. Times can be "
+        "compared only where all ran alone on one machine."
     )
     columns = ("Recipe", "People found again", "Steps", "TFLOP", "Training", "Peak memory, GiB", "Spread", "Directions")
     return [Table(label="What they keep and cost", caption=caption, columns=columns, rows=rows)]
