@@ -64,7 +64,11 @@ def from_plain(kind: type[T], data: Mapping[str, Any], where: str = "configurati
     ]
     if lacking := [name for name in required if name not in data]:
         raise ConfigError(f"{where} lacks {', '.join(lacking)}.")
-    return kind(**{key: _typed(hints[key], value, f"{where}: {key}") for key, value in data.items()})
+    values = {key: _typed(hints[key], value, f"{where}: {key}") for key, value in data.items()}
+    try:
+        return kind(**values)
+    except ConfigError as error:  # out of range, which the class itself finds
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:

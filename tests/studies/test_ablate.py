@@ -219,7 +219,7 @@ def test_other_networks_and_what_does_not_fit_this_recipe_are_planned_as_such(gr
                     '[[condition]]\nname = "too much"\nset.views.student_seconds = [60.0, 300.0]\n')  # fmt: skip
     _, left_out = plan_ablation(load_grid(path), config, sides, [0])
     assert left_out == (
-        ("long", "patch has to be 1 to 60 (the frames per window), not 100."),
+        ("long", "with this recipe: encoder: patch has to be 1 to 60 (the frames per window), not 100."),
         ("as it is", "it is the full model of this recipe"),
         (
             "too much",

@@ -119,7 +119,7 @@ def test_a_study_of_sizes_ends_with_its_tables_and_its_page(command, tmp_path):
     assert table["amount"].tolist() == [10, 20]
     assert {"fc", "fc_tangent", "random_weights"} <= set(table)
     text = (out / "report.html").read_text()
-    assert 'aria-label="Line plot, age: correlation r, over people.' in text
+    assert 'aria-label="Line plot, age: correlation r, over people (dashed: FC = ' in text
     assert "FC, tangent" in text
     assert (out / "report_tables" / "numbers_the_laws.tsv").exists()
     assert scale.SHARES[-1] == 100

@@ -88,3 +88,10 @@ def test_settings_of_an_older_run_that_came_later_are_their_defaults_and_those_o
     assert completed(before) == now
     outside = {"objective": {"kind": "mine", "weight": 3}}
     assert completed(outside)["objective"] == outside["objective"]
+
+
+def test_a_value_out_of_range_is_refused_with_its_file_and_section(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_text("[encoder]\npatch = 400\n")
+    with pytest.raises(ConfigError, match=r"long\.toml: encoder: patch has to be 1 to 100 .* not 400"):
+        load_recipe(path)
