@@ -8,11 +8,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from semantoks.train.pace import matmul_rate, wait_for
 
-def wait_for(device: torch.device) -> None:
-    """Let a GPU finish what it was given, so that a clock read now means something."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+__all__ = ["compare", "copy_bandwidth", "machine", "matmul_rate", "seconds", "show", "wait_for"]
 
 
 def seconds(call: Callable[[], object], *, repeats: int, device: torch.device | None = None) -> list[float]:
@@ -43,13 +41,6 @@ def compare(
             if turn:
                 turns[name].append(time.perf_counter() - begin)
     return {name: statistics.median(times) for name, times in turns.items()}
-
-
-def matmul_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Return the FLOP/s of a square matrix product (a multiply-add is two), 2048 wide (8192 on a GPU), median of 3."""
-    size = 8192 if device.type == "cuda" else 2048
-    left = torch.randn(size, size, device=device, dtype=dtype)
-    return 2 * size**3 / statistics.median(seconds(lambda: left @ left, repeats=3, device=device))
 
 
 def copy_bandwidth(device: torch.device) -> float:

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import tyro
 
+from semantoks.cli.bench import bench
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
 from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         info,
         simulate,
         demo,
+        bench,
     )
 }
 GO_ON = ("prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")

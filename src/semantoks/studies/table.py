@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,15 +18,14 @@ from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import Networks, Part
 from semantoks.statistics.methods import RANDOM
-from semantoks.storage.text import plain_json
 from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides
+from semantoks.train.pace import measure_pace
 from semantoks.train.recipe import PretrainConfig
-from semantoks.train.run import pretrain
 
 RUNS = "runs"
 """The folder of the run folders."""
-_MEASURED_STEPS, _MEASURED_PEOPLE = 4, 64
+_MEASURED_PEOPLE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,13 +195,9 @@ def measure_rate(study: Study) -> tuple[float, str]:
     """Time a few steps of the first run on this machine; return operations per second, and how they were found."""
     run = study.runs[0]
     batch = min(run.config.batch_size, _MEASURED_PEOPLE, run.people)
-    config = dataclasses.replace(run.config, batch_size=batch, accumulate=1, steps=_MEASURED_STEPS)
-    with tempfile.TemporaryDirectory() as folder:
-        pretrain([run.cohort(study.sides)], out=folder, config=config, device=study.settings.device, log_every=1)
-        rows = [plain_json(line) for line in Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    speed = max(row["samples_per_s"] for row in rows[1:])
-    rate = speed * config.objective.flops(build(run, study.sides), batch) / batch
-    return rate, f"measured: {batch / speed:.2g} s per step of {batch} people of “{run.condition}”"
+    pace = measure_pace(run.cohort(study.sides), run.config, batch, device=study.settings.device)
+    seconds = batch / pace.samples_per_s
+    return pace.flops_per_s, f"measured: {seconds:.2g} s per step of {batch} people of “{run.condition}”"
 
 
 def plan_table(study: Study, rate: float, done: Sequence[str]) -> pd.DataFrame:

@@ -1,0 +1,40 @@
+"""The command bench: how fast this machine is."""
+
+from typing import Annotated, Literal
+
+from tyro.conf import arg
+
+from semantoks.errors import EXIT_OK
+from semantoks.screen import progress
+
+
+def bench(
+    recipes: Annotated[tuple[str, ...], arg(metavar="RECIPE [RECIPE ...]")] = ("small", "small-published", "paper"),
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto",
+    people: int = 40,
+    json: bool = False,
+) -> int:
+    """Measure this machine: how fast it trains, prepares, embeds and probes, beside the rate of matrix products.
+
+    Example: semantoks bench --json > bench.json
+
+    Simulated people are prepared, trained on for a few steps by every recipe, embedded and probed, in a folder that is
+    thrown away. Takes a minute or two; the table says for which recipe UK Biobank would take how many hours.
+
+    Args:
+        recipes: Names of recipes, or FILE.toml.
+        device: Where to train and embed; auto takes a CUDA GPU where there is one.
+        precision: As for pretrain.
+        people: Simulated people, at least 20.
+        json: Print one JSON object instead of the table: see `semantoks.bench`.
+    """
+    import json as format_
+
+    from semantoks.bench import bench as measure
+    from semantoks.bench import bench_table
+
+    with progress("bench") as shown:
+        found = measure(recipes, device=device, precision=precision, people=people, progress=shown)
+    print(format_.dumps(found) if json else bench_table(found))
+    return EXIT_OK

@@ -1,0 +1,75 @@
+"""How fast this machine trains: a few steps of a recipe, and the rate of one large matrix product beside them."""
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from semantoks.model.encoder import random_encoder
+from semantoks.signals.cohort import Cohort
+from semantoks.storage.text import plain_json
+from semantoks.train.launch import Device, Precision
+from semantoks.train.recipe import PretrainConfig
+from semantoks.train.run import pretrain
+
+STEPS = 4
+"""Steps that are timed; the first is not counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """What a few steps have shown: people per step and second, FLOP/s, the process's peak memory (bytes), precision."""
+
+    batch: int
+    samples_per_s: float
+    flops_per_s: float
+    peak_memory: int
+    precision: str
+
+
+def measure_pace(
+    cohort: Cohort,
+    config: PretrainConfig,
+    batch: int,
+    *,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> Pace:
+    """Train a few steps of ``batch`` people in a folder that is thrown away, and return the pace of the fastest one."""
+    config = dataclasses.replace(config, batch_size=batch, accumulate=1, steps=STEPS)
+    with tempfile.TemporaryDirectory() as folder:
+        record = pretrain([cohort], out=folder, config=config, device=device, precision=precision, log_every=1)
+        rows = [plain_json(line) for line in Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    speed = max(row["samples_per_s"] for row in rows[1:])
+    flops = config.objective.flops(random_encoder(config.encoder, cohort.atlas.network_index, config.seed), batch)
+    return Pace(
+        batch=batch,
+        samples_per_s=speed,
+        flops_per_s=speed / batch * flops,
+        peak_memory=record["cost"]["peak_memory_bytes"],
+        precision=record["environment"]["precision"],
+    )
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Return the FLOP/s of a square matrix product (a multiply-add is two), 2048 wide (8192 on a GPU), median of 3."""
+    size = 8192 if device.type == "cuda" else 2048
+    left = torch.randn(size, size, device=device, dtype=dtype)
+    times = []
+    for _ in range(4):
+        wait_for(device)
+        begin = time.perf_counter()
+        _ = left @ left
+        wait_for(device)
+        times.append(time.perf_counter() - begin)
+    return 2 * size**3 / statistics.median(times[1:])
+
+
+def wait_for(device: torch.device) -> None:
+    """Let a GPU finish what it was given, so that a clock read now means something."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
