@@ -7,8 +7,12 @@ from .evaluate.finetuning.tuning import FinetuneConfig as FinetuneConfig
 from .evaluate.probe import probe as probe
 from .evaluate.settings import ProbeConfig as ProbeConfig
 from .evaluate.study.shown import Baseline as Baseline
+from .features.block_config import BlockConfig as BlockConfig
 from .features.embed import embed as embed
 from .features.embedder import SemantoksEmbedder as SemantoksEmbedder
+from .inside.audit import audit as audit
+from .inside.explain import explain as explain
+from .inside.vocabulary import vocabulary as vocabulary
 from .model.card import EncoderCard as EncoderCard
 from .model.convert import convert_back as convert_back
 from .model.convert import convert_checkpoint as convert_checkpoint

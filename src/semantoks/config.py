@@ -38,6 +38,8 @@ def merged(plain: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_plain(value)
+    if isinstance(value, Path):
+        return str(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 

@@ -10,7 +10,9 @@ from semantoks.inside.audit import audit
 from semantoks.inside.orders import co_skewness, lagged_covariance, mixing
 from semantoks.inside.reading import folds_of, opened_to_reading, read, resampling
 from semantoks.inside.settings import InsideConfig
-from tiny_people import save_model, shown, write_cohort
+from semantoks.model.encoder import random_encoder
+from semantoks.model.tensors import with_prefix, write_tensors
+from tiny_people import ATLAS, SIZE, save_model, shown, write_cohort
 
 QUICK = InsideConfig(folds=4, repeats=1)
 SEEN = 60
@@ -123,5 +125,24 @@ def test_too_few_people_are_refused_with_the_way_out(planted, tmp_path, capsys):
     words = ["audit", str(model), str(planted.path), "--out", str(tmp_path / "a")]
     assert run([*words, "--exclude-pretrained"]) == 3
     assert "10 people are left to look at, and 20 are needed" in capsys.readouterr().err
-    audit(model, planted.path, out=tmp_path / "a", config=InsideConfig(folds=2, most_people=30), components=3)
-    assert "30 of 60 people are looked at" in (tmp_path / "a" / "findings.json").read_text()
+
+
+def test_every_checkpoint_of_a_run_is_read_but_the_last_which_is_the_encoder(planted, tmp_path):
+    model, out = tmp_path / "run", tmp_path / "a"
+    save_model(model / "encoder", seed=7)
+    (model / "run.json").write_text('{"steps_total": 300}')
+    (model / "checkpoints").mkdir()
+    for step, seed in ((100, 7), (200, 0), (300, 7)):  # the card says that seed 0 gave the random weights
+        teacher = with_prefix(random_encoder(SIZE, ATLAS.network_index, seed).state_dict(), "teacher.encoder.")
+        write_tensors(model / "checkpoints" / f"step-{step:06d}.safetensors", teacher)
+    (model / "checkpoints" / "step-000250.safetensors").write_bytes(b"cut short")
+    config = InsideConfig(folds=2, most_people=30)
+    table = audit(model, planted.path, out=out, config=config, components=3).set_index(["structure", "source"])
+    assert table["step"].dropna().unique().tolist() == [100, 200]
+    explained = table["explained"].unstack()  # by structure
+    np.testing.assert_allclose(explained["step 100"], explained["encoder"])
+    np.testing.assert_allclose(explained["step 200"], explained["random_weights"])
+    assert (explained["step 100"] != explained["step 200"]).all()
+    said = (out / "findings.json").read_text()
+    assert "step-000250.safetensors is left out: " in said
+    assert "30 of 60 people are looked at" in said

@@ -218,6 +218,7 @@ def simulate(
     sessions: int = 2,
     atlas: str = "schaefer400+tian-s3+buckner7",
     minutes: float = 6.0,
+    task_blocks: bool = False,
     seed: int = 0,
     n_jobs: int = 1,
 ) -> int:
@@ -232,6 +233,8 @@ def simulate(
         sessions: Recordings per person, at least 1.
         atlas: Name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or FILE.tsv of label and network.
         minutes: Length of each recording in minutes.
+        task_blocks: Recordings of a task instead of rest: blocks of 30 s of two trial types, which change how networks
+            go together, with a BIDS events.tsv beside each recording.
         seed: Random seed, at least 0.
         n_jobs: Worker processes; -1 uses all cores.
     """
@@ -241,7 +244,14 @@ def simulate(
 
     if n_jobs == 0 or not minutes > 0:
         raise ConfigError(f"--n-jobs must not be 0 and --minutes must be above 0, not {n_jobs} and {minutes}.")
-    config = SimulationConfig(participants=participants, sessions=sessions, atlas=atlas, minutes=minutes, seed=seed)
+    config = SimulationConfig(
+        participants=participants,
+        sessions=sessions,
+        atlas=atlas,
+        minutes=minutes,
+        task_blocks=task_blocks,
+        seed=seed,
+    )
     with progress("simulate") as shown:
         if tool is None:
             folder = run(config, out=out, n_jobs=n_jobs, progress=shown)

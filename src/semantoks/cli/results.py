@@ -12,16 +12,21 @@ from semantoks.cli.typed import TYPED, worded
 from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.block_config import BlockConfig
 from semantoks.screen import probe_notes, progress, score_table
 from semantoks.storage.lock import hold_file
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
+OF_BLOCKS = {"events": "none, whole recordings", "trial_types": "all"}
 if TYPE_CHECKING:
     _Settings = ProbeConfig
+    _Blocks = BlockConfig
 else:
+    _Blocks = worded(BlockConfig, **OF_BLOCKS)
     _Settings = worded(
         ProbeConfig,
+        **OF_BLOCKS,
         methods="all",
         analyses="none",
         seconds="none",
@@ -52,6 +57,7 @@ def embed(
     ] = None,
     crops: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: 8, or the whole recording)")] = None,
     keep_crops: bool = False,
+    blocks: Annotated[_Blocks, arg(name="")] = _Blocks(),  # noqa: B008
     keep_cohort: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: delete them)")] = None,
     device: str = "cpu",
     n_jobs: int = 1,
@@ -62,6 +68,8 @@ def embed(
 
     Another encoder: semantoks embed xcp_d/ --model runs/a --out features.parquet
 
+    Task blocks: semantoks embed cohort/ --model runs/a --events bids/ --out blocks.parquet
+
     Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks are
     hidden from the encoder, and so is the part of the window that a short recording does not fill. Recordings that
     cannot be used are listed beside the table, and the exit code is then 4.
@@ -69,19 +77,21 @@ def embed(
     Args:
         source: Anything that prepare reads, or a prepared cohort.
         model: Run, encoder folder, Hugging Face id (owner/name), or one in the box: schaefer400, mist122.
-        out: Output table, a FILE.parquet with one row per participant, session and run.
+        out: Output table, a FILE.parquet with one row per participant, session and run (and block).
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
         options: What is known about the recordings, and which of them to read.
         already_filtered: The recordings are already band-passed; do not filter them again.
         readout: Features: cls_avg = [mean over all tokens, CLS]; cls; avg; network = one mean per network.
         crops: Evenly spaced windows per recording, at least 1.
         keep_crops: Write one row per window instead of their mean.
+        blocks: Embed the blocks of a task, each with every other position hidden.
         keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
         device: Device to compute on: cpu, cuda, cuda:1, mps.
         n_jobs: Worker processes that read and clean; -1 uses all cores.
     """
     from semantoks.features.embed import embed as run
-    from semantoks.features.embed import write_features
+    from semantoks.features.embed import left_out_of, write_features
+    from semantoks.features.events import reasons_words
 
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
@@ -95,6 +105,7 @@ def embed(
                 already_filtered=already_filtered,
                 participants=options.participants,
                 reading=options.reading,
+                blocks=BlockConfig(**vars(blocks)),
                 readout=readout,
                 crops=crops,
                 keep_crops=keep_crops,
@@ -107,10 +118,11 @@ def embed(
         excluded = write_features(table, out)
     columns = table.shape[1] - list(table).index("crop_spread") - 1
     print(f"\n{len(table)} row{'s' * (len(table) != 1)} x {columns} feature{'s' * (columns != 1)} in {out}")
-    if excluded is None:
-        return EXIT_OK
-    print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
-    return EXIT_PARTIAL
+    if excluded is not None:
+        print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
+    if left_out := table.attrs["left_out"]:
+        print(f"Left out: {reasons_words(left_out)}. See {left_out_of(out)}.")
+    return EXIT_PARTIAL if left_out or excluded is not None else EXIT_OK
 
 
 def probe(
@@ -126,6 +138,8 @@ def probe(
 
     Example: semantoks probe runs/a cohort/ --target sex age dx --out runs/a/probe
 
+    Task states: semantoks probe runs/a motor/ --events bids/ --target trial_type --out runs/a/states
+
     Everything is fitted inside each training fold. A person, a family or a copied recording is never on both sides of
     a split, and all methods see the same people, splits and frames. Writes scores.csv, predictions.parquet and
     probe.json.
@@ -133,7 +147,7 @@ def probe(
     Args:
         model: A run folder, or an encoder folder.
         cohort: A cohort prepared with the encoder's atlas.
-        target: One or more columns of the cohort's participants.tsv.
+        target: One or more columns of the cohort's participants.tsv; for blocks, of their events: trial_type.
         out: Output folder.
         config: The settings.
         device: Device to embed on: cpu, cuda, cuda:1, mps.

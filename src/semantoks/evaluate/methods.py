@@ -38,8 +38,11 @@ from semantoks.statistics.methods import (
     METHODS,
     MOTION,
     MOTION_SCAN,
+    OF_BLOCKS,
+    OF_PEOPLE,
     PROBED,
     RANDOM,
+    ROI,
     SCAN,
     SITE,
     TANGENT,
@@ -54,7 +57,7 @@ OPTIONAL = frozenset({BOXED, FC_FULL, TANGENT_FULL})
 BASELINES: Mapping[str, Build] = {
     FC: functional_connectivity,
     "fc_partial": partial_correlation,
-    "roi": roi_moments,
+    ROI: roi_moments,
     "spectra": network_spectra,
     MOTION: motion,
     SCAN: scan,
@@ -91,9 +94,11 @@ def chosen_methods(study: Study) -> Collection[str]:
             near = difflib.get_close_matches(name, PROBED, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(PROBED)}."
             raise ConfigError(f"there is no method {name!r}. {hint}")
+        if study.people.unit == "block" and name in OF_PEOPLE:
+            raise ConfigError(f"--methods {name} says nothing of one block: with --events, leave it out.")
     named = set(study.config.methods)
     stacked = {TANGENT} if TANGENT_BOTH in named else set()
-    return ALWAYS | named | stacked if named else PROBED
+    return ALWAYS | named | stacked if named else OF_BLOCKS if study.people.unit == "block" else PROBED
 
 
 def feature_sets(study: Study) -> dict[str, FeatureSet]:
@@ -109,7 +114,7 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     shown = Shown(
         cohort=study.cohort,
         people=study.people,
-        spans=crop_spans(study.cohort, study.card.encoder, study.config.crops),
+        spans=crop_spans(study.cohort, study.card.encoder, study.crops),
         seed=study.config.seed,
         n_jobs=study.n_jobs,
     )
@@ -177,7 +182,7 @@ def crops_of(
         encoder,
         study.embedded,
         readouts=list(wanted.values()),
-        crops=study.config.crops,
+        crops=study.crops,
         device=study.device,
         folder=study.cache,
         progress=study.stages.step,

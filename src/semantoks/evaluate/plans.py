@@ -1,8 +1,10 @@
 """From settings to a study: who has a label, who is left out and why, the splits, and notes for the reader."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +18,12 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import INNER_FOLDS
-from semantoks.evaluate.study.overlap import overlap
+from semantoks.evaluate.study.overlap import Overlap, overlap
 from semantoks.evaluate.study.people import People, Sites, people_with_families, sites_of
 from semantoks.evaluate.study.splits import (
     Split,
     check_disjoint,
+    check_sizes,
     leave_site_out,
     needed_of_a_test_side,
     read_splits,
@@ -29,7 +32,9 @@ from semantoks.evaluate.study.splits import (
 )
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
+from semantoks.features.blocks import Blocks, frames_needed
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
+from semantoks.features.events import find_blocks
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.cohort_checks import full_band_words
@@ -40,6 +45,31 @@ from semantoks.signals.targets import Target, binned, class_name, of_recorded_se
 
 Excluded = list[tuple[str, int]]
 """(reason, how many people)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """What is predicted from: everybody's recordings, and who may be tested; ``names`` are participant_ids."""
+
+    cohort: Cohort
+    embedded: Cohort
+    people: People
+    names: Sequence[str]
+    sites: Sites
+    eligible: Bool[ndarray, " person"]
+
+    def of_blocks(self, blocks: pd.DataFrame) -> "_Rows":
+        """Take the blocks of a task for people; their groups stay those of people."""
+        recording = blocks["recording"].to_numpy()
+        owner = self.people.owner[recording]
+        return _Rows(
+            cohort=Blocks(self.cohort, blocks),
+            embedded=Blocks(self.embedded, blocks),
+            people=self.people.of_blocks(recording),
+            names=[self.names[person] for person in owner],
+            sites=self.sites.rows(owner),
+            eligible=self.eligible[owner],
+        )
 
 
 def open_study(
@@ -63,9 +93,10 @@ def open_study(
         If there is no encoder, or its atlas is not the cohort's.
     """
     cohort = (cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))).in_band("passed")
-    table = of_recorded_sessions(cohort.participants, cohort.recordings)
-    aims = read_targets(table, targets, config)
     encoder, card = open_encoder(model)
+    task = None if config.events is None else find_blocks(cohort, config, least_frames=frames_needed(encoder))
+    table = of_recorded_sessions(cohort.participants, cohort.recordings) if task is None else task.targets(targets)
+    aims = read_targets(table, targets, config)
     embedded = as_encoder_takes(cohort, card)
     whole, cohort = cohort, embedded.in_band("passed")
     for looked_at in {cohort.band: cohort, embedded.band: embedded}.values():
@@ -73,25 +104,22 @@ def open_study(
     alike = find_alike(cohort)
     people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)
-    seen = known.seen
-    if config.exclude_pretrained and not known.known:
-        raise DataError(
-            "--exclude-pretrained: the encoder does not record whom it was pretrained on, so nobody can be left out."
-        )
-    if config.exclude_pretrained and seen.all():
-        raise DataError(f"--exclude-pretrained leaves nobody: {known.words()[0]}.")
-    eligible = ~seen if config.exclude_pretrained else np.ones(len(people), dtype=bool)
+    eligible = _eligible(known, config)
     sites = sites_of(people, cohort.recordings["site"].fillna("").astype(str).tolist())
-    planned = [plan_target(aim, people, sites, config, eligible) for aim in aims]
-    run = None if isinstance(model, Encoder) else Path(model)
+    rows = _Rows(cohort=cohort, embedded=embedded, people=people, names=people.ids, sites=sites, eligible=eligible)
+    if task is not None:
+        rows = rows.of_blocks(task.blocks)
+    planned = [plan_target(aim, rows.people, rows.sites, config, rows.eligible) for aim in aims]
+    run, protocol = None if isinstance(model, Encoder) else Path(model), PROTOCOLS[config.protocol]
     study = Study(
-        cohort=cohort,
-        embedded=embedded,
-        people=people,
+        cohort=rows.cohort,
+        embedded=rows.embedded,
+        people=rows.people,
+        names=rows.names,
         encoder=encoder,
         card=card,
         config=config,
-        protocol=PROTOCOLS[config.protocol],
+        protocol=dataclasses.replace(protocol, analyses=protocol.analyses and task is None),
         aims=aims,
         plans=[plan for plan, _ in planned],
         overlap=known,
@@ -100,14 +128,36 @@ def open_study(
         n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],
     )
-    understood = [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
-    study.notes += [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in understood]
-    study.notes += unmatched_codes(cohort.participants, [aim.name for aim in aims], config.missing)
-    study.notes += spelling_notes(people.ids, table["participant_id"])
+    study.notes += _understood(aims, table)
+    study.notes += unmatched_codes(cohort.participants if task is None else table, targets, config.missing)
+    if task is None:
+        study.notes += spelling_notes(people.ids, table["participant_id"])
+    else:
+        study.notes += [f"{note[0].upper()}{note[1:]}." for note in task.notes]
+        study.excluded[:0] = Counter(task.left_out["reason"]).most_common()
     study.notes += _input_notes(embedded, whole)
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
+
+
+def _eligible(known: Overlap, config: ProbeConfig) -> Bool[ndarray, " person"]:
+    """Say who may be tested: everybody, or those whom the encoder has not seen."""
+    if not config.exclude_pretrained:
+        return np.ones_like(known.seen)
+    if not known.known:
+        raise DataError(
+            "--exclude-pretrained: the encoder does not record whom it was pretrained on, so nobody can be left out."
+        )
+    if known.seen.all():
+        raise DataError(f"--exclude-pretrained leaves nobody: {known.words()[0]}.")
+    return ~known.seen
+
+
+def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:
+    """Say how the columns of the targets were understood."""
+    notes = [*unknown_note(table, [aim.name for aim in aims]), *(note for aim in aims for note in aim.notes)]
+    return [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in notes]
 
 
 def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
@@ -199,19 +249,23 @@ def plan_target(
     known = known & eligible
     if aim.kind == "class" and config.drop_rare:
         least = max(config.folds, INNER_FOLDS + 1)
-        for name, count in values[known].value_counts().items():
+        for name, count in people.count(values.where(known)).items():
             if count < least:
-                known = known & (values != name).to_numpy()
-                excluded.append((f"{aim.name}: class {name!r} is rare (fewer than {least} people)", int(count)))
+                gone = known & (values == name).to_numpy()
+                known = known & ~gone
+                excluded.append((f"{aim.name}: class {name!r} is rare (fewer than {least} people)", int(gone.sum())))
     if values[known].nunique() < 2:
         raise DataError(
-            f"target {aim.name!r} cannot be predicted: {known.sum()} of the {len(people)} people with recordings "
-            f"have a value, with {values[known].nunique()} different values; at least 2 are needed."
+            f"target {aim.name!r} cannot be predicted: {known.sum()} of the {plural(len(people), people.unit)} with "
+            f"recordings have a value, with {values[known].nunique()} different values; at least 2 are needed."
         )
     where = np.flatnonzero(known)
     labels = values[known].to_numpy(float if aim.kind == "value" else str)
     plan = Plan(target=aim.name, kind=aim.kind, people=where, labels=labels, groups=people.groups[where], splits=())
+    plan = dataclasses.replace(plan, unit=people.unit)
     try:
+        if people.unit == "block" and aim.kind == "class":
+            check_sizes(people.count(values.where(known)), config.folds, INNER_FOLDS)
         splits = tuple(_splits(plan, people, sites.rows(where), config))
         check_disjoint(splits, plan.groups)
     except DataError as error:
@@ -269,7 +323,7 @@ def _describe_people(study: Study, family_note: str, sites: Sites) -> None:
         study.notes += [plan.unscored_words()] if plan.unscored else []
         study.checks.append(
             f"{plan.target}: 0 people, families or copies of a recording are on both sides of any of "
-            f"{plural(len(plan.splits), 'split')} ({plural(len(plan.people), 'person')} in "
+            f"{plural(len(plan.splits), 'split')} ({plural(len(plan.people), plan.unit)} in "
             f"{plural(len(np.unique(plan.groups)), 'group')})."
         )
     if config.split == "leave-site-out":

@@ -40,7 +40,9 @@ def probe(
     """Predict ``targets`` from the encoder and from every baseline on the same people, splits and frames.
 
     Scaling, penalties, tangent references and confound regressions are fitted inside each training fold; each test
-    fold is scored once. A person's recordings are averaged, so each person counts once.
+    fold is scored once. A person's recordings are averaged, so each person counts once. With ``config.events`` rows are
+    the blocks of a task, and targets columns of its events (trial_type); all blocks of a person, and of everybody who
+    goes with them, are on one side of a split and are resampled together.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ def probe(
         results = run_protocol(study, sets)
         study.stages.next()
         run_analyses(study, sets, results)
-        scores, predictions = results.write(out, study.people.ids if config.identifiers else None)
+        scores, predictions = results.write(out, study.names if config.identifiers else None)
         about = {"command": command, **study.about()}
         write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
         return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)

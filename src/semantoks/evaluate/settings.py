@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from semantoks.config import check_fields, did_you_mean
+from semantoks.config import did_you_mean
 from semantoks.errors import ConfigError
+from semantoks.features.block_config import BlockConfig
 
 ProtocolName = Literal["nested", "paper", "brainmarks"]
 Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
@@ -15,7 +16,7 @@ SPLITS = ("person", "site", "leave-site-out")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeConfig:
+class ProbeConfig(BlockConfig):
     """What to compare, on which splits, and which analyses to run beside the scores."""
 
     protocol: ProtocolName = "nested"
@@ -64,8 +65,8 @@ class ProbeConfig:
     """Write participant_id into predictions.parquet."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        check_fields(self)
+        """Check the ranges, and that what is asked of blocks can be."""
+        super().__post_init__()
         if self.folds < 2 or (self.repeats is not None and self.repeats < 1) or self.seed < 0:
             raise ConfigError(
                 "splits need at least 2 folds, 1 repeat and a seed of at least 0, not "
@@ -92,3 +93,7 @@ class ProbeConfig:
                 f"--split has to be {', '.join(SPLITS)} or a file of splits; there is no file {self.split!r}."
                 f"{did_you_mean(self.split, SPLITS)}"
             )
+        if self.events is not None and (self.protocol, self.split, self.seconds) != ("nested", "person", ()):
+            raise ConfigError("--events needs --protocol nested and --split person, and no --seconds.")
+        if self.events is not None and self.analyses not in (ANALYSES, ()):
+            raise ConfigError("--events has no analyses beside the scores, which are of people: leave --analyses out.")

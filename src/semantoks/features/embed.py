@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from numpy import ndarray
 from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
+from semantoks.features.block_config import BlockConfig
+from semantoks.features.blocks import Blocks, frames_needed
 from semantoks.features.encode import (
     Progress,
     Readout,
@@ -25,6 +28,7 @@ from semantoks.features.encode import (
     open_encoder,
     own_readout,
 )
+from semantoks.features.events import LEFT_OUT, TIMES, TYPE, find_blocks, reasons_words
 from semantoks.features.out_of_box import Recordings, fitting_box
 from semantoks.model.card import EncoderCard, band_words, cleaning_for
 from semantoks.model.encoder import Encoder, EncoderConfig
@@ -40,6 +44,9 @@ from semantoks.storage.durable import scratch_folder, write_durably
 from semantoks.storage.tables import write_table
 
 INDEX = ["participant_id", "session_id", "run"]
+BLOCK = "block"
+WHOLE = BlockConfig()
+"""No blocks, but whole recordings."""
 
 
 def embed(
@@ -54,6 +61,7 @@ def embed(
     already_filtered: bool = False,
     participants: Path | str | pd.DataFrame | None = None,
     reading: ReadingConfig = EVERYTHING,
+    blocks: BlockConfig = WHOLE,
     n_jobs: int = 1,
     keep_cohort: str | Path | None = None,
     progress: Progress | None = None,
@@ -79,6 +87,8 @@ def embed(
         recordings are read.
     already_filtered
         The recordings are already band-passed; do not filter them again.
+    blocks
+        Embed the blocks of a task instead, each with every other position hidden: ``BlockConfig(events=...)``.
     n_jobs
         Worker processes that read and clean; -1 uses all cores.
     keep_cohort
@@ -87,16 +97,18 @@ def embed(
     Returns
     -------
     DataFrame
-        Indexed by participant_id, session_id, run (and crop). Columns: ``frames`` (at the encoder's TR),
+        Indexed by participant_id, session_id, run (and block, with the columns ``onset``, ``duration`` in seconds and
+        ``trial_type``; and crop). Columns: ``frames`` (at the encoder's TR),
         ``hidden_share`` (share of tokens without data, 0..1), ``hidden_networks`` (names of the missing networks),
         ``short`` (True: empty patches were hidden), ``crop_spread`` (see there; large = unstable), and the features,
         float32. ``attrs["notes"]`` lists what was done; ``attrs["excluded"]`` what was refused, and why;
-        ``attrs["encoder"]`` is the name of the encoder in the box, where one was taken.
+        ``attrs["left_out"]`` the same of blocks; ``attrs["encoder"]`` is the name of the encoder in the box, where one
+        was taken.
 
     Warns
     -----
     UserWarning
-        If recordings were excluded, with the first reasons.
+        If recordings were excluded, with the first reasons, or blocks left out.
 
     Raises
     ------
@@ -120,17 +132,23 @@ def embed(
     with _opened(recordings, card, config, n_jobs, keep_cohort, source_lines.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
+        notes = [*encoder_notes(card, boxed), *recording_notes(cohort, card, source_lines)]
+        left_out = list[dict[Any, Any]]()
+        if blocks.events is not None:
+            cohort, task_notes, left_out = _as_blocks(cohort, encoder, blocks)
+            notes, crops = [*notes, *task_notes], crops or cohort.windows(encoder)
         found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
         about = _about(cohort, encoder, found[readout], hidden)
-        notes = [*encoder_notes(card, boxed), *recording_notes(cohort, card, source_lines)]
         excluded = cohort.excluded.copy()
     table = _table(about, found[readout], readout, keep_crops)
-    table.attrs = {"notes": notes, "excluded": excluded.to_dict("records")}
+    table.attrs = {"notes": notes, "excluded": excluded.to_dict("records"), "left_out": left_out}
     if boxed:
         table.attrs["encoder"] = boxed
     if len(excluded):
         reasons = "; ".join(f"{key}: {why}" for key, why in excluded[["recording_id", "reason"]].head(3).to_numpy())
         warnings.warn(f"{plural(len(excluded), 'recording was', 'recordings were')} excluded. {reasons}", stacklevel=2)
+    if left_out:
+        warnings.warn(f"left out: {reasons_words(left_out)}.", stacklevel=2)
     return table
 
 
@@ -163,6 +181,13 @@ def _opened(
         yield as_encoder_takes(cohort, card) if len(cohort) else cohort
 
 
+def _as_blocks(cohort: Cohort, encoder: Encoder, config: BlockConfig) -> tuple[Blocks, list[str], list[dict[Any, Any]]]:
+    """See a cohort as the blocks of a task, with what to say of them, and what was left out."""
+    found = find_blocks(cohort, config, least_frames=frames_needed(encoder))
+    lines = [f"{'blocks' if not place else '':<11}{line}" for place, line in enumerate(found.notes)]
+    return Blocks(cohort, found.blocks), lines, found.left_out.to_dict("records")
+
+
 def _as_cohort(recordings: Recordings) -> Recordings:
     """Open a cohort that was given by its path."""
     if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
@@ -179,6 +204,7 @@ def _about(
     return pd.DataFrame(
         {
             **{name: table[name] for name in INDEX},
+            **_of_blocks(cohort),
             "frames": table["frames"],
             "hidden_share": hidden,
             "hidden_networks": [",".join(names[row]) for row in missing],
@@ -186,6 +212,14 @@ def _about(
             "crop_spread": crop_spread(features),
         }
     )
+
+
+def _of_blocks(cohort: Cohort) -> dict[str, pd.Series]:
+    """Say which block of its recording each row is; nothing of whole recordings."""
+    if not isinstance(cohort, Blocks):
+        return {}
+    number = cohort.blocks.groupby("recording").cumcount()
+    return {BLOCK: number, **{name: cohort.blocks[name] for name in (*TIMES, TYPE)}}
 
 
 def _short(cohort: Cohort, size: EncoderConfig) -> "pd.Series[bool]":
@@ -207,33 +241,43 @@ def crop_spread(features: Float[ndarray, "recording crop feature"]) -> Float[nda
 def _table(
     about: pd.DataFrame, features: Float[ndarray, "recording crop feature"], readout: Readout, keep_crops: bool
 ) -> pd.DataFrame:
-    crops, index, values = features.shape[1], INDEX, features.mean(axis=1)
+    crops, index, values = features.shape[1], [*INDEX, *([BLOCK] if BLOCK in about else [])], features.mean(axis=1)
     if keep_crops:
         about = about.loc[about.index.repeat(crops)].assign(crop=np.tile(np.arange(crops), len(features)))
-        index, values = [*INDEX, "crop"], rearrange(features, "r c f -> (r c) f")
+        index, values = [*index, "crop"], rearrange(features, "r c f -> (r c) f")
     names = [f"{readout}_{i:04d}" for i in range(values.shape[1])]
     features_too = pd.DataFrame(values, columns=names, dtype=np.float32)
     return pd.concat([about.reset_index(drop=True), features_too], axis=1).set_index(index)
 
 
 def write_features(table: pd.DataFrame, out: Path) -> Path | None:
-    """Write what `embed` returned as parquet, and what was excluded, if anything, as a table beside it.
+    """Write what `embed` returned as parquet, and what was excluded, if anything, as tables beside it.
 
-    Returns the place of that table (``<name>.excluded.tsv``), None when nothing was excluded.
+    Returns the place of that of recordings (``<name>.excluded.tsv``), None when nothing was excluded; that of blocks is
+    ``<name>.left_out.tsv``.
     """
-    excluded = pd.DataFrame(table.attrs.get("excluded", []), columns=layout.EXCLUDED_COLUMNS)
     plain = table.copy(deep=False)
     plain.attrs = {name: value for name, value in table.attrs.items() if name == "encoder"}
     buffer = io.BytesIO()
     plain.to_parquet(buffer)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_durably(out, buffer.getvalue())
-    beside = out.with_suffix(".excluded.tsv")
-    if excluded.empty:
-        beside.unlink(missing_ok=True)
+    _write_beside(left_out_of(out), pd.DataFrame(table.attrs.get("left_out", []), columns=LEFT_OUT))
+    excluded = pd.DataFrame(table.attrs.get("excluded", []), columns=layout.EXCLUDED_COLUMNS)
+    return _write_beside(out.with_suffix(".excluded.tsv"), excluded)
+
+
+def left_out_of(out: Path) -> Path:
+    """Name the table of the blocks that are not in the table ``out``."""
+    return out.with_suffix(".left_out.tsv")
+
+
+def _write_beside(place: Path, rows: pd.DataFrame) -> Path | None:
+    if rows.empty:
+        place.unlink(missing_ok=True)
         return None
-    write_table(beside, excluded)
-    return beside
+    write_table(place, rows)
+    return place
 
 
 def encoder_notes(card: EncoderCard, boxed: str = "") -> list[str]:

@@ -84,6 +84,8 @@ def fitted(tool_format: Format, config: SimulationConfig) -> SimulationConfig:
     """Give the simulation the scanner of a format that has only one; ConfigError for sessions that it cannot have."""
     if tool_format == "abide" and config.sessions > 1:
         raise ConfigError(f"ABIDE has one session per participant, not {config.sessions}: pass --sessions 1.")
+    if config.task_blocks:
+        raise ConfigError(f"the format {tool_format} has no events: leave --as out to simulate task blocks.")
     if tool_format != "ukb":
         return config
     assert PROTOCOL.seconds is not None

@@ -39,13 +39,13 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
-from semantoks.simulation import dynamics, people
+from semantoks.simulation import dynamics, people, task
 from semantoks.simulation.dynamics import draw_series
 from semantoks.storage.lock import hold_file
 from semantoks.storage.workers import run_calls
 
 _SETTINGS = "simulation.json"
-_SERIES = "sub-*_task-rest_timeseries.npy"
+_WRITTEN = (_SETTINGS, "participants.tsv", "sub-*_task-*_timeseries.npy", "sub-*_task-*_events.tsv")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,8 @@ class SimulationConfig:
         Participants take them in turn.
     age_r2, sex_r2
         Share of the variance of age (of the liability of sex) that the traits explain: see `people.draw_traits`.
+    task_blocks
+        Whether recordings are of a task, in blocks whose trial type changes the coupling of networks (`task`).
     seed
         Draws the participants and their recordings.
     population
@@ -101,6 +103,7 @@ class SimulationConfig:
     )
     age_r2: float = 0.5
     sex_r2: float = 0.5
+    task_blocks: bool = False
     seed: int = 0
     population: int = 0
 
@@ -120,6 +123,11 @@ class SimulationConfig:
         for site in self.sites:
             if self.frames_at(site) < 2:
                 raise ConfigError(f"simulation: {self.minutes} minutes are too few for two frames at site {site.name}.")
+            if self.task_blocks and self.frames_at(site) * site.tr < task.LEAST:
+                raise ConfigError(
+                    f"simulation: task blocks need {task.LEAST / 60:g} minutes, and {self.minutes} give "
+                    f"{self.frames_at(site) * site.tr / 60:.3g} at site {site.name}."
+                )
 
     def frames_at(self, site: Site) -> int:
         """Count the frames of a recording at this site."""
@@ -137,6 +145,19 @@ class Simulation:
     def population(self) -> people.Population:
         """What all people share."""
         return people.draw_population(self._population_stream(), self.atlas)
+
+    @functools.cached_property
+    def task_shifts(self) -> Float[ndarray, "type domain domain"]:
+        """What the trial types of the task change, the same in all people."""
+        stream = default_rng(SeedSequence(self.config.population, spawn_key=(2,)))
+        return task.draw_shifts(stream, len(self.population.coupling))
+
+    def events(self, participant_index: int, session_index: int) -> pd.DataFrame:
+        """Draw the blocks of a recording: onset and duration (s), trial_type."""
+        site = self.site(participant_index)
+        key = (2, participant_index, session_index)
+        rng = default_rng(SeedSequence(self.config.seed, spawn_key=key))
+        return task.draw_design(rng, self.config.frames_at(site) * site.tr)
 
     def participants_table(self) -> pd.DataFrame:
         """One row per participant and session: ids, site, tr (s), mean_fd (mm), age (years), sex and traits (sd)."""
@@ -168,6 +189,11 @@ class Simulation:
         site = self.site(participant_index)
         fd = self._displacement(rng, site, person.traits.motion)
         gains = self._population_stream(self.config.sites.index(site)).standard_normal(self.atlas.n_rois)
+        states: dynamics.Task | None = None
+        if self.config.task_blocks:
+            roots = task.task_roots(person.covariance_root, self.task_shifts)
+            steps = dynamics.latent_steps(fd.size, site.tr)
+            states = roots, task.task_path(self.events(participant_index, session_index), steps)
         series = draw_series(
             rng,
             self.population,
@@ -176,6 +202,7 @@ class Simulation:
             tr=site.tr,
             noise_gain=site.noise_gain,
             gains=np.exp(site.loading_shift * gains),
+            task=states,
         )
         return Recording(
             series=series,
@@ -256,8 +283,12 @@ def simulate(
 def _write_participant(simulation: Simulation, folder: Path, participant: int) -> int:
     for session in range(simulation.config.sessions):
         recording = simulation.recording(participant, session)
-        stem = f"sub-{recording.participant}_ses-{recording.session}_task-rest_timeseries.npy"
-        np.save(folder / stem, recording.series)
+        name = "blocks" if simulation.config.task_blocks else "rest"
+        stem = f"sub-{recording.participant}_ses-{recording.session}_task-{name}"
+        np.save(folder / f"{stem}_timeseries.npy", recording.series)
+        if simulation.config.task_blocks:
+            events = simulation.events(participant, session)
+            events.to_csv(folder / f"{stem}_events.tsv", sep="\t", index=False, float_format="%.6g")
     return simulation.config.sessions
 
 
@@ -266,7 +297,7 @@ def _check_replaceable(out: Path) -> None:
         return
     if not out.is_dir():
         raise ConfigError(f"{out} is a file; a simulation is written to a folder: give another name.")
-    foreign = [p.name for p in out.iterdir() if not (p.name in (_SETTINGS, "participants.tsv") or p.match(_SERIES))]
+    foreign = [p.name for p in out.iterdir() if not any(map(p.match, _WRITTEN))]
     if foreign or (any(out.iterdir()) and not (out / _SETTINGS).exists()):
         found = sorted(foreign or [p.name for p in out.iterdir()])[0]
         raise ConfigError(f"{out} contains {found!r}, which no simulation wrote: give a new or empty folder.")

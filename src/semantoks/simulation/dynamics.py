@@ -15,6 +15,8 @@ STEP = 0.5
 WARM_UP = 60.0
 """Latent time before the first frame, s: longer than the haemodynamic response, so that no recording begins at rest."""
 
+Task = tuple[Float[ndarray, "state domain domain"], Int[ndarray, " step"]]
+
 _RESPONSE_LENGTH = 32.0  # s
 _DWELL_SHAPE = 3.0
 _FD_FLOOR, _FD_SPIKE = 0.10, 0.6  # mm: what a still head shows, mean size of a jerk
@@ -122,6 +124,7 @@ def draw_series(
     tr: float,
     noise_gain: float,
     gains: Float[ndarray, " roi"],
+    task: Task | None = None,
 ) -> Float[ndarray, "frame roi"]:
     """Draw the float32 series of a recording with the head motion ``fd`` (mm) at a scanner of ``tr`` seconds.
 
@@ -131,8 +134,10 @@ def draw_series(
         The scanner's factor on 1/f and white noise.
     gains
         The scanner's factor on what each ROI shows of the latents.
+    task
+        Roots of the domains' correlations in each state of a task, and the state at each latent step.
     """
-    latents = draw_latents(rng, population, person, latent_steps(fd.size, tr))
+    latents = draw_latents(rng, population, person, latent_steps(fd.size, tr), task)
     mixing = mixing_matrix(population, person) * gains
     series = observe(latents, person.peak, fd.size, tr).T @ mixing.astype(np.float32)
     noise = WHITE * rng.standard_normal(series.shape, dtype=np.float32)
@@ -143,7 +148,9 @@ def draw_series(
     return np.ascontiguousarray(series)
 
 
-def draw_latents(rng: Generator, population: Population, person: Person, steps: int) -> Float[ndarray, "latent step"]:
+def draw_latents(
+    rng: Generator, population: Population, person: Person, steps: int, task: Task | None = None
+) -> Float[ndarray, "latent step"]:
     """Draw the latents before haemodynamics: global, state contrasts, noise of each domain, then factor by factor."""
     domains = len(population.coupling)
     path = state_path(rng, steps, person.forward, person.dwell)
@@ -152,10 +159,19 @@ def draw_latents(rng: Generator, population: Population, person: Person, steps: 
         [
             relaxing_noise(rng, 1, steps, GLOBAL_TAU * person.pace),
             STATE_CONTRASTS[:, path],
-            person.covariance_root.astype(np.float32) @ noise,
+            person.covariance_root.astype(np.float32) @ noise if task is None else _mixed(noise, task),
             relaxing_noise(rng, FACTORS * domains, steps, FACTOR_TAU * person.pace),
         ]
     )
+
+
+def _mixed(noise: Float[ndarray, "domain step"], task: Task) -> Float[ndarray, "domain step"]:
+    """Couple the domains as the state of each step has it."""
+    roots, path = task
+    mixed = np.empty_like(noise)
+    for state, root in enumerate(roots.astype(np.float32)):
+        mixed[:, path == state] = root @ noise[:, path == state]
+    return mixed
 
 
 def mixing_matrix(population: Population, person: Person) -> Float[ndarray, "latent roi"]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 ENCODER, BOTH, FC, RANDOM, MOTION = "encoder", "fc+encoder", "fc", "random_weights", "motion"
 TANGENT, TANGENT_BOTH = "fc_tangent", "tangent+encoder"
-BOXED = "box"
+BOXED, ROI = "box", "roi"
 FC_FULL, TANGENT_FULL = "fc_full", "fc_tangent_full"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
@@ -128,7 +128,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         "fc_svm": MethodInfo(
             name="FC, linear SVM", words="functional connectivity with a linear support vector machine"
         ),
-        "roi": MethodInfo(name="ROI mean and SD", words="mean and standard deviation of each ROI before z-scoring"),
+        ROI: MethodInfo(name="ROI mean and SD", words="mean and standard deviation of each ROI before z-scoring"),
         "spectra": MethodInfo(
             name="network spectra",
             words="power of each network in eight bands of frequency, averaged over its ROIs, logarithmic",
@@ -194,6 +194,16 @@ CENTRAL = tuple(name for name, method in METHODS.items() if method.central)
 BAR = tuple(name for name, method in METHODS.items() if method.bar)
 NUISANCES = tuple(name for name, method in METHODS.items() if method.nuisance)
 COSTLY = tuple(name for name, method in METHODS.items() if method.costly)
+BLOCK_WORDS = {
+    ENCODER: "the pretrained encoder's readout of a block, all other positions of its window hidden",
+    ROI: "mean and standard deviation of each ROI over a block, z-scored over its recording: what activation maps show",
+    SCAN: "number of frames of a block, and repetition time: how the task was timed, nothing of the brain",
+}
+"""What methods do that are shown the blocks of a task."""
+OF_BLOCKS = (ENCODER, BOTH, TANGENT_BOTH, RANDOM, FC, TANGENT, ROI, SCAN)
+"""What a probe computes of blocks, unless it is told otherwise."""
+OF_PEOPLE = ("spectra", MOTION, MOTION_SCAN, SITE, "demographics")
+"""What says the same of all blocks of a recording, or needs more frames than they have."""
 PROBED = tuple(name for name, method in METHODS.items() if not method.tuned)
 """What a probe can compute."""
 

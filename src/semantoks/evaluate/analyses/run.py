@@ -48,6 +48,9 @@ def run_analyses(study: Study, sets: Sets, results: Results) -> None:
         tick = study.stages.ticks(len(study.plans))
         length_scores(study, sets, results, readout=_frozen_readout(study), tick=tick)
         study.stages.next()
+    if study.config.analyses and study.people.unit == "block":
+        study.notes.append("The analyses beside the scores are of people: none is run for blocks.")
+        return
     if study.config.analyses and not study.protocol.analyses:
         study.notes.append(
             "The analyses (permutation null, learning curve, confounds, networks, reliability) need --protocol nested."

@@ -264,6 +264,8 @@ def finetune(
     config, out = config or FinetuneConfig(), Path(out)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
+    if probe is not None and probe.events is not None:
+        raise ConfigError("fine-tuning is of whole recordings: leave events out, or use probe.")
     with hold_folder(out):
         settings = settings_beside(probe or ProbeConfig(), config)
         study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)

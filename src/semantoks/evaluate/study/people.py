@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,14 @@ class People:
         The person of each recording, in the order of ``Cohort.recordings``.
     groups
         Group of each person: people who share a byte-identical recording (or, if asked, a family) form one group.
+    unit
+        "block" where every block of a task is taken for a person, in the group of its own.
     """
 
     ids: tuple[str, ...]
     owner: Int[ndarray, " recording"]
     groups: Int[ndarray, " person"]
+    unit: Literal["person", "block"] = "person"
 
     def __len__(self) -> int:
         """Return the number of people."""
@@ -53,6 +56,17 @@ class People:
         with np.errstate(invalid="ignore"):
             mean: ndarray = (total / count).astype(np.result_type(values.dtype, np.float32))
         return mean
+
+    def of_blocks(self, recording: Int[ndarray, " block"]) -> "People":
+        """Count every block of a task as one, in the group of its person; ``recording`` is each block's recording."""
+        ids = tuple(f"{number:06d}" for number in range(len(recording)))
+        groups = self.groups[self.owner[recording]]
+        return People(ids=ids, owner=np.arange(len(recording)), groups=groups, unit="block")
+
+    def count(self, labels: pd.Series) -> pd.Series:
+        """Count who has each label (one per person, NaN for none): of blocks, the groups that have one."""
+        found = pd.DataFrame({"label": labels.to_numpy(), "group": self.groups}).dropna()
+        return (found.drop_duplicates() if self.unit == "block" else found)["label"].value_counts()
 
     def first(self, values: Sequence[Any]) -> ndarray:
         """Return the value of each person's first recording."""

@@ -61,13 +61,7 @@ def split_people(
         return _mixed_groups(labels, groups, folds, repeats, seed)
     if kind == "class":
         strata = table.first()
-        sizes = strata.value_counts().reindex(pd.unique(labels), fill_value=0)
-        if (sizes < least).any():
-            small = _some([f"{name!r} ({count})" for name, count in sizes[sizes < least].items()])
-            raise DataError(
-                f"every class needs at least {least} people for {folds} folds; too few in: {small}. "
-                f"{_remedy(sizes, folds, inner)}"
-            )
+        check_sizes(strata.value_counts().reindex(pd.unique(labels), fill_value=0), folds, inner)
     else:
         ranks = table.mean().rank(method="first") - 1
         if len(ranks) < least:
@@ -80,6 +74,17 @@ def split_people(
             test_side = np.isin(groups, strata.index[test])
             splits.append((np.flatnonzero(~test_side), np.flatnonzero(test_side)))
     return splits
+
+
+def check_sizes(sizes: pd.Series, folds: int, inner: int) -> None:
+    """Raise DataError where a class has too few people for the folds, and the inner ones; ``sizes`` is by class."""
+    least = _least_groups(folds, inner)
+    if (sizes < least).any():
+        small = _some([f"{name!r} ({count})" for name, count in sizes[sizes < least].items()])
+        raise DataError(
+            f"every class needs at least {least} people for {folds} folds; too few in: {small}. "
+            f"{_remedy(sizes, folds, inner)}"
+        )
 
 
 def _least_groups(folds: int, inner: int) -> int:
@@ -217,9 +222,9 @@ def can_be_scored(tested: ndarray, classes: ndarray | None) -> bool:
     return enough and (len(np.unique(tested)) > 1 if classes is None else set(tested) == set(classes))
 
 
-def needed_of_a_test_side(kind: TargetKind) -> str:
+def needed_of_a_test_side(kind: TargetKind, of: str = "people") -> str:
     """Say in words what ``can_be_scored`` asks for."""
-    return f"{'every class' if kind == 'class' else 'two different values'} and at least {LEAST_TESTED} people"
+    return f"{'every class' if kind == 'class' else 'two different values'} and at least {LEAST_TESTED} {of}"
 
 
 def check_disjoint(splits: Sequence[Split], groups: Int[ndarray, " row"]) -> None:

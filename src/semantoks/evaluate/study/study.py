@@ -22,12 +22,13 @@ from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.features.blocks import Blocks
 from semantoks.features.encode import own_readout
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.targets import Target
-from semantoks.statistics.methods import ENCODER, METHODS, RANDOM
+from semantoks.statistics.methods import BLOCK_WORDS, ENCODER, METHODS, RANDOM
 
 Progress = Callable[[int, int], None]
 Sets = Mapping[str, FeatureSet]
@@ -94,6 +95,8 @@ class Study:
         The cohort in the band that the encoder takes; ``cohort``, which baselines see, has the band-passed series.
     plans
         One per target.
+    people, names
+        The rows of all features, and the participant_id of each: ``people.unit`` may be a block of a task.
     overlap
         Whom the encoder saw, without labels, in pretraining, and what says so.
     cache
@@ -114,6 +117,7 @@ class Study:
     protocol: Protocol
     aims: Sequence[Target]
     plans: Sequence[Plan]
+    names: Sequence[str]
     overlap: Overlap
     cache: Path
     device: torch.device
@@ -134,7 +138,15 @@ class Study:
 
     def words_of(self, method: str) -> str:
         """Describe a method for readers."""
-        return self.extra[method].words if method in self.extra else METHODS[method].words
+        if method in self.extra:
+            return self.extra[method].words
+        of_blocks = BLOCK_WORDS if self.people.unit == "block" else {}
+        return of_blocks.get(method) or METHODS[method].words
+
+    @property
+    def crops(self) -> int | None:
+        """Windows per recording that the settings name, or that a block needs; None = the encoder's own."""
+        return self.config.crops or (self.embedded.windows(self.encoder) if isinstance(self.embedded, Blocks) else None)
 
     @property
     def readouts(self) -> tuple[Probed, ...]:
@@ -151,6 +163,7 @@ class Study:
         """Return the contents of probe.json, except for the command."""
         return {
             "protocol": self.config.protocol,
+            "unit": self.people.unit,
             "targets": {
                 aim.name: {
                     "kind": plan.kind,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -33,6 +33,8 @@ class Plan:
         (training rows, test rows); only those whose test side can be scored.
     unscored
         Test rows of the splits that were left out.
+    unit
+        What a row is.
     analysis, condition
         The part of the evaluation: see ``statistics.tables.ANALYSES``.
     """
@@ -46,6 +48,7 @@ class Plan:
     analysis: str = "main"
     condition: str = ""
     unscored: tuple[Int[ndarray, " _"], ...] = ()
+    unit: Literal["person", "block"] = "person"
 
     def with_splits(self, splits: Sequence[Split]) -> "Plan":
         """Return the plan with those splits that can be scored (``splits.can_be_scored``)."""
@@ -65,11 +68,12 @@ class Plan:
         if not self.unscored:
             return ""
         sizes, every = sorted({len(test) for test in self.unscored}), len(self.splits) + len(self.unscored)
+        many = "people" if self.unit == "person" else "blocks"
         return (
             f"{self.target}: {len(self.unscored)} of {plural(every, 'split')} "
             f"{'was' if len(self.unscored) == 1 else 'were'} left out, with {' or '.join(map(str, sizes[:5]))} test "
-            f"{'person' if sizes == [1] else 'people'}: a test side needs {needed_of_a_test_side(self.kind)}. "
-            f"{plural(self.untested(), 'person is', 'people are')} never tested."
+            f"{self.unit if sizes == [1] else many}: a test side needs {needed_of_a_test_side(self.kind, many)}. "
+            f"{plural(self.untested(), f'{self.unit} is', f'{many} are')} never tested."
         )
 
 

@@ -87,6 +87,7 @@ def draw_scatter(
     predicted: Float[ndarray, " row"],
     look: Look,
     axes_words: tuple[str, str] = ("true value", "predicted"),
+    unit: str = "person",
 ) -> Drawing:
     """Draw predicted against true values, one dot per row, with the line on which a prediction is right."""
     ends = (float(min(truth.min(), predicted.min())), float(max(truth.max(), predicted.max())))
@@ -97,7 +98,7 @@ def draw_scatter(
         set_title(axes, title, above=axes_words[1], lift=27.0)
         axes.set_xlabel(axes_words[0])
         runs = [f"{number(float(x.min()))} to {number(float(x.max()))}" for x in (truth, predicted)]
-        words = f"{title}: {plural(len(truth), 'person')}. True values run from {runs[0]}, predictions from {runs[1]}."
+        words = f"{title}: {plural(len(truth), unit)}. True values run from {runs[0]}, predictions from {runs[1]}."
         return finish(axes, f"Scatter plot, {words}")
 
 

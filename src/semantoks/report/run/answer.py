@@ -90,7 +90,7 @@ def _rows(evaluation: Evaluation, beside: Mapping[str, Found]) -> Table:
         people = table_of(table_of(evaluation.about, "targets"), target).get("n")
         rows.append(
             (
-                Cell(target, under=plural(people, "person") if isinstance(people, int) else ""),
+                Cell(target, under=plural(people, evaluation.unit) if isinstance(people, int) else ""),
                 Cell("", drawing=strip),
                 *(_verdict(each[target], subject, bar) for bar, each in beside.items()),
                 _left(evaluation, target),

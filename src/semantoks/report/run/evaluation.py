@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from semantoks.counted import plural
+from semantoks.counted import MANY, plural
 from semantoks.errors import DataError
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, in_order
 from semantoks.statistics.summary import summarise
@@ -95,6 +95,16 @@ class Evaluation:
     def bound(self) -> float | None:
         """The difference from FC that would not matter, where one was given."""
         return bound_of(table_of(self.about, "settings"))
+
+    @property
+    def unit(self) -> str:
+        """What a row is: a person, or a block of a task."""
+        return "block" if self.about.get("unit") == "block" else "person"
+
+    @property
+    def units(self) -> str:
+        """The same of several."""
+        return MANY.get(self.unit, f"{self.unit}s")
 
     def targets(self, analysis: str = "main") -> list[str]:
         """Return the targets of an analysis, in the order of the table."""

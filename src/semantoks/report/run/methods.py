@@ -64,23 +64,24 @@ def _encoder(run: RunFolder) -> str:
 def _scored(evaluation: Evaluation) -> list[str]:
     targets = table_of(evaluation.about, "targets")
     settings = table_of(evaluation.about, "settings")
-    names = [f"{t}: {_size(table_of(targets, t))}" for t in evaluation.targets()]
+    names = [f"{t}: {_size(table_of(targets, t), evaluation.unit)}" for t in evaluation.targets()]
     used = dict.fromkeys(m for t in evaluation.targets() for m in evaluation.methods("main", t))
     metrics = dict.fromkeys(one.metric for t in evaluation.targets() for one in evaluation.compared(t).values())
     seed = f", seed {settings['seed']}" if isinstance(settings.get("seed"), int) else ""
     protocol = str(evaluation.about.get("protocol", "nested"))
+    blocks = "Rows are blocks of a task; all of a person's are on one side of a split. " * (evaluation.unit == "block")
     return [
-        f"Targets: {'; '.join(names)}. Each was predicted from: {'; '.join(map(method_name, used))}.",
+        f"{blocks}Targets: {'; '.join(names)}. Each was predicted from: {'; '.join(map(method_name, used))}.",
         f"Protocol {protocol}: {_splits(evaluation, protocol)}{seed}; models and their settings were fitted on "
         "training people alone.",
-        f"Scores ({listed(METRICS.get(m, m) for m in metrics)}) are means over splits, by test people, with 95\u00a0% "
-        "intervals over people (families together, resampled 1,000 times).",
+        f"Scores ({listed(METRICS.get(m, m) for m in metrics)}) are means over splits, by test {evaluation.units}, "
+        "with 95\u00a0% intervals over people (families together, resampled 1,000 times).",
     ]
 
 
-def _size(target: Mapping[str, Any]) -> str:
+def _size(target: Mapping[str, Any], unit: str) -> str:
     classes = target.get("classes")
-    counted = plural(target["n"], "person") if isinstance(target.get("n"), int) else "people not counted"
+    counted = plural(target["n"], unit) if isinstance(target.get("n"), int) else "people not counted"
     return f"{counted}, {plural(len(classes), 'class', 'classes')}" if isinstance(classes, list) else counted
 
 

@@ -69,10 +69,11 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
     sizes = scores[(scores["analysis"] == "main") & (scores["target"] == target)]
     people = table_of(table_of(evaluation.about, "targets"), target).get("n")
     splits = max(row.splits for row in rows.values())
+    tested = f"tested on {span('n_test')} {evaluation.units} each"
     parts = [
         f"{plural(len(classes), 'class', 'classes')}: {', '.join(classes)}" if classes else "a value",
-        f"{plural(people, 'person')}" if isinstance(people, int) else "",
-        f"{plural(splits, 'split')}, trained on {span('n_train')} and tested on {span('n_test')} people each",
+        plural(people, evaluation.unit) if isinstance(people, int) else "",
+        f"{plural(splits, 'split')}, trained on {span('n_train')} and {tested}",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -176,30 +177,29 @@ def _predictions(evaluation: Evaluation, target: str, classes: list[str]) -> lis
     for method in pair:
         own, key = predictions[predictions["method"] == method], f"{evaluation.key} {method} {target}"
         if classes:
-            drawn.append(_confusion(key, target, method, own, classes))
+            drawn.append(_confusion(key, target, method, own, classes, evaluation.unit))
         else:
-            drawn.append(_scatter(key, target, method, own, evaluation.compared(target)[method]))
+            drawn.append(_scatter(key, target, own, evaluation.compared(target)[method], evaluation))
     if pair:
         drawn.append(_calibration(evaluation, target, predictions, pair, classes))
     return drawn
 
 
-def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: list[str]) -> Figure:
+def _confusion(key: str, target: str, method: str, own: pd.DataFrame, classes: list[str], unit: str) -> Figure:
     counts: Int[ndarray, "truth predicted"] = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(counts, (own["truth"].to_numpy(int), own["predicted"].to_numpy(int)), 1)
     people, times = own["person"].nunique(), len(own) / max(own["person"].nunique(), 1)
     often = {"1": "once", "2": "twice"}.get(f"{times:.3g}", f"{times:.3g}\u00a0times")
-    counted = f"{plural(len(own), 'prediction')}: {plural(people, 'person')}, each tested {often}."
+    counted = f"{plural(len(own), 'prediction')}: {plural(people, unit)}, each tested {often}."
     caption = f"Rows add up to 100\u00a0%. {counted}"
     sizes = counts.sum(axis=1)
     if sizes.max() > UNEQUAL * sizes.min():
-        caption += (
-            " Classes weigh alike, however many people they have: a rare class is predicted more often than it occurs."
-        )
+        caption += " Classes weigh alike, whatever their size: a rare class is predicted more often than it occurs."
     return Figure(draw_confusion(key, f"{target}, {method_name(method)}", counts, classes), caption)
 
 
-def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compared) -> Figure:
+def _scatter(key: str, target: str, own: pd.DataFrame, found: Compared, evaluation: Evaluation) -> Figure:
+    method = str(own["method"].iloc[0])
     first = own.sort_values(["person", "split"], kind="stable").drop_duplicates("person")
     kept = first.iloc[np.unique(np.linspace(0, len(first) - 1, min(len(first), MOST_DOTS)).round().astype(int))]
     drawing = draw_scatter(
@@ -209,12 +209,14 @@ def _scatter(key: str, target: str, method: str, own: pd.DataFrame, found: Compa
         kept["predicted"].to_numpy(float),
         method_look(method),
         (in_units("true value", target), in_units("predicted", target)),
+        evaluation.unit,
     )
-    thinned = f", {len(kept):,} of {len(first):,} people, evenly chosen" if len(kept) < len(first) else ""
+    thinned = f", {len(kept):,} of {len(first):,} {evaluation.units}, evenly chosen" if len(kept) < len(first) else ""
     ending = f" Mean {METRICS[found.metric]} over splits: {score(found.mean, found.metric)}."
     return Figure(
         drawing,
-        f"One dot per person, from the first split that tested them{thinned}. Dashed: predicted = true.{ending}",
+        f"One dot per {evaluation.unit}, from the first split that tested them{thinned}. Dashed: predicted = true."
+        f"{ending}",
     )
 
 
