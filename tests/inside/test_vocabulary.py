@@ -3,17 +3,24 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from semantoks.cli.main import run
-from semantoks.inside.codebook import Codebooks, learn_words, name_tokens, transitions, usage
+from semantoks.inside.codebook import learn_words
 from semantoks.inside.opened import open_inside
 from semantoks.inside.settings import InsideConfig
 from semantoks.inside.tokens import TokenSeries, tokens_over_time
 from semantoks.inside.vocabulary import _direction, _dwells
+from semantoks.inside.words import Codebooks, WordDirection, name_tokens, transitions, usage
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import EncoderConfig, random_encoder
 from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
+from simulated_people import ATLAS as FEW
+from simulated_people import write_simulated
 from tiny_people import ATLAS, write_cohort
 
 PEOPLE, DWELL = 40, 4
@@ -40,9 +47,9 @@ def people(tmp_path_factory):
     return write_cohort(tmp_path_factory.mktemp("cycles"), *cycles())
 
 
-def save(folder, size):
-    encoder = random_encoder(size, ATLAS.network_index, 0)
-    return save_encoder(folder, encoder, EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None, seed=0))
+def save(folder, size, atlas=ATLAS, band=None):
+    encoder = random_encoder(size, atlas.network_index, 0)
+    return save_encoder(folder, encoder, EncoderCard(encoder=size, atlas=atlas, tr=2.0, band=band, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +97,11 @@ def test_dwells_transitions_and_usage_are_counted_within_a_recording_and_not_acr
 def test_a_codebook_of_training_people_has_seen_no_other_tokens():
     rng = np.random.default_rng(0)
     series = TokenSeries(
-        tokens=rng.normal(size=(6, 30, 1, 4)).astype(np.float32), there=np.ones((6, 30, 1), bool), frames=2, seconds=4.0
+        tokens=rng.normal(size=(6, 30, 1, 4)).astype(np.float32),
+        there=np.ones((6, 30, 1), bool),
+        of=("x",),
+        frames=2,
+        seconds=4.0,
     )
     train, owner = np.array([0, 1]), np.array([0, 0, 1, 1, 2, 2])
     books = Codebooks(series, owner, 3, 4, 0)
@@ -129,3 +140,25 @@ def test_what_cannot_be_asked_is_refused_with_the_way_out(people, tmp_path, caps
     model = save(tmp_path / "encoder", size)
     assert run(["vocabulary", str(model), str(people.path), "--out", str(tmp_path / "v"), *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_words_of_the_whole_brain_recover_the_direction_of_simulated_states_and_fc_does_not(tmp_path):
+    cohort, truth = write_simulated(tmp_path, 120, minutes=8.0)
+    model = save(tmp_path / "encoder", PATCHES, FEW, (0.01, 0.1))
+    opened = open_inside(model, cohort.path, InsideConfig())
+    each, everybody = tokens_over_time(opened, None), np.arange(120)
+    found = {}
+    for name, tokens in (("each network", each), ("whole brain", each.of_brain())):
+        books = Codebooks(tokens, opened.people.owner, 120, 8, 0)
+        found[name] = predicted_r(WordDirection(books).matrix(everybody, everybody), truth["sequence"])
+    fc = [np.corrcoef(cohort.series(k).T)[np.triu_indices(36, 1)] for k in range(120)]
+    found["fc"] = predicted_r(np.stack(fc), truth["sequence"])
+    assert found["whole brain"] > 0.6
+    assert found["fc"] < 2 / np.sqrt(120)
+    assert found["each network"] < found["whole brain"] - 0.2
+
+
+def predicted_r(features, target):
+    ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 4, 5)))
+    folds = KFold(5, shuffle=True, random_state=0)
+    return float(np.corrcoef(cross_val_predict(ridge, features, target, cv=folds), target)[0, 1])

@@ -1,7 +1,7 @@
 """Commands that look inside an encoder: audit, vocabulary, explain."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
@@ -61,6 +61,8 @@ def vocabulary(
     cohort: Recordings,
     out: Path,
     words: int = 64,
+    codebook: Literal["kmeans", "residual", "fsq"] = "kmeans",
+    whole_brain: bool = False,
     seconds: Annotated[
         float | None, arg(metavar="SECONDS"), words_if_empty("30, where windows have any length")
     ] = None,
@@ -71,15 +73,18 @@ def vocabulary(
 
     Example: semantoks vocabulary runs/a cohort/ --words 64 --out runs/a/vocabulary
 
-    K-means on the tokens of all networks over time. Usage by network and person, transitions, dwell times, stability
-    across sessions and codebooks, the mean pattern of the windows that a word names; targets from words alone, beside
-    the encoder, FC and tangent FC. Writes tables and report.html.
+    K-means (or another codebook) on tokens over time. Usage by network and person, transitions and their direction,
+    dwell times, what words keep, stability across sessions and codebooks, the mean pattern of the windows that a word
+    names; targets from words alone, beside the encoder, FC, tangent FC and words of random weights. Writes tables and
+    report.html.
 
     Args:
         model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
         cohort: A cohort prepared with the encoder's atlas.
         out: Output folder.
         words: Size of the codebook, at least 2.
+        codebook: K-means; residual k-means, in stages; or finite scalar quantisation (needs vector-quantize-pytorch).
+        whole_brain: One word at a time for the whole brain, from the tokens of all networks, not one per network.
         seconds: Length of the windows of an encoder that makes one token of a whole window.
         target: Columns of participants.tsv to predict from words.
         config: The settings.
@@ -92,6 +97,8 @@ def vocabulary(
             cohort,
             out=out,
             words=words,
+            codebook=codebook,
+            whole_brain=whole_brain,
             seconds=seconds,
             targets=target,
             config=config,

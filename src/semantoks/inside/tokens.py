@@ -1,6 +1,6 @@
 """An encoder's tokens over time: every network's, window after window, without those that no data were behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ class TokenSeries:
         [recording, time, network, width], each network less its own mean: how it differs from what it usually is.
     there
         [recording, time, network]: whether data are behind a token.
+    of
+        Whose tokens they are: the names of the networks, or the whole brain alone.
     frames
         Frames from one token to the next; token t of a recording is of frames t * frames and on.
     seconds
@@ -36,8 +38,15 @@ class TokenSeries:
 
     tokens: Float32[ndarray, "recording time network width"]
     there: Bool[ndarray, "recording time network"]
+    of: tuple[str, ...]
     frames: int
     seconds: float
+
+    def of_brain(self) -> "TokenSeries":
+        """Lay the tokens of all networks side by side: one token at a time; a network without data is as usual."""
+        known = np.where(self.there[..., None], self.tokens, np.float32(0))
+        there: ndarray = self.there.any(axis=2, keepdims=True)
+        return replace(self, tokens=rearrange(known, "r t n d -> r t 1 (n d)"), there=there, of=("whole brain",))
 
 
 def tokens_over_time(opened: Opened, seconds: float | None, progress: Progress | None = None) -> TokenSeries:
@@ -90,7 +99,13 @@ def tokens_over_time(opened: Opened, seconds: float | None, progress: Progress |
     there = there & ~missing_networks(cohort.missing, cohort.atlas.network_index)[:, None]
     counts = there.sum(axis=(0, 1))[:, None]
     tokens = tokens - np.where(there[..., None], tokens, 0).sum(axis=(0, 1)) / np.maximum(counts, 1)
-    return TokenSeries(tokens=tokens.astype(np.float32), there=there, frames=patch, seconds=float(patch * cohort.tr))
+    return TokenSeries(
+        tokens=tokens.astype(np.float32),
+        there=there,
+        of=opened.card.atlas.network_names,
+        frames=patch,
+        seconds=float(patch * cohort.tr),
+    )
 
 
 def _whole(

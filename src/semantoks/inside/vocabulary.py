@@ -1,42 +1,49 @@
 """The vocabulary: do an encoder's tokens form a few words, who uses which, what follows what, and what words cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import entr
-from sklearn.metrics import adjusted_rand_score
 
 from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError
-from semantoks.evaluate.analyses.reliability import LEAST_PEOPLE, compare, two_parts
-from semantoks.evaluate.study.shown import Baseline
+from semantoks.evaluate.study.shown import Baseline, Shown
 from semantoks.features.encode import Progress
-from semantoks.inside.codebook import (
+from semantoks.inside.codebook import Kind, learn_words
+from semantoks.inside.opened import Opened, open_inside, probe_inside
+from semantoks.inside.settings import InsideConfig
+from semantoks.inside.stability import Rows, compare_codebooks, compare_parts
+from semantoks.inside.tokens import TokenSeries, by_person, frames_of_token, network_series, tokens_over_time
+from semantoks.inside.words import (
     Codebooks,
+    WordDirection,
     Words,
     WordTransitions,
     WordUsage,
-    learn_words,
     name_tokens,
     transitions,
     usage,
 )
-from semantoks.inside.opened import Opened, open_inside, probe_inside
-from semantoks.inside.settings import InsideConfig
-from semantoks.inside.tokens import TokenSeries, by_person, frames_of_token, network_series, tokens_over_time
-from semantoks.report.inside.folder import FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
+from semantoks.report.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
 from semantoks.report.wording import percent
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
-from semantoks.statistics.tables import IDENTITY
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table
 
+FEATURES: dict[str, tuple[str, Callable[[Codebooks], Any]]] = {
+    "words": ("how often each network uses each word", WordUsage),
+    "word_transitions": ("which word follows which", WordTransitions),
+    "word_direction": ("which way round words follow each other", WordDirection),
+}
+OF_RANDOM = "random_"
 EVERY = (ENCODER, RANDOM, MOTION, FC, "fc_tangent")
 FLIPS = 1000
 MOST_NETWORKS = 40
@@ -51,6 +58,8 @@ def vocabulary(
     *,
     out: str | Path,
     words: int = 64,
+    codebook: Kind = "kmeans",
+    whole_brain: bool = False,
     seconds: float | None = None,
     targets: Sequence[str] = (),
     config: InsideConfig | None = None,
@@ -63,6 +72,10 @@ def vocabulary(
     ----------
     words
         Size of the codebook, at least 2.
+    codebook
+        How it is learned: k-means, residual k-means, or finite scalar quantisation (`codebook.learn_words`).
+    whole_brain
+        Give the whole brain one word at a time, from the tokens of all networks, instead of one to each network.
     seconds
         Length of the windows of an encoder that makes one token of a whole window; 30 if None.
     targets
@@ -86,35 +99,70 @@ def vocabulary(
         raise ConfigError(f"--words has to be at least 2, not {words}.")
     with hold_folder(out):
         opened = open_inside(model, cohort, config)
-        series = tokens_over_time(opened, seconds, progress)
+        series = _tokens(opened, seconds, whole_brain, progress)
         count = int(series.there.sum())
         if count < PER_WORD * words:
             raise ConfigError(
                 f"--words {words} needs {PER_WORD * words} tokens, but there are {count}: use --words "
                 f"{max(2, count // PER_WORD)}."
             )
-        named = name_tokens(series, learn_words(series.tokens[series.there], words, config.seed))
+        named = name_tokens(series, learn_words(series.tokens[series.there], words, config.seed, codebook))
         follow, used = transitions(named, words), usage(named, words)
         table = _words(named, used, series, opened)
         write_table(out / WORDS, table)
-        write_table(out / USAGE, _usage(used, opened))
+        write_table(out / USAGE, _usage(used, series.of))
         write_table(out / FOLLOWING, _following(follow))
         write_table(out / PATTERNS, _patterns(named, series, opened, words))
-        stable, notes = _stability(named, series, opened, words)
-        write_table(out / STABILITY, stable)
+        books, agreed = compare_codebooks(named, series, opened, words, codebook)
+        write_table(out / CODEBOOKS, books)
+        stable, notes = compare_parts(named, series, opened, words)
+        write_table(out / STABILITY, pd.DataFrame([*stable, *agreed]))
         direction = _direction(follow, opened)
         if targets:
-            books = Codebooks(series, opened.people.owner, len(opened.people), words, config.seed)
-            extra = {
-                "words": Baseline(words="how often each network uses each word", features=lambda _: WordUsage(books)),
-                "word_transitions": Baseline(
-                    words="which word follows which", features=lambda _: WordTransitions(books)
-                ),
-            }
-            probe_inside(opened, targets, out, EVERY, extra)
-        told = _answers(table, stable, direction, follow, series)
-        opened.write(out, "vocabulary", told, notes, command, words=words, seconds=series.seconds)
+            _probe(opened, series, targets, out, words, codebook, seconds, whole_brain)
+        told = [*_answers(table, direction, follow, series), *_answers_of_codebooks(books, stable, agreed)]
+        opened.write(
+            out,
+            "vocabulary",
+            told,
+            notes,
+            command,
+            words=words,
+            seconds=series.seconds,
+            codebook=codebook,
+            whole_brain=whole_brain,
+        )
     return table
+
+
+def _tokens(opened: Opened, seconds: float | None, whole_brain: bool, progress: Progress | None = None) -> TokenSeries:
+    series = tokens_over_time(opened, seconds, progress)
+    return series.of_brain() if whole_brain else series
+
+
+def _probe(
+    opened: Opened,
+    series: TokenSeries,
+    targets: Sequence[str],
+    out: Path,
+    words: int,
+    codebook: Kind,
+    seconds: float | None,
+    whole_brain: bool,
+) -> None:
+    """Predict targets from words, and from those of the same encoder with random weights."""
+    untrained = _tokens(replace(opened, encoder=opened.random()), seconds, whole_brain)
+    extra = {}
+    for prefix, tokens, whose in (("", series, ""), (OF_RANDOM, untrained, ", random weights")):
+        books = Codebooks(tokens, opened.people.owner, len(opened.people), words, opened.config.seed, codebook)
+        for name, (said, features) in FEATURES.items():
+            extra[prefix + name] = Baseline(words=said + whose, features=partial(_of, features(books)))
+    probe_inside(opened, targets, out, EVERY, extra)
+
+
+def _of(features: Any, shown: Shown) -> Any:  # noqa: ARG001
+    """Return what is fitted on training people, whatever is shown."""
+    return features
 
 
 def _words(
@@ -125,7 +173,7 @@ def _words(
     share = used.sum(axis=(0, 1)) / used.sum()
     owner = opened.people.owner
     rows, lengths = [], _dwells(named, words)
-    names = opened.card.atlas.network_names
+    names = series.of
     for word in range(words):
         of_network = used[:, :, word].sum(axis=0)
         users = len(np.unique(owner[used[:, :, word].sum(axis=1) > 0]))
@@ -151,10 +199,10 @@ def _dwells(named: Words, words: int) -> Float[ndarray, " word"]:
     return total / np.maximum(np.bincount(word[real], minlength=words), 1)
 
 
-def _usage(used: Float[ndarray, "recording network word"], opened: Opened) -> pd.DataFrame:
+def _usage(used: Float[ndarray, "recording network word"], names: Sequence[str]) -> pd.DataFrame:
     """Return the share of each word within each network, and how many words a network uses as if all alike."""
     rows = []
-    for network, name in enumerate(opened.card.atlas.network_names):
+    for network, name in enumerate(names):
         counts = used[:, network].sum(axis=0)
         share = counts / max(counts.sum(), 1)
         effective = _as_if_alike(share)
@@ -199,67 +247,12 @@ def _direction(follow: Float[ndarray, "recording word word"], opened: Opened) ->
     return found, float(chance.mean()), float((1 + (chance >= found - 1e-12).sum()) / (1 + FLIPS))
 
 
-def _stability(named: Words, series: TokenSeries, opened: Opened, words: int) -> tuple[pd.DataFrame, list[str]]:
-    """Compare usage of two parts of each person, and codebooks of other people and another seed."""
-    rows: list[dict[str, Any]] = []
-    notes = []
-    for kind, words_of_kind in IDENTITY.items():
-        parts = two_parts(opened.cohort, kind)
-        people = parts.recording.shape[1]
-        if people < LEAST_PEOPLE:
-            if people:
-                notes.append(f"Stability {words_of_kind} needs {LEAST_PEOPLE} people; {people} have two parts.")
-            continue
-        both = [
-            _usage_of_part(named, series, opened, *part, words)
-            for part in zip(parts.recording, parts.first, parts.frames, strict=True)
-        ]
-        found = compare(np.stack(both))
-        rows.append(
-            {"map": words_of_kind, "people": people, "found_again": found["identification"], "icc": found["icc"]}
-        )
-    owner, seed = opened.people.owner, opened.config.seed
-    half = np.random.default_rng(seed).permutation(np.unique(opened.people.groups))
-    first = np.isin(opened.people.groups[owner], half[: len(half) // 2])
-    books = [
-        name_tokens(series, learn_words(series.tokens[series.there & side[:, None, None]], words, seed))
-        for side in (first, ~first)
-    ]
-    books.append(name_tokens(series, learn_words(series.tokens[series.there], words, seed + 1)))
-    there = series.there
-    rows.append(
-        {
-            "map": "codebooks of two halves of the people",
-            "agreement": adjusted_rand_score(books[0][there], books[1][there]),
-        }
-    )
-    rows.append({"map": "codebooks of two seeds", "agreement": adjusted_rand_score(named[there], books[2][there])})
-    return pd.DataFrame(rows), notes
-
-
-def _usage_of_part(
-    named: Words,
-    series: TokenSeries,
-    opened: Opened,
-    recording: Int[ndarray, " person"],
-    first: Int[ndarray, " person"],
-    frames: Int[ndarray, " person"],
-    words: int,
-) -> Float[ndarray, "person feature"]:
-    """Return roots of the shares of words, by network, in a part of one recording of each person."""
-    starts = np.array([frames_of_token(series, opened, time).start for time in range(named.shape[1])])
-    inside = (starts >= first[:, None]) & (starts + series.frames <= (first + frames)[:, None])
-    counts = usage(np.where(inside[:, :, None], named[recording], -1), words)
-    found: ndarray = np.sqrt(counts / np.maximum(counts.sum(axis=2, keepdims=True), 1)).reshape(len(counts), -1)
-    return found
-
-
 def _patterns(named: Words, series: TokenSeries, opened: Opened, words: int) -> pd.DataFrame:
     """Return the mean level of each network, and correlation of each pair, in the windows that a word names.
 
     Both less the mean over all tokens' windows; correlations are of networks' mean series.
     """
-    networks = named.shape[2]
+    networks = len(opened.card.atlas.network_names)
     sums = np.zeros((words, networks + networks**2))
     counts = np.zeros(words)
     for index in range(len(named)):
@@ -300,7 +293,6 @@ def _correlated(piece: Float[ndarray, "frame network"]) -> Float[ndarray, "netwo
 
 def _answers(
     table: pd.DataFrame,
-    stable: pd.DataFrame,
     direction: tuple[float, float, float],
     follow: Float[ndarray, "recording word word"],
     series: TokenSeries,
@@ -311,19 +303,28 @@ def _answers(
     total = follow.sum(axis=0)
     stays, chance = np.trace(total) / max(total.sum(), 1), float((share**2).sum())
     found, expected, p = direction
-    agreement = stable.set_index("map")["agreement"]
-    said = [
+    return [
         f"{plural(len(table), 'word')} are used as {alike:.0f} equally frequent ones would be; a token is of "
         f"{series.seconds:g} s.",
         f"A word is followed by itself in {percent(stays)} of cases ({percent(chance)} by chance).",
         f"Transitions {'have a' if p < 0.05 else 'show no'} direction that people share: asymmetry {found:.3f}, "
         f"{expected:.3f} where each person may be read backwards (p = {p:.3f}).",
-        f"Codebooks of two halves of the people agree to {agreement['codebooks of two halves of the people']:.2f}, of "
-        f"two seeds to {agreement['codebooks of two seeds']:.2f} (adjusted Rand index; 1 = the same, 0 = chance).",
     ]
-    for row in stable.dropna(subset=["people"]).to_dict("records"):
-        said.append(
+
+
+def _answers_of_codebooks(books: pd.DataFrame, stable: Rows, agreed: Rows) -> list[str]:
+    """Say what words keep of the tokens, and how stable they are."""
+    own, others = books.iloc[0], books.iloc[1:]
+    beside = "".join(f"; {row['codebook']} with as many words, {percent(row['kept'])}" for _, row in others.iterrows())
+    halves, seeds = (row["agreement"] for row in agreed)
+    return [
+        f"A word has {own['bits']:.1f} bits ({own['used_bits']:.1f} as used) and keeps {percent(own['kept'])} of the "
+        f"variance of the tokens of people whom it was not learned from{beside}.",
+        f"Codebooks of two halves of the people agree to {halves:.2f}, of two seeds to {seeds:.2f} (adjusted Rand "
+        "index; 1 = the same, 0 = chance).",
+        *(
             f"By their usage of words, {percent(row['found_again'])} of {row['people']:.0f} people are found again "
             f"{row['map']}."
-        )
-    return said
+            for row in stable
+        ),
+    ]

@@ -25,11 +25,11 @@ FINDINGS = "findings.json"
 ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
 """Tables of an audit."""
 WORDS, USAGE, FOLLOWING = "words.tsv", "usage.tsv", "transitions.tsv"
-PATTERNS, STABILITY = "patterns.tsv", "stability.tsv"
+PATTERNS, STABILITY, CODEBOOKS = "patterns.tsv", "stability.tsv", "codebooks.tsv"
 """Tables of a vocabulary."""
 SANITY, MAPS, ROIS, KERNELS = "sanity.tsv", "maps.tsv", "rois.tsv", "kernels.tsv"
 """Tables of an explanation."""
-_TEXTS = ("structure", "source", "network", "other", "map", "word", "label", "survives")
+_TEXTS = ("structure", "source", "network", "other", "map", "word", "label", "survives", "codebook")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import pandas as pd
 from semantoks.report.content import Block, Cell, Figure, Figures, Folded, Section, Table, Words
 from semantoks.report.figures.images import draw_grid
 from semantoks.report.inside.folder import (
+    CODEBOOKS,
     FOLLOWING,
     PATTERNS,
     STABILITY,
@@ -30,14 +31,22 @@ _OPENING = (
     "What words alone say of a target, beside the encoder's continuous features: the difference is what it costs to be "
     "discrete. Codebooks are learned from training people alone."
 )
-_NAMES = {"words": "usage of words", "word_transitions": "transitions of words"}
+_NAMES = {
+    "words": "usage of words",
+    "word_transitions": "transitions of words",
+    "word_direction": "direction of words",
+    "random_words": "usage of words, random weights",
+    "random_word_transitions": "transitions of words, random weights",
+    "random_word_direction": "direction of words, random weights",
+}
+_KINDS = {"kmeans": "k-means", "residual": "residual k-means", "fsq": "finite scalar quantisation"}
 
 
 def sections(inside: Inside) -> list[Section]:
     """Return the sections of the page."""
     words = inside.table(WORDS)
     found = [
-        Section("answer", QUESTION, "Answer", [*answers(inside), *_stability(inside)]),
+        Section("answer", QUESTION, "Answer", [*answers(inside), *_codebooks(inside), *_stability(inside)]),
         Section("words", "What are the words?", "Words", _drawn(inside, words)),
         Section("order", "What follows what?", "Order", _following(inside, words)),
         Section("networks", "Which networks use which?", "Networks", _networks(inside)),
@@ -45,6 +54,19 @@ def sections(inside: Inside) -> list[Section]:
     if has_targets(inside):
         found.append(Section("targets", "What do words say of targets?", "Targets", targets(inside, _NAMES, _OPENING)))
     return [*found, Section("how", "How it was done", "How", how(inside))]
+
+
+def _codebooks(inside: Inside) -> list[Block]:
+    rows = [
+        [
+            Cell(_KINDS.get(str(row["codebook"]), str(row["codebook"]))),
+            Cell(f"{row['bits']:.1f}", under=f"{row['used_bits']:.1f} as used"),
+            Cell(percent(row["kept"])),
+        ]
+        for row in inside.table(CODEBOOKS).to_dict("records")
+    ]
+    caption = "Share of the tokens' variance that words of one half of the people keep of the other half."
+    return [Table(label="Codebooks", caption=caption, columns=("Codebook", "Bits", "Variance kept"), rows=rows)]
 
 
 def _stability(inside: Inside) -> list[Block]:
