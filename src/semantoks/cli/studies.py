@@ -22,6 +22,7 @@ else:
         StudyConfig,
         steps="the recipe's",
         probe="people of COHORT",
+        scheduler="none, on this machine",
         tflops="a few steps are timed",
     )
 
@@ -203,6 +204,8 @@ def _carried_out(study: "Study", assemble_it: "Assemble", part: str | None, asse
 
     if part is not None and assemble:
         raise ConfigError("--part carries out, --assemble does not: give one of them.")
+    if study.settings.scheduler is not None and assemble:
+        raise ConfigError("--scheduler carries out, --assemble does not: give one of them.")
     if dry_run:
         print(plan_words(study))
         return EXIT_PARTIAL if study.left_out else EXIT_OK

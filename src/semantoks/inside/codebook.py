@@ -169,8 +169,8 @@ def _library() -> Any:
         return importlib.import_module("vector_quantize_pytorch")
     except ImportError as error:
         raise ConfigError(
-            "--codebook fsq needs vector-quantize-pytorch, which is not installed: pip install vector-quantize-pytorch. "
-            "Or use --codebook residual."
+            "--codebook fsq needs vector-quantize-pytorch, which is not here: pip install vector-quantize-pytorch, "
+            "or use --codebook residual."
         ) from error
 
 

@@ -45,7 +45,7 @@ class TokenSeries:
     def of_brain(self) -> "TokenSeries":
         """Lay the tokens of all networks side by side: one token at a time; a network without data is as usual."""
         known = np.where(self.there[..., None], self.tokens, np.float32(0))
-        there: ndarray = self.there.any(axis=2, keepdims=True)
+        there = np.asarray(self.there.any(axis=2, keepdims=True))
         return replace(self, tokens=rearrange(known, "r t n d -> r t 1 (n d)"), there=there, of=("whole brain",))
 
 

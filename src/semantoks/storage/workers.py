@@ -55,12 +55,12 @@ def run_calls(
 
 
 def _watched(parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    _end_with(parent)
+    end_with(parent)
     return function(*args, **kwargs)
 
 
 @lru_cache(maxsize=1)
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process soon after its parent has: a parent that was killed cannot end its workers."""
 
     def watch() -> None:

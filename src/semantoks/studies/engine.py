@@ -21,6 +21,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import plain_json
+from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
 from semantoks.train.run import pretrain
@@ -58,7 +59,7 @@ def status_of(study: Study, run: Planned) -> str:
 def carry_out(
     study: Study, *, part: str | None = None, progress: Progress | None = None, tell: Tell | None = None
 ) -> Done:
-    """Train and probe the runs of a part that are not there, one after the other.
+    """Train and probe the runs of a part that are not there, one after the other, or on the workers of a cluster.
 
     A run that another job is writing is left to it; one that does not stay finite is noted as failed. A job that is
     asked to stop saves its run and ends; the same command goes on.
@@ -74,13 +75,19 @@ def carry_out(
     chosen = study.part(part)
     open_runs = [run for run in chosen if status_of(study, run) not in OVER]
     clock = _Clock(study, open_runs, progress, tell or (lambda _: None))
+    if study.settings.scheduler is not None and open_runs:
+        for number, run in enumerate(run_on_cluster(study.settings.scheduler, study, open_runs), start=1):
+            clock.end(run)
+            clock.say(f"{number} of {len(open_runs)} runs are back: {run.condition}, seed {run.seed}")
+        begin(study)  # workers have written their own parts of the command down
+        return done_of(study)
     busy: dict[str, str] = {}
     for number, run in enumerate(open_runs, start=1):
         clock.start(run, number)
         try:
             stopped = _train_and_probe(study, run, clock)
         except BusyError:
-            busy[run.name] = "another job is writing it"
+            busy[run.name] = BUSY
             continue
         if stopped:
             break
@@ -210,10 +217,14 @@ class _Clock:
     def start(self, run: Planned, number: int) -> None:
         """Say which run begins, and how long all of them will take at the speed so far."""
         self.current = run.name
+        self.say(f"run {number} of {self.runs}: {run.condition}, seed {run.seed}")
+
+    def say(self, what: str) -> None:
+        """Tell something, and the time that is left."""
         elapsed, left = time.monotonic() - self.since, ""
-        if self.done:
+        if 0 < self.done < self.total:
             left = f", about {elapsed * (self.total / self.done - 1) / 3600:.1f} h left"
-        self.tell(f"run {number} of {self.runs}: {run.condition}, seed {run.seed}{left}")
+        self.tell(what + left)
 
     def row(self, row: dict[str, Any]) -> None:
         """Count a step."""

@@ -31,6 +31,8 @@ class StudyConfig:
     """Where to train and embed; auto takes a CUDA GPU where there is one."""
     n_jobs: int = -1
     """Worker processes of the probes; -1 uses all cores. The results are the same for any number."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler (tcp://HOST:8786), each of whose workers carries out one run at a time."""
     tflops: float | None = None
     """Speed in 10^12 operations per second for the hours of the plan."""
 

@@ -49,8 +49,9 @@ def sections(inside: Inside) -> list[Section]:
         Section("answer", QUESTION, "Answer", [*answers(inside), *_codebooks(inside), *_stability(inside)]),
         Section("words", "What are the words?", "Words", _drawn(inside, words)),
         Section("order", "What follows what?", "Order", _following(inside, words)),
-        Section("networks", "Which networks use which?", "Networks", _networks(inside)),
     ]
+    if not inside.about.get("whole_brain"):
+        found.append(Section("networks", "Which networks use which?", "Networks", _networks(inside)))
     if has_targets(inside):
         found.append(Section("targets", "What do words say of targets?", "Targets", targets(inside, _NAMES, _OPENING)))
     return [*found, Section("how", "How it was done", "How", how(inside))]
