@@ -13,7 +13,7 @@ from semantoks.inside.codebook import learn_words
 from semantoks.inside.opened import open_inside
 from semantoks.inside.settings import InsideConfig
 from semantoks.inside.tokens import TokenSeries, tokens_over_time
-from semantoks.inside.vocabulary import _direction, _dwells
+from semantoks.inside.vocabulary import _direction, _dwells, _patterns, _words
 from semantoks.inside.words import Codebooks, WordDirection, name_tokens, transitions, usage
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import EncoderConfig, random_encoder
@@ -94,6 +94,17 @@ def test_dwells_transitions_and_usage_are_counted_within_a_recording_and_not_acr
     np.testing.assert_array_equal(usage(named, 2)[:, 0], [[2, 3], [2, 2]])
 
 
+def test_a_word_that_nobody_uses_has_no_share_no_time_and_no_pattern(people, tmp_path):
+    opened = open_inside(save(tmp_path / "encoder", PATCHES), people.path, InsideConfig())
+    named = named_of([[0, 0, 1]] * PEOPLE)
+    tokens = np.zeros((PEOPLE, 3, 1, 4), np.float32)
+    series = TokenSeries(tokens=tokens, there=named >= 0, of=("x",), frames=4, seconds=8.0)
+    row = _words(named, usage(named, 3), series, opened).iloc[2]
+    assert (row["share"], row["people"], row["dwell"], row["dwell_by_chance"], row["of_network"]) == (0, 0, 0, 8, 0)
+    pattern = _patterns(named, series, opened, 3).query("word == '3'")
+    assert (pattern[["together", "level"]].fillna(0) == 0).all(axis=None)
+
+
 def test_a_codebook_of_training_people_has_seen_no_other_tokens():
     rng = np.random.default_rng(0)
     series = TokenSeries(
@@ -133,6 +144,11 @@ def test_windows_of_any_length_are_as_long_as_asked_and_patches_as_they_are(peop
         (PATCHES, ["--seconds", "30"], "this one has a token every 8 s. Leave --seconds out."),
         (WINDOWS, ["--seconds", "2"], "--seconds has to be at least 4 for this encoder, not 2."),
         (WINDOWS, ["--seconds", "60", "--words", "80"], "needs 800 tokens, but there are 720: use --words 72."),
+        (
+            WINDOWS,
+            ["--words", "22", "--codebook", "fsq"],
+            "that are a product of numbers from 2 to 8, such as 21, not 22.",
+        ),
         (WINDOWS, ["--words", "1"], "--words has to be at least 2, not 1."),
     ],
 )

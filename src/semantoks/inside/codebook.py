@@ -58,6 +58,14 @@ def learn_words(tokens: Tokens, words: int, seed: int, kind: Kind = "kmeans") ->
     return found
 
 
+def check_words(words: int, kind: Kind) -> None:
+    """Raise what `learn_words` would raise of a number of words, or of a library that is not installed."""
+    if kind != "kmeans":
+        levels_of(words)
+    if kind == "fsq":
+        _library()
+
+
 def nearest(tokens: Tokens, centres: Centres) -> Int[ndarray, " token"]:
     """Return the word whose centre is nearest to each token."""
     squares = (centres**2).sum(axis=1)

@@ -17,7 +17,7 @@ from semantoks.counted import plural
 from semantoks.errors import ConfigError
 from semantoks.evaluate.study.shown import Baseline, Shown
 from semantoks.features.encode import Progress
-from semantoks.inside.codebook import Kind, learn_words
+from semantoks.inside.codebook import Kind, check_words, learn_words
 from semantoks.inside.opened import Opened, open_inside, probe_inside
 from semantoks.inside.settings import InsideConfig
 from semantoks.inside.stability import Rows, compare_codebooks, compare_parts
@@ -97,6 +97,7 @@ def vocabulary(
     config, out = config or InsideConfig(), Path(out)
     if words < 2:
         raise ConfigError(f"--words has to be at least 2, not {words}.")
+    check_words(words, codebook)
     with hold_folder(out):
         opened = open_inside(model, cohort, config)
         series = _tokens(opened, seconds, whole_brain, progress)
@@ -181,7 +182,10 @@ def _words(
             {
                 **{"word": str(word + 1), "share": share[word], "people": users / len(opened.people)},
                 **{"dwell": lengths[word] * series.seconds, "dwell_by_chance": series.seconds / (1 - share[word])},
-                **{"network": names[int(of_network.argmax())], "of_network": of_network.max() / of_network.sum()},
+                **{
+                    "network": names[int(of_network.argmax())],
+                    "of_network": of_network.max() / max(of_network.sum(), 1),
+                },
             }
         )
     return pd.DataFrame(rows)
@@ -266,7 +270,7 @@ def _patterns(named: Words, series: TokenSeries, opened: Opened, words: int) -> 
             sums += times[:, None] * np.concatenate([piece.mean(axis=0), _correlated(piece).ravel()])
             counts += times
     overall = sums.sum(axis=0) / counts.sum()
-    pattern = sums / np.maximum(counts, 1)[:, None] - overall
+    pattern = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None] - overall, 0.0)
     names, rows = opened.card.atlas.network_names, []
     for word in range(words):
         level, together = pattern[word, :networks], pattern[word, networks:].reshape(networks, networks)
