@@ -2,6 +2,7 @@
 from .atlas.atlas import Atlas as Atlas
 from .atlas.catalog import get_atlas as get_atlas
 from .doctor.checkup import checkup as checkup
+from .evaluate.finetuning.beside import Trainable as Trainable
 from .evaluate.finetuning.finetune import finetune as finetune
 from .evaluate.finetuning.tuning import FinetuneConfig as FinetuneConfig
 from .evaluate.probe import probe as probe

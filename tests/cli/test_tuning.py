@@ -7,6 +7,7 @@ import pytest
 
 from semantoks.cli.tuning import finetune
 from semantoks.errors import ConfigError
+from semantoks.evaluate.finetuning.beside import BESIDE
 from semantoks.evaluate.finetuning.tuning import FinetuneConfig, TuningCorruption
 from semantoks.evaluate.settings import ProbeConfig
 
@@ -34,6 +35,7 @@ def test_without_options_the_recipe_decides(asked, capsys):
     assert asked["probe"] == ProbeConfig(repeats=1)
     assert (str(asked["model"]), str(asked["cohort"]), str(asked["out"])) == ("runs/a", "cohort", "o")
     assert (asked["targets"], asked["from_scratch"], asked["device"]) == (("dx", "age"), False, "cpu")
+    assert asked["beside"] == ()
     out = capsys.readouterr().out
     assert out.startswith("the table\na note\n")
     assert out.endswith("All scores: o/scores.csv. Next: semantoks report o\n")
@@ -57,6 +59,9 @@ def test_options_reach_the_job(asked):
     finetune([*WORDS, "--folds", "3", "--repeats", "2", "--seed", "5", "--split", "site", "--from-scratch"])
     assert asked["probe"] == ProbeConfig(folds=3, repeats=2, seed=5, split="site")
     assert asked["from_scratch"]
+    finetune([*WORDS, "--beside", "fc_mlp", "dynamic_graph", "--beside-lr", "0.1"])
+    assert asked["beside"] == ("fc_mlp", "dynamic_graph")
+    assert asked["config"] == FinetuneConfig(beside_lr=(0.1,))
     finetune(
         [*WORDS, "--exclude-pretrained", "--drop-rare", "--as-class", "dx", "--missing", "-9999", "--device", "mps"]
     )
@@ -76,6 +81,7 @@ def test_every_setting_is_an_option(capsys):
     names |= {f"corruption.{f.name}" for f in dataclasses.fields(TuningCorruption)}
     assert {name for name in names if f"--{name.replace('_', '-')}" not in text} == set()
     assert "Example: semantoks finetune " in text
+    assert all(name in text for name in BESIDE)
 
 
 def test_a_wrong_recipe_or_setting_is_a_sentence(asked):

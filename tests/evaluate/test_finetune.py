@@ -94,8 +94,8 @@ def test_progress_goes_up_epoch_by_epoch_and_ends_at_the_total(run):
 
 def test_an_early_stop_counts_the_epochs_that_it_saves():
     seen = []
-    diary = Diary(FinetuneConfig(epochs=10, lr=(0.1, 0.2)), 2, lambda *x: seen.append(x))
-    write = diary.of("dx", "finetuned")
+    diary = Diary(10, 4, lambda *x: seen.append(x))
+    write = diary.of("dx", "finetuned", 2)
     for lr, number, last in ((0.1, 1, False), (0.1, 2, True), (0.2, 1, True), (0.1, 1, False)):
         write(Epoch(lr=lr, epoch=number, quality=0.5, last=last))
     assert seen == [(1, 40), (10, 40), (20, 40), (21, 40)]

@@ -214,9 +214,11 @@ def test_no_roi_is_dropped_also_where_only_the_noise_is_given():
     [
         ({"batch_size": 1}, "batch_size has to be at least 2"),
         ({"epochs": 0}, "epochs, crops and validation_crops at least 1"),
-        ({"lr": ()}, "one rate or several different ones"),
-        ({"lr": (1e-3, 1e-3)}, "one rate or several different ones"),
+        ({"lr": ()}, "lr has to be one rate above 0, or several different ones"),
+        ({"lr": (1e-3, 1e-3)}, "lr has to be one rate above 0, or several different ones"),
         ({"lr": (1e-3, 0.0)}, "above 0"),
+        ({"beside_lr": (1e-3, 1e-3)}, "beside_lr has to be one rate above 0, or several different ones"),
+        ({"clip": 0.0}, "clip and lora_alpha have to be above 0"),
         ({"validation": 0.6}, r"validation in \(0, 0.5\]"),
         ({"layer_decay": 0.0}, r"layer_decay in \(0, 1\]"),
         ({"patience": 0}, "patience at least 1"),

@@ -34,7 +34,7 @@ def task_of(labels, kind="class", seed=0):
 
 def method(encoder, pool, config=QUICK, groups=None):
     groups = np.arange(PEOPLE) if groups is None else groups
-    return Finetune(encoder=encoder, pool=pool, groups=groups, config=config, device=CPU)
+    return Finetune(start=encoder, pool=pool, groups=groups, config=config, device=CPU)
 
 
 def test_a_planted_class_is_learnt_and_told_of_people_who_were_not_trained_on(encoder, pool):

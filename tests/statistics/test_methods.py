@@ -33,7 +33,13 @@ def test_the_table_says_which_methods_are_central_the_bar_costly_or_tuned():
         "fc_tangent",
         "fc_tangent_full",
     ]
-    assert set(METHODS) - set(PROBED) == {"finetuned", "finetuned_random"}
+    assert set(METHODS) - set(PROBED) == {
+        "finetuned",
+        "finetuned_random",
+        "fc_mlp",
+        "fc_transformer",
+        "dynamic_graph",
+    }
 
 
 def test_no_two_methods_with_a_look_of_their_own_look_alike():

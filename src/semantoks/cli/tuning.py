@@ -29,6 +29,8 @@ class _Finetune:
     """Where the defaults come from: finetune (the published settings), or a FILE.toml."""
     from_scratch: bool = False
     """Also fine-tune from random weights, to show what pretraining adds."""
+    beside: Annotated[tuple[str, ...], words_if_empty("none")] = ()
+    """Networks to train from labels alone on the same splits: fc_mlp, fc_transformer, dynamic_graph."""
     device: str = "cpu"
     """Device to compute on: cpu, cuda, cuda:1, mps."""
 
@@ -71,6 +73,7 @@ def finetune(argv: list[str]) -> int:
     """Fine-tune an encoder on targets, beside linear probes on the same splits.
 
     Example: semantoks finetune runs/a cohort/ --target dx --out runs/a/finetune --epochs 10 --lr 1e-4 1e-3
+    --beside fc_mlp fc_transformer dynamic_graph
 
     On each split, a copy of the encoder is trained on the training people; a share of them is held out to choose the
     epoch and the learning rate. The test people are scored once. Writes scores.csv, predictions.parquet, probe.json
@@ -103,6 +106,7 @@ def finetune(argv: list[str]) -> int:
             config=FinetuneConfig(**vars(given.config)),
             probe=ProbeConfig(**vars(given.people)),
             from_scratch=given.from_scratch,
+            beside=given.beside,
             device=given.device,
             command=TYPED.get(),
             progress=shown,

@@ -11,6 +11,7 @@ BOXED, ROI = "box", "roi"
 FC_FULL, TANGENT_FULL = "fc_full", "fc_tangent_full"
 SCAN, MOTION_SCAN, SITE = "scan", "motion+scan", "site"
 FINETUNED, FINETUNED_RANDOM = "finetuned", "finetuned_random"
+FC_MLP, FC_TRANSFORMER, DYNAMIC_GRAPH = "fc_mlp", "fc_transformer", "dynamic_graph"
 Dash = Literal["solid"] | tuple[int, tuple[int, ...]]
 
 
@@ -185,6 +186,23 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         FINETUNED_RANDOM: MethodInfo(
             name="fine-tuned random weights",
             words="the same fine-tuning, but from the random weights that the pretraining started from",
+            tuned=True,
+        ),
+        FC_MLP: MethodInfo(
+            name="FC, multilayer perceptron",
+            words="a multilayer perceptron on functional connectivity, trained from labels alone",
+            tuned=True,
+        ),
+        FC_TRANSFORMER: MethodInfo(
+            name="FC, transformer",
+            words="a transformer over the rows of functional connectivity with a readout by orthonormal clusters (the "
+            "kind of Brain Network Transformer), trained from labels alone",
+            tuned=True,
+        ),
+        DYNAMIC_GRAPH: MethodInfo(
+            name="dynamic graph",
+            words="a graph network on functional connectivity in windows of a minute, with attention over time (the "
+            "kind of STAGIN), trained from labels alone",
             tuned=True,
         ),
     }

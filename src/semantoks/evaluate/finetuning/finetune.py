@@ -1,6 +1,7 @@
 """Fine-tuning: an encoder tuned on the training people of every split, beside probes and baselines (METHOD 9)."""
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,12 +18,14 @@ from scipy.special import softmax
 
 from semantoks.config import check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
-from semantoks.evaluate.finetuning.target_model import TargetModel, predict_people
+from semantoks.evaluate.finetuning.beside import BESIDE, Trainable, only_shown
+from semantoks.evaluate.finetuning.target_model import WindowModel, predict_people
 from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig, Lesson, tune
-from semantoks.evaluate.methods import feature_sets, methods_for
+from semantoks.evaluate.methods import check_extra, feature_sets, methods_for
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.shown import Baseline, crop_spans
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.tasks import Predicted, Task
@@ -88,15 +91,20 @@ class Fits:
     """The models for all learning rates, the chosen one, and its outputs for the validation rows."""
 
     scale: Scale
-    models: tuple[TargetModel, ...]
+    models: tuple[WindowModel, ...]
     best: int
     validation: Int[ndarray, " validation"]
     outputs: Float[ndarray, "validation output"]
 
 
+def rates_for(start: Encoder | Trainable, config: FinetuneConfig) -> tuple[float, ...]:
+    """Return the learning rates for what is pretrained, or for what starts from nothing."""
+    return config.beside_lr if isinstance(start, Trainable) else config.lr
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finetune:
-    """A method that fine-tunes an encoder on the training people of each task.
+    """A method that fine-tunes an encoder, or trains a network, on the training people of each task.
 
     A share of them (whole groups) is held out to choose the epoch and the learning rate. Its outputs for these people
     are their inner predictions; all other training people get the uninformative base rate of the training side, since
@@ -104,8 +112,8 @@ class Finetune:
 
     Attributes
     ----------
-    encoder
-        Where every training starts; it is copied, never changed.
+    start
+        Where every training starts: an encoder, which is copied, never changed, or a network to build.
     pool
         The cohort's recordings; its people are those of ``People``.
     groups
@@ -114,12 +122,17 @@ class Finetune:
         Called after every epoch.
     """
 
-    encoder: Encoder
+    start: Encoder | Trainable
     pool: Pool
     groups: Int[ndarray, " person"]
     config: FinetuneConfig
     device: torch.device
     on_epoch: Callable[[Epoch], None] | None = None
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates that are tried."""
+        return rates_for(self.start, self.config)
 
     def fit(self, people: Int[ndarray, " row"], labels: ndarray, *, kind: TargetKind, seed: int) -> Fits:
         """Train once per learning rate, each time from fresh weights, with the same held-out people and draws."""
@@ -128,9 +141,9 @@ class Finetune:
         kept, held_out = hold_out(labels, self.groups[people], kind=kind, share=config.validation, seed=seed)
         train, validation = (Examples(people=people[rows], truth=truth[rows]) for rows in (kept, held_out))
         classes = None if scale.classes is None else len(scale.classes)
-        lessons = [Lesson(train=train, validation=validation, classes=classes, lr=lr, seed=seed) for lr in config.lr]
+        lessons = [Lesson(train=train, validation=validation, classes=classes, lr=lr, seed=seed) for lr in self.rates]
         found = [
-            tune(self.encoder, self.pool, lesson, config=config, device=self.device, on_epoch=self.on_epoch)
+            tune(self.start, self.pool, lesson, config=config, device=self.device, on_epoch=self.on_epoch)
             for lesson in lessons
         ]
         best = max(range(len(found)), key=lambda i: found[i].quality)
@@ -164,52 +177,68 @@ def settings_beside(probe: ProbeConfig, config: FinetuneConfig) -> ProbeConfig:
 
 
 class Diary:
-    """A row for every epoch of every training, and overall progress."""
+    """A row for every epoch of every training, and overall progress over ``trainings``."""
 
-    def __init__(self, config: FinetuneConfig, splits: int, step: Progress) -> None:
-        self.config, self.step = config, step
-        self.total = splits * len(config.lr) * config.epochs
+    def __init__(self, epochs: int, trainings: int, step: Progress) -> None:
+        self.epochs, self.total, self.step = epochs, trainings * epochs, step
         self.done, self.rows = 0, list[dict[str, Any]]()
 
-    def of(self, target: str, method: str) -> Callable[[Epoch], None]:
-        """Return a function that records the epochs of one method on one target, split by split."""
+    def of(self, target: str, method: str, rates: int) -> Callable[[Epoch], None]:
+        """Return a function that records the epochs of one method on one target, ``rates`` trainings per split."""
         ended = 0
 
         def write(epoch: Epoch) -> None:
             nonlocal ended
-            row = {"target": target, "method": method, "split": ended // len(self.config.lr), "lr": epoch.lr}
+            row = {"target": target, "method": method, "split": ended // rates, "lr": epoch.lr}
             self.rows.append({**row, "epoch": epoch.epoch, "validation": epoch.quality})
             ended += epoch.last
-            self.done += 1 + (self.config.epochs - epoch.epoch if epoch.last else 0)
+            self.done += 1 + (self.epochs - epoch.epoch if epoch.last else 0)
             self.step(self.done, self.total)
 
         return write
 
 
-def tune_and_compare(study: Study, config: FinetuneConfig, *, from_scratch: bool) -> tuple[Results, pd.DataFrame]:
+def check_beside(names: Sequence[str]) -> None:
+    """Raise ConfigError for a network that there is not; the message suggests the nearest one."""
+    for name in names:
+        if name not in BESIDE:
+            near = difflib.get_close_matches(name, BESIDE, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(BESIDE)}."
+            raise ConfigError(f"--beside: there is no network {name!r}. {hint}")
+
+
+def tune_and_compare(
+    study: Study, config: FinetuneConfig, *, from_scratch: bool, networks: Mapping[str, Trainable]
+) -> tuple[Results, pd.DataFrame]:
     """Score fine-tuning and the methods beside it on every split of a study; return the scores, and the epochs."""
     sets = feature_sets(study)
     study.stages.next()
-    starts = {FINETUNED: study.encoder}
+    starts: dict[str, Encoder | Trainable] = {FINETUNED: study.encoder}
     if from_scratch:
         starts[FINETUNED_RANDOM] = study.encoders[RANDOM]
+    starts |= networks
     pool = open_pool([study.embedded], study.device)
+    passed = (
+        pool if study.embedded.band == study.cohort.band or not networks else open_pool([study.cohort], study.device)
+    )
+    passed = only_shown(passed, study.cohort, crop_spans(study.cohort, study.card.encoder, study.crops))
     results = Results()
-    diary = Diary(config, len(starts) * sum(len(plan.splits) for plan in study.plans), study.stages.step)
+    trainings = sum(len(plan.splits) for plan in study.plans) * sum(len(rates_for(s, config)) for s in starts.values())
+    diary = Diary(config.epochs, trainings, study.stages.step)
     for plan in study.plans:
         tuned = {
             name: Finetune(
-                encoder=encoder,
-                pool=pool,
+                start=start,
+                pool=passed if isinstance(start, Trainable) else pool,
                 groups=study.people.groups,
                 config=config,
                 device=study.device,
-                on_epoch=diary.of(plan.target, name),
+                on_epoch=diary.of(plan.target, name, len(rates_for(start, config))),
             )
-            for name, encoder in starts.items()
+            for name, start in starts.items()
         }
         results.add(cross_validate(plan, methods_for(study, sets, plan) | tuned, seed=study.config.seed))
-    study.words |= {name: study.words_of(name) for name in starts}
+    study.words |= {name: networks[name].words if name in networks else study.words_of(name) for name in starts}
     return results, pd.DataFrame(diary.rows)
 
 
@@ -222,6 +251,8 @@ def finetune(
     config: FinetuneConfig | None = None,
     probe: ProbeConfig | None = None,
     from_scratch: bool = False,
+    beside: Sequence[str] = (),
+    extra: Mapping[str, Baseline | Trainable] | None = None,
     device: str = "cpu",
     command: str = "",
     progress: Progress | None = None,
@@ -242,6 +273,10 @@ def finetune(
         Repeats default to 1, since every split costs one training per learning rate.
     from_scratch
         Also fine-tune from random weights, to show what pretraining adds.
+    beside
+        Networks to train from labels alone, on the same people: names of ``beside.BESIDE``.
+    extra
+        Networks of your own (``Trainable``) and baselines of your own (``Baseline``), by name.
 
     Returns
     -------
@@ -252,7 +287,7 @@ def finetune(
     Raises
     ------
     ConfigError
-        Without a target, or for a setting or device that does not exist.
+        Without a target, or for a setting, network or device that does not exist.
     DataError
         For an unknown target, too few people in a class, or a label that varies within a person.
     WeightsError
@@ -261,16 +296,21 @@ def finetune(
         When a training diverges.
     """
     check_arguments(finetune, locals())
-    config, out = config or FinetuneConfig(), Path(out)
+    config, out, extra = config or FinetuneConfig(), Path(out), extra or {}
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
     if probe is not None and probe.events is not None:
         raise ConfigError("fine-tuning is of whole recordings: leave events out, or use probe.")
+    check_beside(beside)
+    check_extra(extra)
+    networks = {name: BESIDE[name] for name in beside}
+    networks |= {name: one for name, one in extra.items() if isinstance(one, Trainable)}
     with hold_folder(out):
         settings = settings_beside(probe or ProbeConfig(), config)
         study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
         study.stages = Stages(progress, 2)
-        results, epochs = tune_and_compare(study, config, from_scratch=from_scratch)
+        study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
+        results, epochs = tune_and_compare(study, config, from_scratch=from_scratch, networks=networks)
         scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}

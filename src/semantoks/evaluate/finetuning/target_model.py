@@ -1,4 +1,4 @@
-"""An encoder with a linear head for one target, the windows it is shown, and its predictions (METHOD 9)."""
+"""What is trained on a target: an encoder with a linear head, the windows it is shown, its predictions (METHOD 9)."""
 
 import copy
 import math
@@ -15,15 +15,55 @@ from torch.nn import functional as F
 
 from semantoks.features.encode import BATCH, read_out
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.views.corrupt import CorruptionConfig, corrupt
 from semantoks.views.crops import even_starts, published_starts, send
 from semantoks.views.pool import Pool, empty_tokens
 
 _HEAD_SD = 2e-5
-Windows = tuple[Float[Tensor, "batch roi frame"], Bool[Tensor, "batch network patch"] | None]
-"""Series, and the tokens without data; None = every token has data."""
+Windows = tuple[Float[Tensor, "batch roi frame"], Bool[Tensor, "batch ..."] | None]
+"""Series, and, of an encoder, the tokens [network, patch] without data; None = every token has data."""
 
 
-class TargetModel(nn.Module):
+class WindowModel(nn.Module):
+    """A module from windows of recordings to outputs, which says what its windows are and how it learns.
+
+    Attributes
+    ----------
+    frames
+        Length of its windows; a shorter recording is padded with zeros.
+    whole
+        Whether that is the length of the longest recording, so that each is shown once instead of in crops.
+    """
+
+    frames: int
+    whole: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    def gather(self, pool: Pool, recordings: Int[ndarray, " batch"], starts: Int[ndarray, " batch"]) -> Windows:
+        """Return the windows of recordings that begin at ``starts`` (frames)."""
+        raise NotImplementedError
+
+    def vary(self, windows: Windows, corruption: CorruptionConfig, generator: torch.Generator) -> Windows:
+        """Change windows to train on; they may be changed in place."""
+        raise NotImplementedError
+
+    def level(self, name: str) -> int:  # noqa: ARG002
+        """Say how many levels below the top a parameter is; the learning rate falls with each."""
+        return 0
+
+    def late(self) -> list[nn.Parameter]:
+        """Return what does not learn in the first ``frozen_epochs``."""
+        return []
+
+    def settle(self) -> None:
+        """End the training: take its best weights into use."""
+
+
+class TargetModel(WindowModel):
     """Encoder, batch norm, linear map: series to class logits, or to one value.
 
     Parameters
@@ -36,7 +76,7 @@ class TargetModel(nn.Module):
 
     def __init__(self, encoder: Encoder, outputs: int) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.frames = encoder, encoder.config.frames
         self.norm = nn.BatchNorm1d(2 * encoder.config.width)
         self.head = nn.Linear(2 * encoder.config.width, outputs)
         nn.init.trunc_normal_(self.head.weight, std=_HEAD_SD, a=-2 * _HEAD_SD, b=2 * _HEAD_SD)
@@ -48,6 +88,32 @@ class TargetModel(nn.Module):
         """Map windows to outputs."""
         out: Tensor = self.head(self.norm(read_out(self.encoder(series, mask), "cls_avg")))
         return out
+
+    def gather(self, pool: Pool, recordings: Int[ndarray, " batch"], starts: Int[ndarray, " batch"]) -> Windows:
+        """Return windows, and which of their tokens have no data."""
+        return gather_windows(pool, recordings, starts, self.encoder.config, self.device)
+
+    def vary(self, windows: Windows, corruption: CorruptionConfig, generator: torch.Generator) -> Windows:
+        """Corrupt the series as in pretraining."""
+        return corrupt(windows[0], corruption, generator), windows[1]
+
+    def level(self, name: str) -> int:
+        """Count: encoder's last norm and head 0, block i its distance to them, all before the blocks below block 0.
+
+        Tokenizer, embeddings, CLS and mask vector come before the blocks (Clark et al. 2020; Bao et al. 2022).
+        """
+        if not name.startswith("encoder.") or name.startswith("encoder.norm."):
+            return 0
+        parts = name.split(".")
+        return len(self.encoder.blocks) - (int(parts[2]) if parts[1] == "blocks" else -1)
+
+    def late(self) -> list[nn.Parameter]:
+        """Return the encoder's weights, as far as they learn."""
+        return [parameter for parameter in self.encoder.parameters() if parameter.requires_grad]
+
+    def settle(self) -> None:
+        """Fold the adapters into the encoder's weights."""
+        merge(self.encoder)
 
 
 def fresh_model(encoder: Encoder, outputs: int, *, lora_rank: int, lora_alpha: float, seed: int) -> TargetModel:
@@ -61,28 +127,16 @@ def fresh_model(encoder: Encoder, outputs: int, *, lora_rank: int, lora_alpha: f
         return TargetModel(adapt(own, lora_rank, lora_alpha) if lora_rank else own, outputs)
 
 
-def parameter_groups(model: TargetModel, *, layer_decay: float, weight_decay: float) -> list[dict[str, Any]]:
-    """Group what learns, for an optimiser: ``scale`` of the learning rate by depth, no weight decay for vectors.
-
-    Tokenizer, embeddings, CLS and mask vector are level 0, block i is level i + 1, the encoder's last norm and the
-    head are the top level; scale = layer_decay^(top - level), 1 at the top (Clark et al. 2020; Bao et al. 2022).
-    """
-    top = len(model.encoder.blocks) + 1
+def parameter_groups(model: WindowModel, *, layer_decay: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Group what learns, for an optimiser: ``scale`` = layer_decay^level of the learning rate, no decay for vectors."""
     groups: dict[tuple[int, bool], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[_level(name, top), parameter.ndim > 1].append(parameter)
+            groups[model.level(name), parameter.ndim > 1].append(parameter)
     return [
-        {"params": group, "scale": layer_decay ** (top - level), "weight_decay": weight_decay if decays else 0.0}
+        {"params": group, "scale": layer_decay**level, "weight_decay": weight_decay if decays else 0.0}
         for (level, decays), group in groups.items()
     ]
-
-
-def _level(name: str, top: int) -> int:
-    if not name.startswith("encoder.") or name.startswith("encoder.norm."):
-        return top
-    parts = name.split(".")
-    return int(parts[2]) + 1 if parts[1] == "blocks" else 0
 
 
 def gather_windows(
@@ -100,28 +154,26 @@ def gather_windows(
     return series, send(empty, device) if empty.any() else None
 
 
-def random_windows(
-    pool: Pool, people: Int[ndarray, " batch"], size: EncoderConfig, rng: np.random.Generator, device: torch.device
-) -> Windows:
-    """Draw one window per person: one of their recordings and a start in it, both uniform."""
+def draw_starts(
+    pool: Pool, people: Int[ndarray, " batch"], frames: int, rng: np.random.Generator
+) -> tuple[Int[ndarray, " batch"], Int[ndarray, " batch"]]:
+    """Draw one of each person's recordings, and where in it a window of ``frames`` starts, both uniform."""
     recordings = pool.person_first[people] + rng.integers(0, np.bincount(pool.person)[people])
-    starts = published_starts(rng, pool.length[recordings], size.frames)[0]
-    return gather_windows(pool, recordings, starts, size, device)
+    return recordings, published_starts(rng, pool.length[recordings], frames)[0]
 
 
 @torch.inference_mode()
 def predict_people(
-    model: TargetModel, pool: Pool, people: Int[ndarray, " row"], crops: int
+    model: WindowModel, pool: Pool, people: Int[ndarray, " row"], crops: int
 ) -> Float[ndarray, "row output"]:
     """Return the outputs for people: the mean over evenly spaced crops and over a person's recordings, float64."""
     model.eval()
-    size, device = model.encoder.config, model.head.weight.device
+    crops = 1 if model.whole else crops
     recordings = np.flatnonzero(np.isin(pool.person, people))
-    starts = np.concatenate([even_starts(int(pool.length[r]), size.frames, crops) for r in recordings])
+    starts = np.concatenate([even_starts(int(pool.length[r]), model.frames, crops) for r in recordings])
     shown = recordings.repeat(crops)
     parts = [
-        model(*gather_windows(pool, shown[i : i + BATCH], starts[i : i + BATCH], size, device))
-        for i in range(0, len(shown), BATCH)
+        model(*model.gather(pool, shown[i : i + BATCH], starts[i : i + BATCH])) for i in range(0, len(shown), BATCH)
     ]
     outputs, owner = torch.cat(parts).cpu().double().numpy(), pool.person[shown]
     total = np.zeros((pool.people, outputs.shape[1]))

@@ -17,16 +17,16 @@ from torch.nn import functional as F
 
 from semantoks.config import check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.finetuning.beside import FromLabels, Trainable
 from semantoks.evaluate.finetuning.target_model import (
-    TargetModel,
+    WindowModel,
+    draw_starts,
     fresh_model,
-    merge,
     parameter_groups,
     predict_people,
-    random_windows,
 )
 from semantoks.model.encoder import Encoder
-from semantoks.views.corrupt import CorruptionConfig, corrupt
+from semantoks.views.corrupt import CorruptionConfig
 from semantoks.views.crops import send
 from semantoks.views.pool import Pool
 
@@ -49,6 +49,8 @@ class FinetuneConfig:
     """People per step, at least 2; a single person left over joins the previous batch."""
     lr: tuple[float, ...] = (1e-4,)
     """Learning rates of head and last norm; if several, each starts from fresh weights and validation chooses one."""
+    beside_lr: tuple[float, ...] = (1e-3,)
+    """Learning rates of the networks of --beside, which start from nothing; if several, validation chooses one."""
     weight_decay: float = 0.05
     """Weight decay of matrices; biases, norms and other vectors have none."""
     layer_decay: float = 0.9
@@ -79,10 +81,11 @@ class FinetuneConfig:
         check_fields(self)
         if self.batch_size < 2 or min(self.epochs, self.crops, self.validation_crops) < 1:
             raise ConfigError("batch_size has to be at least 2; epochs, crops and validation_crops at least 1.")
-        if not self.lr or min(*self.lr, self.clip, self.lora_alpha) <= 0 or len(set(self.lr)) < len(self.lr):
-            raise ConfigError(
-                "lr has to be one rate or several different ones; lr, clip and lora_alpha have to be above 0."
-            )
+        for name, rates in (("lr", self.lr), ("beside_lr", self.beside_lr)):
+            if not rates or min(rates) <= 0 or len(set(rates)) < len(rates):
+                raise ConfigError(f"{name} has to be one rate above 0, or several different ones.")
+        if min(self.clip, self.lora_alpha) <= 0:
+            raise ConfigError("clip and lora_alpha have to be above 0.")
         if self.weight_decay < 0 or not 0 < self.layer_decay <= 1 or not 0 < self.validation <= 0.5:
             raise ConfigError("weight_decay has to be at least 0, layer_decay in (0, 1] and validation in (0, 0.5].")
         if min(self.frozen_epochs, self.lora_rank) < 0 or (self.patience is not None and self.patience < 1):
@@ -145,7 +148,7 @@ class Epoch:
 class Tuned:
     """The result of one training: the model after its best epoch."""
 
-    model: TargetModel
+    model: WindowModel
     """In evaluation mode; adapters are merged."""
     epoch: int
     quality: tuple[float, float]
@@ -187,13 +190,13 @@ def loss_function(
 class Tuning:
     """One training under way; ``run_epoch`` takes it one epoch further and never waits for the device."""
 
-    def __init__(self, model: TargetModel, pool: Pool, lesson: Lesson, config: FinetuneConfig) -> None:
+    def __init__(self, model: WindowModel, pool: Pool, lesson: Lesson, config: FinetuneConfig) -> None:
         train = lesson.train
         if len(train.people) < 2:
             raise DataError(f"fine-tuning needs at least 2 people to train on, but there are {len(train.people)}.")
         self.model, self.pool, self.lesson, self.config = model, pool, lesson, config
-        self.device = model.head.weight.device
-        self.learners = [p for p in model.encoder.parameters() if p.requires_grad]
+        self.device = model.device
+        self.late = model.late()
         groups = parameter_groups(model, layer_decay=config.layer_decay, weight_decay=config.weight_decay)
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
         self.truth = torch.as_tensor(train.truth, device=self.device)
@@ -203,7 +206,7 @@ class Tuning:
         """Show every training person once; ``epoch`` counts from 1, and with the seed it decides every draw."""
         config, train, rng = self.config, self.lesson.train, np.random.default_rng([self.lesson.seed, epoch])
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
-        for parameter in self.learners:
+        for parameter in self.late:
             parameter.requires_grad_(epoch > config.frozen_epochs)
         self.model.train()
         batches = draw_batches(len(train.people), config.batch_size, rng)
@@ -212,17 +215,26 @@ class Tuning:
             rate = self.lesson.lr * (1 + math.cos(math.pi * share)) / 2
             for group in self.optimizer.param_groups:
                 group["lr"] = rate * group["scale"]
-            people, size = train.people[rows], self.model.encoder.config
-            series, mask = random_windows(self.pool, people, size, rng, self.device)
-            outputs = self.model(corrupt(series, config.corruption, generator), mask)
+            recordings, starts = draw_starts(self.pool, train.people[rows], self.model.frames, rng)
+            windows = self.model.gather(self.pool, recordings, starts)
+            outputs = self.model(*self.model.vary(windows, config.corruption, generator))
             torch.autograd.backward(self.loss(outputs, self.truth[send(rows, self.device)]))
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
 
 
+def start_model(start: Encoder | Trainable, pool: Pool, lesson: Lesson, config: FinetuneConfig) -> WindowModel:
+    """Copy an encoder and give it a head, or build a network; what is drawn depends on the lesson's seed alone."""
+    outputs = lesson.classes or 1
+    if isinstance(start, Trainable):
+        return FromLabels.of(start, pool, outputs, lesson.seed)
+    rank, alpha = config.lora_rank, config.lora_alpha
+    return fresh_model(start, outputs, lora_rank=rank, lora_alpha=alpha, seed=lesson.seed)
+
+
 def tune(
-    encoder: Encoder,
+    start: Encoder | Trainable,
     pool: Pool,
     lesson: Lesson,
     *,
@@ -230,7 +242,7 @@ def tune(
     device: torch.device,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Tuned:
-    """Fine-tune a copy of ``encoder`` and return it as it was after the epoch with the best validation score.
+    """Train a copy of an encoder, or a network from nothing; return it as after the epoch that validated best.
 
     Parameters
     ----------
@@ -246,8 +258,7 @@ def tune(
     FloatingPointError
         When the outputs stop being finite.
     """
-    rank, alpha = config.lora_rank, config.lora_alpha
-    model = fresh_model(encoder, lesson.classes or 1, lora_rank=rank, lora_alpha=alpha, seed=lesson.seed).to(device)
+    model = start_model(start, pool, lesson, config).to(device)
     tuning, validation = Tuning(model, pool, lesson, config), lesson.validation
     best: Tuned | None = None
     state: dict[str, Tensor] = {}
@@ -268,6 +279,6 @@ def tune(
             break
     assert best is not None
     model.load_state_dict(state)
-    merge(model.encoder)
+    model.settle()
     model.eval()
     return best
