@@ -8,6 +8,7 @@ import pytest
 
 from semantoks import Baseline, ProbeConfig, probe, write_report
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.study.tasks import Predicted
 from tiny_people import cohort, model
 
 pytestmark = pytest.mark.slow
@@ -95,6 +96,35 @@ def test_scores_with_other_baselines_of_ones_own_are_not_replaced(run, cohort, m
     _, out, _ = run
     with pytest.raises(ConfigError, match="with other settings: choose another --out"):
         quick(model, cohort, out, {"ar1": AR1}, analyses=("permutation",), permutations=19)
+
+
+class Nearest:
+    """The label of the training person whose variances are nearest: it needs labels, so it predicts by itself."""
+
+    def __init__(self, shown):
+        self.rows = shown.people.average(
+            np.array([shown.series(index)[:50].var(axis=0) for index in range(len(shown))])
+        )
+        self.seen = []
+
+    def predict(self, task, before):
+        self.seen.append((len(task.labels), set(task.train) & set(task.test), sorted(before)))
+        classes, truth = np.unique(task.labels, return_inverse=True)
+        distance = ((self.rows[task.test][:, None] - self.rows[task.train]) ** 2).sum(axis=-1)
+        test = np.eye(len(classes))[truth[distance.argmin(axis=1)]]
+        inner = np.full((len(task.train), len(classes)), 1 / len(classes))
+        return Predicted(classes=classes, test=test, inner=inner, candidates=test[None])
+
+
+def test_a_model_that_needs_labels_predicts_by_itself_on_the_same_splits(cohort, model, tmp_path):
+    made = []
+    nearest = Baseline(words="nearest variances", features=lambda shown: made.append(Nearest(shown)) or made[0])
+    summary = quick(model, cohort, tmp_path / "p", {"nearest": nearest}, analyses=("permutation",), permutations=1)
+    said = pd.read_parquet(tmp_path / "p" / "predictions.parquet")
+    assert sorted(said.loc[said["method"] == "nearest", "person"]) == list(range(40))
+    assert {chance.max() for chance in said.loc[said["method"] == "nearest", "probability"]} == {1.0}
+    assert [(size, both) for size, both, _ in made[0].seen] == [(20, set())] * 2
+    assert "nearest" in set(summary["method"])
 
 
 def test_the_name_of_a_packaged_method_and_a_table_of_another_length_are_refused(cohort, model, tmp_path):

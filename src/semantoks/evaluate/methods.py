@@ -104,7 +104,8 @@ def chosen_methods(study: Study) -> Collection[str]:
 def feature_sets(study: Study) -> dict[str, FeatureSet]:
     """Make the feature sets that the settings ask for, and your own.
 
-    A baseline for which the cohort has no data is left out, with a note.
+    A baseline for which the cohort has no data is left out, with a note. One of your own that predicts by itself has no
+    features: it goes to ``Study.predictors``.
     """
     chosen = chosen_methods(study)
     sets: dict[str, FeatureSet] = {}
@@ -123,6 +124,9 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
+        if isinstance(found, Method):
+            study.predictors[name] = found
+            continue
         if found is None and name in OPTIONAL and name not in study.config.methods:
             continue  # few atlases have the one, and a note says why there is no full band
         if found is None:
@@ -152,10 +156,10 @@ def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:
     )
 
 
-def _built(name: str, build: Build, shown: Shown) -> FeatureSet | None:
+def _built(name: str, build: Build, shown: Shown) -> FeatureSet | Method | None:
     """Build a baseline's features; a table per recording is averaged over each person's recordings."""
     found = build(shown)
-    if found is None or isinstance(found, FeatureSet):
+    if found is None or isinstance(found, FeatureSet | Method):
         return found
     if found.ndim != 2 or len(found) != len(shown):
         raise DataError(
@@ -193,7 +197,7 @@ def crops_of(
 def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
     """Make every method of the settings for one plan, and record its description in the study."""
     chosen = chosen_methods(study)
-    methods = methods_from(sets_for(study, sets, plan), chosen)
+    methods = methods_from(sets_for(study, sets, plan), chosen) | study.predictors
     for place, readout in enumerate(study.readouts):
         name = f"encoder_{readout}" if place else ENCODER
         if readout == "attention" and name in sets:

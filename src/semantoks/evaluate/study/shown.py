@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.evaluate.study.people import People
-from semantoks.evaluate.study.tasks import FeatureSet
+from semantoks.evaluate.study.tasks import FeatureSet, Method
 from semantoks.features.encode import CROPS
 from semantoks.model.encoder import EncoderConfig
 from semantoks.signals.cohort import Cohort
@@ -100,8 +100,10 @@ class Shown:
         return np.concatenate(self.runs(index))
 
 
-Build = Callable[[Shown], "ndarray | FeatureSet | None"]
-"""Recordings to features: a table [recording, feature] (NaN where unknown), a feature set, or None without data."""
+Build = Callable[[Shown], "ndarray | FeatureSet | Method | None"]
+"""Recordings to features: a table [recording, feature] (NaN where unknown), a feature set, or None without data.
+
+Of your own, also a ``Method``, which predicts by itself."""
 
 
 def in_full_band(build: Build) -> Build:
@@ -110,7 +112,7 @@ def in_full_band(build: Build) -> Build:
     A cohort that was not band-passed has no others: the baseline itself is then what it asks for.
     """
 
-    def built(shown: Shown) -> "ndarray | FeatureSet | None":
+    def built(shown: Shown) -> "ndarray | FeatureSet | Method | None":
         cohort = shown.cohort
         if cohort.description["Band"] is None or not cohort.has_full_band:
             return None
@@ -144,7 +146,8 @@ class Baseline:
         A function of ``Shown``. It returns one row per recording (a person's rows are averaged), or, if something has
         to be fitted, an object with ``matrix(train, people)``, which returns the features [person, feature] of
         ``people`` after fitting on ``train`` only (both are indices into ``shown.people``). None if the cohort has no
-        data for it.
+        data for it. A model that needs labels returns an object with ``predict(task, before)`` (``study.tasks.Method``)
+        instead: it has main rows, without the protocol's linear model, and no rows in the analyses of features.
     """
 
     words: str

@@ -103,6 +103,8 @@ class Study:
         Folder for stored embeddings.
     extra
         Baselines of your own, by name.
+    predictors
+        Those of them that predict by themselves instead of returning features.
     excluded, checks, notes, words, confounds, decoded
         What probe.json reports: (reason, count); sentences; the description of each method; what was regressed out; the
         kind and classes of each decoded confound.
@@ -129,6 +131,7 @@ class Study:
     confounds: list[str] = field(default_factory=list)
     decoded: dict[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Baseline] = field(default_factory=dict)
+    predictors: dict[str, Method] = field(default_factory=dict)
     stages: Stages = field(default_factory=lambda: Stages(None, 1))
 
     @property
