@@ -1,11 +1,13 @@
 """The table of runs: equal steps and equal epochs, parts that are disjoint and complete, settings that change."""
 
 import dataclasses
+import json
 
 import pytest
 
 from semantoks.config import merged
 from semantoks.errors import ConfigError
+from semantoks.studies.engine import begin
 from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import hold_out
 from semantoks.studies.table import Planned, Study, build, changed, folder_name, for_people
@@ -79,3 +81,17 @@ def test_settings_of_a_study_are_checked():
     for wrong, words in (({"seeds": (0, 0)}, "different whole numbers"), ({"tflops": 0.0}, "--tflops has to be above")):
         with pytest.raises(ConfigError, match=words):
             StudyConfig(**wrong)
+
+
+def test_a_study_of_a_version_with_fewer_settings_goes_on_and_one_with_others_does_not(study):
+    begin(study)
+    path = study.out / "study.json"
+    written = json.loads(path.read_text())
+    del written["probe"]["bins"], written["runs"]["r3"]["config"]["accumulate"]
+    path.write_text(json.dumps(written))
+    begin(study)
+    assert json.loads(path.read_text())["runs"]["r3"]["config"]["accumulate"] == 1
+    for change in ({"probe": written["probe"] | {"folds": 7}}, {"probe": {"unknown": 1}}):
+        path.write_text(json.dumps(written | change))
+        with pytest.raises(ConfigError, match="holds a study with another probe: choose another --out"):
+            begin(study)

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from semantoks.config import to_plain
+from semantoks.config import from_plain, to_plain
 from semantoks.errors import BusyError, ConfigError
 from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import as_encoder_takes, open_encoder
 from semantoks.features.stored import embed_stored
 from semantoks.objective.watch import spread_of
@@ -24,6 +25,7 @@ from semantoks.storage.text import plain_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
+from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
 FAILED = "failed.txt"
@@ -191,8 +193,9 @@ def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     path = study.out / STUDY
     try:
         before = plain_json(path.read_text(encoding="utf-8"))
-        runs = dict(before["runs"])
-    except (ValueError, KeyError, TypeError) as error:
+        runs = {name: run | {"config": _whole(PretrainConfig, run["config"])} for name, run in before["runs"].items()}
+        before["probe"] = _whole(ProbeConfig, before["probe"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path} is damaged ({error}): delete it, and run the command again.") from error
     words = {"kind": "another kind", "people": "other people", "targets": "other targets", "probe": "another probe"}
     if other := [what for name, what in words.items() if before.get(name) != mine[name]]:
@@ -203,6 +206,15 @@ def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
             f"--out, or delete {study.out / RUNS / changed[0]} and {path}."
         )
     return runs
+
+
+def _whole(kind: type, plain: dict[str, Any]) -> dict[str, Any]:
+    """Return settings that an earlier version wrote, with the defaults of those that it did not have."""
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(to_plain(from_plain(kind, plain, STUDY))))
+    except ConfigError:
+        return plain
+    return found
 
 
 class _Clock:
