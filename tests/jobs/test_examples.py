@@ -19,3 +19,4 @@ def test_the_examples_run_in_order(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "run" / "report.html").exists()
     assert "L_TTR" in printed
     assert (tmp_path / "own" / "encoder" / "config.json").exists()
+    assert all(name in printed.lower() for name in ("ml4fmri", "brainpfn", "brainmarks"))  # scores, or how to get them
