@@ -11,7 +11,7 @@ from planted_pool import CPU, LABELS, PEOPLE, QUICK, make_pool
 from test_tuned import task_of
 
 from semantoks import Baseline, Trainable
-from semantoks.errors import ConfigError
+from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.beside import BESIDE, FromLabels, only_shown, stretch
 from semantoks.evaluate.finetuning.finetune import Finetune, finetune
 from semantoks.evaluate.finetuning.target_model import predict_people
@@ -89,13 +89,23 @@ def test_whole_recordings_are_shown_once_and_windows_in_crops(pool):
 def test_they_see_the_frames_that_the_fc_baseline_sees(cohort):
     spans = np.array([[[5, 30], [20, 40]]] * len(cohort))
     pool = only_shown(open_pool([cohort], CPU), cohort, spans)
-    net = FromLabels(torch.nn.Identity(), int(pool.length.max()), whole=True)
+    net = FromLabels(torch.nn.Identity(), 2, int(pool.length.max()), whole=True)
     net.place = torch.nn.Parameter(torch.zeros(1))
     series, good = net.gather(pool, np.arange(3), np.zeros(3, dtype=np.int64))
     order = np.argsort(cohort.recordings["participant_id"].rank(method="dense").to_numpy(), kind="stable")
     for row in range(3):
         expected = np.concatenate(shown_runs(cohort, int(order[row]), spans))
         np.testing.assert_array_equal(series[row].T[good[row]].numpy(), expected)
+
+
+def test_a_network_that_returns_another_shape_is_told_which_one_is_needed(pool):
+    class Flat(torch.nn.Linear):
+        def forward(self, series, good):
+            return super().forward(series.mean(dim=-1))
+
+    own = Trainable(words="x", build=lambda n_rois, outputs, _: Flat(n_rois, outputs + 1))
+    with pytest.raises(DataError, match=r"one row per recording, \[8, 2\], but Flat returned \[8, 3\]"):
+        dataclasses.replace(method("fc_mlp", pool), start=own).predict(task_of(LABELS), {})
 
 
 class Variances(torch.nn.Linear):

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from semantoks.errors import DataError
 from semantoks.evaluate.finetuning.target_model import WindowModel, Windows
 from semantoks.evaluate.from_labels.dynamic_graph import DynamicGraph
 from semantoks.evaluate.from_labels.fc_mlp import FcMlp
@@ -80,9 +81,9 @@ class FromLabels(WindowModel):
     What it draws itself in training, such as dropout, depends on ``seed`` and the step alone.
     """
 
-    def __init__(self, net: nn.Module, frames: int, *, whole: bool, seed: int = 0) -> None:
+    def __init__(self, net: nn.Module, outputs: int, frames: int, *, whole: bool, seed: int = 0) -> None:
         super().__init__()
-        self.net, self.frames, self.whole = net, frames, whole
+        self.net, self.outputs, self.frames, self.whole = net, outputs, frames, whole
         self.seed, self.step = seed, 0
 
     @classmethod
@@ -91,7 +92,7 @@ class FromLabels(WindowModel):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             net = trainable.build(len(pool.network_index), outputs, pool.tr)
-        return cls(net, trainable.frames or int(pool.length.max()), whole=trainable.frames is None, seed=seed)
+        return cls(net, outputs, trainable.frames or int(pool.length.max()), whole=trainable.frames is None, seed=seed)
 
     def forward(
         self, series: Float[Tensor, "batch roi frame"], good: Bool[Tensor, "batch frame"]
@@ -104,6 +105,11 @@ class FromLabels(WindowModel):
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(int(np.random.SeedSequence([self.seed, self.step]).generate_state(1)[0]))
             out: Tensor = self.net(series, good)
+        if out.shape != (len(series), self.outputs):
+            raise DataError(
+                f"a network has to return one row per recording, [{len(series)}, {self.outputs}], but "
+                f"{type(self.net).__name__} returned {list(out.shape)}."
+            )
         return out
 
     def gather(self, pool: Pool, recordings: Int[ndarray, " batch"], starts: Int[ndarray, " batch"]) -> Windows:
