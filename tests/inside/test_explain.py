@@ -164,6 +164,10 @@ def test_both_kinds_of_tokenizers_are_explained_on_a_page(people, tmp_path, size
     assert own <= set(sanity["map"])
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Which of its maps mean anything?" in page
+    assert "Carpet plot, ROI by time, one window" in page
+    gradients, rois = np.load(out / "relevance.npy"), pd.read_csv(out / "rois.tsv", sep="\t")
+    assert gradients.shape == (5, len(NETWORKS), 60)
+    np.testing.assert_allclose(np.abs(gradients).mean(axis=(0, 2)), rois["encoder"], rtol=1e-5)
     notes = " ".join(json.loads((out / "findings.json").read_text())["notes"])
     assert ("No attention rollout" in notes) == (size is WINDOWS)
     assert "5 windows of 60 frames" in notes

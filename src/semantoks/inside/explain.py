@@ -1,5 +1,6 @@
 """What an encoder looks at, each map beside the same map of random weights: one that survives them means nothing."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from semantoks.inside.opened import Opened, open_inside
 from semantoks.inside.relevance import baseline_of, by_pair, integrated_gradients, reader_of
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
-from semantoks.report.inside.folder import KERNELS, MAPS, ROIS, SANITY
+from semantoks.report.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.targets import target as read_target
 from semantoks.statistics.methods import ENCODER, RANDOM
+from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table
 
@@ -88,6 +90,9 @@ def explain(
         write_table(out / SANITY, sanity)
         write_table(out / MAPS, _pair_rows(found, opened))
         write_table(out / ROIS, _roi_rows(found, opened))
+        array = io.BytesIO()
+        np.save(array, found[ENCODER]["gradients"].astype(np.float32))
+        write_durably(out / RELEVANCE, array.getvalue())
         if found[ENCODER]["kernels"]:
             write_table(
                 out / KERNELS, pd.concat([pd.DataFrame(x["kernels"]).assign(source=n) for n, x in found.items()])
@@ -100,6 +105,7 @@ def explain(
             notes,
             command,
             target=target or "the first principal component of the embedding",
+            tr=opened.cohort.tr,
             centroids=[[x if np.isfinite(x) else None for x in row] for row in opened.card.atlas.centroids.tolist()],
         )
     return sanity

@@ -72,10 +72,11 @@ def draw_carpet(
     good: Bool[ndarray, " frame"],
     tr: float,
     rois: NetworkOrder,
+    unit: str = "standard deviations from the ROI's mean",
 ) -> Drawing:
     """Draw all ROIs (rows) of a z-scored recording over time, in greys from -2 to 2; missing ones are bluish.
 
-    ``tr`` is in seconds. Censored frames are marked above the picture.
+    ``tr`` is in seconds; ``unit`` names another number of that scale. Censored frames are marked above the picture.
     """
     minutes = len(series) * tr / 60
     tall, left = max(2.27, GAP * min(len(rois.names), MOST_NAMES) / 72 + 0.05), _room_for(rois)
@@ -102,7 +103,7 @@ def draw_carpet(
         scale.set_xlim(-LIMIT, LIMIT)
         scale.set_yticks([])
         tick(scale.xaxis, 4, whole=True)
-        scale.set_xlabel("standard deviations from the ROI's mean", fontsize=9)
+        scale.set_xlabel(unit, fontsize=9)
         shown = np.where(missing, np.nan, series).T[rois.order]
         drawing = lay_below(finish(axes, alt), axes, shown, grey(), limit=LIMIT)
         return lay_below(drawing, scale, np.linspace(-LIMIT, LIMIT, LEVELS)[None], grey(), limit=LIMIT)

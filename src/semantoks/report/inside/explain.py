@@ -7,9 +7,9 @@ from numpy import ndarray
 
 from semantoks.report.content import Block, Cell, Figure, Figures, Folded, Section, Table, Words
 from semantoks.report.figures.brain import draw_brain
-from semantoks.report.figures.images import draw_grid
+from semantoks.report.figures.images import NetworkOrder, draw_carpet, draw_grid
 from semantoks.report.figures.scores import Estimate, Line, draw_bars, draw_lines
-from semantoks.report.inside.folder import KERNELS, MAPS, ROIS, SANITY, Inside, answers, how, square
+from semantoks.report.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY, Inside, answers, how, square
 from semantoks.report.wording import number, thousandths
 from semantoks.statistics.methods import ENCODER, RANDOM, method_look, method_name
 
@@ -118,6 +118,7 @@ def _rois(inside: Inside, survives: bool) -> list[Block]:
         scores = dict(zip(table["label"], table[ENCODER] / table[ENCODER].max(), strict=True))
         drawing = draw_brain("explain brain", "On the brain: relevance", centroids, table["label"].tolist(), scores)
         figures.append(Figure(drawing, "One dot per ROI; the most relevant is 1."))
+    figures += _over_time(inside, table)
     best = table.nlargest(20, ENCODER)
     listed = Table(
         label="The most relevant ROIs",
@@ -138,6 +139,27 @@ def _rois(inside: Inside, survives: bool) -> list[Block]:
         Figures(figures),
         Folded("The most relevant ROIs", [listed]),
     ]
+
+
+def _over_time(inside: Inside, table: pd.DataFrame) -> list[Figure]:
+    """Draw ROI x time of the window whose relevance is of middle size."""
+    relevance = inside.array(RELEVANCE)
+    if relevance is None or relevance.ndim != 3 or relevance.shape[1] != len(table):
+        return []
+    size = np.abs(relevance).sum(axis=(1, 2))
+    window = relevance[np.argsort(size, kind="stable")[len(size) // 2]]
+    shown = window / max(float(window.std()), 1e-12)
+    names = list(dict.fromkeys(table["network"]))
+    index = table["network"].map(names.index).to_numpy()
+    rois = NetworkOrder(
+        order=np.argsort(index, kind="stable"),
+        names=tuple(names),
+        ends=np.cumsum(np.bincount(index, minlength=len(names))),
+    )
+    absent, good = (window == 0).all(axis=1), np.ones(window.shape[1], dtype=bool)
+    tr, unit = float(inside.about.get("tr", 1.0)), "relevance in its standard deviations, down to up"
+    drawing = draw_carpet("explain time", "ROI by time, one window", shown.T, absent, good, tr, rois, unit)
+    return [Figure(drawing, f"The window of middle size of {len(relevance)}; all of them are in {RELEVANCE}.")]
 
 
 def _kernels(inside: Inside) -> list[Block]:

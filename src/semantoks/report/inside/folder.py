@@ -29,6 +29,8 @@ PATTERNS, STABILITY, CODEBOOKS = "patterns.tsv", "stability.tsv", "codebooks.tsv
 """Tables of a vocabulary."""
 SANITY, MAPS, ROIS, KERNELS = "sanity.tsv", "maps.tsv", "rois.tsv", "kernels.tsv"
 """Tables of an explanation."""
+RELEVANCE = "relevance.npy"
+"""Integrated gradients of an explanation, float32 [window, roi, frame]."""
 _TEXTS = ("structure", "source", "network", "other", "map", "word", "label", "survives", "codebook")
 
 
@@ -51,6 +53,16 @@ class Inside:
             return pd.DataFrame()
         found = read_typed_table(path, _TEXTS, what="a table of this page", remedy="run the command again")
         return found.fillna({text: "" for text in _TEXTS if text in found})
+
+    def array(self, name: str) -> Float[ndarray, "*shape"] | None:
+        """Read an array; None where there is none."""
+        if not (self.folder / name).is_file():
+            return None
+        try:
+            found: ndarray = np.load(self.folder / name, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{self.folder / name} is damaged ({error}): run the command again.") from error
+        return found
 
     def listed(self, name: str) -> list[str]:
         """Return a list of sentences of the findings."""
