@@ -106,7 +106,7 @@ def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> 
     whole = Cohort(cohort)
     as_encoder_takes(whole, card)
     seen = overlap(card, whole, people_of(whole))
-    ids, notes = np.array(people_of(whole).ids), [f"{words}." for words in seen.words()]
+    ids, notes = np.array(people_of(whole).ids), [f"{words.removesuffix('.')}." for words in seen.words()]
     if config.exclude_pretrained:
         if not seen.known:
             raise DataError(

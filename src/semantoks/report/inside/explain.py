@@ -157,7 +157,7 @@ def _over_time(inside: Inside, table: pd.DataFrame) -> list[Figure]:
         ends=np.cumsum(np.bincount(index, minlength=len(names))),
     )
     absent, good = (window == 0).all(axis=1), np.ones(window.shape[1], dtype=bool)
-    tr, unit = float(inside.about.get("tr", 1.0)), "relevance in its standard deviations, down to up"
+    tr, unit = float(inside.about.get("tr", 1.0)), "standard deviations of relevance"
     drawing = draw_carpet("explain time", "ROI by time, one window", shown.T, absent, good, tr, rois, unit)
     return [Figure(drawing, f"The window of middle size of {len(relevance)}; all of them are in {RELEVANCE}.")]
 
