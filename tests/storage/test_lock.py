@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -87,6 +88,37 @@ def test_where_the_file_system_has_no_locks_the_owner_that_is_written_down_count
     (tmp_path / LOCK).unlink()  # what the message advises
     with hold_folder(tmp_path):
         pass
+
+
+def test_where_the_file_system_has_no_locks_one_of_two_jobs_gets_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.fcntl, "flock", without_locks)
+    with hold_folder(tmp_path):
+        (tmp_path / LOCK).write_text("")  # as it is before its maker has written who it is
+        with pytest.raises(ConfigError, match="is being written by another process"), hold_folder(tmp_path):
+            pass
+    with hold_folder(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_where_locks_hold_for_one_machine_alone_another_machines_touches_count(alive, tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT", 0.05)
+    monkeypatch.setattr(lock, "WATCH", 0.5)
+    (tmp_path / LOCK).write_text(json.dumps({"pid": 7, "host": "n7", "since": "now"}))
+    if not alive:
+        with hold_folder(tmp_path):
+            assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+        return
+    handle, over = os.open(tmp_path / LOCK, os.O_RDWR), threading.Event()
+    other = threading.Thread(target=lock._beat, args=(handle, over))
+    other.start()
+    try:
+        with pytest.raises(ConfigError, match="process 7 on n7 since now"), hold_folder(tmp_path):
+            pass
+    finally:
+        over.set()
+        other.join()
+        os.close(handle)
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):

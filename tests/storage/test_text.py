@@ -5,14 +5,15 @@ import json
 import os
 import time
 import zlib
+from functools import partial
 
 import pytest
 
 from semantoks.errors import DataError, WeightsError
 from semantoks.signals.files.text_table import read_labelled, read_text_table
 from semantoks.signals.phenotypes import _distinct
-from semantoks.storage import text
-from semantoks.storage.tables import read_table
+from semantoks.storage import tables, text
+from semantoks.storage.tables import decoded, read_table
 from semantoks.storage.text import plain_json, read_json, read_text
 
 
@@ -31,7 +32,7 @@ def packed(megabytes):
     return b"".join(packer.compress(b"0\t" * 2**19) for _ in range(megabytes)) + packer.flush()
 
 
-@pytest.mark.parametrize("reader", [read_text_table, read_text])
+@pytest.mark.parametrize("reader", [read_text_table, read_text, read_table])
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused_before_it_does(tmp_path, reader):
     bomb = tmp_path / "sub-1_timeseries.tsv.gz"
     bomb.write_bytes(packed(60))
@@ -47,9 +48,12 @@ def test_a_table_that_packs_well_is_read(tmp_path):
 
 def test_a_file_with_a_hole_of_gigabytes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "LARGEST", 1 << 20)
+    monkeypatch.setattr(tables, "LARGEST", 1 << 20)
     with (tmp_path / "a.tsv").open("wb") as file:
         file.truncate(1 << 40)
-    assert "it has more than 1 MiB." in quick(read_text_table, tmp_path / "a.tsv")
+    for reader in (read_text_table, read_table, read_json):
+        assert "it has more than 1 MiB" in quick(reader, tmp_path / "a.tsv")
+    assert "has more than 1 MiB" in quick(partial(decoded, what="a table of people"), tmp_path / "a.tsv")
 
 
 @pytest.mark.parametrize("cell", ["", "a", "1"])

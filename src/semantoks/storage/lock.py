@@ -1,9 +1,16 @@
-"""One job at a time writes a folder or a file: a lock that ends with its process, and says who has it."""
+"""One job at a time writes a folder or a file: a lock that ends with its process, and says who has it.
+
+It is ``flock``, which NFS (version 4, or 3 with its lock daemon) passes on to other machines. Where a file system has
+it for each machine alone, who holds the lock touches its file every few seconds, and a job of another machine watches
+for that. Where there is none at all, whoever makes the file (O_EXCL) has it.
+"""
 
 import contextlib
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +25,11 @@ with contextlib.suppress(ImportError):  # not on Windows, where the owner that i
 
 LOCK = ".lock-semantoks"
 """The lock's file in a folder, for as long as a job writes there; a killed job leaves it behind, but not locked."""
+
+BEAT = 5.0
+"""Seconds between two touches of a lock that is held."""
+WATCH = 3 * BEAT
+"""Seconds without a touch after which a lock of another machine is one of a job that has ended."""
 
 
 @contextlib.contextmanager
@@ -51,24 +63,50 @@ def _made(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _hold(path: Path, what: Path) -> Iterator[None]:
-    handle = _locked(path, what)
+    handle, over = _locked(path, what), threading.Event()
+    beating = threading.Thread(target=_beat, args=(handle, over), daemon=True)
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(_me()).encode(), 0)
+        beating.start()
         yield
     finally:
+        over.set()
+        if beating.is_alive():
+            beating.join()
         with contextlib.suppress(OSError):  # the folder may be gone
             path.unlink()
         os.close(handle)
 
 
+def _beat(handle: int, over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with contextlib.suppress(OSError):  # a server that does not answer just now
+            os.utime(handle)
+
+
+def _beats(path: Path) -> bool:
+    """Say whether somebody touches a lock; opened anew each time, since then NFS asks its server."""
+    until, first = time.monotonic() + WATCH, _touched(path)
+    while time.monotonic() < until:
+        time.sleep(min(1.0, BEAT))
+        if _touched(path) != first:
+            return True
+    return False
+
+
+def _touched(path: Path) -> int:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return os.fstat(file.fileno()).st_mtime_ns
+    return 0
+
+
 def _locked(path: Path, what: Path) -> int:
     """Open and lock the file; again where its last owner removed it in between."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        handle, new = _opened(path)
         try:
-            _lock(handle, path, what)
-            if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+            if _lock(handle, path, what, new) and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
                 return handle
         except BaseException:
             os.close(handle)
@@ -76,18 +114,36 @@ def _locked(path: Path, what: Path) -> int:
         os.close(handle)
 
 
-def _lock(handle: int, path: Path, what: Path) -> None:
-    """Lock an open file; where the file system has no locks, trust the owner that is written in it."""
+def _opened(path: Path) -> tuple[int, bool]:
+    """Open a lock, and say whether this made it."""
+    with contextlib.suppress(FileExistsError):
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666), False
+
+
+def _lock(handle: int, path: Path, what: Path, new: bool) -> bool:
+    """Lock an open file, and say whether it is locked; BusyError where somebody else has it.
+
+    Where the file system has no locks, it is its maker's; one that a dead process left is removed.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         raise BusyError(f"{what} is being written by {_words(_owner(path))}. {OTHERWISE}.") from None
     except (OSError, NameError):
+        if new:
+            return True
         owner = _owner(path)
-        if owner and not _is_over(owner):
-            raise BusyError(
-                f"{what} is being written by {_words(owner)}. {OTHERWISE}; if that job was killed, delete {path}."
-            ) from None
+        if _is_over(owner):
+            path.unlink(missing_ok=True)
+            return False
+        raise BusyError(
+            f"{what} is being written by {_words(owner)}. {OTHERWISE}; if that job was killed, delete {path}."
+        ) from None
+    owner = {} if new else _owner(path)
+    if owner.get("host", socket.gethostname()) != socket.gethostname() and _beats(path):
+        raise BusyError(f"{what} is being written by {_words(owner)}. {OTHERWISE}.")
+    return True
 
 
 OTHERWISE = "Wait until it ends, stop it, or choose another output"

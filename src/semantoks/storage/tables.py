@@ -1,6 +1,7 @@
 """Tables as tab-separated text: one writer, and one reader that says which file is wrong, and how."""
 
 import codecs
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import LARGEST, check_extent
+from semantoks.storage.text import LARGEST, check_extent, read_content
 
 NONE = "n/a"
 """What an empty cell is written as."""
@@ -80,13 +81,16 @@ def read_typed_table(path: Path, texts: Sequence[str], *, what: str = "a table",
 def _read(
     path: Path, dtype: Any, what: str, remedy: str, *, separator: str = "\t", missing: Sequence[str] = ()
 ) -> pd.DataFrame:
+    what_to_do = f" {remedy[0].upper()}{remedy[1:]}." if remedy else ""
     try:
-        with path.open("rb") as file:
-            cells = file.readline(LARGEST).count(separator.encode()) + 1
-        check_extent("it", cells=cells)
-        return pd.read_csv(path, sep=separator, dtype=dtype, keep_default_na=False, na_values=list(missing))
-    except (OSError, ValueError) as error:
-        what_to_do = f" {remedy[0].upper()}{remedy[1:]}." if remedy else ""
+        content = io.BytesIO(read_content(path))
+        check_extent(path, cells=content.readline().count(separator.encode()) + 1)
+        content.seek(0)
+        return pd.read_csv(content, sep=separator, dtype=dtype, keep_default_na=False, na_values=list(missing))
+    except DataError as error:
+        said = str(error).replace("cannot be read:", f"cannot be read as {what}:")
+        raise DataError(f"{said}{what_to_do}") from error
+    except ValueError as error:
         raise DataError(f"{path} cannot be read as {what}: {error}.{what_to_do}") from error
 
 
@@ -101,9 +105,12 @@ def decoded(path: Path, what: str) -> str:
         If it is something else; a spreadsheet is named as such. ``what`` is what it should be.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:  # also a pipe, such as <(...)
+            content = file.read(LARGEST + 1)
     except IsADirectoryError as error:
         raise DataError(f"{path} has to be {what}, and is a folder.") from error
+    if len(content) > LARGEST:
+        raise DataError(f"{path} has to be {what}, and has more than {LARGEST >> 20} MiB: it is none, or damaged.")
     kind = next((name for start, name in BINARY.items() if content.startswith(start)), None)
     if kind is not None:
         raise DataError(

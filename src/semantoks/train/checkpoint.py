@@ -1,6 +1,7 @@
 """Checkpoints that resume a training bit for bit: safetensors, each written whole or not at all."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from semantoks.storage.durable import clear_temporary
 from semantoks.storage.text import plain_json
 from semantoks.train.recipe import completed, modernise
 
+GROWN = 30.0
+"""Weights whose norm grew so many times since the last checkpoint have exploded."""
 REMEDY = "Delete it, and resume from the one before, or from the start."
 
 
@@ -25,6 +28,11 @@ class TrainState:
 
     learner: Learner
     optimizer: torch.optim.Optimizer
+
+    def norm(self) -> float:
+        """Return the norm of all weights, those of a teacher included."""
+        tensors = [value for value in self.learner.state_dict().values() if value.is_floating_point()]
+        return math.hypot(*torch.stack([torch.linalg.vector_norm(value.float()) for value in tensors]).tolist())
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:
@@ -37,6 +45,12 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in ``folder``, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
+
+
+def set_aside(folder: Path, step: int) -> Path | None:
+    """Rename the checkpoint of ``step``, which turned out bad, so that no resumed run takes it up; None without one."""
+    path = folder / f"step-{step:08d}.safetensors"
+    return path.rename(path.with_name(f"diverged-{step:08d}.safetensors")) if path.exists() else None
 
 
 def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[str, Any], keep: int) -> Path:

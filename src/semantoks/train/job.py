@@ -5,6 +5,7 @@ import json
 import platform
 import resource
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -25,9 +26,16 @@ from semantoks.signals.cohort import Cohort
 from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import read_json
-from semantoks.train.checkpoint import TrainState, save_checkpoint
+from semantoks.train.checkpoint import (
+    GROWN,
+    TrainState,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+    set_aside,
+)
 from semantoks.train.loop import Trainer
-from semantoks.train.monitor import CURVES
+from semantoks.train.monitor import CURVES, Diverged
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.pool import long_enough
 
@@ -120,6 +128,7 @@ class Job:
         forget_peak(self.trainer.fabric.device)
         self.begin = time.perf_counter()
         self.counted = int(self.record["cost"]["samples"]) // self.trainer.config.batch_size
+        self.norm = self.state.norm()
 
     def write_record(self, status: str) -> None:
         """Write run.json whole."""
@@ -129,11 +138,52 @@ class Job:
             write_durably(self.out / "run.json", text.encode())
 
     def save(self, step: int, status: str) -> None:
-        """Write checkpoint, encoder and run.json, in this order; on several devices the first one does."""
+        """Write checkpoint, encoder and run.json, in this order; on several devices the first one does.
+
+        Until the end two checkpoints are kept at least: whether the last is good, the loss of the next step says.
+
+        Raises
+        ------
+        Diverged
+            When the weights are not finite, or have exploded; nothing is written then.
+        """
+        norm = self.state.norm()
+        if not norm <= GROWN * self.norm:
+            raise Diverged(f"the norm of the weights grew from {self.norm:.3g} to {norm:.3g}", step - 1)
+        self.norm = norm
         self._count(step)
         if self.trainer.fabric.is_global_zero:
-            save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=self.keep)
+            keep = self.keep if status == "finished" else max(self.keep, 2)
+            save_checkpoint(self.out / "checkpoints", self.state, step=step, meta=self.meta, keep=keep)
         self._derive(status)
+
+    def step_back(self, step: int) -> str:
+        """Leave the weights from before ``step``, which went wrong: the last good checkpoint and its encoder.
+
+        Returns
+        -------
+        str
+            What is kept, and what to do.
+        """
+        remedy = "a lower --optim.lr or --precision 32-true"
+        if not self.trainer.fabric.is_global_zero:
+            return ""
+        folder = self.out / "checkpoints"
+        bad = set_aside(folder, step)
+        good = list_checkpoints(folder)
+        if bad is not None and good:
+            self._count(load_checkpoint(good[-1], self.state, meta=self.meta))
+            self._write_encoder()
+        elif bad is not None:
+            shutil.rmtree(self.out / "encoder", ignore_errors=True)
+        self.write_record("diverged")
+        aside = f" {bad.name} is from after it." if bad else ""
+        if not good:
+            return f"Nothing from before it was saved.{aside} Start again: another --out, with {remedy}."
+        return (
+            f"{good[-1].name} and encoder/ are from before it.{aside} Go on from them: --init-from {self.out}, "
+            f"another --out, with {remedy}."
+        )
 
     def _count(self, step: int) -> None:
         """Add to the cost what was spent since it was last counted."""
@@ -149,10 +199,13 @@ class Job:
     def _derive(self, status: str) -> None:
         """Write what follows from the last checkpoint: the encoder, then run.json."""
         if self.trainer.fabric.is_global_zero:
-            learner = self.state.learner
-            save_encoder(self.out / "encoder", learner.encoder, self._card(), learner.training_tensors())
+            self._write_encoder()
         self.trainer.fabric.barrier()
         self.write_record(status)
+
+    def _write_encoder(self) -> None:
+        learner = self.state.learner
+        save_encoder(self.out / "encoder", learner.encoder, self._card(), learner.training_tensors())
 
     def take_up(self, step: int) -> None:
         """Go on from the checkpoint of ``step``; a kill may have kept the encoder from being written with it."""

@@ -3,8 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -64,19 +66,26 @@ CURVES = (
 )
 """What the report draws of the columns that every training has."""
 
-REMEDY = (
-    "Lower --optim.lr, or try --precision 32-true. The last checkpoint may be from after a step that went wrong, "
-    "finite but too large: of those that are kept, the one before it is safer."
-)
-"""What to do about a training that diverged."""
+EXPLODED = 1000.0
+"""A loss so many times its usual size (or 1, if that is larger) is one of weights that have exploded."""
+USUAL = 100
+"""Rows that say what is usual."""
+
+
+class Diverged(FloatingPointError):
+    """At ``step`` a training stopped making sense; weights from before it are good."""
+
+    def __init__(self, what: str, step: int) -> None:
+        super().__init__(f"{what.rstrip('.')}, at step {step}.")
+        self.step = step
 
 
 class Monitor:
     """Collects rows on the device and writes them every ``every`` steps, with one transfer.
 
     ``on_row`` is called with each written row; collapse is looked for from step ``watch_from`` on, since fresh weights
-    look collapsed. With several ranks the numbers are their means, and the first rank writes. Raises
-    FloatingPointError, naming the step, when a loss or a gradient is not finite.
+    look collapsed. With several ranks the numbers are their means, and the first rank writes. Raises Diverged when a
+    loss or a gradient is not finite, or a loss is ``EXPLODED`` times its median over the last ``USUAL`` steps.
     """
 
     def __init__(
@@ -96,9 +105,11 @@ class Monitor:
         self.objective, self.every, self.on_row = objective, every, on_row
         self.pending: list[tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]] = []
         self.since, self.waited, self.quiet_until = time.perf_counter(), 0.0, watch_from
+        self.usual: dict[str, deque[float]] = {name: deque(maxlen=USUAL) for name in ("loss", *objective.finite)}
         if self.writes:
-            for path in (self.metrics, self.warnings):
-                _keep_rows_before(path, first_step)
+            _keep_rows_before(self.warnings, first_step)
+            for row in _keep_rows_before(self.metrics, first_step)[-USUAL:] if not self.several else []:
+                self._note_usual(row)
 
     def add(self, host: dict[str, Any], scalars: dict[str, Tensor], matrices: dict[str, Tensor], waited: float) -> None:
         """Keep one step: plain numbers, scalars and matrices on the device, and the seconds that it waited for data."""
@@ -141,17 +152,24 @@ class Monitor:
         return rows
 
     def _watch(self, row: dict[str, Any]) -> None:
-        watched = {name.replace("_", " "): row[name] for name in ("loss", *self.objective.finite)}
-        watched["gradient norm"] = row["grad_norm"]
+        watched = {name: row[name] for name in (*self.usual, "grad_norm")}
         if None in watched.values():
-            raise FloatingPointError(
-                f"{', '.join(f'{name} {value}' for name, value in watched.items())} at step {row['step']} (None: not "
-                f"finite). {REMEDY}"
-            )
+            said = ", ".join(f"{_words(name)} {value}" for name, value in watched.items())
+            raise Diverged(f"{said} (None: not finite)", row["step"])
+        for name, before in self.usual.items():
+            usual = median(before) if before else math.inf
+            if abs(row[name]) > EXPLODED * max(usual, 1.0):
+                raise Diverged(f"the {_words(name)} is {row[name]:.3g}, and {usual:.3g} is usual", row["step"])
+        self._note_usual(row)
         message = self.objective.find_collapse(row) if row["step"] >= self.quiet_until else None
         if message:
             self.quiet_until = row["step"] + 100
             self.warn(row["step"], message)
+
+    def _note_usual(self, row: Mapping[str, Any]) -> None:
+        for name, before in self.usual.items():
+            if isinstance(value := row.get(name), float | int):
+                before.append(abs(value))
 
     def warn(self, step: int, message: str) -> None:
         """Add a sentence to warnings.jsonl."""
@@ -161,22 +179,23 @@ class Monitor:
             out.write(json.dumps({"step": step, "message": message}) + "\n")
 
 
-def diverged(error: FloatingPointError, step: int) -> FloatingPointError:
-    """Say at which step what was not finite, and what to try; the monitor has said so of what it reads."""
-    if " at step " in str(error):
-        return error
-    return FloatingPointError(f"{str(error).rstrip('.')}, at step {step}. {REMEDY}")
+def _words(column: str) -> str:
+    return {"grad_norm": "gradient norm"}.get(column, column.replace("_", " "))
 
 
-def _keep_rows_before(path: Path, first_step: int) -> None:
-    """Drop rows that a resumed run is about to write again, and a last line that a kill cut."""
+def _keep_rows_before(path: Path, first_step: int) -> list[dict[str, Any]]:
+    """Drop rows that a resumed run is about to write again, and a last line that a kill cut; return the others."""
     if not path.exists():
-        return
-    kept = []
+        return []
+    kept: list[dict[str, Any]] = []
+    lines = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            if plain_json(line)["step"] < first_step:
-                kept.append(line + "\n")
+            row = plain_json(line)
+            if row["step"] < first_step:
+                kept.append(row)
+                lines.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             break
-    write_durably(path, "".join(kept).encode())
+    write_durably(path, "".join(lines).encode())
+    return kept

@@ -28,7 +28,7 @@ from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, recordings_hash, start_record
 from semantoks.train.launch import Device, Precision, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
-from semantoks.train.monitor import Monitor, diverged
+from semantoks.train.monitor import Diverged, Monitor
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
@@ -81,7 +81,8 @@ def pretrain(
     Raises
     ------
     ConfigError, DataError, WeightsError
-        For settings, cohorts or checkpoints that do not fit; FloatingPointError when the loss is not finite.
+        For settings, cohorts or checkpoints that do not fit; FloatingPointError when the training diverged: what, at which
+        step, and what is kept.
     """
     check_arguments(pretrain, locals())
     config, out = config or PretrainConfig(), Path(out)
@@ -183,8 +184,12 @@ def _train(
         for step in range(done, trainer.total):
             try:
                 trainer.run_step(step, monitor)
+            except Diverged:
+                raise
             except FloatingPointError as error:
-                raise diverged(error, step) from error
+                if not monitor.several:  # an earlier step may have gone wrong, and waits to be looked at
+                    monitor.flush()
+                raise Diverged(str(error), step) from error
             last, epoch_ends = step + 1 == trainer.total, (step + 1) % per_epoch == 0 and on_epoch is not None
             stopped = _anybody_asked(trainer.fabric, stop, step)
             if last or stopped or epoch_ends or (step + 1) % checkpoint_every == 0:
@@ -198,12 +203,11 @@ def _train(
 
 @contextmanager
 def _noting_divergence(job: Job) -> Iterator[None]:
-    """Let run.json say that a training diverged."""
+    """Where a training diverged, keep what is from before, let run.json say so, and the user what to do."""
     try:
         yield
-    except FloatingPointError:
-        job.write_record("diverged")
-        raise
+    except Diverged as error:
+        raise FloatingPointError(f"{error} {job.step_back(error.step)}") from error
 
 
 def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
