@@ -81,8 +81,8 @@ def pretrain(
     Raises
     ------
     ConfigError, DataError, WeightsError
-        For settings, cohorts or checkpoints that do not fit; FloatingPointError when the training diverged: what, at which
-        step, and what is kept.
+        For settings, cohorts or checkpoints that do not fit; FloatingPointError when the training diverged: what, at
+        which step, and what is kept.
     """
     check_arguments(pretrain, locals())
     config, out = config or PretrainConfig(), Path(out)
