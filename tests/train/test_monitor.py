@@ -15,13 +15,6 @@ from semantoks.train.run import pretrain
 pytestmark = pytest.mark.slow
 
 
-def test_without_the_coding_rate_the_tripwire_goes_off(cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr("semantoks.objective.losses.simdino.rate_scale", lambda *_: 0.0)
-    pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=60, optim={"lr": 0.5}), log_every=5)
-    warnings = [json.loads(line) for line in (tmp_path / "run" / "warnings.jsonl").read_text().splitlines()]
-    assert any("collapsing" in row["message"] for row in warnings)
-
-
 def test_a_loss_that_is_not_finite_stops_with_its_step(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr("semantoks.objective.losses.simdino.rate_scale", lambda *_: float("nan"))
     with pytest.raises(FloatingPointError, match="at step 0"):
@@ -44,7 +37,7 @@ def test_a_gradient_that_is_not_finite_is_never_saved(cohort, tmp_path, monkeypa
         return torch.tensor(float("nan"))
 
     monkeypatch.setattr("lightning_fabric.Fabric.clip_gradients", poison)
-    with pytest.raises(FloatingPointError, match="gradient norm None at step 0"):
+    with pytest.raises(FloatingPointError, match=r"gradient norm None .*, at step 0"):
         pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1))
     assert not (tmp_path / "run" / "encoder").exists()
 
@@ -73,12 +66,9 @@ def exploding(monkeypatch):
 RECONSTRUCTION = {"objective": {"kind": "masked-reconstruction"}}
 
 
-@pytest.mark.parametrize("keep", [1, 3])
-def test_a_training_whose_loss_explodes_keeps_what_is_from_before_it_and_the_remedy_works(
-    cohort, tmp_path, exploding, keep
-):
+def test_a_training_whose_loss_explodes_keeps_what_is_from_before_it_and_the_remedy_works(cohort, tmp_path, exploding):
     exploding(3, 15.0)
-    run, often = tmp_path / "run", {"checkpoint_every": 1, "keep": keep, "log_every": 1}
+    run, often = tmp_path / "run", {"checkpoint_every": 1, "keep": 1, "log_every": 1}
     with pytest.raises(FloatingPointError, match=r"the loss is .*e\+\d+, and 1\.\d+ is usual, at step 4\.") as said:
         pretrain([cohort], out=run, config=tiny_config(steps=8, **RECONSTRUCTION), **often)
     assert "step-00000003.safetensors and encoder/ are from before it. diverged-00000004" in str(said.value)

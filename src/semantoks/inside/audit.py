@@ -92,7 +92,7 @@ def audit(
             }
             probe_inside(opened, targets, out, EVERY, extra)
         notes += [f"No {name}: the cohort does not keep it ({STRUCTURES[name].words})." for name in lacking]
-        opened.write(out, "audit", _answers(table, width), notes, command, columns=width)
+        opened.write(out, "audit", _answers(table, width), notes, command, columns=width, targets=targets)
     return table
 
 

@@ -97,6 +97,8 @@ def explain(
             write_table(
                 out / KERNELS, pd.concat([pd.DataFrame(x["kernels"]).assign(source=n) for n, x in found.items()])
             )
+        else:
+            (out / KERNELS).unlink(missing_ok=True)  # of an encoder that was explained here before
         notes.append(f"{plural(len(series), 'window')} of {series.shape[2]} frames, one of a person.")
         opened.write(
             out,

@@ -26,6 +26,7 @@ from semantoks.report.inside.folder import FINDINGS
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
 from semantoks.signals.part import Part
+from semantoks.storage.checksums import sealed, write_sums_of_tables
 from semantoks.storage.durable import write_durably
 
 LEAST_PEOPLE = 20
@@ -75,7 +76,7 @@ class Opened:
         return mean
 
     def write(self, out: Path, kind: str, answers: list[str], notes: list[str], command: str, **more: Any) -> None:
-        """Write what the page says beside its tables: ``findings.json``."""
+        """Write what the page says beside its tables: ``findings.json``, and the checksums of both."""
         atlas = self.card.atlas
         about = {
             "kind": kind,
@@ -89,7 +90,8 @@ class Opened:
             "command": command,
             **more,
         }
-        write_durably(out / FINDINGS, json.dumps(about, indent=1).encode())
+        write_sums_of_tables(out)
+        write_durably(out / FINDINGS, json.dumps(sealed(about), indent=1).encode())
 
 
 def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> Opened:

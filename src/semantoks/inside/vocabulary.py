@@ -132,6 +132,7 @@ def vocabulary(
             seconds=series.seconds,
             codebook=codebook,
             whole_brain=whole_brain,
+            targets=targets,
         )
     return table
 

@@ -29,8 +29,9 @@ from semantoks.report.recipes import drawn_scores, numbers
 from semantoks.report.wording import duration, interval, metric_words, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
+from semantoks.storage.checksums import check_sum, read_sums, unsealed
 from semantoks.storage.tables import read_typed_table
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 
 STUDY, RESULTS, SUMMARY, LAWS, ANSWERS = "study.json", "results.tsv", "summary.tsv", "laws.tsv", "answers.tsv"
 RECIPES = "recipes.tsv"
@@ -91,9 +92,9 @@ def read_study(folder: Path) -> StudyFolder:
         If a file is damaged, or nothing was assembled yet.
     """
     try:
-        about = plain_json((folder / STUDY).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{folder / STUDY} is damaged ({error}): run the study's command again.") from error
+        about = unsealed(read_json(folder / STUDY), folder / STUDY)
+    except DataError as error:
+        raise DataError(f"{error} Run the study's command again.") from error
     if not (folder / RESULTS).is_file():
         raise DataError(f"{folder} has no {RESULTS} yet: assemble it with the study's command and --assemble.")
     tables = {
@@ -112,7 +113,11 @@ def read_study(folder: Path) -> StudyFolder:
 
 
 def _table(path: Path, texts: tuple[str, ...]) -> pd.DataFrame:
-    if not path.is_file() or path.stat().st_size <= 1:
+    sums = read_sums(path.parent)
+    if not path.is_file() and path.name not in sums:
+        return pd.DataFrame()
+    check_sum(path, sums, path.name, "Assemble the study again.")
+    if path.stat().st_size <= 1:
         return pd.DataFrame()
     table = read_typed_table(path, texts, what="a study's table", remedy="assemble the study again")
     return table.fillna({name: "" for name in texts if name in table})

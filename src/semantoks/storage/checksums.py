@@ -118,6 +118,11 @@ def write_sums(folder: Path, sums: Mapping[str, str], name: str = SUMS) -> None:
     write_durably(folder / name, "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)).encode())
 
 
+def write_sums_of_tables(folder: Path) -> None:
+    """Write the list of checksums of the tables in a folder, once all of them are there."""
+    write_sums(folder, {path.name: file_sum(path) for path in folder.glob("*.tsv")})
+
+
 def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
     """Read the list of a folder's checksums; empty without one (of an earlier version).
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from semantoks.report.page import write_report
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
+from semantoks.storage.checksums import write_sums_of_tables
 from semantoks.studies.engine import Done, Tell, begin, carry_out, done_of
 from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides, check_targets, hold_out, keep_apart
@@ -70,5 +71,6 @@ def run_study(
     if part is None or not done.missing:
         for target, answer in assemble(study):
             tell(f"{target}: {answer}" if target else answer)
+        write_sums_of_tables(study.out)
         tell(f"Open {write_report(study.out)} in a browser.")
     return done

@@ -20,6 +20,7 @@ from semantoks.objective.watch import spread_of
 from semantoks.report.study import STUDY
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
+from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import plain_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
@@ -185,14 +186,14 @@ def begin(study: Study) -> None:
     if path.exists():
         mine["runs"] = _compared(study, mine) | mine["runs"]
     study.out.mkdir(parents=True, exist_ok=True)
-    write_durably(path, json.dumps(mine, indent=1).encode())
+    write_durably(path, json.dumps(sealed(mine), indent=1).encode())
 
 
 def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     """Return the runs of the study that is there, after comparing it with this one."""
     path = study.out / STUDY
     try:
-        before = plain_json(path.read_text(encoding="utf-8"))
+        before = unsealed(plain_json(path.read_text(encoding="utf-8")), path, error=ConfigError)
         runs = {name: run | {"config": _whole(PretrainConfig, run["config"])} for name, run in before["runs"].items()}
         before["probe"] = _whole(ProbeConfig, before["probe"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:

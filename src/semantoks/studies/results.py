@@ -1,5 +1,6 @@
 """One table of what the runs of a study have scored, and their scores with the test people resampled."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from semantoks.errors import ConfigError
 from semantoks.report.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT
 from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
@@ -19,6 +21,7 @@ from semantoks.storage.tables import write_table
 from semantoks.storage.text import plain_json
 from semantoks.studies.engine import OVER, SPREAD, status_of
 from semantoks.studies.table import Planned, Study
+from semantoks.train.job import read_record
 
 LINES = (FC, TANGENT, MOTION)
 """Methods that know no encoder: one value for the whole study."""
@@ -153,13 +156,13 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
     """Say what a run folder tells of its training: people, cost, collapse, and how far test people are spread."""
     folder = study.folder(run)
     try:
-        record = plain_json((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        record = read_record(folder)
+    except (OSError, ConfigError):
         return {}
-    rows = [plain_json(line) for line in _lines(folder / "metrics.jsonl")[-1:]]
-    spread = plain_json(text) if (text := "".join(_lines(folder / SPREAD))) else {}
+    rows = _rows(_lines(folder / "metrics.jsonl")[-2:])
+    spread = next(iter(_rows(["".join(_lines(folder / SPREAD))])), {})
     last = rows[-1] if rows else {}
-    warned = [plain_json(line)["step"] for line in _lines(folder / "warnings.jsonl") if "collapsing" in line]
+    warned = [row["step"] for row in _rows(_lines(folder / "warnings.jsonl")) if "collapsing" in row.get("message", "")]
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
@@ -171,6 +174,15 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
         "collapse_warning_at": warned[0] if warned else None,
         "collapsed": bool(last) and run.config.objective.find_collapse(last) is not None,
     }
+
+
+def _rows(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Read rows, but those that a kill or damage cut."""
+    rows = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            rows.append(plain_json(line))
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,5 +1,7 @@
 """Label images: values are ROIs by number or rank, by place too; coverage, and what cannot be told."""
 
+import gzip
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -8,11 +10,23 @@ from tiny_fmriprep import AFFINE, ATLAS, LABELS, SHAPE, labels_of, made, opened,
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
+from semantoks.signals.files.label_image import read_label_image
 
 
 @pytest.fixture
 def labels(tmp_path):
     return write_labels(tmp_path / "labels.nii.gz", labels_of(5))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_header_that_claims_a_million_million_voxels_is_refused_by_name(tmp_path, packed):
+    path = write_labels(tmp_path / "labels.nii", labels_of(5))
+    content = bytearray(path.read_bytes())
+    np.frombuffer(content, np.int16, 4, offset=40)[:] = 3, 32_000, 32_000, 1_000
+    path = tmp_path / f"huge.nii{'.gz' if packed else ''}"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(DataError, match="huge"):
+        read_label_image(path, ATLAS)
 
 
 # Values and places

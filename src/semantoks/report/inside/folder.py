@@ -18,8 +18,9 @@ from semantoks.report.wording import interval, metric_words, score
 from semantoks.statistics.methods import method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.storage.checksums import check_sum, read_sums, unsealed
 from semantoks.storage.tables import read_typed_table
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 
 FINDINGS = "findings.json"
 ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
@@ -31,6 +32,7 @@ SANITY, MAPS, ROIS, KERNELS = "sanity.tsv", "maps.tsv", "rois.tsv", "kernels.tsv
 """Tables of an explanation."""
 RELEVANCE = "relevance.npy"
 """Integrated gradients of an explanation, float32 [window, roi, frame]."""
+REMEDY = "Run the command again."
 _TEXTS = ("structure", "source", "network", "other", "map", "word", "label", "survives", "codebook")
 
 
@@ -40,6 +42,8 @@ class Inside:
 
     folder: Path
     about: dict[str, Any]
+    sums: dict[str, str]
+    """Checksums of the tables; empty where an earlier version wrote none."""
 
     @property
     def kind(self) -> str:
@@ -49,7 +53,10 @@ class Inside:
     def table(self, name: str) -> pd.DataFrame:
         """Read a table; empty where there is none."""
         path = self.folder / name
-        if not path.is_file() or path.stat().st_size <= 1:
+        if not path.is_file() and name not in self.sums:
+            return pd.DataFrame()
+        check_sum(path, self.sums, name, REMEDY)
+        if path.stat().st_size <= 1:
             return pd.DataFrame()
         found = read_typed_table(path, _TEXTS, what="a table of this page", remedy="run the command again")
         return found.fillna({text: "" for text in _TEXTS if text in found})
@@ -76,12 +83,15 @@ def is_inside(folder: Path) -> bool:
 
 def read_inside(folder: Path) -> Inside:
     """Read such a folder; DataError where it is damaged."""
+    path = folder / FINDINGS
     try:
-        about = plain_json((folder / FINDINGS).read_text(encoding="utf-8"))
-        str(about["kind"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder / FINDINGS} is damaged ({error}): run the command again.") from error
-    return Inside(folder=folder, about=about)
+        about = unsealed(read_json(path), path)
+    except DataError as error:
+        raise DataError(f"{error} {REMEDY}") from error
+    lists = ("answers", "notes", "networks")
+    if "kind" not in about or not all(isinstance(about.get(name, []), list) for name in lists):
+        raise DataError(f"{path} is damaged. {REMEDY}")
+    return Inside(folder=folder, about=about, sums=read_sums(folder))
 
 
 def facts(inside: Inside) -> list[tuple[str, str]]:
@@ -135,8 +145,8 @@ def targets(inside: Inside, names: Mapping[str, str], opening: str) -> list[Bloc
 
 
 def has_targets(inside: Inside) -> bool:
-    """Say whether targets were predicted."""
-    return (inside.folder / "probe" / SCORES).is_file()
+    """Say whether targets were predicted; scores of an earlier look into the same folder do not count."""
+    return bool(inside.about.get("targets", True)) and (inside.folder / "probe" / SCORES).is_file()
 
 
 def square(

@@ -211,6 +211,6 @@ def _stored_values(path: Path) -> int | None:
             return None
         try:
             header = plain_json(file.read(length))
-        except ValueError:
+            return sum(int(math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__")
+        except (ValueError, TypeError, KeyError, AttributeError):
             return None
-    return sum(int(math.prod(entry["shape"])) for name, entry in header.items() if name != "__metadata__")
