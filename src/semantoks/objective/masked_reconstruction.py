@@ -125,7 +125,7 @@ class MaskedReconstruction(Objective):
         error, scale = behind(seen.head, series, decoder, patches=grid.shape[2])
         loss = mean_of_hidden(error, batch.mask)
         explained = 1 - loss.detach() / mean_of_hidden(scale, batch.mask).clamp(min=1e-12)
-        features = {"loss": loss.detach(), "explained": explained, **spread_of(seen.tokens.cls)}
+        features = {"loss": loss.detach(), "explained": explained, **spread_of(grid.mean(dim=(1, 2)))}
         return StepLoss(loss=loss, scalars=features, numbers={"rows": len(grid)})
 
     def flops(self, encoder: Encoder, people: int) -> float:

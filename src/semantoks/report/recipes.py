@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from semantoks.report.content import Block, Cell, Figure, Figures, Pairs, Table, Words
-from semantoks.report.figures.scores import Estimate, Mark, draw_rows
+from semantoks.report.figures.scores import Estimate, Mark, draw_rows, named
 from semantoks.report.wording import duration, interval, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, MOTION, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
@@ -35,7 +35,9 @@ def drawn_scores(summary: pd.DataFrame) -> list[Block]:
         ]
         axis = METRICS.get(metric, metric)
         drawing = draw_rows(f"recipes {target}", str(target), axis, estimates, marks)
-        found.append(Figure(drawing, "Mean over seeds, with its 95\u00a0% interval over seeds and test people."))
+        found.append(
+            Figure(drawing, f"Mean over seeds, with its 95\u00a0% interval over seeds and test people{named(marks)}.")
+        )
     return [Figures(found)] if found else []
 
 

@@ -145,7 +145,7 @@ def plot(
 
 
 @contextmanager
-def row_plot(key: str, labels: Sequence[str], heights: float, *, above: float, lines: int = 1) -> Iterator[Axes]:
+def row_plot(key: str, labels: Sequence[str], heights: float, *, above: float) -> Iterator[Axes]:
     """Give axes with one row per label, the first on top, and room at the left for the longest one.
 
     Parameters
@@ -153,17 +153,14 @@ def row_plot(key: str, labels: Sequence[str], heights: float, *, above: float, l
     heights
         Inches per row.
     above
-        Inches above the rows, for title and legend.
-    lines
-        Lines of words below the numbers of the axis.
+        Inches above the rows, for title and legend; the numbers of the axis and its words have 0.52 inches below.
     """
     shown = [textwrap.fill(clip(label, 40), 21) for label in labels]
     if any("\n" in text for text in shown):
         heights = max(heights, 0.38)
     left = 0.15 + _EM * max(len(line) for text in shown for line in text.splitlines() or [""])
-    below = 0.34 + 0.18 * lines
-    height = above + heights * len(labels) + below
-    box = (left / WIDE, below / height, 1 - (left + 0.15) / WIDE, heights * len(labels) / height)
+    height = above + heights * len(labels) + 0.52
+    box = (left / WIDE, 0.52 / height, 1 - (left + 0.15) / WIDE, heights * len(labels) / height)
     with plot(key, (WIDE, height), box, grid="x") as axes:
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_yticks(range(len(labels)), shown)

@@ -80,7 +80,7 @@ def draw_rows(
     most = max(len(estimates) for _, estimates in rows)
     step = 0 if joined else 0.24
     inches = 0.3 if joined or most == 1 else 0.12 + 0.17 * most
-    with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks), lines=1 + (len(marks) > 1)) as axes:
+    with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks)) as axes:
         for row, (_, estimates) in enumerate(rows):
             heights = row + step * (np.arange(len(estimates)) - (len(estimates) - 1) / 2)
             if joined:
@@ -138,9 +138,7 @@ def draw_bars(key: str, title: str, axis: str, rows: Rows, marks: Sequence[Mark]
     start = marks[0].value if marks else 0.0
     most = max(len(estimates) for _, estimates in rows)
     thick = 0.8 / most
-    with row_plot(
-        key, labels, 0.14 + 0.12 * most, above=0.32 + 0.22 * legend_lines(looks), lines=1 + (len(marks) > 1)
-    ) as axes:
+    with row_plot(key, labels, 0.14 + 0.12 * most, above=0.32 + 0.22 * legend_lines(looks)) as axes:
         for row, (_, estimates) in enumerate(rows):
             for n, estimate in enumerate(estimates):
                 height = row + thick * (n - (len(estimates) - 1) / 2)
@@ -187,7 +185,7 @@ def draw_lines(
             f"{thousandths(line.values[-1])} at {number(line.amounts[-1])}."
             for line in lines
         )
-        return finish(axes, f"Line plot, {title}: {axis}, over {across}{_named(marks)}. {words}")
+        return finish(axes, f"Line plot, {title}: {axis}, over {across}{named(marks)}. {words}")
 
 
 def _ticks(amounts: Sequence[float], gap: float = 0.11) -> list[float]:
@@ -202,15 +200,16 @@ def _ticks(amounts: Sequence[float], gap: float = 0.11) -> list[float]:
 
 
 def _draw_marks(axes: Axes, axis: str, marks: Sequence[Mark]) -> None:
-    """Draw the marks, and name them behind the words of the axis; several of them below."""
+    """Draw the marks, and name one of them behind the words of the axis; several are for the caption to name."""
     for mark in marks:
         axes.axvline(mark.value, color=PAINTS[mark.paint], linewidth=1.1, linestyle=DASHES, zorder=1.2)
-    axes.set_xlabel(axis + ("\n" if len(marks) > 1 else "") + _named(marks), ha="right", x=1)
+    axes.set_xlabel(axis + (named(marks) if len(marks) == 1 else ""), ha="right", x=1)
 
 
-def _named(marks: Sequence[Mark]) -> str:
-    named = ", ".join(f"{mark.name} = {thousandths(mark.value)}" for mark in marks)
-    return f" (dashed: {named})" if named else ""
+def named(marks: Sequence[Mark]) -> str:
+    """Name marks with their values, in brackets that follow on other words; nothing if there are none."""
+    words = ", ".join(f"{mark.name} = {thousandths(mark.value)}" for mark in marks)
+    return f" (dashed: {words})" if words else ""
 
 
 def _legend_of(rows: Rows) -> list[tuple[str, Look]]:
