@@ -264,8 +264,10 @@ def _verdicts(rows: pd.DataFrame, bar: str, name: str) -> list[str]:
     for verdict, words in (("higher", "above"), ("lower", "below")):
         hit = known[known[f"{bar}verdict"] == verdict].to_dict("records")
         each = ", ".join(f"{row['condition']} ({row[f'{bar}diff']:+.3f})" for row in hit)
-        parts.append(f"{words}: {each or 'none'}")
+        parts += [f"{words}: {each}"] if hit else []
     undecided = known.loc[known[f"{bar}verdict"] == "undecided", "condition"].tolist()
+    if not parts:
+        return [f"Beside {name}, all are undecided, which is not “equal”."]
     parts += [f"undecided, which is not “equal”: {', '.join(undecided)}"] if undecided else []
     return [f"Beside {name}, {'; '.join(parts)}."]
 
