@@ -50,7 +50,7 @@ class FinetuneConfig:
     lr: tuple[float, ...] = (1e-4,)
     """Learning rates of head and last norm; if several, each starts from fresh weights and validation chooses one."""
     beside_lr: tuple[float, ...] = (1e-3,)
-    """Learning rates of the networks of --beside, which start from nothing; if several, validation chooses one."""
+    """Learning rates of networks trained from labels alone (--beside); if several, validation chooses one."""
     weight_decay: float = 0.05
     """Weight decay of matrices; biases, norms and other vectors have none."""
     layer_decay: float = 0.9
