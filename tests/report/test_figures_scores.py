@@ -60,7 +60,9 @@ def test_amounts_of_data_are_spaced_by_their_logarithm() -> None:
     drawn = draw_lines("k", "sex", "score", "people", [one], marks=[Mark(name="chance", value=0.5)])
     places = [float(x) for x in re.findall(r'<use [^>]*x="([\d.]+)"[^>]*/>', drawn.svg)][-3:]
     assert (places[2] - places[1]) == pytest.approx(2 * (places[1] - places[0]), abs=0.3)
-    assert {"50", "100", "400", "chance 0.5"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn.svg))
+    assert {"50", "100", "400", "people (dashed: chance = 0.5)"} <= set(
+        re.findall(r"<text[^>]*>([^<]*)</text>", drawn.svg)
+    )
     assert drawn.alt == "Line plot, sex: score, over people (dashed: chance = 0.5). encoder: 0.5 at 50, 0.7 at 400."
 
 

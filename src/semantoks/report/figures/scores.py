@@ -161,7 +161,10 @@ def draw_lines(
     marks: Sequence[Mark] = (),
     width: float = WIDE,
 ) -> Drawing:
-    """Draw values over an amount of data on a logarithmic axis, each in a ribbon of its standard deviation."""
+    """Draw values over an amount of data on a logarithmic axis, each in a ribbon of its standard deviation.
+
+    One mark is named behind the words of the axis, several at their right ends.
+    """
     with plot(key, (width, 2.8), (0.55 / width, 0.18, 1 - 2.15 / width, 0.61)) as axes:
         axes.set_xscale("log")
         for line in lines:
@@ -171,15 +174,15 @@ def draw_lines(
         for mark in marks:
             axes.axhline(mark.value, color=PAINTS[mark.paint], linewidth=1, linestyle=DASHES)
         set_title(axes, title, above=axis, lift=27.0)
-        axes.set_xlabel(across)
+        axes.set_xlabel(across + (named(marks) if len(marks) == 1 else ""))
         axes.xaxis.set_major_locator(FixedLocator(_ticks([x for line in lines for x in line.amounts])))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(NUMBERS)
         tick(axes.yaxis, 4)
         ends = [(line.name, line.look.paint, float(line.values[-1])) for line in lines]
-        name_ends(
-            axes, [*ends, *((f"{mark.name} {thousandths(mark.value)}", mark.paint, mark.value) for mark in marks)]
-        )
+        if len(marks) > 1:
+            ends += [(f"{mark.name} {thousandths(mark.value)}", mark.paint, mark.value) for mark in marks]
+        name_ends(axes, ends)
         words = " ".join(
             f"{line.name}: {thousandths(line.values[0])} at {number(line.amounts[0])}, "
             f"{thousandths(line.values[-1])} at {number(line.amounts[-1])}."
