@@ -48,3 +48,9 @@ def test_the_advice_names_what_would_help_most(load, rates, precision, hours, wo
     row = ROW | {"precision": precision, "hours_uk_biobank": hours}
     both = dict(zip(("float32", "bfloat16"), rates, strict=True))
     assert words in bench._advice(torch.device("cpu"), load, both, [row])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU")
+def test_a_device_that_there_is_not_is_refused_in_a_sentence(capsys):
+    assert run(["bench", "--device", "cuda"]) == 2
+    assert "--device 'cuda' is not available" in capsys.readouterr().err

@@ -15,12 +15,13 @@ from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed
+from semantoks.features.encode import find_device
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.statistics.methods import ENCODER, FC
-from semantoks.train.launch import Device, Precision
-from semantoks.train.pace import Pace, matmul_rate, measure_pace
+from semantoks.train.launch import Device, Precision, chosen_device
+from semantoks.train.pace import matmul_rate, measure_pace
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
 
@@ -70,7 +71,7 @@ def bench(
             progress(done, total)
 
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    chosen = find_device(chosen_device(device))
     rates = {name: matmul_rate(chosen, getattr(torch, name)) / 1e12 for name in ("float32", "bfloat16")}
     with tempfile.TemporaryDirectory(prefix="semantoks-bench-") as folder:
         out = Path(folder)
@@ -108,9 +109,9 @@ def _row(
 ) -> dict[str, Any]:
     """Time a recipe."""
     config = load_recipe(name)
-    batch = min(config.batch_size, people, BATCH if device == "cpu" or not torch.cuda.is_available() else people)
+    batch = min(config.batch_size, people, BATCH if chosen_device(device) == "cpu" else people)
     config = replace(config, min_seconds=0.0)
-    pace: Pace = measure_pace(cohort, config, batch, device=device, precision=precision)
+    pace = measure_pace(cohort, config, batch, device=device, precision=precision)
     rate = rates["bfloat16" if pace.precision.startswith("bf16") else "float32"]
     return {
         "recipe": name,

@@ -13,6 +13,7 @@ from semantoks.statistics.methods import ENCODER, FC, MOTION, TANGENT, method_lo
 from semantoks.statistics.tables import METRICS
 
 LINES = (FC, TANGENT, MOTION)
+"""Methods that know no encoder: one value for a whole study."""
 NOTHING = float("nan")
 
 

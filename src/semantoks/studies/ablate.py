@@ -11,7 +11,7 @@ import pandas as pd
 
 from semantoks.config import check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, SemantoksError
-from semantoks.report.content import plain, rows_of
+from semantoks.report.content import rows_of
 from semantoks.signals.part import Networks
 from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
 from semantoks.statistics.paired import holm
@@ -53,6 +53,12 @@ class Condition:
             raise ConfigError(f"a condition needs a name other than {FULL!r}, not {self.name!r}.")
         if not self.set and self.networks == "own":
             raise ConfigError(f"the condition {self.name!r} changes nothing: give it set.SETTING = VALUE, or networks.")
+
+    @property
+    def differs(self) -> str:
+        """What it changes, in words."""
+        words = [f"{key} {value}" for key, value in rows_of(self.set)]
+        return "; ".join(words + ([] if self.networks == "own" else [f"networks {self.networks}"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,9 +125,7 @@ def plan_ablation(
         if config == recipe and one.networks == "own":
             left_out.append((one.name, "it is the full model of this recipe"))
             continue
-        words = "; ".join(f"{key} {value}" for key, value in rows_of(one.set))
-        words = "; ".join(filter(None, [words, "" if one.networks == "own" else f"networks {plain(one.networks)}"]))
-        runs = seeded(one.name, config, sides, seeds, differs=words, networks=one.networks)
+        runs = seeded(one.name, config, sides, seeds, differs=one.differs, networks=one.networks)
         try:
             build(runs[0], sides)
         except SemantoksError as error:

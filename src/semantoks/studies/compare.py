@@ -11,7 +11,8 @@ import pandas as pd
 from semantoks.config import to_plain
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, SemantoksError
-from semantoks.report.content import plain, rows_of
+from semantoks.report.content import rows_of
+from semantoks.report.recipes import LINES
 from semantoks.report.study import RECIPES
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT, method_name
 from semantoks.statistics.paired import holm
@@ -20,7 +21,6 @@ from semantoks.storage.tables import write_table
 from semantoks.studies.ablate import Condition, load_grid
 from semantoks.studies.engine import status_of
 from semantoks.studies.results import (
-    LINES,
     Scored,
     conditions_of,
     count_bad,
@@ -123,9 +123,7 @@ def _equalled(
 ) -> tuple[PretrainConfig, str, list[str]]:
     """Return a recipe with what it shares with the first one, how it differs from it, and what was replaced."""
     if isinstance(one, Condition):
-        config = changed(first, one.set, f"condition {name!r}")
-        set_, what = rows_of(one.set), "" if one.networks == "own" else f"networks {plain(one.networks)}"
-        return config, "; ".join(filter(None, [*(f"{key} {value}" for key, value in set_), what])), []
+        return changed(first, one.set, f"condition {name!r}"), one.differs, []
     config, notes = replace(one, steps=first.steps, epochs=first.epochs), []
     if views == "first":
         other = [key for key in SHARED if getattr(one, key) != getattr(first, key)]

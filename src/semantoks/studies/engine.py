@@ -26,6 +26,7 @@ from semantoks.storage.text import plain_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
+from semantoks.train.launch import chosen_device
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
@@ -127,9 +128,7 @@ def _train_and_probe(study: Study, run: Planned, clock: "_Clock") -> bool:
         if record["status"] != "finished":
             return True
     check_unseen(folder, study.sides)
-    device = (
-        ("cuda" if torch.cuda.is_available() else "cpu") if study.settings.device == "auto" else study.settings.device
-    )
+    device = chosen_device(study.settings.device)
     config = replace(study.settings.probing(), methods=("encoder", *run.methods), analyses=run.analyses)
     where = folder / "probe"
     cohort = run.tested(study.sides)

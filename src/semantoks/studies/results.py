@@ -12,8 +12,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import ConfigError
+from semantoks.report.recipes import LINES
 from semantoks.report.study import ANSWERS, LAWS, RESULTS, SUMMARY
-from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT
+from semantoks.statistics.methods import ENCODER, RANDOM
 from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
 from semantoks.statistics.summary import RANGES
 from semantoks.statistics.tables import ALPHA, MAIN, PREDICTIONS, SCORES, read_predictions, read_scores
@@ -23,8 +24,6 @@ from semantoks.studies.engine import OVER, SPREAD, status_of
 from semantoks.studies.table import Planned, Study
 from semantoks.train.job import read_record
 
-LINES = (FC, TANGENT, MOTION)
-"""Methods that know no encoder: one value for the whole study."""
 SAMPLES = 1000
 
 
@@ -167,7 +166,7 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
         "tflop": float(f"{record['cost']['flops'] / 1e12:.4g}"),
-        "seconds": round(record["cost"]["seconds"], 1),
+        "seconds": float(f"{record['cost']['seconds']:.4g}"),
         "peak_memory_gib": round(record["cost"]["peak_memory_bytes"] / 2**30, 3),
         "effective_rank": last.get("effective_rank"),
         **{name: spread.get(name) for name in ("spread", "dimensions")},

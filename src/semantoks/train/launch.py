@@ -56,6 +56,11 @@ def _is_slurm_task(environment: MutableMapping[str, str]) -> bool:
     return {"SLURM_NTASKS", "SLURM_PROCID"} <= environment.keys() and not script and "SLURM_PTY_PORT" not in environment
 
 
+def chosen_device(device: Device) -> str:
+    """Return the device that "auto" stands for, a CUDA GPU where there is one, or the one that is named."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def start_fabric(device: Device, precision: Precision, devices: int | None) -> Fabric:
     """Choose device and precision ("auto": CUDA in bf16 where there is one, else CPU in float32) and launch.
 
@@ -69,7 +74,7 @@ def start_fabric(device: Device, precision: Precision, devices: int | None) -> F
     ConfigError
         When ``devices`` is not the number of processes that were started, or this machine does not have as many.
     """
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    chosen = chosen_device(device)
     exact: Any = ("bf16-mixed" if chosen == "cuda" else "32-true") if precision == "auto" else precision
     launched = find_launched()
     world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
