@@ -11,6 +11,8 @@ from .evaluate.study.shown import Baseline as Baseline
 from .features.block_config import BlockConfig as BlockConfig
 from .features.embed import embed as embed
 from .features.embedder import SemantoksEmbedder as SemantoksEmbedder
+from .fetch import Fetched as Fetched
+from .fetch import fetch_abide as fetch_abide
 from .inside.audit import audit as audit
 from .inside.explain import explain as explain
 from .inside.vocabulary import vocabulary as vocabulary

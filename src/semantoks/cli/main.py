@@ -13,6 +13,7 @@ import tyro
 
 from semantoks.cli.bench import bench
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
+from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.studies import ablate, compare, scale
@@ -44,12 +45,13 @@ COMMANDS: dict[str, Callable[..., int]] = {
         export,
         push,
         info,
+        fetch,
         simulate,
         demo,
         bench,
     )
 }
-GO_ON = ("prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")
+GO_ON = ("fetch", "prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")
 """Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""

@@ -26,6 +26,8 @@ CPAC_NAME = re.compile(r"(?!.*_feature-)(sub-[^.]+_atlas-[^.]+)_timeseries\.(?:1
 """With ``feature-`` it is HALFpipe's."""
 FORK_FOLDER = re.compile(r"cpac|ccs|css|dparsf|niak|(?:no)?filt_(?:no)?global|pipeline[_-].+|cpac[_-].+")
 FORK_ENTITIES = ("reg", "desc")
+ABIDE_FOLDER = "ABIDE_pcp"
+"""Where nilearn puts ABIDE in its folder of data."""
 PHENOTYPES = "Phenotypic_V1_0b*.csv"
 FILTERED = (0.01, 0.1)
 """Band in Hz of the strategies ``filt_...`` of the Preprocessed Connectomes Project."""
@@ -46,7 +48,7 @@ def open_pcp(request: Request) -> OpenedSource:
     The atlas with the name of ours is read, else the only one; its columns are found by label where the header has
     labels, else by their number. The files do not state their repetition time: for recordings of ABIDE I, known by
     their FILE_ID, the protocol of the site does, and ``--tr`` is for the others. ABIDE's table of phenotypes is found
-    in the folder or two above it.
+    in the folder, in nilearn's folder below it, or two above it.
 
     Raises
     ------
@@ -133,9 +135,17 @@ def is_pcp(path: Path) -> bool:
 
 
 def find_phenotypes(path: Path) -> Path | None:
-    """Find ABIDE's table of phenotypes in a folder or the two above it, where its download leaves it."""
+    """Find ABIDE's table of phenotypes where a download leaves it: in a folder, in nilearn's below or the two above."""
     whole = path.resolve()
-    return next((table for folder in (whole, *whole.parents[:2]) for table in sorted(folder.glob(PHENOTYPES))), None)
+    folders = (whole, whole / ABIDE_FOLDER, *whole.parents[:2])
+    return next((table for folder in folders for table in sorted(folder.glob(PHENOTYPES))), None)
+
+
+def site_without_tr(file_id: str) -> str:
+    """Name the site of a FILE_ID of ABIDE I if its repetition time is not known; empty where it is."""
+    found = ABIDE_ID.fullmatch(file_id)
+    site = "no site of ABIDE I" if found is None else found["site"].upper()
+    return "" if site in ABIDE_TR else site
 
 
 def _scan(root: Path) -> Iterator[BidsFile]:
