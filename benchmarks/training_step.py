@@ -34,10 +34,11 @@ from semantoks.config import from_plain
 from semantoks.objective import learner as learner_module
 from semantoks.objective import objective, self_distillation
 from semantoks.train.job import peak_memory
-from semantoks.train.launch import Precision, start_fabric
+from semantoks.train.launch import start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig, load_recipe
+from semantoks.types import Precision
 from semantoks.views import batch as batch_module
 from semantoks.views.batch import Slice, step_is_masked
 from semantoks.views.crops import Frames
@@ -103,7 +104,7 @@ def random_pool(atlas_name: str, people: int, device: torch.device) -> Pool:
 def build_trainer(size: Size, device: str, precision: Precision) -> Trainer:
     """Assemble a trainer over two steps' people."""
     config = size.config
-    fabric = start_fabric(device, precision, 1)
+    fabric, _ = start_fabric(device, precision, 1, config.encoder)
     pool = random_pool(size.atlas, 2 * config.batch_size, fabric.device)
     learner = config.objective.learner(config.encoder, pool.network_index, config.seed).to(fabric.device)
     wrapped, optimizer = fabric.setup(learner.trained, build_optimizer(learner.trained, config.optim))

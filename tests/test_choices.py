@@ -121,7 +121,8 @@ def chosen_arguments():
 def test_a_misspelt_choice_of_a_public_function_is_refused_before_anything_is_done(function, name, values):
     parameters = inspect.signature(function).parameters.values()
     others = {p.name: Path("nowhere") for p in parameters if p.default is p.empty and p.name != name}
-    others |= {"cohorts": [Path("nowhere")]} if "cohorts" in others else {}
+    lists = {"cohorts": [Path("nowhere")], "targets": ["nothing"]}
+    others |= {listed: some for listed, some in lists.items() if listed in others}
     with pytest.raises(ConfigError, match=rf"{name} has to be one of .*Did you mean '{values[0]}'\?"):
         function(**others, **{name: values[0].upper() + "x"})
 
@@ -132,6 +133,9 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         "pretrain.device",
         "pretrain.precision",
         "pretrain.residence",
+        "embed.precision",
+        "probe.precision",
+        "finetune.precision",
         "load_encoder.which",
         "Encoder.from_pretrained.which",
         "export_encoder.which",

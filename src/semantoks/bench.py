@@ -20,10 +20,11 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.statistics.methods import ENCODER, FC
-from semantoks.train.launch import Device, Precision, chosen_device
+from semantoks.train.launch import Device, chosen_device
 from semantoks.train.pace import matmul_rate, measure_pace
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
+from semantoks.types import Precision
 
 RECIPES = ("small", "small-published", "paper")
 PEOPLE, FEWEST = 40, 20
@@ -147,7 +148,7 @@ def _advice(device: torch.device, load: float, rates: dict[str, float], training
             f"Other programs use {100 * load:.0f} % of the cores: measure again when they are done, and give "
             "OMP_NUM_THREADS the number of cores that are free, since threads that wait for each other spin."
         )
-    if faster > FASTER and any(row["precision"] == "32-true" for row in training):
+    if faster > FASTER and all(row["precision"] == "32-true" for row in training):
         return f"Products in bfloat16 are {faster:.1f} times as fast here as in float32: try --precision bf16-mixed."
     slow = [row for row in training if row["hours_uk_biobank"] > 24]
     if slow and device.type == "cpu":

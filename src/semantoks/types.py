@@ -4,6 +4,8 @@ Axis words, everywhere: ``batch view roi frame network patch width`` and ``proje
 A boolean mask on the network x patch grid is True where a token is hidden.
 """
 
+from typing import Literal
+
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
@@ -12,3 +14,6 @@ RoiMask = Bool[ndarray, " roi"]
 RoiIndex = Int[ndarray, " roi"]
 Features = Float[ndarray, "row feature"]
 HeldOut = Float[ndarray, "test feature"]
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+"""Of what an encoder computes: float32; products in bfloat16, all else float32; whichever is faster here."""

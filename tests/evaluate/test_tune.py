@@ -21,6 +21,7 @@ from semantoks.evaluate.finetuning.tuning import (
     quality,
     tune,
 )
+from semantoks.model.precision import in_precision
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,15 @@ def tuned(encoder, pool, *, config=QUICK, lr=1e-2, seed=0, on_epoch=None):
 
 def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one.values(), other.values(), strict=True))
+
+
+def test_in_bfloat16_weights_and_outputs_are_float32_and_near_the_exact_ones(encoder, pool):
+    one_epoch = dataclasses.replace(QUICK, epochs=1)
+    exact, near = (
+        tuned(one, pool, config=one_epoch, lr=1e-4) for one in (encoder, in_precision(encoder, "bf16-mixed", CPU))
+    )
+    assert {parameter.dtype for parameter in near.model.parameters()} == {torch.float32}
+    assert 0 < np.abs(near.validation - exact.validation).max() < 0.02 * np.abs(exact.validation).max()
 
 
 def test_what_stays_is_the_state_after_the_best_epoch_not_the_last(encoder, pool, monkeypatch):

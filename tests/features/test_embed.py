@@ -52,6 +52,15 @@ def test_a_folder_embedded_in_one_call_is_bitwise_the_cohort_prepared_and_embedd
     assert (table[FEATURES].dtypes == np.float32).all()
 
 
+def test_in_bfloat16_features_are_near_and_the_notes_say_so(tmp_path, published):
+    raw = write_folder(tmp_path / "raw", {"sub-1_ses-1": smooth(300)})
+    exact, near = (embed(raw, model=published, tr=0.8, precision=name) for name in ("32-true", "bf16-mixed"))
+    gap = np.abs(near[FEATURES].to_numpy() - exact[FEATURES].to_numpy()).max()
+    assert 0 < gap < 0.05
+    assert "computed in bf16-mixed" in " ".join(near.attrs["notes"])
+    assert "bf16" not in " ".join(exact.attrs["notes"])
+
+
 def test_recordings_in_memory_are_a_folder_without_files(tmp_path, published):
     series = {f"sub-{i}_ses-1": smooth(320, i) for i in range(3)}
     table = embed(write_folder(tmp_path / "raw", series), model=published, tr=0.8)

@@ -11,6 +11,7 @@ from semantoks.errors import DataError
 from semantoks.features import stored
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.features.stored import content_key, embed_stored
+from semantoks.model.precision import in_precision
 from semantoks.signals.cohort import Cohort
 
 CPU = torch.device("cpu")
@@ -48,6 +49,8 @@ def test_the_key_follows_weights_recordings_masks_and_settings(cohort, model, tm
         encoder.mask_token[0] += 1e-3
     keys.add(content_key(encoder, cohort, 1, "cls"))
     assert len(keys) == 5
+    assert content_key(in_precision(encoder, "32-true", CPU), cohort, 1, "cls") in keys
+    assert content_key(in_precision(encoder, "bf16-mixed", CPU), cohort, 1, "cls") not in keys
     shutil.copytree(cohort.path, tmp_path / "copy")
     (tmp_path / "copy" / "SHA256SUMS").unlink()
     file = tmp_path / "copy" / "recordings.tsv"

@@ -15,6 +15,8 @@ from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.card import hash_participant
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
+from semantoks.model.precision import Choice
+from semantoks.train import launch
 from semantoks.train.run import pretrain
 
 pytestmark = pytest.mark.slow
@@ -248,6 +250,24 @@ def test_a_finished_run_stays_finished_when_it_is_resumed(cohort, tmp_path):
         record = pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2), resume=resume)
         assert record["status"] == "finished"
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
+
+
+def test_a_run_keeps_the_precision_that_was_chosen_for_it_when_a_resuming_machine_would_choose_another(
+    cohort, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(launch, "choose_precision", lambda *_: Choice("bf16-mixed", "it gains"))
+        for name, on_row in (("whole", None), ("cut", stop_at(2))):
+            record = pretrain([cohort], out=tmp_path / name, config=tiny_config(steps=4), log_every=1, on_row=on_row)
+    assert (record["environment"]["precision"], record["environment"]["precision_because"]) == (
+        "bf16-mixed",
+        "it gains",
+    )
+    record = pretrain([cohort], out=tmp_path / "cut", config=tiny_config(steps=4), resume=True, log_every=1)
+    assert (record["environment"]["precision"], record["status"]) == ("bf16-mixed", "finished")
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    with pytest.raises(WeightsError, match="precision was 'bf16-mixed' and is now '32-true'"):
+        pretrain([cohort], out=tmp_path / "cut", config=tiny_config(steps=4), resume=True, precision="32-true")
 
 
 def test_resuming_on_other_recordings_is_refused(cohort, tmp_path):

@@ -6,12 +6,13 @@ from tyro.conf import arg
 
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
+from semantoks.types import Precision
 
 
 def bench(
     recipes: Annotated[tuple[str, ...], arg(metavar="RECIPE [RECIPE ...]")] = ("small", "small-published", "paper"),
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto",
+    precision: Precision = "auto",
     people: int = 40,
     json: bool = False,
 ) -> int:

@@ -15,6 +15,7 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.block_config import BlockConfig
 from semantoks.screen import probe_notes, progress, score_table
 from semantoks.storage.lock import hold_file
+from semantoks.types import Precision
 
 Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -60,6 +61,7 @@ def embed(
     blocks: Annotated[_Blocks, arg(name="")] = _Blocks(),  # noqa: B008
     keep_cohort: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: delete them)")] = None,
     device: str = "cpu",
+    precision: Precision = "32-true",
     n_jobs: int = 1,
 ) -> int:
     """Write the features of every recording as a parquet table, from recordings of any kind.
@@ -87,6 +89,7 @@ def embed(
         blocks: Embed the blocks of a task, each with every other position hidden.
         keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
         device: Device to compute on: cpu, cuda, cuda:1, mps.
+        precision: bf16-mixed: products in bfloat16, for speed on a GPU or a CPU that gains by it; auto: the faster one.
         n_jobs: Worker processes that read and clean; -1 uses all cores.
     """
     from semantoks.features.embed import embed as run
@@ -111,6 +114,7 @@ def embed(
                 keep_crops=keep_crops,
                 keep_cohort=keep_cohort,
                 device=device,
+                precision=precision,
                 n_jobs=n_jobs,
                 progress=shown,
             )
@@ -132,6 +136,7 @@ def probe(
     out: Path,
     config: Annotated[_Settings, arg(name="")] = _Settings(),  # noqa: B008
     device: str = "cpu",
+    precision: Precision = "32-true",
     n_jobs: int = -1,
 ) -> int:
     """Predict targets from the encoder, beside functional connectivity and every other baseline.
@@ -151,6 +156,7 @@ def probe(
         out: Output folder.
         config: The settings.
         device: Device to embed on: cpu, cuda, cuda:1, mps.
+        precision: Of the encoder: bf16-mixed has products in bfloat16, for speed; auto: the faster one here.
         n_jobs: Worker processes; -1 uses all cores. The results are the same for any number.
     """
     from semantoks.evaluate.probe import probe as run
@@ -163,6 +169,7 @@ def probe(
             out=out,
             config=ProbeConfig(**vars(config)),
             device=device,
+            precision=precision,
             n_jobs=n_jobs,
             command=TYPED.get(),
             progress=shown,

@@ -18,6 +18,7 @@ from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
 from semantoks.storage.text import plain_json
+from semantoks.types import Precision
 
 if TYPE_CHECKING:
     from semantoks.train.recipe import PretrainConfig
@@ -39,8 +40,8 @@ class _Pretrain:
         None
     )
     """How many GPUs (or, on a CPU, processes) train together, on all machines."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """auto: bf16 on CUDA, float32 elsewhere; the losses are always float32."""
+    precision: Precision = "auto"
+    """auto: bf16 on a GPU, and for wide encoders on a CPU that gains by it, else float32; losses are always float32."""
     residence: Literal["auto", "device", "memory", "disk"] = "auto"
     """Where the recordings are kept while training; the numbers are the same."""
     resume: bool = False

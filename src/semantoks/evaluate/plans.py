@@ -36,12 +36,14 @@ from semantoks.features.blocks import Blocks, frames_needed
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.features.events import find_blocks
 from semantoks.model.encoder import Encoder
+from semantoks.model.precision import in_precision, precision_notes
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.cohort_checks import full_band_words
 from semantoks.signals.likeness import find_alike
 from semantoks.signals.pairing import shapes
 from semantoks.signals.phenotypes import UNKNOWN, unknown_note
 from semantoks.signals.targets import Target, binned, class_name, of_recorded_sessions, target, without_codes
+from semantoks.types import Precision
 
 Excluded = list[tuple[str, int]]
 """(reason, how many people)"""
@@ -81,6 +83,7 @@ def open_study(
     device: str,
     n_jobs: int,
     out: Path,
+    precision: Precision = "32-true",
 ) -> Study:
     """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of a split.
 
@@ -93,7 +96,8 @@ def open_study(
         If there is no encoder, or its atlas is not the cohort's.
     """
     cohort = (cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))).in_band("passed")
-    encoder, card = open_encoder(model)
+    (encoder, card), where = open_encoder(model), find_device(device)
+    encoder = in_precision(encoder, precision, where)
     task = None if config.events is None else find_blocks(cohort, config, least_frames=frames_needed(encoder))
     table = of_recorded_sessions(cohort.participants, cohort.recordings) if task is None else task.targets(targets)
     aims = read_targets(table, targets, config)
@@ -124,7 +128,7 @@ def open_study(
         plans=[plan for plan, _ in planned],
         overlap=known,
         cache=(run if run is not None and (run / "run.json").exists() else out) / "cache",
-        device=find_device(device),
+        device=where,
         n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],
     )
@@ -135,7 +139,7 @@ def open_study(
     else:
         study.notes += [f"{note[0].upper()}{note[1:]}." for note in task.notes]
         study.excluded[:0] = Counter(task.left_out["reason"]).most_common()
-    study.notes += _input_notes(embedded, whole)
+    study.notes += [*_input_notes(embedded, whole), *precision_notes(encoder)]
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study

@@ -22,6 +22,7 @@ from semantoks.statistics.tables import ABOUT
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.text import plain_json
+from semantoks.types import Precision
 
 
 def probe(
@@ -32,6 +33,7 @@ def probe(
     out: str | Path,
     config: ProbeConfig | None = None,
     device: str = "cpu",
+    precision: Precision = "32-true",
     n_jobs: int = 1,
     command: str = "",
     progress: Progress | None = None,
@@ -50,6 +52,8 @@ def probe(
         A run, an encoder folder, an id on the Hugging Face hub, or a loaded Encoder.
     config
         Protocol, readouts, methods, splits, and the analyses beside the scores.
+    device, precision
+        As in ``embed``.
     n_jobs
         Worker processes; -1 uses all cores. The results are the same for any number.
     extra
@@ -78,7 +82,7 @@ def probe(
     check_extra(extra)
     with hold_folder(out):
         _refuse_another(out, targets, config, extra)
-        study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out)
+        study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out, precision=precision)
         study.extra = extra
         analyses = len(config.analyses) if study.protocol.analyses else 0
         study.stages = Stages(progress, 2 + analyses + bool(config.seconds))

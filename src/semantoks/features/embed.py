@@ -32,6 +32,7 @@ from semantoks.features.events import LEFT_OUT, TIMES, TYPE, find_blocks, reason
 from semantoks.features.out_of_box import Recordings, fitting_box
 from semantoks.model.card import EncoderCard, band_words, cleaning_for
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.precision import in_precision
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.opened_source import SourceConfig, find_source
@@ -42,6 +43,7 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.storage.durable import scratch_folder, write_durably
 from semantoks.storage.tables import write_table
+from semantoks.types import Precision
 
 INDEX = ["participant_id", "session_id", "run"]
 BLOCK = "block"
@@ -57,6 +59,7 @@ def embed(
     crops: int | None = None,
     keep_crops: bool = False,
     device: str = "cpu",
+    precision: Precision = "32-true",
     tr: float | None = None,
     already_filtered: bool = False,
     participants: Path | str | pd.DataFrame | None = None,
@@ -82,6 +85,8 @@ def embed(
         windows; in closed form, avg of the whole recording.
     device
         cpu, cuda, cuda:1, mps.
+    precision
+        32-true; bf16-mixed: products in bfloat16, for speed on a GPU or a CPU that gains by it; auto: the faster one.
     tr, participants, reading
         As in ``prepare``: repetition time in seconds if the source does not state it (never guessed); a table; which
         recordings are read.
@@ -124,6 +129,7 @@ def embed(
     recordings = _as_cohort(recordings)
     boxed = fitting_box(recordings, known) if model is None else ""
     encoder, card = open_encoder(boxed if model is None else model)
+    encoder = in_precision(encoder, precision, where)
     readout = readout or own_readout(encoder)
     cleaning, gates = cleaning_for(card, already_filtered=already_filtered)
     cleaning = replace(cleaning, full_band=card.full_band or keep_cohort is not None)
@@ -132,7 +138,7 @@ def embed(
     with _opened(recordings, card, config, n_jobs, keep_cohort, source_lines.append) as cohort:
         if not len(cohort):
             raise DataError(nothing_left(cohort))
-        notes = [*encoder_notes(card, boxed), *recording_notes(cohort, card, source_lines)]
+        notes = [*encoder_notes(card, boxed, encoder), *recording_notes(cohort, card, source_lines)]
         left_out = list[dict[Any, Any]]()
         if blocks.events is not None:
             cohort, task_notes, left_out = _as_blocks(cohort, encoder, blocks)
@@ -280,14 +286,16 @@ def _write_beside(place: Path, rows: pd.DataFrame) -> Path | None:
     return place
 
 
-def encoder_notes(card: EncoderCard, boxed: str = "") -> list[str]:
+def encoder_notes(card: EncoderCard, boxed: str = "", encoder: Encoder | None = None) -> list[str]:
     """List what the encoder requires; ``boxed`` is its name, where it was taken out of the box unasked."""
+    lower = encoder is not None and encoder.lower is not None
     frames = "any number of frames" if card.encoder.any_length else f"{card.encoder.frames} frames"
     atlas = card.atlas
     return [
         f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {plural(atlas.n_networks, 'network')}",
         *([f"           {boxed}, the one in the box that fits; --model takes another"] if boxed else []),
         f"demands    {frames} of {card.tr:g} s, {band_words(card)}, {card.normalisation}",
+        *(["           computed in bf16-mixed: not the digits of float32"] if lower else []),
         *[f"           {line}" for line in card.origin],
     ]
 

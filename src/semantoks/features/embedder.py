@@ -18,6 +18,7 @@ from semantoks.features.encode import Readout, find_device, open_encoder, own_re
 from semantoks.model.encoder import Encoder
 from semantoks.signals.prepare import check_jobs
 from semantoks.signals.recording import Recording
+from semantoks.types import Precision
 
 Subjects = Sequence[Real[ndarray, "_ roi"]] | Real[ndarray, "subject frame roi"]
 
@@ -37,7 +38,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Repetition time of the series, in seconds. Required: it is never guessed.
     already_filtered
         The series are band-passed: do not filter again.
-    readout, crops, device, n_jobs
+    readout, crops, device, precision, n_jobs
         See `semantoks.embed`.
 
     Examples
@@ -55,6 +56,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         readout: Readout | None = None,
         crops: int | None = None,
         device: str = "cpu",
+        precision: Precision = "32-true",
         n_jobs: int = 1,
     ) -> None:
         self.model = model
@@ -63,6 +65,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.readout = readout
         self.crops = crops
         self.device = device
+        self.precision = precision
         self.n_jobs = n_jobs
 
     def fit(self, X: Subjects, y: Any = None) -> "SemantoksEmbedder":  # noqa: ARG002
@@ -99,6 +102,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 readout=self.readout,
                 crops=self.crops,
                 device=self.device,
+                precision=self.precision,
                 n_jobs=self.n_jobs,
                 already_filtered=self.already_filtered,
             )

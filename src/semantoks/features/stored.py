@@ -21,12 +21,13 @@ FEATURES = "features"
 
 
 def content_key(encoder: Encoder, cohort: Cohort, crops: int | None, readout: Readout) -> str:
-    """Hash the weights, the recordings (their checksums, in order), the masks and the settings of an embedding.
+    """Hash the weights, their precision, the recordings (checksums, in order), the masks, the settings of an embedding.
 
     The checksums are those of what is read: where the signals do not have them, DataError (``Cohort.check_signals``).
     """
     cohort.check_signals()
-    digest = hashlib.sha256(repr((encoder.config, crops, readout)).encode())
+    settings = (encoder.config, crops, readout)
+    digest = hashlib.sha256(repr(settings if encoder.lower is None else (*settings, encoder.lower)).encode())
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())

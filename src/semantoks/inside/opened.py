@@ -22,6 +22,7 @@ from semantoks.features.encode import Progress, as_encoder_takes, embed_crops, f
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, random_encoder
+from semantoks.model.precision import in_precision, precision_notes
 from semantoks.report.inside.folder import FINDINGS
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
@@ -64,7 +65,9 @@ class Opened:
 
     def random(self) -> Encoder:
         """Return the encoder with the random weights that its pretraining started from."""
-        return random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed).eval()
+        found = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed).eval()
+        found.lower = self.encoder.lower
+        return found
 
     def embed(self, encoder: Encoder, progress: Progress | None = None) -> Float[ndarray, "person feature"]:
         """Embed everybody: the encoder's own readout and windows, averaged over a person's recordings."""
@@ -105,10 +108,13 @@ def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> 
         If there is no encoder.
     """
     encoder, card = open_encoder(model)
+    device = find_device(config.device)
+    encoder = in_precision(encoder, config.precision, device)
     whole = Cohort(cohort)
     as_encoder_takes(whole, card)
     seen = overlap(card, whole, people_of(whole))
     ids, notes = np.array(people_of(whole).ids), [f"{words.removesuffix('.')}." for words in seen.words()]
+    notes += precision_notes(encoder)
     if config.exclude_pretrained:
         if not seen.known:
             raise DataError(
@@ -135,7 +141,7 @@ def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> 
         part=part,
         cohort=taken,
         people=people,
-        device=find_device(config.device),
+        device=device,
         config=config,
         notes=(*notes, family, *alike.words(taken.recordings, names=False)),
     )
@@ -160,6 +166,7 @@ def probe_inside(
             seed=config.seed,
         ),
         device=config.device,
+        precision=config.precision,
         n_jobs=config.n_jobs,
         extra=extra,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from semantoks.config import check_fields
 from semantoks.errors import ConfigError
+from semantoks.types import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,8 @@ class InsideConfig:
     """Seed for everything, at least 0."""
     device: str = "cpu"
     """Device to embed on: cpu, cuda, cuda:1, mps."""
+    precision: Precision = "32-true"
+    """32-true; bf16-mixed: products in bfloat16, for speed; auto: the faster one here."""
     n_jobs: int = 1
     """Worker processes; -1 uses all cores. The results are the same for any number."""
 

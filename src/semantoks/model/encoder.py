@@ -99,9 +99,15 @@ class Encoder(nn.Module):
         Its size.
     network_index
         The network (0..N-1) of every ROI, e.g. ``Atlas.network_index``.
+
+    Attributes
+    ----------
+    lower
+        Type in which products are computed (``model.precision``); None = as whoever calls has it.
     """
 
     time: Tensor
+    lower: torch.dtype | None = None
 
     def __init__(self, config: EncoderConfig, network_index: Sequence[int] | Int[ndarray, " roi"]) -> None:
         super().__init__()
@@ -146,6 +152,13 @@ class Encoder(nn.Module):
                 f"the encoder takes series of shape [batch, {self.n_rois} ROIs, {frames} frames], "
                 f"but got {list(series.shape)}."
             )
+        if self.lower is None:
+            return self._encode(series, mask)
+        with torch.autocast(series.device.type, self.lower):
+            found = self._encode(series, mask)
+        return Tokens(found.cls.float(), found.grid.float())
+
+    def _encode(self, series: Tensor, mask: Tensor | None) -> Tokens:
         grid = self.tokenizer(series, mask) if self.any_length else self.tokenizer(series)
         if mask is not None:
             token: Tensor = self.mask_token

@@ -116,6 +116,7 @@ def _train_and_probe(study: Study, run: Planned, clock: "_Clock") -> bool:
                 out=folder,
                 config=run.config,
                 device=study.settings.device,
+                precision=study.settings.precision,
                 resume=True,
                 keep=1,
                 command=study.command,

@@ -7,6 +7,7 @@ from typing import Literal
 from semantoks.config import check_fields
 from semantoks.errors import ConfigError
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.types import Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class StudyConfig:
     """Repeats of these folds, at least 1."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train and embed; auto takes a CUDA GPU where there is one."""
+    precision: Precision = "auto"
+    """Of the trainings, as for pretrain; embedding is in float32."""
     n_jobs: int = -1
     """Worker processes of the probes; -1 uses all cores. The results are the same for any number."""
     scheduler: str | None = None

@@ -195,7 +195,8 @@ def measure_rate(study: Study) -> tuple[float, str]:
     """Time a few steps of the first run on this machine; return operations per second, and how they were found."""
     run = study.runs[0]
     batch = min(run.config.batch_size, _MEASURED_PEOPLE, run.people)
-    pace = measure_pace(run.cohort(study.sides), run.config, batch, device=study.settings.device)
+    device, precision = study.settings.device, study.settings.precision
+    pace = measure_pace(run.cohort(study.sides), run.config, batch, device=device, precision=precision)
     seconds = batch / pace.samples_per_s
     return pace.flops_per_s, f"measured: {seconds:.2g} s per step of {batch} people of “{run.condition}”"
 

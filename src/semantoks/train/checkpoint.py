@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from semantoks.errors import WeightsError
@@ -16,6 +17,7 @@ from semantoks.storage.checksums import read_tensors
 from semantoks.storage.durable import clear_temporary
 from semantoks.storage.text import plain_json
 from semantoks.train.recipe import completed, modernise
+from semantoks.types import Precision
 
 GROWN = 30.0
 """Weights whose norm grew so many times since the last checkpoint have exploded."""
@@ -74,6 +76,16 @@ def _differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -
         elif old != new:
             found.append(f"{where}{key} was {old!r} and is now {new!r}")
     return found
+
+
+def precision_of(folder: Path) -> Precision:
+    """Return the precision of the last checkpoint; "auto" without one that can be read."""
+    try:
+        with safe_open(list_checkpoints(folder)[-1], framework="pt") as file:
+            said = plain_json(file.metadata()["meta"])["precision"]
+    except (IndexError, OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return "auto"
+    return said if said in ("32-true", "bf16-mixed") else "auto"
 
 
 def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> int:

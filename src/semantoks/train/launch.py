@@ -14,9 +14,11 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from semantoks.errors import ConfigError
+from semantoks.model.encoder import EncoderConfig
+from semantoks.model.precision import Choice, choose_precision, tell
+from semantoks.types import Precision
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,12 @@ def chosen_device(device: Device) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
-def start_fabric(device: Device, precision: Precision, devices: int | None) -> Fabric:
-    """Choose device and precision ("auto": CUDA in bf16 where there is one, else CPU in float32) and launch.
+def start_fabric(
+    device: Device, precision: Precision, devices: int | None, size: EncoderConfig | None = None
+) -> tuple[Fabric, Choice]:
+    """Choose device and precision, for an encoder of this ``size``, and launch; say why this precision.
+
+    Several processes on CPUs, which might not measure the same, are in float32 by "auto".
 
     Parameters
     ----------
@@ -75,11 +81,14 @@ def start_fabric(device: Device, precision: Precision, devices: int | None) -> F
         When ``devices`` is not the number of processes that were started, or this machine does not have as many.
     """
     chosen = chosen_device(device)
-    exact: Any = ("bf16-mixed" if chosen == "cuda" else "32-true") if precision == "auto" else precision
     launched = find_launched()
     world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
     _check(launched, world, local, devices, chosen)
     strategy: Any = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if world > 1 else "auto"
+    choice = Choice("32-true", "several processes on CPUs")
+    if precision != "auto" or chosen != "cpu" or world == 1:
+        choice = choose_precision(precision, torch.device(chosen), size)
+    exact: Any = choice.precision
     try:
         fabric = Fabric(
             accelerator=chosen,
@@ -92,7 +101,9 @@ def start_fabric(device: Device, precision: Precision, devices: int | None) -> F
         fabric.launch()
     except (RuntimeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(f"cannot train on {world} x {chosen}: {' '.join(str(error).split())}") from error
-    return fabric
+    if fabric.is_global_zero:
+        tell(choice)
+    return fabric, choice
 
 
 def _check(launched: Launched | None, world: int, local: int, devices: int | None, chosen: str) -> None:

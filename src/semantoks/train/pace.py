@@ -12,9 +12,10 @@ import torch
 from semantoks.model.encoder import random_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.text import plain_json
-from semantoks.train.launch import Device, Precision
+from semantoks.train.launch import Device
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
+from semantoks.types import Precision
 
 STEPS = 4
 """Steps that are timed; the first is not counted."""

@@ -23,13 +23,14 @@ from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
-from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint
+from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, recordings_hash, start_record
-from semantoks.train.launch import Device, Precision, start_fabric
+from semantoks.train.launch import Device, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
 from semantoks.train.recipe import PretrainConfig
+from semantoks.types import Precision
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
 
@@ -66,6 +67,9 @@ def pretrain(
         The run folder: run.json, metrics.jsonl, warnings.jsonl, checkpoints/, encoder/.
     devices
         How many devices train together. None: the processes that torchrun or SLURM's srun started, else one.
+    precision
+        32-true; bf16-mixed: products in bfloat16, weights and losses in float32; auto: the faster one here
+        (``model.precision.choose_precision``), or that of the run that is resumed. run.json says which and why.
     resume
         Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
     init_from
@@ -100,7 +104,8 @@ def pretrain(
         config = replace(config, encoder=parent.encoder, objective=objective, band=opened[0].band)
     objective.check(config.encoder, config.views)
     opened = in_band(opened, config.band)
-    fabric = start_fabric(device, precision, devices)
+    precision = precision_of(out / "checkpoints") if resume and precision == "auto" else precision
+    fabric, choice = start_fabric(device, precision, devices, config.encoder)
     with _only_writer(fabric, out):
         saved = list_checkpoints(out / "checkpoints") if resume else []
         trainer, state = _assemble(fabric, opened, config, residence, begin, resumed=bool(saved))
@@ -108,19 +113,13 @@ def pretrain(
         done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
         record = start_record(opened, config, fabric, trainer.total, command, out, parent)
         record["init_from"] = None if init_from is None else str(init_from)
+        record["environment"]["precision_because"] = choice.because
         job = Job(
             out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
         )
         quiet = round(2 * config.optim.warmup_share * trainer.total)
-        monitor = Monitor(
-            out,
-            objective=objective,
-            every=log_every,
-            first_step=done,
-            on_row=on_row,
-            watch_from=quiet,
-            fabric=fabric,
-        )
+        rows: dict[str, Any] = {"every": log_every, "first_step": done, "on_row": on_row}
+        monitor = Monitor(out, objective=objective, watch_from=quiet, fabric=fabric, **rows)
         job.take_up(done)
         if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
             monitor.warn(0, advice)

@@ -30,12 +30,14 @@ from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.tasks import Predicted, Task
 from semantoks.model.encoder import Encoder
+from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, TargetKind
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
+from semantoks.types import Precision
 from semantoks.views.pool import Pool, open_pool
 
 
@@ -208,14 +210,23 @@ def check_beside(names: Sequence[str]) -> None:
 
 
 def tune_and_compare(
-    study: Study, config: FinetuneConfig, *, from_scratch: bool, networks: Mapping[str, Trainable]
+    study: Study,
+    config: FinetuneConfig,
+    *,
+    from_scratch: bool,
+    networks: Mapping[str, Trainable],
+    precision: Precision = "32-true",
 ) -> tuple[Results, pd.DataFrame]:
     """Score fine-tuning and the methods beside it on every split of a study; return the scores, and the epochs."""
+    tuned_in = choose_precision(precision, study.device, study.card.encoder)
+    tell(tuned_in)
     sets = feature_sets(study)
     study.stages.next()
-    starts: dict[str, Encoder | Trainable] = {FINETUNED: study.encoder}
+    starts: dict[str, Encoder | Trainable] = {FINETUNED: in_precision(study.encoder, tuned_in.precision, study.device)}
     if from_scratch:
-        starts[FINETUNED_RANDOM] = study.encoders[RANDOM]
+        starts[FINETUNED_RANDOM] = in_precision(study.encoders[RANDOM], tuned_in.precision, study.device)
+    if tuned_in.precision == "bf16-mixed":
+        study.notes.append("Encoders were tuned in bf16-mixed; all else computed in float32.")
     starts |= networks
     pool = open_pool([study.embedded], study.device)
     passed = (
@@ -254,6 +265,7 @@ def finetune(
     beside: Sequence[str] = (),
     extra: Mapping[str, Baseline | Trainable] | None = None,
     device: str = "cpu",
+    precision: Precision = "auto",
     command: str = "",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -277,6 +289,9 @@ def finetune(
         Networks to train from labels alone, on the same people: names of ``beside.BESIDE``.
     extra
         Networks of your own (``Trainable``) and baselines of your own (``Baseline``), by name.
+    precision
+        Of the encoders that are tuned: bf16-mixed has products in bfloat16, weights, heads and losses in float32; auto
+        takes it where a training would. Linear probes, and networks from labels alone, compute in float32.
 
     Returns
     -------
@@ -310,7 +325,9 @@ def finetune(
         study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
         study.stages = Stages(progress, 2)
         study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
-        results, epochs = tune_and_compare(study, config, from_scratch=from_scratch, networks=networks)
+        results, epochs = tune_and_compare(
+            study, config, from_scratch=from_scratch, networks=networks, precision=precision
+        )
         scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}

@@ -160,6 +160,7 @@ class Study:
     def encoders(self) -> Mapping[str, Encoder]:
         """The encoder, and the same one with the random weights that its pretraining started from."""
         start = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed)
+        start.lower = self.encoder.lower
         return {ENCODER: self.encoder, RANDOM: start.eval()}
 
     def about(self) -> dict[str, Any]:
