@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 
 import tyro
@@ -21,6 +22,7 @@ from semantoks.cli.training import fit, pretrain
 from semantoks.cli.tuning import finetune
 from semantoks.cli.typed import TYPED
 from semantoks.cli.weights import convert, export, push
+from semantoks.cli.without_torch import without_torch
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 from semantoks.storage.stopping import Stopped, stoppable
 
@@ -82,8 +84,16 @@ def _run(argv: list[str]) -> int:
         near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
         raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
     if argv[0] in WITH_RECIPES:
-        return COMMANDS[argv[0]](argv[1:])
+        return _helped(COMMANDS[argv[0]], argv[1:])
     return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
+
+
+def _helped(command: Callable[[list[str]], int], argv: list[str]) -> int:
+    """Run a command that reads its words itself; where it is asked for help alone, without importing torch."""
+    if {"-h", "--help"} & set(argv) and "torch" not in sys.modules:
+        with suppress(AttributeError, TypeError, ImportError), without_torch():
+            return command(argv)
+    return command(argv)
 
 
 def answered(call: Callable[[], int]) -> int:
