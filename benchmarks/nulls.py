@@ -74,7 +74,7 @@ def evaluate(plan: Plan, sets: Mapping[str, FeatureSet], seed: int, *, null: boo
     found = cross_validate(plan, {name: Linear(features) for name, features in sets.items()}, seed=seed)
     if null:
         once = replace(plan, splits=plan.splits[:FOLDS])
-        found.scores.extend(null_scores(once, sets, permutations=PERMUTATIONS, seed=seed))
+        found.scores.extend(null_scores([(once, sets)], permutations=PERMUTATIONS, seed=seed))
     scores, predictions = found.tables()
     table = summarise(scores, predictions, samples=200, flips=FLIPS, seed=seed).set_index("method")
     parts = unit_contributions(held_out(predictions, list(sets)), MAIN[plan.kind], list(sets).index("fc"))
@@ -109,7 +109,7 @@ def permuted(runs: int) -> pd.DataFrame:
     for seed in range(runs):
         kind, plan, sets = people_without(seed)
         once = replace(plan, splits=plan.splits[:FOLDS])
-        for found in null_scores(once, sets, permutations=PERMUTATIONS, seed=seed):
+        for found in null_scores([(once, sets)], permutations=PERMUTATIONS, seed=seed):
             rows.append({"kind": kind, "method": found["method"], "p": found["p"], "mean": found[MAIN[kind]]})
     return pd.DataFrame(rows)
 
@@ -125,7 +125,7 @@ def twins(runs: int) -> pd.DataFrame:
         plan = plan_of("value", labels, groups, seed)
         row = {}
         for name, known in (("as blocks", plan), ("as strangers", replace(plan, groups=np.arange(PEOPLE)))):
-            row[name] = null_scores(known, {"encoder": features}, permutations=PERMUTATIONS, seed=seed)[0]["p"]
+            row[name] = null_scores([(known, {"encoder": features})], permutations=PERMUTATIONS, seed=seed)[0]["p"]
         rows.append(row)
     return pd.DataFrame(rows)
 

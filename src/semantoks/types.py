@@ -4,7 +4,7 @@ Axis words, everywhere: ``batch view roi frame network patch width`` and ``proje
 A boolean mask on the network x patch grid is True where a token is hidden.
 """
 
-from typing import Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -17,3 +17,21 @@ HeldOut = Float[ndarray, "test feature"]
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 """Of what an encoder computes: float32; products in bfloat16, all else float32; whichever is faster here."""
+
+@runtime_checkable
+class Columns(Protocol):
+    """A matrix [row, feature] of which a block of columns is read at a time, ``columns[:, first:last]``."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+
+    @property
+    def dtype(self) -> Any:
+        """The type of its cells."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, index: Any) -> ndarray:
+        """Read a block of columns of all rows."""

@@ -55,7 +55,7 @@ def probed(task, model, tmp_path_factory):
 def opened(task, model, tmp_path, targets=("trial_type",), **settings):
     cohort, events = task
     settings = {"folds": 3, "repeats": 1, "delay": 0.0, "events": events} | settings
-    return open_study(model, cohort, targets, ProbeConfig(**settings), device="cpu", n_jobs=1, out=tmp_path)
+    return open_study(model, cohort, targets, ProbeConfig(**settings), device="cpu", out=tmp_path)
 
 
 def test_what_the_blocks_of_one_trial_type_share_is_found_in_fc_of_the_blocks(probed):

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from semantoks.evaluate.models.predictors import Fixed, Linear, Stacked
-from semantoks.evaluate.study.crossval import Results, cross_validate, spread_classes, task_of
+from semantoks.evaluate.study.crossval import cross_validate, spread_classes, task_of
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Plan, Predicted
+from semantoks.evaluate.study.work import Results, Work
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import read_predictions, read_scores
 
@@ -82,7 +83,7 @@ def test_labels_of_the_test_people_change_no_prediction():
 def test_processes_change_no_number():
     plan, features = make_plan()
     methods = {"a": Linear(Fixed(features))}
-    one, two = (cross_validate(plan, methods, seed=0, n_jobs=n).tables() for n in (1, 2))
+    one, two = (cross_validate(plan, methods, seed=0, work=Work(n)).tables() for n in (1, 2))
     pd.testing.assert_frame_equal(one[0], two[0])
     pd.testing.assert_frame_equal(one[1], two[1])
 

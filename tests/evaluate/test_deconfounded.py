@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from semantoks.evaluate.analyses.confounds import design
 from semantoks.evaluate.analyses.deconfounded import Deconfounded, LinearWithout
-from semantoks.evaluate.models.linear import INVERSE_PENALTIES, calibrated, log_odds, row_space, standardise
+from semantoks.evaluate.models.linear import INVERSE_PENALTIES, calibrated, log_odds, standardised_rows
 from semantoks.evaluate.models.predictors import Fixed, Linear
 from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Predicted, Task
@@ -27,10 +27,10 @@ def test_residuals_are_those_of_least_squares_on_the_training_people():
     train, test = np.arange(40)[::-1], np.arange(40, 60)
     spelt = np.column_stack([np.ones(60), table["site"] == "B", table["site"] == "C", table["age"]]).astype(float)
     weights, *_ = np.linalg.lstsq(spelt[train], values[train].astype(float), rcond=None)
-    found = Deconfounded(Fixed(values), confounds).matrix(train, test)
+    found = Deconfounded(Fixed(values), confounds).matrix(train, test)[:, :]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, values[test] - spelt[test] @ weights, atol=1e-5)
-    left = Deconfounded(Fixed(values), confounds).matrix(train, train)
+    left = Deconfounded(Fixed(values), confounds).matrix(train, train)[:, :]
     np.testing.assert_allclose(left.T @ spelt[train], 0, atol=1e-3)
 
 
@@ -38,17 +38,17 @@ def test_test_people_decide_nothing():
     table, values = people_with_confounds()
     confounds = design(table, ["site", "age"])
     train, test = np.arange(40), np.arange(40, 60)
-    before = Deconfounded(Fixed(values), confounds).matrix(train, test)[:10]
+    before = Deconfounded(Fixed(values), confounds).matrix(train, test)[:, :][:10]
     values[50:], confounds[50:] = 1e3, -1e3
-    np.testing.assert_array_equal(Deconfounded(Fixed(values), confounds).matrix(train, test)[:10], before)
+    np.testing.assert_array_equal(Deconfounded(Fixed(values), confounds).matrix(train, test)[:, :][:10], before)
 
 
 def test_many_features_are_done_in_parts(monkeypatch):
     table, values = people_with_confounds()
     sets = Deconfounded(Fixed(values), design(table, ["site", "age"]))
-    whole = sets.matrix(np.arange(40), np.arange(60))
+    whole = sets.matrix(np.arange(40), np.arange(60))[:, :]
     monkeypatch.setattr("semantoks.evaluate.analyses.deconfounded._COLUMNS", 3)
-    np.testing.assert_allclose(sets.matrix(np.arange(40), np.arange(60)), whole, atol=1e-6)
+    np.testing.assert_allclose(sets.matrix(np.arange(40), np.arange(60))[:, :], whole, atol=1e-6)
 
 
 def test_a_site_without_training_people_is_corrected_by_the_training_mean():
@@ -56,7 +56,7 @@ def test_a_site_without_training_people_is_corrected_by_the_training_mean():
     confounds = design(table[["site"]], ["site"])
     elsewhere = (table["site"] == "C").to_numpy()
     train, test = np.flatnonzero(~elsewhere), np.flatnonzero(elsewhere)
-    found = Deconfounded(Fixed(values), confounds).matrix(train, test)
+    found = Deconfounded(Fixed(values), confounds).matrix(train, test)[:, :]
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, values[test] - values[train].mean(axis=0), atol=0.3)
     levels = [values[train][table["site"][train] == site].mean(axis=0) for site in "AB"]
@@ -71,9 +71,9 @@ def test_missing_cells_count_as_the_median_of_the_training_people():
     filled = table.assign(age=table["age"].fillna(table["age"][:40].median()), gone=table["age"].isna() * 1.0)
     full = values.copy()
     full[5, 0] = np.nanmedian(values[:40, 0])
-    expected = Deconfounded(Fixed(full), design(filled, ["site", "age", "gone"])).matrix(train, test)
+    expected = Deconfounded(Fixed(full), design(filled, ["site", "age", "gone"])).matrix(train, test)[:, :]
     np.testing.assert_allclose(
-        Deconfounded(Fixed(values), design(table, ["site", "age"])).matrix(train, test), expected, atol=1e-5
+        Deconfounded(Fixed(values), design(table, ["site", "age"])).matrix(train, test)[:, :], expected, atol=1e-5
     )
 
 
@@ -85,7 +85,7 @@ def test_wrapped_features_are_fitted_on_the_training_people():
 
     inner = Fitted()
     train, people = np.array([4, 0, 2, 5, 1]), np.array([3, 0, 3])
-    found = Deconfounded(inner, np.zeros((6, 1))).matrix(train, people)
+    found = Deconfounded(inner, np.zeros((6, 1))).matrix(train, people)[:, :]
     np.testing.assert_array_equal(inner.train, train)
     values = np.stack([people, people**2], axis=1)
     np.testing.assert_allclose(found, values - [train.mean(), (train**2).mean()])
@@ -129,8 +129,8 @@ def test_inner_predictions_are_those_of_residuals_of_the_inner_training_people(k
     task = make_task(labels, train, test, kind)
     said = LinearWithout(Fixed(values), confounds).predict(task, {})
     # By hand: residuals of the outer fold, standardised there; in each inner split, residuals of these once more.
-    rows = Deconfounded(Fixed(values), confounds).matrix(train, train)
-    rows, _ = row_space(*standardise(rows, rows))
+    rows = Deconfounded(Fixed(values), confounds).matrix(train, train)[:, :]
+    rows, _ = standardised_rows(rows, len(train))
     best = int(np.argmax([np.array_equal(said.test, one) for one in said.candidates]))
     by_hand = np.zeros((60, 2))
     for seen, unseen in task.inner:

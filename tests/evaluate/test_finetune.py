@@ -66,7 +66,7 @@ def test_as_good_as_fc_is_tested_within_the_bound_that_the_report_reads(run):
 
 
 def test_the_splits_are_those_of_the_probe(run, cohort, model):
-    study = module.open_study(model, cohort, ["sex"], PROBE, device="cpu", n_jobs=1, out=run[1])
+    study = module.open_study(model, cohort, ["sex"], PROBE, device="cpu", out=run[1])
     found = read_predictions(run[1] / "predictions.parquet")
     for number, (_, test) in enumerate(study.plans[0].splits):
         one = found[(found["target"] == "sex") & (found["method"] == "finetuned") & (found["split"] == number)]

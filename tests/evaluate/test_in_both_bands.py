@@ -69,7 +69,7 @@ def test_why_there_is_no_row_of_the_full_band_is_said_in_words(both, cohort):
 def test_an_encoder_of_the_full_band_is_shown_it_whatever_band_the_cohort_is_given_in(both, full_model, tmp_path):
     config = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=(FC_FULL, TANGENT_FULL))
     for given in (both, both.in_band("full")):
-        study = open_study(full_model, given, ["sex"], config, device="cpu", n_jobs=1, out=tmp_path)
+        study = open_study(full_model, given, ["sex"], config, device="cpu", out=tmp_path)
         assert (study.cohort.band, study.embedded.band) == ("passed", "full")
         assert any("but for FC and tangent FC of that band" in note for note in study.notes)
     table = probe(full_model, both, targets=["sex"], out=tmp_path / "probe", config=config)

@@ -11,8 +11,8 @@ from semantoks.evaluate.models.linear import (
     fit_path,
     logistic,
     ridge,
-    row_space,
     standardise,
+    standardised_rows,
     support_vectors,
 )
 from semantoks.evaluate.study.splits import split_people
@@ -49,33 +49,36 @@ def test_a_missing_cell_becomes_the_training_median_and_a_constant_column_zero()
     assert np.isfinite(held).all()
 
 
-def test_the_row_space_keeps_every_inner_product_with_a_training_row():
-    train, test = wide(), wide(8, seed=1)
-    rows, held = row_space(train, test)
-    assert rows.shape == (30, 30)
+def both_ways(train, test):
+    """Return standardised features, and the same in the span of the training rows."""
+    return standardise(train, test), standardised_rows(np.vstack([train, test]), len(train))
+
+
+def test_the_span_of_the_rows_keeps_every_inner_product_with_a_training_row():
+    (train, test), (rows, held) = both_ways(wide(), wide(8, seed=1))
+    assert rows.shape == (30, 29)  # around their mean, thirty rows span 29 dimensions
     np.testing.assert_allclose(rows @ rows.T, train @ train.T, rtol=1e-9, atol=1e-8)
     np.testing.assert_allclose(held @ rows.T, test @ train.T, rtol=1e-9, atol=1e-8)
 
 
 def test_a_row_that_is_a_sum_of_others_costs_a_dimension_and_nothing_else():
     train = wide()
-    train[29] = train[0] + train[1]
-    rows, _ = row_space(train, train[:1])
-    assert rows.shape == (30, 29)
+    train[29] = (train[0] + train[1]) / 2
+    (train, _), (rows, _) = both_ways(train, train[:1])
+    assert rows.shape == (30, 28)
     np.testing.assert_allclose(rows @ rows.T, train @ train.T, rtol=1e-9, atol=1e-8)
 
 
-def test_ridge_in_the_row_space_is_ridge_on_all_features():
-    train, test, labels = wide(), wide(8, seed=1), np.random.default_rng(2).normal(size=30)
-    rows, held = row_space(train, test)
+def test_ridge_in_the_span_of_the_rows_is_ridge_on_all_features():
+    (train, test), (rows, held) = both_ways(wide(), wide(8, seed=1))
+    labels = np.random.default_rng(2).normal(size=30)
     short = Ridge(alpha=3.0).fit(rows, labels).predict(held)
     np.testing.assert_allclose(short, Ridge(alpha=3.0).fit(train, labels).predict(test), rtol=1e-8)
 
 
-def test_logistic_regression_in_the_row_space_is_that_on_all_features():
-    train, test = standardise(wide(), wide(8, seed=1))
+def test_logistic_regression_in_the_span_of_the_rows_is_that_on_all_features():
+    (train, test), (rows, held) = both_ways(wide(), wide(8, seed=1))
     labels = np.random.default_rng(2).choice(["a", "b", "c"], 30)
-    rows, held = row_space(train, test)
     fit = LogisticRegression(C=2.0, tol=1e-10, max_iter=2000).fit
     short, direct = fit(rows, labels).predict_proba(held), fit(train, labels).predict_proba(test)
     np.testing.assert_allclose(short, direct, atol=1e-6)
@@ -185,8 +188,7 @@ def test_features_that_know_nothing_do_not_put_everybody_into_the_rare_class():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         labels = rng.permutation(np.array(["F"] * 21 + ["M"] * 79))
-        rows, test = standardise(rng.normal(size=(100, 400)), rng.normal(size=(40, 400)))
-        rows, test = row_space(rows, test)
+        rows, test = standardised_rows(rng.normal(size=(140, 400)), 100)
         found = logistic(Fold(rows, labels, test, inner_of(labels, "class"), "class"))
         shares.append((found.test[:, 0] > 0.5).mean())
         assert len(np.unique(found.test[:, 0])) == 40
@@ -264,7 +266,7 @@ def test_as_many_columns_as_people_are_no_trap(columns):
         latent = rng.normal(size=(480, 5))
         features = latent @ rng.normal(size=(5, columns)) + rng.normal(size=(480, columns))
         truth = latent[:, 0] + 0.3 * rng.normal(size=480)
-        rows, held = row_space(*standardise(features[:80], features[80:]))
+        rows, held = standardised_rows(features, 80)
         fine = split_people(truth[:80], np.arange(80), kind="value", folds=10, repeats=1, seed=0)
         found = ridge(Fold(rows, truth[:80], held, inner_of(truth[:80], "value"), "value", fine))
         scores.append([np.corrcoef(one[:, 0], truth[80:])[0, 1] for one in (found.test, *found.candidates)])

@@ -28,7 +28,7 @@ def planned(kind):
 @pytest.mark.parametrize(("kind", "score"), [("value", "r"), ("class", "balanced_accuracy")])
 def test_the_null_is_that_of_kernels_of_standardised_rows_of_mean_squared_length_one(kind, score):
     rows, plan = planned(kind)
-    (found,) = null_scores(plan, {"fc": Fixed(rows)}, permutations=19, seed=3)
+    (found,) = null_scores([(plan, {"fc": Fixed(rows)})], permutations=19, seed=3)
     kernels = []
     for train, test in plan.splits:
         here, there = standardise(rows[train], rows[test])
@@ -62,7 +62,7 @@ def test_a_thousand_permutations_cost_less_than_scoring_the_same_features(kind):
     methods, times = {"fc": Linear(Fixed(rows))}, [time.process_time()]
     cross_validate(plan, methods, seed=0)
     times.append(time.process_time())
-    null_scores(plan, {"fc": Fixed(rows)}, permutations=1000, seed=0)
+    null_scores([(plan, {"fc": Fixed(rows)})], permutations=1000, seed=0)
     times.append(time.process_time())
     scoring, null = np.diff(times)
     assert null < 5 * scoring

@@ -76,4 +76,4 @@ def test_leaving_everybody_out_is_refused_with_what_told_that_they_were_seen(coh
     model = save_model(tmp_path / "m", people=tuple(f"{i:02d}" for i in range(40)))
     config = ProbeConfig(exclude_pretrained=True)
     with pytest.raises(DataError, match=r"leaves nobody: 40 of 40 .*\(told by their ids alone"):
-        open_study(model, cohort, ["sex"], config, device="cpu", n_jobs=1, out=tmp_path)
+        open_study(model, cohort, ["sex"], config, device="cpu", out=tmp_path)

@@ -167,7 +167,7 @@ def test_the_order_of_the_participants_table_changes_nothing(cohort, model, tmp_
 
 def test_the_features_are_those_that_embedding_gives_averaged_by_person(cohort, model, tmp_path):
     config = ProbeConfig(crops=3, readouts=("cls", "network"), methods=("encoder", "random_weights"))
-    study = open_study(model, cohort, ["sex"], config, device="cpu", n_jobs=1, out=tmp_path)
+    study = open_study(model, cohort, ["sex"], config, device="cpu", out=tmp_path)
     sets, everybody = feature_sets(study), np.arange(40)
     assert list(sets) == ["encoder", "encoder_network", "random_weights", "fc"]
     start = save_model(tmp_path / "start", seed=study.card.seed)

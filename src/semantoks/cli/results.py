@@ -138,6 +138,7 @@ def probe(
     device: str = "cpu",
     precision: Precision = "32-true",
     n_jobs: int = -1,
+    scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: this machine)")] = None,
 ) -> int:
     """Predict targets from the encoder, beside functional connectivity and every other baseline.
 
@@ -158,6 +159,7 @@ def probe(
         device: Device to embed on: cpu, cuda, cuda:1, mps.
         precision: Of the encoder: bf16-mixed has products in bfloat16, for speed; auto: the faster one here.
         n_jobs: Worker processes; -1 uses all cores. The results are the same for any number.
+        scheduler: Address of a Dask scheduler (tcp://HOST:PORT), whose workers compute the splits instead.
     """
     from semantoks.evaluate.probe import probe as run
 
@@ -171,6 +173,7 @@ def probe(
             device=device,
             precision=precision,
             n_jobs=n_jobs,
+            scheduler=scheduler,
             command=TYPED.get(),
             progress=shown,
         )

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 from jaxtyping import Float
 from joblib import effective_n_jobs
 from numpy import ndarray
@@ -21,6 +22,7 @@ from semantoks.evaluate.baselines.recorded import (
 )
 from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
+from semantoks.evaluate.models.linear import BLOCK, MOST_ROWS
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans, in_full_band
@@ -49,6 +51,7 @@ from semantoks.statistics.methods import (
     TANGENT_BOTH,
     TANGENT_FULL,
 )
+from semantoks.storage.arrays import LARGE, empty, kept
 from semantoks.storage.memory import need_memory
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
@@ -117,7 +120,8 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
         people=study.people,
         spans=crop_spans(study.cohort, study.card.encoder, study.crops),
         seed=study.config.seed,
-        n_jobs=study.n_jobs,
+        n_jobs=study.work.n_jobs,
+        folder=study.work.arrays,
     )
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
     need_memory("probe", _bytes(study, builds), "name fewer --methods, or fewer --n-jobs")
@@ -143,7 +147,10 @@ def _bytes(study: Study, names: Collection[str]) -> int:
     n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
     edges = n_rois * (n_rois - 1) // 2
     held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
-    return int(rows * edges * (held + 16 * effective_n_jobs(study.n_jobs)))
+    # Larger tables are in files, of which a block is read at a time.
+    in_memory = rows * edges * held if rows * edges * 4 < LARGE or study.work.arrays is None else 0
+    each = 3 * 4 * min(rows * edges, BLOCK) + 5 * 8 * rows * min(rows, MOST_ROWS)
+    return int(in_memory + each * effective_n_jobs(study.work.n_jobs))
 
 
 def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:
@@ -166,7 +173,9 @@ def _built(name: str, build: Build, shown: Shown) -> FeatureSet | Method | None:
             f"baseline {name!r} has to return one row per recording, [{len(shown)}, features], "
             f"but returned {list(found.shape)}."
         )
-    return Fixed(shown.people.average(found))
+    size = (len(shown.people), found.shape[1])
+    into = empty(size, shown.folder, f"{name}-people") if isinstance(found, np.memmap) else None
+    return Fixed(kept(shown.people.average(found, into)))
 
 
 def _readouts(study: Study, row: str, encoder: Encoder) -> dict[str, FeatureSet]:

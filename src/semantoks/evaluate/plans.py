@@ -81,7 +81,6 @@ def open_study(
     config: ProbeConfig,
     *,
     device: str,
-    n_jobs: int,
     out: Path,
     precision: Precision = "32-true",
 ) -> Study:
@@ -129,7 +128,6 @@ def open_study(
         overlap=known,
         cache=(run if run is not None and (run / "run.json").exists() else out) / "cache",
         device=where,
-        n_jobs=n_jobs,
         excluded=[row for _, rows in planned for row in rows],
     )
     study.notes += _understood(aims, table)

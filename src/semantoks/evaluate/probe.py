@@ -1,7 +1,9 @@
 """The probe: score an encoder beside every baseline on the same people, splits and frames, and write the results."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +16,9 @@ from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
-from semantoks.evaluate.study.study import Progress, Stages
+from semantoks.evaluate.study.study import Progress, Stages, Study
+from semantoks.evaluate.study.work import Work, unfinished
+from semantoks.features.stored import content_key
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
@@ -35,6 +39,7 @@ def probe(
     device: str = "cpu",
     precision: Precision = "32-true",
     n_jobs: int = 1,
+    scheduler: str | None = None,
     command: str = "",
     progress: Progress | None = None,
     extra: Mapping[str, Baseline] | None = None,
@@ -56,6 +61,8 @@ def probe(
         As in ``embed``.
     n_jobs
         Worker processes; -1 uses all cores. The results are the same for any number.
+    scheduler
+        Address of a Dask scheduler whose workers compute the splits instead; they have to see ``out``.
     extra
         Baselines of your own, by name: see ``Baseline``.
 
@@ -82,19 +89,34 @@ def probe(
     check_extra(extra)
     with hold_folder(out):
         _refuse_another(out, targets, config, extra)
-        study = open_study(model, cohort, targets, config, device=device, n_jobs=n_jobs, out=out, precision=precision)
+        study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision)
         study.extra = extra
         analyses = len(config.analyses) if study.protocol.analyses else 0
         study.stages = Stages(progress, 2 + analyses + bool(config.seconds))
-        sets = feature_sets(study)
-        study.stages.next()
-        results = run_protocol(study, sets)
-        study.stages.next()
-        run_analyses(study, sets, results)
+        with unfinished(out, _about(study)) as folder:
+            study.work = Work(n_jobs, scheduler, folder)
+            sets = feature_sets(study)
+            study.stages.next()
+            results = run_protocol(study, sets)
+            study.stages.next()
+            run_analyses(study, sets, results)
         scores, predictions = results.write(out, study.names if config.identifiers else None)
         about = {"command": command, **study.about()}
         write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
         return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)
+
+
+def _about(study: Study) -> tuple[object, ...]:
+    """Return all that the scores depend on, for telling whether the pieces of a killed probe are of the same one.
+
+    Code cannot be compared: with a baseline of one's own, every probe is another one.
+    """
+    cohort, card = study.embedded, study.card
+    tables = [cohort.participants, cohort.recordings, cohort.quality, study.cohort.recordings]
+    versions = [version(name) for name in ("semantoks", "torch", "numpy", "scikit-learn", "scipy", "nilearn")]
+    encoder = content_key(study.encoder, cohort, study.crops, "cls_avg")
+    own = os.urandom(8) if study.extra else b""
+    return (to_plain(study.config), versions, encoder, card.seed, *(one.to_csv() for one in tables), own)
 
 
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:

@@ -6,9 +6,10 @@ from semantoks.evaluate.methods import chosen_methods, crops_of, methods_for, se
 from semantoks.evaluate.models.brainmarks import BINS, LogisticCV, brainmarks_splits
 from semantoks.evaluate.models.paper import paper_probes, paper_splits
 from semantoks.evaluate.models.sgd_probe import SgdRecipe
-from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.crossval import cross_validate_all
 from semantoks.evaluate.study.study import Protocol, Sets, Study
 from semantoks.evaluate.study.tasks import Method
+from semantoks.evaluate.study.work import Results
 from semantoks.statistics.methods import COSTLY
 
 Special = Mapping[str, Mapping[str, Method]]
@@ -17,16 +18,17 @@ Special = Mapping[str, Mapping[str, Method]]
 
 def run_protocol(study: Study, sets: Sets) -> Results:
     """Score every method on every target by the protocol of the study."""
-    protocol, config, results = study.protocol, study.config, Results()
+    protocol, config = study.protocol, study.config
     special = protocol.methods(study, sets) if protocol.methods else {}
     tick = study.stages.ticks(sum(len(plan.splits) for plan in study.plans))
+    plans = []
     for plan in study.plans:
         methods = methods_for(study, sets, plan) | dict(special.get(plan.target, {}))
         if protocol.costly == "if named":
             named = chosen_methods(study) if config.methods else ()
             methods = {name: method for name, method in methods.items() if name not in COSTLY or name in named}
-        results.add(cross_validate(plan, methods, seed=config.seed, n_jobs=study.n_jobs, tick=tick))
-    return results
+        plans.append((plan, methods))
+    return cross_validate_all(plans, seed=config.seed, work=study.work, tick=tick)
 
 
 def _paper_methods(study: Study, sets: Sets) -> Special:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 from sklearn.model_selection import GroupKFold
 
-from semantoks.evaluate.models.linear import INVERSE_PENALTIES, row_space, standardise
+from semantoks.evaluate.models.linear import INVERSE_PENALTIES, standardised_rows
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet
 from semantoks.statistics.intervals import draw
@@ -87,7 +87,7 @@ class Components:
     def of(cls, structure: FeatureSet, people: int) -> "Components":
         """Centre (a missing cell is the mean), and rotate into the people's span, without loss."""
         everybody = np.arange(people)
-        values = structure.matrix(everybody, everybody).astype(np.float32)
+        values = structure.matrix(everybody, everybody)[:, :].astype(np.float32)
         known = np.isfinite(values)
         mean = np.where(known, values, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
         centred = np.where(known, values - mean.astype(np.float32), 0)
@@ -109,7 +109,7 @@ class Source:
     def of(cls, source: FeatureSet, fold: Split) -> "Source":
         """Standardise by the training people."""
         both = source.matrix(fold[0], np.concatenate(fold))
-        rows, others = row_space(*standardise(both[: len(fold[0])], both[len(fold[0]) :]))
+        rows, others = standardised_rows(both, len(fold[0]))
         rows, others = rows.astype(np.float64), others.astype(np.float64)
         left, length, right = np.linalg.svd(rows, full_matrices=False)
         kept = length > max(length.max(initial=0) * _RANK, np.finfo(float).tiny)

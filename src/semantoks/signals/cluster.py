@@ -15,11 +15,17 @@ from semantoks.errors import ConfigError
 CONNECT_SECONDS = 10
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
+Made = TypeVar("Made")
 
 
 def map_on_cluster(
-    address: str, function: Callable[[Shared, Job], int], shared: Shared, jobs: Sequence[Job], *, needed: Sequence[Path]
-) -> Iterator[int]:
+    address: str,
+    function: Callable[[Shared, Job], Made],
+    shared: Shared,
+    jobs: Sequence[Job],
+    *,
+    needed: Sequence[Path],
+) -> Iterator[Made]:
     """Yield ``function(shared, job)`` of every job, as they get done; jobs of a worker that died go to another.
 
     joblib's Dask backend is not used: it waits for ever for a job that has killed as many workers as Dask allows.
@@ -100,7 +106,7 @@ def _itself(shared: Shared) -> Shared:
     return shared
 
 
-def _run(function: Callable[[Shared, Job], int], shared: Shared, job: Job, maker: str, needed: Sequence[Path]) -> int:
+def _run(function: Callable[[Shared, Job], Made], shared: Shared, job: Job, maker: str, needed: Sequence[Path]) -> Made:
     """Run one job on the worker that this is, if it is fit for it."""
     host = socket.gethostname()
     if (here := version("semantoks")) != maker:

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,7 +23,7 @@ from semantoks.evaluate.models.linear import (
     surprise,
 )
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
-from semantoks.types import Features
+from semantoks.types import Columns, Features
 
 Wide = Float[ndarray, "row _"]
 _COLUMNS = 4096
@@ -51,20 +53,53 @@ class Deconfounded:
     features: FeatureSet
     confounds: Float[ndarray, "everybody column"]
 
-    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
+    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> "Residuals":
         """Regress the features of ``train`` on the confounds, and return the residual features of ``people``."""
         everyone = np.union1d(train, people)
-        rows = self.features.matrix(train, everyone)
         here, there = np.searchsorted(everyone, train), np.searchsorted(everyone, people)
         regressors = _regressors(self.confounds[everyone], here)
-        hat = np.linalg.pinv(regressors[here], rcond=_RANK)
-        found = np.empty((len(people), rows.shape[1]), dtype=rows.dtype)
-        # A few thousand features at a time: for big atlases, all of them in double precision would not fit in memory.
-        for begin in range(0, rows.shape[1], _COLUMNS):
-            part = slice(begin, begin + _COLUMNS)
-            values = _filled(rows[:, part].astype(np.float64), here)
-            centred = values - values[here].mean(axis=0)
-            found[:, part] = centred[there] - regressors[there] @ (hat @ centred[here])
+        return Residuals(self.features.matrix(train, everyone), regressors, here, there)
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What a regression fitted on the rows ``here`` leaves of the rows ``there``, made as its columns are read."""
+
+    features: Wide | Columns
+    regressors: Wide
+    here: Int[ndarray, " train"]
+    there: Int[ndarray, " person"]
+
+    @cached_property
+    def hat(self) -> Float[ndarray, "column train"]:
+        """What turns the training people's features into weights of the regressors."""
+        found: ndarray = np.linalg.pinv(self.regressors[self.here], rcond=_RANK)
+        return found
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.there), self.features.shape[1]
+
+    @property
+    def dtype(self) -> Any:
+        """The type of its cells."""
+        return self.features.dtype
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.there)
+
+    def __getitem__(self, index: tuple[slice, slice]) -> Features:
+        """Return a block of columns, a few thousand at a time, for they are in double precision meanwhile."""
+        first, last, _ = index[1].indices(self.shape[1])
+        found = np.empty((len(self.there), last - first), dtype=self.dtype)
+        for begin in range(first, last, _COLUMNS):
+            part = slice(begin, min(begin + _COLUMNS, last))
+            values = _filled(self.features[:, part].astype(np.float64), self.here)
+            centred = values - values[self.here].mean(axis=0)
+            fitted = self.regressors[self.there] @ (self.hat @ centred[self.here])
+            found[:, begin - first : part.stop - first] = centred[self.there] - fitted
         return found
 
 

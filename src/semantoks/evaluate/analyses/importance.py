@@ -12,9 +12,10 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.counted import plural
 from semantoks.evaluate.models.predictors import Fixed, Linear
-from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.crossval import cross_validate_all
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.tasks import Method, Plan
+from semantoks.evaluate.study.work import Results, Work
 from semantoks.features.encode import Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
@@ -56,7 +57,7 @@ def network_scores(
     fc: Float[ndarray, "person edge"],
     *,
     seed: int,
-    n_jobs: int = 1,
+    work: Work = Work(),  # noqa: B008
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Results, list[str]]:
     """Score every plan from one network at a time (analysis ``network``; the condition is the network's name).
@@ -92,9 +93,8 @@ def network_scores(
         }
         if (edges := inside == number).any():
             methods[FC] = Linear(Fixed(fc[:, edges]))
-        for plan in plans:
-            alone = dataclasses.replace(plan, analysis="network", condition=name)
-            found.add(cross_validate(alone, methods, seed=seed, keep=False, n_jobs=n_jobs))
+        alone = [(dataclasses.replace(plan, analysis="network", condition=name), methods) for plan in plans]
+        found.add(cross_validate_all(alone, seed=seed, keep=False, work=work))
         if progress:
             progress(number + 1, len(names))
     lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())

@@ -17,16 +17,16 @@ from semantoks.evaluate.baselines.connectivity import edges_of
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_of_windows
 from semantoks.evaluate.methods import STACKS, methods_from
 from semantoks.evaluate.models.predictors import Fixed
-from semantoks.evaluate.study.crossval import Results, split_predictions, split_scores, task_of
+from semantoks.evaluate.study.crossval import about_split, split_predictions, split_scores, task_of
 from semantoks.evaluate.study.shown import Shown
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan, Predicted
+from semantoks.evaluate.study.work import Piece, Results
 from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT
 from semantoks.statistics.tables import row_key
-from semantoks.storage.workers import run_calls
 from semantoks.types import Features
 
 ALL = "all"
@@ -94,7 +94,7 @@ class AtLengths:
         found = [one.matrix(train, person[here]) for here, one in parts]
         rows = np.empty((len(people), found[0].shape[1]), dtype=found[0].dtype)
         for (here, _), part in zip(parts, found, strict=True):
-            rows[here] = part
+            rows[here] = part[:, :]
         return rows
 
 
@@ -123,20 +123,18 @@ def length_scores(study: Study, sets: Sets, results: Results, *, readout: Readou
     study.notes += [f"Not scored from {s:g} s: {name}, {why}." for (name, s), why in lacking.items()]
     methods = methods_from(features, ())
     dropped = set(lacking) | {(n, s) for n, parts in STACKS.items() for m, s in lacking if m in parts}
+    pieces = []
     for plan in study.plans:
         once = first_repeats(plan, study.config)
         tested = [(train, test[there[once.people[test]]]) for train, test in once.splits]
         once = dataclasses.replace(once, analysis="seconds").with_splits(tested)
-        calls = [
-            joblib.delayed(_score_split)(once, methods, number, study.config.seed, [ALL, *kept], count, dropped)
-            for number in range(len(once.splits))
-        ]
-
-        def doing(target: str = plan.target) -> str:
-            return f" while predicting {target} from little data"
-
-        for part in run_calls(calls, n_jobs=study.n_jobs, doing=doing):
-            results.add(part)
+        for number in range(len(once.splits)):
+            seed, lengths = study.config.seed, [ALL, *kept]
+            call = joblib.delayed(_score_split)(once, methods, number, seed, lengths, count, dropped)
+            about = ("length", *about_split(once, number), tuple(methods), seed, lengths, sorted(dropped))
+            pieces.append(Piece(call, about))
+    for part in study.work.results(pieces, lambda _: " while predicting from little data"):
+        results.add(part)
         tick()
 
 
@@ -153,7 +151,7 @@ def _features(
     lacking: dict[tuple[str, float], str] = {}
     for seconds, windows in kept.items():
         spans = windows.spans(cohort)
-        shown = Shown(cohort=cohort, people=study.people, spans=spans, n_jobs=study.n_jobs)
+        shown = Shown(cohort=cohort, people=study.people, spans=spans, n_jobs=study.work.n_jobs)
         for name, short in found.items():
             whole = sets[name]
             if name == FC:

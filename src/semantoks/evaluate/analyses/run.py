@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import joblib
@@ -29,15 +29,15 @@ from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.methods import methods_from, sets_for, stacks_of
 from semantoks.evaluate.models.linear import fold_of
 from semantoks.evaluate.settings import Analysis
-from semantoks.evaluate.study.crossval import INNER_FOLDS, Results, cross_validate, task_of
+from semantoks.evaluate.study.crossval import INNER_FOLDS, about_split, cross_validate_all, task_of
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats, first_tests
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.evaluate.study.work import Piece, Results, Work
 from semantoks.features.encode import Readout, own_readout
 from semantoks.statistics.methods import CENTRAL, FC, TANGENT
 from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
-from semantoks.storage.workers import run_calls
 
 CURVE_REPEATS = 2
 
@@ -45,7 +45,7 @@ CURVE_REPEATS = 2
 def run_analyses(study: Study, sets: Sets, results: Results) -> None:
     """Run the analyses that the settings name, and add their rows to the results."""
     if study.config.seconds:
-        tick = study.stages.ticks(len(study.plans))
+        tick = study.stages.ticks(sum(len(first_repeats(plan, study.config).splits) for plan in study.plans))
         length_scores(study, sets, results, readout=_frozen_readout(study), tick=tick)
         study.stages.next()
     if study.config.analyses and study.people.unit == "block":
@@ -66,20 +66,18 @@ def _central(sets: Sets) -> Sets:
 
 
 def _null(study: Study, sets: Sets, results: Results) -> None:
-    config, tick = study.config, study.stages.ticks(len(study.plans))
-    for plan in study.plans:
-        # Within a fold of whole sites, people are exchanged, not sites, of which few are of one size.
-        once = dataclasses.replace(first_tests(plan, 1), groups=study.people.groups[plan.people])
-        results.scores.extend(
-            null_scores(
-                once,
-                sets_for(study, sets, plan),
-                permutations=config.permutations,
-                seed=config.seed,
-                n_jobs=study.n_jobs,
-            )
+    config = study.config
+    # Within a fold of whole sites, people are exchanged, not sites, of which few are of one size.
+    plans = [
+        (
+            dataclasses.replace(first_tests(plan, 1), groups=study.people.groups[plan.people]),
+            sets_for(study, sets, plan),
         )
-        tick()
+        for plan in study.plans
+    ]
+    tick = study.stages.ticks(sum(len(features) for _, features in plans))
+    rows = null_scores(plans, permutations=config.permutations, seed=config.seed, work=study.work, tick=tick)
+    results.scores.extend(rows)
 
 
 def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
@@ -91,8 +89,8 @@ def _learning_curve(study: Study, sets: Sets, results: Results) -> None:
         for sized in learning_plans(first_repeats(plan, study.config, CURVE_REPEATS), seed=study.config.seed)
     ]
     tick = study.stages.ticks(sum(len(plan.splits) for plan in plans))
-    for plan in plans:
-        results.add(cross_validate(plan, methods, seed=study.config.seed, keep=False, n_jobs=study.n_jobs, tick=tick))
+    sized = [(plan, methods) for plan in plans]
+    results.add(cross_validate_all(sized, seed=study.config.seed, keep=False, work=study.work, tick=tick))
 
 
 def _confounds(study: Study, sets: Sets, results: Results) -> None:
@@ -112,18 +110,16 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
         for plan in decoded
     }
     predictions = results.tables()[1]
-    tick = study.stages.ticks(len(decoded) + 3 * len(study.plans))
+    decoding, without, matched = [], [], []
     for plan in decoded:
         chosen = {name: features for name, features in sets.items() if plan.target not in HELD.get(name, ())}
-        results.add(cross_validate(plan, methods_from(chosen, ()), seed=config.seed, keep=False, n_jobs=study.n_jobs))
-        tick()
+        decoding.append((plan, methods_from(chosen, ())))
     for plan in study.plans:
         names = confounds_of(table, plan, study.confounds)
         own = predictions[predictions["target"] == plan.target]
         results.scores.extend(
             confound_tests(own, table, names, study.people.groups, permutations=config.permutations, seed=config.seed)
         )
-        tick()
         once = first_repeats(plan, config)
         if names:
             columns = design(table, names)
@@ -132,23 +128,22 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
             }
             methods |= stacks_of(methods)
             plain = dataclasses.replace(once, analysis="deconfounded", condition="+".join(sorted(names)))
-            results.add(cross_validate(plain, methods, seed=config.seed, n_jobs=study.n_jobs))
-        tick()
-        _matched(study, sets, results, once, table)
-        tick()
+            without.append((plain, methods))
+        matched += [(found, methods_from(_central(sets), ())) for found in _matched(study, once, table)]
+    tick = study.stages.ticks(sum(len(plan.splits) for plan, _ in (*decoding, *without, *matched)))
+    results.add(cross_validate_all(decoding, seed=config.seed, keep=False, work=study.work, tick=tick))
+    results.add(cross_validate_all([*without, *matched], seed=config.seed, work=study.work, tick=tick))
 
 
-def _matched(study: Study, sets: Sets, results: Results, plan: Plan, table: pd.DataFrame) -> None:
-    """Score a target in a subset of people whose motion does not predict it."""
+def _matched(study: Study, plan: Plan, table: pd.DataFrame) -> list[Plan]:
+    """Choose a subset of a target's people whose motion does not predict it, if there is one."""
     if "mean_fd" not in table:
         study.notes.append(f"{plan.target}: no motion-matched subset, because mean FD is not known.")
-        return
+        return []
     log_fd = table["mean_fd"].to_numpy(np.float64)
     found = match_motion(plan, log_fd, study.people.groups, seed=study.config.seed)
     study.notes.append(found.words)
-    if found.plan is not None:
-        methods = methods_from(_central(sets), ())
-        results.add(cross_validate(found.plan, methods, seed=study.config.seed, n_jobs=study.n_jobs))
+    return [] if found.plan is None else [found.plan]
 
 
 def _networks(study: Study, sets: Sets, results: Results) -> None:
@@ -164,9 +159,9 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
     found, notes = network_scores(
         embedding,
         [first_repeats(plan, study.config) for plan in study.plans],
-        sets[FC].matrix(np.arange(0), np.arange(len(study.people))),
+        sets[FC].matrix(np.arange(0), np.arange(len(study.people)))[:, :],
         seed=study.config.seed,
-        n_jobs=study.n_jobs,
+        work=study.work,
         progress=study.stages.step,
     )
     results.add(found)
@@ -249,17 +244,33 @@ def _is_enough(plan: Plan, train: Rows) -> bool:
 
 
 def null_scores(
-    plan: Plan, sets: Mapping[str, FeatureSet], *, permutations: int, seed: int, n_jobs: int = 1
+    plans: Sequence[tuple[Plan, Mapping[str, FeatureSet]]],
+    *,
+    permutations: int,
+    seed: int,
+    work: Work = Work(),  # noqa: B008
+    tick: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """Return one row of scores.csv per feature set (analysis ``permutation``): p, and the score of the null's model.
 
-    All sets see the same permutations, which depend only on the seed and the target's name. ``plan`` has one repeat.
+    All sets see the same permutations, which depend only on the seed and the target's name. A plan has one repeat.
     """
-    jobs = (joblib.delayed(_null_score)(plan, name, features, permutations, seed) for name, features in sets.items())
-    return list(run_calls(jobs, n_jobs=n_jobs, doing=lambda: f" in the permutations of {plan.target}"))
+    pieces = [
+        Piece(
+            joblib.delayed(_null_score)(plan, name, features, permutations, seed),
+            ("null", *(about_split(plan, number) for number in range(len(plan.splits))), name, permutations, seed),
+        )
+        for plan, sets in plans
+        for name, features in sets.items()
+    ]
+    rows = []
+    for found in work.results(pieces, lambda _: " in the permutations"):
+        rows.extend(found.scores)
+        tick()
+    return rows
 
 
-def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> dict[str, Any]:
+def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> Results:
     kernels = []
     for split in plan.splits:
         fold = fold_of(features, task_of(plan, split, seed, folds=0))
@@ -270,4 +281,4 @@ def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, 
     )
     key = row_key("permutation", "", plan.target, plan.kind, name, -1)
     sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
-    return {**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}
+    return Results([{**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}])

@@ -13,6 +13,7 @@ from semantoks.types import Features
 
 COMPONENTS = 50
 _LEAST = 1e-6
+_AT_ONCE = 256
 
 Matrices = Float32[ndarray, "everybody roi roi"]
 
@@ -42,7 +43,13 @@ class Components:
         """Return log variances, then autocorrelations (-1 to 1), of the components of ``train`` in ``people``."""
         vectors = self.components(train).astype(np.float32)
         variance, product = (
-            np.einsum("prc,rc->pc", matrices[people] @ vectors, vectors) for matrices in (self.instant, self.lagged)
+            np.concatenate(
+                [
+                    np.einsum("prc,rc->pc", matrices[some] @ vectors, vectors)
+                    for some in np.split(people, range(_AT_ONCE, len(people), _AT_ONCE))
+                ]
+            )
+            for matrices in (self.instant, self.lagged)
         )
         variance = np.maximum(variance, _LEAST)
         return np.hstack([np.log(variance), product / variance])

@@ -21,7 +21,7 @@ def functional_connectivity(shown: Shown) -> Edges:
     0.9999 count as that.
     """
     n_rois = shown.cohort.atlas.n_rois
-    rows = np.empty((len(shown), n_rois * (n_rois - 1) // 2), dtype=np.float32)
+    rows = shown.empty(n_rois * (n_rois - 1) // 2, "fc")
     for index, row in enumerate(rows):
         row[:] = edges_of(shown.series(index))
     return rows
@@ -39,10 +39,15 @@ def partial_correlation(shown: Shown) -> Edges:
     nilearn's ``ConnectivityMeasure(kind="partial correlation")`` on the ROIs that a recording has: a missing ROI has
     edges of 0 and does not change the others. Edges as in ``functional_connectivity``.
     """
-    call = delayed(_partial_edges)
+    n_rois, call = shown.cohort.atlas.n_rois, delayed(_partial_edges)
+    rows = shown.empty(n_rois * (n_rois - 1) // 2, "fc_partial")
     with threadpool_limits(1):
-        rows = Parallel(n_jobs=shown.n_jobs, prefer="threads")(call(shown.series(i)) for i in range(len(shown)))
-    return np.stack(rows)
+        found = Parallel(n_jobs=shown.n_jobs, prefer="threads", return_as="generator")(
+            call(shown.series(i)) for i in range(len(shown))
+        )
+        for index, row in enumerate(found):
+            rows[index] = row
+    return rows
 
 
 def fisher_z(correlation: Float[ndarray, " edge"]) -> Float[ndarray, " edge"]:

@@ -1,6 +1,7 @@
 """Functional connectivity in tangent space: reference and shrinkage come from the training people of each split."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from semantoks.evaluate.study.shown import Run, Shown
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
+from semantoks.storage.arrays import OnDisk, empty, kept, scratch
 from semantoks.types import Features
 
 LEAST_REST = 20
@@ -39,11 +41,14 @@ class Tangent:
         How likely other frames of each person are under each of ``SHRINKAGES``; 0 for a person who has none.
     group
         The correlations of which training people's mean is the reference; None = these.
+    folder
+        Where large features are made; None = in memory.
     """
 
-    correlations: Matrices
+    correlations: Matrices | OnDisk
     votes: Votes
-    group: Matrices | None = None
+    group: Matrices | OnDisk | None = None
+    folder: Path | None = None
 
     def shrinkage(self, train: Int[ndarray, " train"]) -> float:
         """Choose the shrinkage on the training people; among equals, the strongest."""
@@ -66,7 +71,7 @@ class Tangent:
             root = torch.from_numpy(self.whitening(train, shrinkage).astype(np.float32))
             row, column = torch.triu_indices(*root.shape)
             scale = torch.where(row == column, 1.0, 2**0.5)
-            found = np.empty((len(people), len(row)), dtype=np.float32)
+            found = scratch((len(people), len(row)), self.folder)
             for begin in range(0, len(people), _AT_ONCE):
                 some = torch.from_numpy(self.correlations[people[begin : begin + _AT_ONCE]])
                 values, vectors = torch.linalg.eigh((1 - shrinkage) * (root @ some @ root) + shrinkage * (root @ root))
@@ -83,7 +88,7 @@ def tangent_space(shown: Shown) -> Tangent:
     """
     owner, n_rois = shown.people.owner, shown.cohort.atlas.n_rois
     own = [np.flatnonzero(owner == person) for person in range(len(shown.people))]
-    matrices = np.empty((len(own), n_rois, n_rois), dtype=np.float32)
+    matrices = empty((len(own), n_rois, n_rois), shown.folder, f"correlations-{shown.cohort.band}")
     votes = np.empty((len(own), len(SHRINKAGES)), dtype=np.float32)
     with threadpool_limits(1):
         found = Parallel(n_jobs=shown.n_jobs, prefer="threads", return_as="generator")(
@@ -91,7 +96,7 @@ def tangent_space(shown: Shown) -> Tangent:
         )
         for person, (matrix, vote) in enumerate(found):
             matrices[person], votes[person] = matrix, vote
-    return Tangent(matrices, votes)
+    return Tangent(kept(matrices), votes, folder=shown.folder)
 
 
 def _of_person(shown: Shown, rows: Int[ndarray, " recording"]) -> tuple[Float[ndarray, "roi roi"], ndarray]:
@@ -129,7 +134,7 @@ def tangent_of_windows(whole: Tangent, shown: Shown, recording: Int[ndarray, " p
             matrices[person] = whole_correlations(early)
             if len(late) >= LEAST_REST:
                 votes[person] = likelihoods(early.T, late.T)
-    return Tangent(matrices, votes if votes.any() else whole.votes, group=whole.correlations)
+    return Tangent(matrices, votes if votes.any() else whole.votes, group=whole.correlations, folder=whole.folder)
 
 
 def _rest(shown: Shown, index: int) -> Run:

@@ -24,11 +24,12 @@ from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig
 from semantoks.evaluate.methods import check_extra, feature_sets, methods_for
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.crossval import Results, cross_validate
+from semantoks.evaluate.study.crossval import cross_validate
 from semantoks.evaluate.study.shown import Baseline, crop_spans
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.tasks import Predicted, Task
+from semantoks.evaluate.study.work import Results
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.signals.cohort import Cohort
@@ -322,7 +323,7 @@ def finetune(
     networks |= {name: one for name, one in extra.items() if isinstance(one, Trainable)}
     with hold_folder(out):
         settings = settings_beside(probe or ProbeConfig(), config)
-        study = open_study(model, cohort, targets, settings, device=device, n_jobs=1, out=out)
+        study = open_study(model, cohort, targets, settings, device=device, out=out)
         study.stages = Stages(progress, 2)
         study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
         results, epochs = tune_and_compare(

@@ -50,7 +50,7 @@ class AttentionProbe:
 
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Choose decay and steps by the inner splits, and predict the test people."""
-        rows = torch.from_numpy(self.features.matrix(task.train, np.concatenate([task.train, task.test]))).float()
+        rows = torch.from_numpy(self.features.matrix(task.train, np.concatenate([task.train, task.test]))[:, :]).float()
         tokens = F.layer_norm(rearrange(rows, "p (t w) -> p t w", w=self.width), (self.width,))
         train, test = tokens[: len(task.train)], tokens[len(task.train) :]
         classes = np.unique(task.labels) if task.kind == "class" else None

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from semantoks.errors import ConfigError
-from semantoks.evaluate.models.linear import Fold, Outputs, fit_path, row_space, standardise
+from semantoks.evaluate.models.linear import Fold, Outputs, fit_path, standardised_rows
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.splits import Split, shuffle_people
 from semantoks.evaluate.study.tasks import FeatureSet, Plan, Predicted, Task
@@ -65,7 +65,7 @@ class LogisticCV:
     def predict(self, task: Task, before: Mapping[str, Predicted]) -> Predicted:  # noqa: ARG002
         """Fit on the training people, the penalty chosen by the inner splits, and predict the test people."""
         everybody = self.features.matrix(task.train, np.concatenate([task.train, task.test]))
-        rows, test = row_space(*standardise(everybody[: len(task.train)], everybody[len(task.train) :]))
+        rows, test = standardised_rows(everybody, len(task.train))
         # ``standardise`` divides by the root of the number of features, StandardScaler does not.
         rows, test = rows * np.sqrt(everybody.shape[1]), test * np.sqrt(everybody.shape[1])
         return fit_path(_path, _error_rate, Fold(rows, task.labels, test, task.inner, task.kind), PENALTIES)[0]

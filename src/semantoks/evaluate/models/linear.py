@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
-from semantoks.types import Features, HeldOut
+from semantoks.types import Columns, Features, HeldOut
 
 INVERSE_PENALTIES = np.logspace(-3, 4, 8)
 """C of the logistic model, for rows of mean squared length 1; the ridge model's alphas are their inverses."""
@@ -29,20 +29,26 @@ _ITERATIONS, _TOLERANCE = 500, 1e-6
 _RANK, _RANK_FLOAT32 = 1e-10, 1e-6
 _MANY_COLUMNS = 4096
 _FEW_ROWS = 2000
+MOST_ROWS, COMPONENTS, _MORE = 8192, 4096, 64
+"""Training rows above which wide features are reduced to so many principal components, sketched with a few more."""
+BLOCK = 1 << 26
+"""Most cells of a block of columns that are standardised at a time."""
 _LEAST = float(np.finfo(np.float64).tiny)
 _LEAST_CHANCE = 1e-6
 
 
 def standardise(
-    train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"]
+    train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"], columns: int | None = None
 ) -> tuple[Float[ndarray, "train feature"], Float[ndarray, "test feature"]]:
     """Fill and scale the columns of both sides by the training side; float64, many columns in float32.
 
     A missing cell becomes its column's median (0 where a column has no value at all), every column gets mean 0 and
     standard deviation 1 (constant ones become 0), and all is divided by the root of the number of columns: rows then
-    have a mean squared length of about 1, so that a penalty means the same for few features and for many.
+    have a mean squared length of about 1, so that a penalty means the same for few features and for many. What is given
+    may be a block of the ``columns`` that there are.
     """
-    precision = np.float32 if train.shape[1] >= _MANY_COLUMNS else np.float64
+    columns = columns or train.shape[1]
+    precision = np.float32 if columns >= _MANY_COLUMNS else np.float64
     train, test = train.astype(precision), test.astype(precision)
     for column in np.flatnonzero(np.isnan(train).any(axis=0) | np.isnan(test).any(axis=0)):
         known = train[~np.isnan(train[:, column]), column]
@@ -54,27 +60,73 @@ def standardise(
     test -= mean.astype(precision)
     spread = np.sqrt(np.einsum("rf,rf->f", train, train, dtype=np.float64) / len(train))
     constant = spread <= 1e-7 * np.abs(mean)
-    factor = (np.where(constant, 0, 1 / np.where(constant, 1, spread)) / np.sqrt(train.shape[1])).astype(precision)
+    factor = (np.where(constant, 0, 1 / np.where(constant, 1, spread)) / np.sqrt(columns)).astype(precision)
     train *= factor
     test *= factor
     return train, test
 
 
-def row_space(
-    train: Float[ndarray, "train feature"], test: Float[ndarray, "test feature"]
+def standardised_rows(
+    matrix: Features | Columns, count: int
 ) -> tuple[Float[ndarray, "train rotated"], Float[ndarray, "test rotated"]]:
-    """Rotate features into the span of the training rows, without loss: for an L2 penalty the fit is the same.
+    """Standardise features and rotate them into the span of the first ``count`` rows, those of the training people.
 
-    The weights of an L2-penalised linear model lie in the span of its rows (representer theorem) and their length does
-    not change under rotation, so n rows of p >> n features can be fitted in n dimensions.
+    Nothing is lost: the weights of an L2-penalised linear model lie in the span of its rows (representer theorem) and
+    their length does not change under rotation, so n rows of p >> n features can be fitted in n dimensions. Of wide
+    features, a block of columns at a time is in memory: what is needed are the products of rows. Only of more than
+    ``MOST_ROWS`` people something is lost: see ``_leading_components``.
     """
-    if train.shape[1] <= len(train):
-        return train, test
-    with _few_threads(train):
-        values, vectors = np.linalg.eigh((train @ train.T).astype(np.float64))
-        kept = values > values[-1] * (_RANK if train.dtype == np.float64 else _RANK_FLOAT32)
+    columns = matrix.shape[1]
+    if columns <= min(count, MOST_ROWS):
+        whole = matrix[:, :]
+        return standardise(whole[:count], whole[count:])
+    blocks = partial(_blocks, matrix, count)
+    with threadpool_limits(1 if count < _FEW_ROWS else None):
+        if count > MOST_ROWS:
+            return _leading_components(blocks, count, len(matrix) - count)
+        among, across = np.float32(0), np.float32(0)
+        for _, train, test in blocks():
+            among, across = among + train @ train.T, across + test @ train.T
+        values, vectors = np.linalg.eigh(among.astype(np.float64))
+        kept = values > values[-1] * (_RANK if among.dtype == np.float64 else _RANK_FLOAT32)
         vectors, length = vectors[:, kept], np.sqrt(values[kept])
-        return vectors * length, (test @ train.T).astype(np.float64) @ vectors / length
+        return vectors * length, across.astype(np.float64) @ vectors / length
+
+
+def _blocks(matrix: Features | Columns, count: int) -> Iterator[tuple[slice, Features, HeldOut]]:
+    """Yield blocks of columns, and the standardised training and test rows of each."""
+    columns = matrix.shape[1]
+    step = max(1, BLOCK // len(matrix))
+    for first in range(0, columns, step):
+        part = slice(first, min(first + step, columns))
+        block = matrix[:, part]
+        yield part, *standardise(block[:count], block[count:], columns)
+
+
+def _leading_components(
+    blocks: Callable[[], Iterator[tuple[slice, Features, HeldOut]]], count: int, others: int
+) -> tuple[Float[ndarray, "train component"], Float[ndarray, "test component"]]:
+    """Project on the leading ``COMPONENTS`` principal components of the training rows, found by a random sketch.
+
+    Two passes over the features: a Gaussian sketch of their columns gives a basis of what varies most (Halko et al.
+    2011, SIAM Rev. 53:217, algorithm 4.1), and the features are projected on its principal axes.
+    """
+    rng = np.random.default_rng(0)
+    sketch = np.zeros((count, COMPONENTS + _MORE), dtype=np.float32)
+    for part, train, _ in blocks():
+        sketch += train @ rng.standard_normal((part.stop - part.start, sketch.shape[1]), dtype=np.float32)
+    basis, _ = np.linalg.qr(sketch)
+    moments = np.zeros((basis.shape[1],) * 2)
+    rows, held = np.zeros((count, basis.shape[1])), np.zeros((others, basis.shape[1]))
+    for _, train, test in blocks():
+        along = basis.T @ train
+        moments += along @ along.T
+        rows += train @ along.T
+        held += test @ along.T
+    values, vectors = np.linalg.eigh(moments)
+    kept = np.flatnonzero(values > values[-1] * _RANK_FLOAT32)[-COMPONENTS:]
+    axes = vectors[:, kept] / np.sqrt(values[kept])
+    return rows @ axes, held @ axes
 
 
 @dataclass(frozen=True)
@@ -104,7 +156,7 @@ class Fold:
 def fold_of(features: FeatureSet, task: Task) -> Fold:
     """Standardise the features of a task by its training people, and turn them into the span of their rows."""
     matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
-    rows, test = row_space(*standardise(matrix[: len(task.train)], matrix[len(task.train) :]))
+    rows, test = standardised_rows(matrix, len(task.train))
     return Fold(rows, task.labels, test, task.inner, task.kind, task.fine)
 
 

@@ -10,6 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from semantoks.evaluate.models.linear import Fold, fold_of, linear_model, log_odds, standardise, support_vectors
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
+from semantoks.storage.arrays import Chosen, OnDisk
 from semantoks.types import Features, HeldOut
 
 NEIGHBOURS = (5, 9, 17, 33, 65)
@@ -19,12 +20,15 @@ NEIGHBOURS = (5, 9, 17, 33, 65)
 class Fixed:
     """Features that do not depend on the training people: one row per person."""
 
-    values: Float[ndarray, "everybody feature"]
+    values: Float[ndarray, "everybody feature"] | OnDisk
 
-    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:  # noqa: ARG002
+    def matrix(
+        self,
+        train: Int[ndarray, " train"],  # noqa: ARG002
+        people: Int[ndarray, " person"],
+    ) -> Features | Chosen:
         """Return the rows of ``people``."""
-        rows: Features = self.values[people]
-        return rows
+        return Chosen(self.values, people) if isinstance(self.values, OnDisk) else self.values[people]
 
 
 @dataclass(frozen=True)

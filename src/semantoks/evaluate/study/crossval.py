@@ -1,8 +1,6 @@
 """Cross-validation: every method on every split of a plan, each test set scored once, as two tables."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -13,18 +11,9 @@ from numpy import ndarray
 
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
+from semantoks.evaluate.study.work import Piece, Results, Work
 from semantoks.statistics.scores import class_scores, value_scores
-from semantoks.statistics.tables import (
-    MAIN,
-    PREDICTION_KEYS,
-    PREDICTION_VALUES,
-    PREDICTIONS,
-    SCORE_KEYS,
-    SCORES,
-    row_key,
-)
-from semantoks.storage.durable import write_durably
-from semantoks.storage.workers import run_calls
+from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, row_key
 
 INNER_FOLDS = 3
 """Inner folds of each training side, used to choose penalties."""
@@ -33,71 +22,64 @@ FINE_FOLDS = 10
 Tick = Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Results:
-    """Rows of scores.csv, and tables of predictions."""
-
-    scores: list[dict[str, Any]] = field(default_factory=list)
-    predictions: list[pd.DataFrame] = field(default_factory=list)
-
-    def add(self, other: "Results") -> None:
-        """Append the rows of other results."""
-        self.scores.extend(other.scores)
-        self.predictions.extend(other.predictions)
-
-    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return both as tables with all their columns."""
-        scores = pd.DataFrame(self.scores)
-        scores = scores[[*SCORE_KEYS, *(name for name in scores if name not in SCORE_KEYS)]]
-        if not self.predictions:
-            return scores, pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
-        return scores, pd.concat(self.predictions, ignore_index=True)
-
-    def write(self, folder: Path, ids: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Write scores.csv and predictions.parquet into ``folder``, and return them.
-
-        People are identified by number, unless ``ids`` gives their participant_id.
-        """
-        scores, predictions = self.tables()
-        if ids is not None:
-            predictions["participant_id"] = np.asarray(ids)[predictions["person"]]
-        folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / SCORES, scores.to_csv(index=False).encode())
-        write_durably(folder / PREDICTIONS, predictions.to_parquet(index=False))
-        return scores, predictions
-
-
 def cross_validate(
     plan: Plan,
     methods: Mapping[str, Method],
     *,
     seed: int,
     keep: bool = True,
-    n_jobs: int = 1,
+    work: Work = Work(),  # noqa: B008
     tick: Tick | None = None,
 ) -> Results:
-    """Predict the test people of every split of a plan with every method, in order, and score the predictions.
+    """Predict and score one plan as `cross_validate_all` does many."""
+    return cross_validate_all([(plan, methods)], seed=seed, keep=keep, work=work, tick=tick)
+
+
+def cross_validate_all(
+    plans: Sequence[tuple[Plan, Mapping[str, Method]]],
+    *,
+    seed: int,
+    keep: bool = True,
+    work: Work = Work(),  # noqa: B008
+    tick: Tick | None = None,
+) -> Results:
+    """Predict the test people of every split of plans with every method of each, in order, and score the predictions.
 
     Parameters
     ----------
     keep
         Whether to keep the predictions, too.
-    n_jobs
-        Worker processes; -1 uses all cores. The results are the same for any number.
+    work
+        Who computes the splits, all plans' at once. The results are the same for anybody.
     tick
         Called after every split.
     """
-    jobs = [joblib.delayed(score_split)(plan, methods, number, seed, keep) for number in range(len(plan.splits))]
+    pieces = [
+        Piece(
+            joblib.delayed(score_split)(plan, methods, number, seed, keep),
+            ("split", *about_split(plan, number), tuple(methods), seed, keep),
+        )
+        for plan, methods in plans
+        for number in range(len(plan.splits))
+    ]
+    targets = [plan.target for plan, _ in plans for _ in plan.splits]
     found = Results()
 
-    def doing() -> str:
-        return f" while predicting {plan.target}, {len(found.scores) // len(methods)} of {len(jobs)} splits done"
+    def doing(done: int) -> str:
+        return f" while predicting {targets[min(done, len(targets) - 1)]}, {done} of {len(pieces)} splits done"
 
-    for part in run_calls(jobs, n_jobs=n_jobs, doing=doing):
+    for part in work.results(pieces, doing):
         found.add(part)
         if tick:
             tick()
     return found
+
+
+def about_split(plan: Plan, number: int) -> tuple[Any, ...]:
+    """Return what tells one split of a plan from all others: its question, people, labels and sides."""
+    train, test = plan.splits[number]
+    arrays = (plan.people, plan.labels, plan.groups, train, test)
+    return (plan.analysis, plan.condition, plan.target, plan.kind, number, *(one.tolist() for one in arrays))
 
 
 def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: int, keep: bool) -> Results:

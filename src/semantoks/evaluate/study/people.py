@@ -15,6 +15,7 @@ from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.cohort import Cohort
 
+_AT_ONCE = 256
 FAMILY_COLUMNS = ("family_id", "rel_family_id")
 
 
@@ -43,18 +44,27 @@ class People:
         """Return the number of people."""
         return len(self.ids)
 
-    def average(self, values: ndarray) -> ndarray:
+    def average(self, values: ndarray, into: ndarray | None = None) -> ndarray:
         """Average values [recording, ...] over each person's recordings, ignoring NaN; returns [person, ...].
 
-        NaN if none of a person's recordings has a value.
+        NaN if none of a person's recordings has a value. ``into`` is where the result goes, of a table larger than
+        memory; where every recording is somebody's only one, ``values`` are the result.
         """
-        known = ~np.isnan(values)
-        total = np.zeros((len(self), *values.shape[1:]))
-        count = np.zeros_like(total)
-        np.add.at(total, self.owner, np.where(known, values, 0))
-        np.add.at(count, self.owner, known)
-        with np.errstate(invalid="ignore"):
-            mean: ndarray = (total / count).astype(np.result_type(values.dtype, np.float32))
+        precision = np.result_type(values.dtype, np.float32)
+        if values.dtype == precision and np.array_equal(self.owner, np.arange(len(self))):
+            return values
+        mean: ndarray = np.empty((len(self), *values.shape[1:]), dtype=precision) if into is None else into
+        order, ends = np.argsort(self.owner, kind="stable"), np.cumsum(np.bincount(self.owner, minlength=len(self)))
+        for first in range(0, len(self), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            rows = order[(ends[first - 1] if first else 0) : ends[some][-1]]
+            part, place = values[rows], self.owner[rows] - first
+            known, count = ~np.isnan(part), np.zeros((len(ends[some]), *values.shape[1:]))
+            total = np.zeros_like(count)
+            np.add.at(total, place, np.where(known, part, 0))
+            np.add.at(count, place, known)
+            with np.errstate(invalid="ignore"):
+                mean[some] = total / count
         return mean
 
     def of_blocks(self, recording: Int[ndarray, " block"]) -> "People":

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -14,6 +15,7 @@ from semantoks.evaluate.study.tasks import FeatureSet, Method
 from semantoks.features.encode import CROPS
 from semantoks.model.encoder import EncoderConfig
 from semantoks.signals.cohort import Cohort
+from semantoks.storage.arrays import empty
 from semantoks.views.crops import even_starts
 
 Spans = Int[ndarray, "recording *span 2"]
@@ -79,6 +81,8 @@ class Shown:
         The frames that the encoder's crops cover; None = all.
     seed, n_jobs
         The probe's seed, and the number of worker processes or threads.
+    folder
+        Where a large table is made; None = in memory.
     """
 
     cohort: Cohort
@@ -86,6 +90,11 @@ class Shown:
     spans: Spans | None = None
     seed: int = 0
     n_jobs: int = 1
+    folder: Path | None = None
+
+    def empty(self, columns: int, name: str) -> Float32[ndarray, "recording column"]:
+        """Make a table to fill, a row per recording: a large one in a file (``storage.arrays.empty``)."""
+        return empty((len(self), columns), self.folder, name)
 
     def __len__(self) -> int:
         """Return the number of recordings."""

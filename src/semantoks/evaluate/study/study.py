@@ -22,6 +22,7 @@ from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
+from semantoks.evaluate.study.work import Work
 from semantoks.features.blocks import Blocks
 from semantoks.features.encode import own_readout
 from semantoks.model.card import EncoderCard
@@ -101,6 +102,8 @@ class Study:
         Whom the encoder saw, without labels, in pretraining, and what says so.
     cache
         Folder for stored embeddings.
+    work
+        Who computes the pieces, and where they are kept.
     extra
         Baselines of your own, by name.
     predictors
@@ -123,7 +126,6 @@ class Study:
     overlap: Overlap
     cache: Path
     device: torch.device
-    n_jobs: int
     excluded: list[tuple[str, int]]
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -133,6 +135,7 @@ class Study:
     extra: Mapping[str, Baseline] = field(default_factory=dict)
     predictors: dict[str, Method] = field(default_factory=dict)
     stages: Stages = field(default_factory=lambda: Stages(None, 1))
+    work: Work = field(default_factory=Work)
 
     @property
     def seen(self) -> Bool[ndarray, " person"]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from semantoks.counted import plural
 from semantoks.evaluate.study.splits import Split, can_be_scored, needed_of_a_test_side
 from semantoks.statistics.tables import TargetKind
-from semantoks.types import Features
+from semantoks.types import Columns, Features
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +130,11 @@ class Predicted:
 class FeatureSet(Protocol):
     """Features of people; a set that has to be fitted is fitted on the training people only."""
 
-    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features:
-        """Return the features of ``people``, after fitting on ``train`` if anything has to be fitted."""
+    def matrix(self, train: Int[ndarray, " train"], people: Int[ndarray, " person"]) -> Features | Columns:
+        """Return the features of ``people``, after fitting on ``train`` if anything has to be fitted.
+
+        What may be larger than memory is read a block of columns at a time (``storage.arrays.Chosen``).
+        """
 
 
 @runtime_checkable

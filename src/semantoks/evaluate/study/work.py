@@ -1,0 +1,181 @@
+"""Where the pieces of an evaluation are computed; those that are done are kept, so that one that was killed goes on."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from semantoks.signals.cluster import map_on_cluster
+from semantoks.statistics.tables import PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
+from semantoks.storage.durable import write_durably
+from semantoks.storage.text import plain_json
+from semantoks.storage.workers import Call, run_calls
+
+UNFINISHED, ARRAYS = ".unfinished-semantoks", "arrays"
+"""Folder of the pieces that are done, for as long as not all are, and that of large arrays in it."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows of scores.csv, and tables of predictions."""
+
+    scores: list[dict[str, Any]] = field(default_factory=list)
+    predictions: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, other: "Results") -> None:
+        """Append the rows of other results."""
+        self.scores.extend(other.scores)
+        self.predictions.extend(other.predictions)
+
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return both as tables with all their columns."""
+        scores = pd.DataFrame(self.scores)
+        scores = scores[[*SCORE_KEYS, *(name for name in scores if name not in SCORE_KEYS)]]
+        if not self.predictions:
+            return scores, pd.DataFrame(columns=[*PREDICTION_KEYS, *PREDICTION_VALUES])
+        return scores, pd.concat(self.predictions, ignore_index=True)
+
+    def write(self, folder: Path, ids: Sequence[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Write scores.csv and predictions.parquet into ``folder``, and return them.
+
+        People are identified by number, unless ``ids`` gives their participant_id.
+        """
+        scores, predictions = self.tables()
+        if ids is not None:
+            predictions["participant_id"] = np.asarray(ids)[predictions["person"]]
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / SCORES, scores.to_csv(index=False).encode())
+        write_durably(folder / PREDICTIONS, predictions.to_parquet(index=False))
+        return scores, predictions
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One call that returns Results, and all that it depends on beside the study, as bytes to be hashed."""
+
+    call: Call
+    about: tuple[Any, ...]
+
+    def name(self) -> str:
+        """Return a name under which its results are kept."""
+        digest = hashlib.sha256()
+        for part in self.about:
+            content = part if isinstance(part, bytes) else repr(part).encode()
+            digest.update(len(content).to_bytes(8, "little") + content)
+        return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Worker processes, or a Dask cluster, and a folder.
+
+    Attributes
+    ----------
+    n_jobs
+        Worker processes; -1 uses all cores.
+    scheduler
+        Address of a Dask scheduler, whose workers do the pieces instead.
+    folder
+        Where pieces that are done are kept, and large arrays made; None = nowhere, and in memory.
+    """
+
+    n_jobs: int = 1
+    scheduler: str | None = None
+    folder: Path | None = None
+
+    @property
+    def arrays(self) -> Path | None:
+        """The folder of large arrays."""
+        return None if self.folder is None else self.folder / ARRAYS
+
+    def results(self, pieces: Sequence[Piece], doing: Callable[[int], str]) -> Iterator[Results]:
+        """Yield the results of all pieces, in their order; those that are kept are read instead of computed.
+
+        Raises
+        ------
+        MemoryShort
+            When a worker was killed; ``doing`` says, from the number of pieces done, what it was at.
+        ConfigError
+            As ``signals.cluster.map_on_cluster``.
+        """
+        kept = [None if self.folder is None else _read(self.folder, piece) for piece in pieces]
+        lacking = [piece for piece, found in zip(pieces, kept, strict=True) if found is None]
+        made = self._made(lacking, lambda done: doing(len(pieces) - len(lacking) + done))
+        for found in kept:
+            yield next(made) if found is None else found
+
+    def _made(self, pieces: Sequence[Piece], doing: Callable[[int], str]) -> Iterator[Results]:
+        """Compute pieces, in order."""
+        done = 0
+        if self.scheduler is None:
+            calls = [joblib.delayed(_carry_out)(self.folder, numbered) for numbered in enumerate(pieces)]
+            for _, found in run_calls(calls, n_jobs=self.n_jobs, doing=lambda: doing(done)):  # noqa: B023
+                done += 1
+                yield found
+            return
+        needed = [] if self.folder is None else [self.folder]
+        early: dict[int, Results] = {}
+        for number, found in map_on_cluster(
+            self.scheduler, _carry_out, self.folder, list(enumerate(pieces)), needed=needed
+        ):
+            early[number] = found
+            while done in early:
+                yield early.pop(done)
+                done += 1
+
+
+def _carry_out(folder: Path | None, numbered: tuple[int, Piece]) -> tuple[int, Results]:
+    """Compute one piece, and keep it."""
+    number, piece = numbered
+    function, args, kwargs = piece.call
+    found: Results = function(*args, **kwargs)
+    if folder is not None:
+        name, rows = piece.name(), sum(map(len, found.predictions))
+        if rows:
+            table = pd.concat(found.predictions, ignore_index=True)
+            write_durably(folder / f"{name}.parquet", table.to_parquet(index=False))
+        about = {"rows": rows, "scores": found.scores}
+        write_durably(folder / f"{name}.json", json.dumps(about, default=_plain).encode())
+    return number, found
+
+
+def _read(folder: Path, piece: Piece) -> Results | None:
+    """Return what is kept of a piece; None where there is nothing, or nothing whole."""
+    name = piece.name()
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        about = plain_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        found = Results(list(about["scores"]))
+        if about["rows"]:
+            found.predictions.append(pd.read_parquet(folder / f"{name}.parquet"))
+        return found if sum(map(len, found.predictions)) == about["rows"] else None
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """Turn a number of numpy's into one of Python's."""
+    return value.item()
+
+
+@contextmanager
+def unfinished(out: Path, about: Sequence[Any]) -> Iterator[Path]:
+    """Give a folder for the pieces of this evaluation in ``out``: it goes away at the end, and stays after a failure.
+
+    Those of another evaluation, which was killed, go away first.
+    """
+    here = (out / UNFINISHED).absolute()
+    folder = here / Piece((_carry_out, (), {}), tuple(about)).name()
+    for other in here.glob("*"):
+        if other != folder and not other.is_symlink():
+            shutil.rmtree(other, ignore_errors=True)
+    shutil.rmtree(folder / ARRAYS, ignore_errors=True)
+    (folder / ARRAYS).mkdir(parents=True)
+    yield folder
+    shutil.rmtree(here, ignore_errors=True)

@@ -1,0 +1,186 @@
+"""The pieces of a probe: one that was stopped goes on with the same results, tables on disk change nothing."""
+
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import LocalCluster
+
+from semantoks.evaluate.models import linear
+from semantoks.evaluate.models.linear import standardise, standardised_rows
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study import crossval, work
+from semantoks.evaluate.study.work import Piece, Results, Work, unfinished
+from semantoks.statistics.tables import read_scores
+from semantoks.storage import arrays
+from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
+
+CONFIG = ProbeConfig(crops=1, folds=2, repeats=2, methods=("fc_tangent",), analyses=("permutation",), permutations=9)
+FILES = ("scores.csv", "predictions.parquet")
+
+
+def run_probe(model, cohort, out, **options):
+    probe(model, cohort, targets=["age"], out=out, config=CONFIG, **options)
+    return [(out / name).read_bytes() for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cohort, model, tmp_path_factory):
+    return run_probe(model, cohort, tmp_path_factory.mktemp("undisturbed"))
+
+
+def stop_after(allowed, monkeypatch):
+    """Score so many splits, then be interrupted; return who counts them."""
+    done, original = [], crossval.score_split
+
+    def score(*args):
+        if len(done) == allowed:
+            raise KeyboardInterrupt
+        done.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(crossval, "score_split", score)
+    return done
+
+
+def test_a_probe_that_was_stopped_goes_on_from_the_splits_that_are_done(
+    undisturbed, cohort, model, tmp_path, monkeypatch
+):
+    stop_after(3, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        run_probe(model, cohort, tmp_path)
+    assert len(list((tmp_path / work.UNFINISHED).glob("*/*.json"))) == 3
+    monkeypatch.undo()
+    done = stop_after(100, monkeypatch)
+    assert run_probe(model, cohort, tmp_path) == undisturbed
+    assert len(done) == 1
+    assert not (tmp_path / work.UNFINISHED).exists()
+
+
+def test_tables_on_disk_change_no_score(undisturbed, cohort, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "LARGE", 64)
+    monkeypatch.setattr(linear, "BLOCK", 200)
+    run_probe(model, cohort, tmp_path)
+    one, other = read_scores(tmp_path / "scores.csv"), pd.read_csv(io.BytesIO(undisturbed[0]))
+    assert len(one) == len(other) > 20
+    np.testing.assert_allclose(one["r"], other["r"], rtol=1e-6)
+    np.testing.assert_allclose(one["mae"], other["mae"], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_cluster_computes_the_same(undisturbed, cohort, model, tmp_path):
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0"
+    ) as cluster:
+        assert run_probe(model, cohort, tmp_path, scheduler=cluster.scheduler_address) == undisturbed
+
+
+def twice(number):
+    CALLED.append(number)
+    table = pd.DataFrame({"person": [number], "probability": [np.array([0.5, 0.5], np.float32)]})
+    return Results([{"method": "twice", "r": 2.0 * number, "split": np.int64(number)}], [table])
+
+
+CALLED = []
+
+
+def pieces(count):
+    return [Piece(joblib.delayed(twice)(number), ("twice", number)) for number in range(count)]
+
+
+def rows_of(folder, count):
+    CALLED.clear()
+    found = list(Work(folder=folder).results(pieces(count), "{}".format))
+    return [row["r"] for one in found for row in one.scores], [len(one.predictions[0]) for one in found]
+
+
+def test_pieces_that_are_kept_are_read_in_their_places(tmp_path):
+    rows_of(tmp_path, 2)
+    assert rows_of(tmp_path, 4) == ([0, 2, 4, 6], [1] * 4)
+    assert CALLED == [2, 3]
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"rows": 3, "scores": []}', "[" * 5000])
+def test_a_damaged_piece_is_computed_again(tmp_path, damage):
+    rows_of(tmp_path, 3)
+    (tmp_path / f"{pieces(3)[1].name()}.json").write_text(damage)
+    assert rows_of(tmp_path, 3) == ([0, 2, 4], [1] * 3)
+    assert CALLED == [1]
+
+
+def test_pieces_of_another_probe_go_away(tmp_path):
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path, ("one",)) as first:
+        raise KeyboardInterrupt
+    assert first.exists()
+    with pytest.raises(KeyboardInterrupt), unfinished(tmp_path, ("one",)) as again:
+        raise KeyboardInterrupt
+    assert again == first
+    with unfinished(tmp_path, ("other",)) as other:
+        assert other.exists()
+        assert not first.exists()
+    assert not other.exists()
+
+
+def test_a_large_array_travels_as_its_path(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "LARGE", 64)
+    made = empty((40, 30), tmp_path, "table")
+    made[:] = np.arange(1200).reshape(40, 30)
+    on_disk = kept(made)
+    assert isinstance(on_disk, OnDisk)
+    assert on_disk.shape == (40, 30)
+    packed = pickle.dumps(on_disk)
+    assert len(packed) < 500
+    some = Chosen(pickle.loads(packed), np.array([3, 0, 3]))
+    np.testing.assert_array_equal(some[:, 4:6], [[94, 95], [4, 5], [94, 95]])
+
+
+def test_a_small_array_stays_in_memory(tmp_path):
+    assert not isinstance(kept(empty((4, 3), tmp_path, "table")), OnDisk)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_array_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "LARGE", 64)
+    made = scratch((40, 30), tmp_path)
+    made[:] = 2
+    assert made.sum() == 2400
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_of_columns_at_a_time_gives_the_same_rows(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(50, 300))
+    values[3, 7] = np.nan
+    whole, held = standardised_rows(values, 35)
+    monkeypatch.setattr(linear, "BLOCK", 50 * 7)
+    blocks, blocks_held = standardised_rows(values, 35)
+    np.testing.assert_allclose(blocks @ blocks.T, whole @ whole.T, atol=1e-12)
+    np.testing.assert_allclose(blocks_held @ blocks.T, held @ whole.T, atol=1e-12)
+
+
+def test_leading_components_are_those_of_a_singular_value_decomposition(monkeypatch):
+    monkeypatch.setattr(linear, "MOST_ROWS", 60)
+    monkeypatch.setattr(linear, "COMPONENTS", 8)
+    rng = np.random.default_rng(0)
+    axes = rng.normal(size=(8, 400)) * (2.0 ** -np.arange(8))[:, None]
+    values = rng.normal(size=(130, 8)) @ axes + 1e-4 * rng.normal(size=(130, 400))
+    rows, held = standardised_rows(values, 100)
+    train, test = standardise(values[:100], values[100:])
+    _, _, right = np.linalg.svd(train, full_matrices=False)
+    assert rows.shape == (100, 8)
+    for found, truth in ((rows, train @ right[:8].T), (held, test @ right[:8].T)):
+        np.testing.assert_allclose(found @ rows.T, truth @ (train @ right[:8].T).T, atol=2e-4)
+
+
+def test_with_as_many_components_as_rows_nothing_is_lost(monkeypatch):
+    monkeypatch.setattr(linear, "MOST_ROWS", 30)
+    monkeypatch.setattr(linear, "COMPONENTS", 64)
+    values = np.random.default_rng(0).normal(size=(50, 300))
+    rows, held = standardised_rows(values, 40)
+    train, test = standardise(values[:40], values[40:])
+    np.testing.assert_allclose(rows @ rows.T, train @ train.T, atol=1e-5)
+    np.testing.assert_allclose(held @ rows.T, test @ train.T, atol=1e-5)
