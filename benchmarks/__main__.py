@@ -14,6 +14,7 @@ SCRIPTS = (
     "paper_probe",
     "embedding",
     "finetune_step",
+    "growth",
 )
 
 if __name__ == "__main__":

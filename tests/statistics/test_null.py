@@ -17,9 +17,8 @@ def some_splits(rng, n=N, folds=3):
     return [(np.setdiff1d(order, test), np.sort(test)) for test in np.split(order, cuts)]
 
 
-def some_kernels(features, splits):
-    rows = [standardise(features[train], features[test]) for train, test in splits]
-    return [(train @ train.T, test @ train.T) for train, test in rows], rows
+def some_rows(features, splits):
+    return [standardise(features[train], features[test]) for train, test in splits]
 
 
 def ridge(train, targets, test, penalty):
@@ -56,8 +55,8 @@ def test_the_null_equals_a_loop_of_refits_with_explicit_leave_one_out(classes, f
     matrix = rng.normal(size=(N, features))
     matrix[:, 0] += labels == "b" if classes else labels
     splits, groups = some_splits(rng), np.arange(N)
-    kernels, rows = some_kernels(matrix, splits)
-    found = permutation_null(kernels, splits, labels, groups, kind, permutations=2, rng=np.random.default_rng(7))
+    rows = some_rows(matrix, splits)
+    found = permutation_null(rows, splits, labels, groups, kind, permutations=2, rng=np.random.default_rng(7))
     orders = permuted_rows([test for _, test in splits], groups, 2, np.random.default_rng(7))
     expected = [
         np.average(
@@ -80,8 +79,8 @@ def test_the_penalties_are_those_of_the_linear_models():
 def test_p_counts_the_permutations_that_do_as_well_and_the_labels_themselves():
     rng = np.random.default_rng(0)
     splits, labels = some_splits(rng), rng.normal(size=N)
-    kernels, _ = some_kernels(rng.normal(size=(N, 4)), splits)
-    found = permutation_null(kernels, splits, labels, np.arange(N), "value", permutations=99, rng=rng)
+    rows = some_rows(rng.normal(size=(N, 4)), splits)
+    found = permutation_null(rows, splits, labels, np.arange(N), "value", permutations=99, rng=rng)
     assert found.null.shape == (99,)
     assert found.p == (1 + (found.null >= found.observed).sum()) / 100
 
@@ -90,10 +89,10 @@ def test_features_that_hold_the_label_get_the_smallest_p_there_is_and_empty_feat
     rng = np.random.default_rng(0)
     splits, labels = some_splits(rng), np.array(["a", "b"])[np.arange(N) % 2]
     for features, p in (((labels == "a")[:, None] + rng.normal(0, 0.1, (N, 3)), 1 / 100), (np.zeros((N, 3)), 1.0)):
-        kernels, _ = some_kernels(features, splits)
-        found = permutation_null(kernels, splits, labels, np.arange(N), "class", permutations=99, rng=rng)
+        rows = some_rows(features, splits)
+        found = permutation_null(rows, splits, labels, np.arange(N), "class", permutations=99, rng=rng)
         assert found.p == p
-    values = permutation_null(kernels, splits, rng.normal(size=N), np.arange(N), "value", permutations=9, rng=rng)
+    values = permutation_null(rows, splits, rng.normal(size=N), np.arange(N), "value", permutations=9, rng=rng)
     assert values.observed == 0
     assert values.p == 1
 
@@ -103,16 +102,16 @@ def test_rare_classes_are_predicted_too():
     rng = np.random.default_rng(0)
     labels = np.array(["rare", *["common"] * 5])[np.arange(300) % 6]
     splits = some_splits(rng, 300)
-    kernels, _ = some_kernels((labels == "rare")[:, None] + rng.normal(0, 0.7, (300, 1)), splits)
-    found = permutation_null(kernels, splits, labels, np.arange(300), "class", permutations=9, rng=rng)
+    rows = some_rows((labels == "rare")[:, None] + rng.normal(0, 0.7, (300, 1)), splits)
+    found = permutation_null(rows, splits, labels, np.arange(300), "class", permutations=9, rng=rng)
     assert found.observed > 0.7
 
 
 def test_the_numbers_do_not_depend_on_how_many_targets_are_held_at_a_time(monkeypatch):
     rng = np.random.default_rng(0)
     splits, labels = some_splits(rng), np.array(["a", "b", "c"])[np.arange(N) % 3]
-    kernels, _ = some_kernels(rng.normal(size=(N, 4)), splits)
-    arguments = (kernels, splits, labels, np.arange(N), "class")
+    rows = some_rows(rng.normal(size=(N, 4)), splits)
+    arguments = (rows, splits, labels, np.arange(N), "class")
     whole = permutation_null(*arguments, permutations=20, rng=np.random.default_rng(1))
     monkeypatch.setattr("semantoks.statistics.null._CELLS", 16 * 3 * 4)
     assert permutation_null(*arguments, permutations=20, rng=np.random.default_rng(1)).null == pytest.approx(whole.null)
@@ -144,6 +143,6 @@ def test_every_order_is_equally_likely():
 def test_a_row_that_is_tested_twice_is_refused():
     rng = np.random.default_rng(0)
     splits = some_splits(rng) * 2
-    kernels, _ = some_kernels(rng.normal(size=(N, 4)), splits)
+    rows = some_rows(rng.normal(size=(N, 4)), splits)
     with pytest.raises(DataError, match="24 rows are tested twice"):
-        permutation_null(kernels, splits, rng.normal(size=N), np.arange(N), "value", permutations=9, rng=rng)
+        permutation_null(rows, splits, rng.normal(size=N), np.arange(N), "value", permutations=9, rng=rng)

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from sklearn.preprocessing import KernelCenterer
 
 from semantoks.errors import DataError
 
@@ -29,7 +28,7 @@ class Null:
 
 
 def permutation_null(
-    kernels: Sequence[tuple[Float[ndarray, "_ _"], Float[ndarray, "_ _"]]],
+    rows: Sequence[tuple[Float[ndarray, "_ _"], Float[ndarray, "_ _"]]],
     splits: Sequence[tuple[Int[ndarray, " _"], Int[ndarray, " _"]]],
     labels: ndarray,
     groups: Int[ndarray, " row"],
@@ -51,16 +50,16 @@ def permutation_null(
     that, under the null, labels could have been dealt out otherwise within a test side; with test sides that are sites,
     this is permuting within sites. A group that has no partner of its size stays where it is, which costs power alone.
 
-    Cost, for n training rows, m test rows, B permutations and C outputs (one for a value or two classes, else one
-    per class): one eigendecomposition, and 2 n² B C FLOPs for the targets' coordinates, the same for the residuals of
-    each of 8 penalties, 2 n m B C for the test rows. For n = 640, m = 160, B = 1,000 and C = 1 that is 7.6 GFLOP.
+    Cost, for n training rows of at most n columns, m test rows, B permutations and C outputs (one for a value or two
+    classes, else one per class): one eigendecomposition, and 2 n² B C FLOPs for the targets' coordinates, the same for
+    the residuals of each of 8 penalties, 2 n m B C for the test rows. For n = 640, m = 160, B = 1,000 and C = 1 that is
+    7.6 GFLOP.
 
     Parameters
     ----------
-    kernels
-        For each split, the linear kernel of the standardised features among the training rows [train, train] and of
-        test with training rows [test, train]; rows have a mean squared length of about 1
-        (``evaluate.models.linear.standardise``).
+    rows
+        For each split, the standardised features of training [train, column] and test people [test, column]; rows have
+        a mean squared length of about 1 (``evaluate.models.linear.standardised_rows``).
     splits
         (training rows, test rows) of one repeat: no row is tested twice.
     labels
@@ -76,8 +75,8 @@ def permutation_null(
     shuffled = codes[np.concatenate([np.arange(len(labels))[None], orders])]
     score = _balanced_accuracy if kind == "class" else _correlation
     each = []
-    for (among, across), (train, test) in zip(kernels, splits, strict=True):
-        ridge = _Ridge.fit(among, across)
+    for sides, (train, test) in zip(rows, splits, strict=True):
+        ridge = _Ridge.fit(*sides)
         step = max(1, _CELLS // len(train) // (len(np.unique(codes[train])) if kind == "class" else 1))
         parts = [shuffled[start : start + step] for start in range(0, len(shuffled), step)]
         each.append(np.concatenate([score(ridge, part[:, train], part[:, test]) for part in parts]))
@@ -115,18 +114,20 @@ def permuted_rows(
 
 @dataclass(frozen=True, kw_only=True)
 class _Ridge:
-    """A centred kernel [train, train] by its eigenvectors and eigenvalues, and the test rows in their coordinates."""
+    """The centred kernel [train, train] by its eigenvectors and eigenvalues, and the test rows in their coordinates."""
 
     vectors: Float[ndarray, "train rank"]
     values: Float[ndarray, " rank"]
     across: Float[ndarray, "test rank"]
 
     @classmethod
-    def fit(cls, among: Float[ndarray, "train train"], across: Float[ndarray, "test train"]) -> "_Ridge":
-        centre = KernelCenterer().fit(among)
-        values, vectors = np.linalg.eigh(centre.transform(among))
+    def fit(cls, train: Float[ndarray, "train column"], test: Float[ndarray, "test column"]) -> "_Ridge":
+        mean = train.mean(axis=0)
+        values, axes = np.linalg.eigh((train - mean).T @ (train - mean))
         kept = values > max(values[-1], 0) * _RANK
-        return cls(vectors=vectors[:, kept], values=values[kept], across=centre.transform(across) @ vectors[:, kept])
+        axes, length = axes[:, kept], np.sqrt(values[kept])
+        vectors = (train - mean) @ axes / length
+        return cls(vectors=vectors, values=values[kept], across=(test - mean) @ axes * length)
 
     def predict(self, targets: Float[ndarray, "train permutation output"]) -> Float[ndarray, "test permutation output"]:
         """Predict the test rows, relative to the training mean, with the best penalty for each permutation."""

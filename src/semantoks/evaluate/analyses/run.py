@@ -271,13 +271,11 @@ def null_scores(
 
 
 def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, seed: int) -> Results:
-    kernels = []
-    for split in plan.splits:
-        fold = fold_of(features, task_of(plan, split, seed, folds=0))
-        kernels.append((fold.rows @ fold.rows.T, fold.test @ fold.rows.T))
+    folds = [fold_of(features, task_of(plan, split, seed, folds=0)) for split in plan.splits]
+    rows = [(fold.rows.astype(np.float64), fold.test.astype(np.float64)) for fold in folds]
     rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
     found = permutation_null(
-        kernels, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
+        rows, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
     )
     key = row_key("permutation", "", plan.target, plan.kind, name, -1)
     sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
