@@ -20,6 +20,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.statistics.methods import ENCODER, FC
+from semantoks.storage.cores import load_found
 from semantoks.train.launch import Device, chosen_device
 from semantoks.train.pace import matmul_rate, measure_pace
 from semantoks.train.recipe import load_recipe
@@ -71,7 +72,7 @@ def bench(
         if progress:
             progress(done, total)
 
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    load = load_found()
     chosen = find_device(chosen_device(device))
     rates = {name: matmul_rate(chosen, getattr(torch, name)) / 1e12 for name in ("float32", "bfloat16")}
     with tempfile.TemporaryDirectory(prefix="semantoks-bench-") as folder:
@@ -146,7 +147,7 @@ def _advice(device: torch.device, load: float, rates: dict[str, float], training
     if load > 0.5:
         return (
             f"Other programs use {100 * load:.0f} % of the cores: measure again when they are done, and give "
-            "OMP_NUM_THREADS the number of cores that are free, since threads that wait for each other spin."
+            "OMP_NUM_THREADS the number of cores that are free."
         )
     if faster > FASTER and all(row["precision"] == "32-true" for row in training):
         return f"Products in bfloat16 are {faster:.1f} times as fast here as in float32: try --precision bf16-mixed."

@@ -17,6 +17,7 @@ from semantoks.cli.sources import AtlasName, SourceFlags, SourceOptions
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError, DataError
 from semantoks.screen import progress
+from semantoks.storage.cores import share_cores
 
 if TYPE_CHECKING:
     from semantoks.atlas.atlas import Atlas
@@ -197,4 +198,5 @@ def run(argv: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the ``semantoks-bids`` program."""
+    share_cores()
     sys.exit(run(sys.argv[1:]))

@@ -24,6 +24,7 @@ from semantoks.cli.typed import TYPED
 from semantoks.cli.weights import convert, export, push
 from semantoks.cli.without_torch import without_torch
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
+from semantoks.storage.cores import share_cores
 from semantoks.storage.stopping import Stopped, stoppable
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -138,4 +139,5 @@ def main() -> None:
     told = logging.getLogger("semantoks")
     told.setLevel(logging.INFO)
     told.addHandler(logging.StreamHandler())
+    share_cores()
     sys.exit(run(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import resource
 import secrets
@@ -24,6 +25,7 @@ from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.checksums import sealed, unsealed
+from semantoks.storage.cores import WAIT
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import read_json
 from semantoks.train.checkpoint import (
@@ -98,6 +100,7 @@ def start_record(
             "device": torch.cuda.get_device_name() if fabric.device.type == "cuda" else platform.processor() or "CPU",
             "devices": fabric.world_size,
             "threads": torch.get_num_threads(),
+            "threads_wait": os.environ.get(WAIT, "as the system has it"),
             "precision": str(fabric._precision.precision),
             "platform": platform.platform(),
         },

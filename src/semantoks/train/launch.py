@@ -16,6 +16,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.precision import Choice, choose_precision, tell
+from semantoks.storage.cores import warn_of_spinning
 from semantoks.types import Precision
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -103,6 +104,7 @@ def start_fabric(
         raise ConfigError(f"cannot train on {world} x {chosen}: {' '.join(str(error).split())}") from error
     if fabric.is_global_zero:
         tell(choice)
+        warn_of_spinning(torch.get_num_threads() if chosen == "cpu" else 1)
     return fabric, choice
 
 
