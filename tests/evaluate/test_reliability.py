@@ -1,13 +1,19 @@
 """Two parts of everybody's data: which frames they are, what is seen of them, and who is recognised."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from semantoks.evaluate.analyses import run
 from semantoks.evaluate.analyses.reliability import compare, frames_of, reliability_scores, two_parts
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
+from semantoks.evaluate.probe import probe
+from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
+from semantoks.statistics.tables import read_scores
 from tiny_people import shown, write_cohort
 
 pytestmark = pytest.mark.slow
@@ -179,3 +185,13 @@ def test_frames_are_whole():
         85,
         125,
     ]
+
+
+def test_of_many_people_some_are_drawn(cohort, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "MOST_COMPARED", 25)
+    config = ProbeConfig(crops=1, folds=2, repeats=1, methods=("fc",), analyses=("reliability",))
+    probe(model, cohort, targets=["age"], out=tmp_path, config=config)
+    rows = read_scores(tmp_path / "scores.csv").query("analysis == 'reliability'")
+    assert set(rows["n_test"]) == {25}
+    notes = json.loads((tmp_path / "probe.json").read_text())["notes"]
+    assert "Reliability is that of 25 people, drawn at random from 40." in notes

@@ -40,6 +40,8 @@ from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
 
 CURVE_REPEATS = 2
+MOST_COMPARED = 2000
+"""Most people among whom a person is looked for: both parts of all are in memory."""
 
 
 def run_analyses(study: Study, sets: Sets, results: Results) -> None:
@@ -171,6 +173,10 @@ def _networks(study: Study, sets: Sets, results: Results) -> None:
 def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: ARG001
     """Identify people from another part of their data; a note says how many of them the encoder has seen."""
     eligible = ~study.seen if study.config.exclude_pretrained else np.ones_like(study.seen)
+    if (there := int(eligible.sum())) > MOST_COMPARED:
+        drawn = np.random.default_rng(study.config.seed).choice(np.flatnonzero(eligible), MOST_COMPARED, replace=False)
+        eligible = np.isin(np.arange(len(eligible)), drawn)
+        study.notes.append(f"Reliability is that of {MOST_COMPARED:,} people, drawn at random from {there:,}.")
     rows, notes = reliability_scores(
         study.encoders,
         study.embedded,
