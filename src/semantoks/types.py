@@ -18,6 +18,7 @@ HeldOut = Float[ndarray, "test feature"]
 Precision = Literal["auto", "32-true", "bf16-mixed"]
 """Of what an encoder computes: float32; products in bfloat16, all else float32; whichever is faster here."""
 
+
 @runtime_checkable
 class Columns(Protocol):
     """A matrix [row, feature] of which a block of columns is read at a time, ``columns[:, first:last]``."""

@@ -1,6 +1,8 @@
 """The pieces of a probe: one that was stopped goes on with the same results, tables on disk change nothing."""
 
+import dataclasses
 import io
+import json
 import pickle
 
 import joblib
@@ -69,6 +71,13 @@ def test_tables_on_disk_change_no_score(undisturbed, cohort, model, tmp_path, mo
     assert len(one) == len(other) > 20
     np.testing.assert_allclose(one["r"], other["r"], rtol=1e-6)
     np.testing.assert_allclose(one["mae"], other["mae"], rtol=1e-6)
+
+
+def test_components_are_said_to_cost_score(cohort, model, tmp_path):
+    config = dataclasses.replace(CONFIG, components=6, analyses=())
+    probe(model, cohort, targets=["age"], out=tmp_path, config=config)
+    notes = json.loads((tmp_path / "probe.json").read_text())["notes"]
+    assert any("6 principal components" in note and "easier to beat" in note for note in notes)
 
 
 @pytest.mark.slow
@@ -162,13 +171,11 @@ def test_a_block_of_columns_at_a_time_gives_the_same_rows(monkeypatch):
     np.testing.assert_allclose(blocks_held @ blocks.T, held @ whole.T, atol=1e-12)
 
 
-def test_leading_components_are_those_of_a_singular_value_decomposition(monkeypatch):
-    monkeypatch.setattr(linear, "MOST_ROWS", 60)
-    monkeypatch.setattr(linear, "COMPONENTS", 8)
+def test_leading_components_are_those_of_a_singular_value_decomposition():
     rng = np.random.default_rng(0)
     axes = rng.normal(size=(8, 400)) * (2.0 ** -np.arange(8))[:, None]
     values = rng.normal(size=(130, 8)) @ axes + 1e-4 * rng.normal(size=(130, 400))
-    rows, held = standardised_rows(values, 100)
+    rows, held = standardised_rows(values, 100, 8)
     train, test = standardise(values[:100], values[100:])
     _, _, right = np.linalg.svd(train, full_matrices=False)
     assert rows.shape == (100, 8)
@@ -176,11 +183,9 @@ def test_leading_components_are_those_of_a_singular_value_decomposition(monkeypa
         np.testing.assert_allclose(found @ rows.T, truth @ (train @ right[:8].T).T, atol=2e-4)
 
 
-def test_with_as_many_components_as_rows_nothing_is_lost(monkeypatch):
-    monkeypatch.setattr(linear, "MOST_ROWS", 30)
-    monkeypatch.setattr(linear, "COMPONENTS", 64)
+def test_with_as_many_components_as_rows_nothing_is_lost():
     values = np.random.default_rng(0).normal(size=(50, 300))
-    rows, held = standardised_rows(values, 40)
+    rows, held = standardised_rows(values, 40, 39)
     train, test = standardise(values[:40], values[40:])
     np.testing.assert_allclose(rows @ rows.T, train @ train.T, atol=1e-5)
     np.testing.assert_allclose(held @ rows.T, test @ train.T, atol=1e-5)

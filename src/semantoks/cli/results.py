@@ -35,6 +35,7 @@ else:
         crops="8, or the whole recording in closed form",
         repeats="5 (nested), 10 (paper), 100 (brainmarks)",
         bins="none",
+        components="none, exact",
         equivalence="no test",
         as_class="none",
         as_value="none",

@@ -22,7 +22,7 @@ from semantoks.evaluate.baselines.recorded import (
 )
 from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
-from semantoks.evaluate.models.linear import BLOCK, MOST_ROWS
+from semantoks.evaluate.models.linear import BLOCK
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
 from semantoks.evaluate.settings import Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans, in_full_band
@@ -73,6 +73,7 @@ BASELINES: Mapping[str, Build] = {
     TANGENT_FULL: in_full_band(tangent_space),
 }
 """Baselines that depend on the recordings only; ``sets_for`` adds demographics, which also depend on the target."""
+_LESS = "name fewer --methods, fewer --n-jobs, or --components (docs/performance.md says what these cost)"
 STACKS: Mapping[str, tuple[str, str]] = {BOTH: (FC, ENCODER), TANGENT_BOTH: (TANGENT, ENCODER)}
 """Second models on the predictions of two methods."""
 
@@ -124,7 +125,7 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
         folder=study.work.arrays,
     )
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
-    need_memory("probe", _bytes(study, builds), "name fewer --methods, or fewer --n-jobs")
+    need_memory("probe", _bytes(study, builds), _LESS)
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
@@ -149,7 +150,7 @@ def _bytes(study: Study, names: Collection[str]) -> int:
     held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
     # Larger tables are in files, of which a block is read at a time.
     in_memory = rows * edges * held if rows * edges * 4 < LARGE or study.work.arrays is None else 0
-    each = 3 * 4 * min(rows * edges, BLOCK) + 5 * 8 * rows * min(rows, MOST_ROWS)
+    each = 3 * 4 * min(rows * edges, BLOCK) + 5 * 8 * rows * min(rows, study.config.components or rows)
     return int(in_memory + each * effective_n_jobs(study.work.n_jobs))
 
 

@@ -137,7 +137,7 @@ def open_study(
     else:
         study.notes += [f"{note[0].upper()}{note[1:]}." for note in task.notes]
         study.excluded[:0] = Counter(task.left_out["reason"]).most_common()
-    study.notes += [*_input_notes(embedded, whole), *precision_notes(encoder)]
+    study.notes += [*_input_notes(embedded, whole, config), *precision_notes(encoder)]
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
@@ -162,9 +162,14 @@ def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:
     return [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in notes]
 
 
-def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
-    """Say where the encoder is shown other series than the baselines, or other ROIs than ``whole`` has."""
+def _input_notes(embedded: Cohort, whole: Cohort, config: ProbeConfig) -> list[str]:
+    """Say where the encoder is shown other series than the baselines, or other ROIs than ``whole`` has, and they less."""
     notes = []
+    if config.components:
+        notes.append(
+            f"Wide features, FC above all, are reduced to {config.components:,} principal components of the training "
+            "people (--components): they lose by it, and are easier to beat."
+        )
     if embedded.band != "passed":
         notes.append(
             "The encoder sees the full band, the baselines band-passed series, but for FC and tangent FC of that band."
@@ -264,7 +269,7 @@ def plan_target(
     where = np.flatnonzero(known)
     labels = values[known].to_numpy(float if aim.kind == "value" else str)
     plan = Plan(target=aim.name, kind=aim.kind, people=where, labels=labels, groups=people.groups[where], splits=())
-    plan = dataclasses.replace(plan, unit=people.unit)
+    plan = dataclasses.replace(plan, unit=people.unit, components=config.components)
     try:
         if people.unit == "block" and aim.kind == "class":
             check_sizes(people.count(values.where(known)), config.folds, INNER_FOLDS)

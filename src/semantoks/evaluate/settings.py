@@ -59,6 +59,9 @@ class ProbeConfig(BlockConfig):
     """Columns to regress out; auto = mean FD, good frames, site, age and sex, as far as known."""
     permutations: int = 1000
     """Number of label permutations for each method's null distribution."""
+    components: int | None = None
+    """Replace wide features by so many principal components of the training people, for want of memory; it costs FC
+    some of its score."""
     equivalence: float | None = None
     """A difference from FC that would not matter, in the score's unit (e.g. 0.05): tests "as good as FC" within it."""
     identifiers: bool = False
@@ -76,6 +79,8 @@ class ProbeConfig(BlockConfig):
             raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
         if self.permutations < 1 or (self.crops is not None and self.crops < 1):
             raise ConfigError(f"permutations and crops have to be at least 1, not {self.permutations}, {self.crops}.")
+        if self.components is not None and self.components < 2:
+            raise ConfigError(f"--components has to be at least 2, not {self.components}.")
         if self.equivalence is not None and not self.equivalence > 0:
             raise ConfigError(f"--equivalence has to be above 0, e.g. 0.05, not {self.equivalence:g}.")
         if self.protocol != "nested" and self.split != "person":

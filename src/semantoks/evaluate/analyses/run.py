@@ -101,6 +101,7 @@ def _confounds(study: Study, sets: Sets, results: Results) -> None:
     auto = config.confounds == ("auto",)
     table = confound_table(study.cohort, study.people, () if auto else config.confounds)
     decoded, notes = decode_plans(table, study.people.groups, folds=config.folds, repeats=1, seed=config.seed)
+    decoded = [dataclasses.replace(plan, components=config.components) for plan in decoded]
     study.notes.extend(notes)
     study.confounds = [name for name in (DEFAULT if auto else config.confounds) if name in table]
     study.decoded = {
@@ -280,9 +281,7 @@ def _null_score(plan: Plan, name: str, features: FeatureSet, permutations: int, 
     folds = [fold_of(features, task_of(plan, split, seed, folds=0)) for split in plan.splits]
     rows = [(fold.rows.astype(np.float64), fold.test.astype(np.float64)) for fold in folds]
     rng = np.random.default_rng([seed, zlib.crc32(plan.target.encode())])
-    found = permutation_null(
-        rows, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng
-    )
+    found = permutation_null(rows, plan.splits, plan.labels, plan.groups, plan.kind, permutations=permutations, rng=rng)
     key = row_key("permutation", "", plan.target, plan.kind, name, -1)
     sizes = {"n_train": len(plan.splits[0][0]), "n_test": len(plan.labels)}
     return Results([{**key, **sizes, MAIN[plan.kind]: found.observed, "p": found.p}])

@@ -29,8 +29,8 @@ _ITERATIONS, _TOLERANCE = 500, 1e-6
 _RANK, _RANK_FLOAT32 = 1e-10, 1e-6
 _MANY_COLUMNS = 4096
 _FEW_ROWS = 2000
-MOST_ROWS, COMPONENTS, _MORE = 8192, 4096, 64
-"""Training rows above which wide features are reduced to so many principal components, sketched with a few more."""
+_MORE = 64
+"""Columns of a sketch beyond those that are kept of it."""
 BLOCK = 1 << 26
 """Most cells of a block of columns that are standardised at a time."""
 _LEAST = float(np.finfo(np.float64).tiny)
@@ -67,23 +67,23 @@ def standardise(
 
 
 def standardised_rows(
-    matrix: Features | Columns, count: int
+    matrix: Features | Columns, count: int, components: int | None = None
 ) -> tuple[Float[ndarray, "train rotated"], Float[ndarray, "test rotated"]]:
     """Standardise features and rotate them into the span of the first ``count`` rows, those of the training people.
 
     Nothing is lost: the weights of an L2-penalised linear model lie in the span of its rows (representer theorem) and
     their length does not change under rotation, so n rows of p >> n features can be fitted in n dimensions. Of wide
-    features, a block of columns at a time is in memory: what is needed are the products of rows. Only of more than
-    ``MOST_ROWS`` people something is lost: see ``_leading_components``.
+    features, a block of columns at a time is in memory: what is needed are the products of rows. With ``components``,
+    what is beyond so many principal components of the training rows is lost: see ``_leading_components``.
     """
     columns = matrix.shape[1]
-    if columns <= min(count, MOST_ROWS):
+    if columns <= min(count, components or count):
         whole = matrix[:, :]
         return standardise(whole[:count], whole[count:])
     blocks = partial(_blocks, matrix, count)
     with threadpool_limits(1 if count < _FEW_ROWS else None):
-        if count > MOST_ROWS:
-            return _leading_components(blocks, count, len(matrix) - count)
+        if components and components < count:
+            return _leading_components(blocks, count, len(matrix) - count, components)
         among, across = np.float32(0), np.float32(0)
         for _, train, test in blocks():
             among, across = among + train @ train.T, across + test @ train.T
@@ -104,15 +104,15 @@ def _blocks(matrix: Features | Columns, count: int) -> Iterator[tuple[slice, Fea
 
 
 def _leading_components(
-    blocks: Callable[[], Iterator[tuple[slice, Features, HeldOut]]], count: int, others: int
+    blocks: Callable[[], Iterator[tuple[slice, Features, HeldOut]]], count: int, others: int, components: int
 ) -> tuple[Float[ndarray, "train component"], Float[ndarray, "test component"]]:
-    """Project on the leading ``COMPONENTS`` principal components of the training rows, found by a random sketch.
+    """Project on the leading principal components of the training rows, found by a random sketch.
 
     Two passes over the features: a Gaussian sketch of their columns gives a basis of what varies most (Halko et al.
     2011, SIAM Rev. 53:217, algorithm 4.1), and the features are projected on its principal axes.
     """
     rng = np.random.default_rng(0)
-    sketch = np.zeros((count, COMPONENTS + _MORE), dtype=np.float32)
+    sketch = np.zeros((count, components + _MORE), dtype=np.float32)
     for part, train, _ in blocks():
         sketch += train @ rng.standard_normal((part.stop - part.start, sketch.shape[1]), dtype=np.float32)
     basis, _ = np.linalg.qr(sketch)
@@ -124,7 +124,7 @@ def _leading_components(
         rows += train @ along.T
         held += test @ along.T
     values, vectors = np.linalg.eigh(moments)
-    kept = np.flatnonzero(values > values[-1] * _RANK_FLOAT32)[-COMPONENTS:]
+    kept = np.flatnonzero(values > values[-1] * _RANK_FLOAT32)[-components:]
     axes = vectors[:, kept] / np.sqrt(values[kept])
     return rows @ axes, held @ axes
 
@@ -156,7 +156,7 @@ class Fold:
 def fold_of(features: FeatureSet, task: Task) -> Fold:
     """Standardise the features of a task by its training people, and turn them into the span of their rows."""
     matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
-    rows, test = standardised_rows(matrix, len(task.train))
+    rows, test = standardised_rows(matrix, len(task.train), task.components)
     return Fold(rows, task.labels, test, task.inner, task.kind, task.fine)
 
 

@@ -115,6 +115,7 @@ def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) ->
         inner=tuple(inner),
         seed=seed,
         fine=tuple(fine),
+        components=plan.components,
     )
 
 

@@ -35,6 +35,8 @@ class Plan:
         Test rows of the splits that were left out.
     unit
         What a row is.
+    components
+        Principal components of the training people that wide features are reduced to; None = none.
     analysis, condition
         The part of the evaluation: see ``statistics.tables.ANALYSES``.
     """
@@ -49,6 +51,7 @@ class Plan:
     condition: str = ""
     unscored: tuple[Int[ndarray, " _"], ...] = ()
     unit: Literal["person", "block"] = "person"
+    components: int | None = None
 
     def with_splits(self, splits: Sequence[Split]) -> "Plan":
         """Return the plan with those splits that can be scored (``splits.can_be_scored``)."""
@@ -91,6 +94,8 @@ class Task:
         Splits of the training side (indices into ``train``), by groups, used only to choose penalties.
     fine
         Finer ones, of a value; they cost a ridge regression nothing (``linear.ridge``). Empty = ``inner``.
+    components
+        As in ``Plan``.
     seed
         Seed for everything random in the method.
     """
@@ -102,6 +107,7 @@ class Task:
     inner: tuple[Split, ...]
     seed: int
     fine: tuple[Split, ...] = ()
+    components: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
