@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
+DOCS := .venv/.installed-docs
 
 # One file, one worker: what a file's tests share is made once.
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench results clean
+.PHONY: demo test test-fast check bench results docs clean
 
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
@@ -31,8 +32,11 @@ bench: $(SETUP) ## speed and memory, a table each
 results: $(SETUP) ## the table of docs/results.md on a cohort of yours: COHORT=cohort/ [OUT=results/]
 	$(BIN)/python -m benchmarks.results $(COHORT) --out $(or $(OUT),results)
 
-clean: ## remove the virtual environment and the demo
-	rm -rf .venv demo
+docs: $(DOCS) ## the site of docs/ with the examples run; open docs/_build/html/index.html afterwards
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+clean: ## remove the virtual environment, the demo and the site
+	rm -rf .venv demo docs/_build docs/made
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,3 +48,7 @@ $(SETUP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(SETUP)
+
+$(DOCS): $(SETUP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $(DOCS)

@@ -3,6 +3,8 @@
 # %% Recordings: a folder of arrays and a participants table
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+
 import semantoks
 
 recordings = semantoks.simulate(
@@ -25,3 +27,9 @@ series = cohort.series(0)
 print(
     series.shape, series.dtype, "TR", cohort.tr, "s;", cohort.atlas.n_networks, "networks:", cohort.atlas.network_names
 )
+
+# %% One recording: a row per ROI, those of one network together
+figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+axis.imshow(series[:, cohort.atlas.network_index.argsort(kind="stable")].T, aspect="auto", cmap="gray", vmin=-2, vmax=2)
+axis.set(xlabel="frame of 2 s", ylabel="ROI, by network", yticks=[])
+figure.savefig("recording.png")

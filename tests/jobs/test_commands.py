@@ -1,20 +1,25 @@
 """The commands one after the other, as a user types them, on simulated people; and what goes wrong on the way."""
 
+import inspect
 import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typist import type_in
 
+import semantoks
 from semantoks.model.card import read_card
 from semantoks.signals.cohort import Cohort
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 TINY = ("--encoder.width", 32, "--encoder.depth", 1, "--batch-size", 8, "--head.hidden", 16, "--head.projection", 8)
 
 
@@ -236,3 +241,47 @@ def test_a_damaged_run_is_a_sentence(road, tmp_path):
     answer = type_in("embed", at / "cohort", "--model", tmp_path / "run", "--out", tmp_path / "f.parquet")
     assert answer.code == 3
     assert "cannot be read" in answer.err
+
+
+PYTHON = {
+    page: re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in PYTHON.items() if blocks], ids=lambda page: page.name)
+def test_the_python_of_a_page_runs_from_top_to_bottom(road, tmp_path, monkeypatch, page):
+    """Whatever takes long only has its arguments checked, and gives back what the road before has made."""
+    at, _ = road
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    shutil.copytree(at / "run a", Path("runs/a"))
+    Path("encoders").mkdir()
+    shutil.copytree(at / "run a" / "encoder", Path("encoders/published"))
+    cohort, features = Cohort(at / "cohort"), pd.read_parquet(at / "new" / "f.parquet")
+    for name, made in {"prepare": cohort, "pretrain": {}, "embed": features, "probe": pd.DataFrame()}.items():
+        taken = inspect.signature(getattr(semantoks, name))
+        monkeypatch.setattr(semantoks, name, lambda *a, _s=taken, _m=made, **o: _s.bind(*a, **o) and _m)
+    monkeypatch.setattr(semantoks.Encoder, "push_to_hub", lambda *_: "")
+    encoder = semantoks.Encoder.from_pretrained(at / "run a")
+    program = SimpleNamespace(
+        module=lambda: lambda series, mask: (encoder(series, mask).cls, encoder(series, mask).grid)
+    )
+    monkeypatch.setattr("torch.export.load", lambda _: program)
+    rng = np.random.default_rng(0)
+    wide = [rng.normal(size=(60, 400)) for _ in range(2)]
+    given = {
+        "arrays": wide,
+        "images": wide,
+        "masker": SimpleNamespace(fit_transform=lambda images: images),
+        "labels": list(semantoks.get_atlas("schaefer400").labels),
+        "array": rng.normal(size=(60, 100)),
+        "series": torch.randn(2, 100, 100),
+        "mask": torch.zeros(2, 7, 5, dtype=torch.bool),
+        "age": np.arange(12.0),
+    }
+    if page.name == "embedding.md":
+        given["series"] = [rng.normal(size=(280, 100)) for _ in given["age"]]
+    for block in PYTHON[page]:
+        exec(compile(block, page.name, "exec"), given)
+    assert page.name != "README.md" or given["tokens"].grid.shape == (2, 7, 5, 32)
