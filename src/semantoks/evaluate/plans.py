@@ -163,7 +163,7 @@ def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:
 
 
 def _input_notes(embedded: Cohort, whole: Cohort, config: ProbeConfig) -> list[str]:
-    """Say where the encoder is shown other series than the baselines, or other ROIs than ``whole`` has, and they less."""
+    """Say what is shown to the encoder alone, and what of the baselines is left out."""
     notes = []
     if config.components:
         notes.append(
