@@ -1,6 +1,7 @@
 """What a person sees: the table of scores, and lines of progress where there is no terminal."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -27,25 +28,29 @@ def test_the_table_shows_interval_difference_p_and_verdict():
         {**row, "method": "encoder", **apart},
         {**row, "method": "fc", "mean": 0.7, "verdict": "", "reached_by": ""},
     ]
-    lines = score_table(pd.DataFrame(rows)).splitlines()
-    assert lines[1].split() == (
-        [
-            "sex",
-            "balanced_accuracy",
-            "encoder",
-            "0.600",
-            "[0.500,",
-            "0.700]",
-            "-0.100",
-            "[-0.200,",
-            "-0.050]",
-            "0.021",
-            "lower",
-        ]
-    )
-    assert lines[2].split() == ["sex", "balanced_accuracy", "fc", "0.700", "[0.500,", "0.700]"]
-    assert len(lines) == 3
-    assert len(lines[0]) < 130
+    lines = score_table(pd.DataFrame(rows), 80).splitlines()
+    assert lines == [
+        "sex: balanced accuracy",
+        "method              mean 95 % interval  less FC 95 % interval        p",
+        "encoder            0.600 [0.500, 0.700]  -0.100 [-0.200, -0.050] 0.021 lower",
+        "fc                 0.700 [0.500, 0.700]",
+    ]
+
+
+@pytest.mark.parametrize("width", [60, 64, 80, 120])
+def test_the_table_fits_its_terminal(width):
+    row = {"analysis": "main", "target": "sex", "metric": "balanced_accuracy", "mean": 0.6, "low": 0.5, "high": 0.7}
+    for bar in ("", "tangent_"):
+        row |= {f"{bar}diff": -0.1, f"{bar}diff_low": -0.2, f"{bar}diff_high": -0.05, f"{bar}p_holm": 1e-4}
+        row |= {f"{bar}verdict": "undecided", f"{bar}p_equal": NAN}
+    names = ("encoder", "encoder_attention", "finetuned_random", "tangent+encoder", "fc")
+    rows = [{**row, "method": name, "reached_by": "motion,site"} for name in names]
+    rows += [{**row, "analysis": "deconfounded", "method": name, "reached_by": ""} for name in names]
+    rows += [{**row, "method": name, "reached_by": ""} for name in ("motion", "site")]
+    lines = score_table(pd.DataFrame(rows), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("undecided" in line for line in lines) == len(names) + 2 + 3
+    assert any("<.001" in line for line in lines) == (width >= 64)
 
 
 def test_below_the_table_stands_what_reaches_the_scores_without_a_brain_and_what_confounds_leave():
@@ -59,7 +64,7 @@ def test_below_the_table_stands_what_reaches_the_scores_without_a_brain_and_what
         {**row, "analysis": "deconfounded", "method": "fc", "mean": 0.61},
         {**row, "analysis": "deconfounded", "method": "random_weights"},
     ]
-    assert score_table(pd.DataFrame(rows)).splitlines()[5:] == [
+    assert score_table(pd.DataFrame(rows), 100).splitlines()[6:] == [
         "",
         "dx: random_weights alone scores 0.510, within or above the interval of encoder.",
         "dx: site alone scores 0.550, within or above the interval of encoder and fc.",
@@ -71,7 +76,7 @@ def test_a_score_that_is_as_good_within_the_bound_is_called_so():
     row = {"analysis": "main", "target": "a", "metric": "r", "mean": 0.6, "low": 0.5, "high": 0.7, "reached_by": ""}
     row |= {"method": "encoder", "diff": -0.01, "diff_low": -0.03, "diff_high": 0.01, "p_holm": 0.3}
     tables = [score_table(pd.DataFrame([{**row, "verdict": "undecided", "p_equal": p}])) for p in (0.01, 0.2)]
-    assert [text.endswith("undecided, as good within the bound") for text in tables] == [True, False]
+    assert [" as good\n" in text and "within the bound" in text for text in tables] == [True, False]
 
 
 def test_what_a_probe_has_to_say_is_said(tmp_path):
@@ -81,28 +86,45 @@ def test_what_a_probe_has_to_say_is_said(tmp_path):
 
 
 def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):
-    now = iter([0.0, 10.0, 31.0, 40.0, 62.0, 63.0])
+    now = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0, 63.0, 63.0])
     monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    with progress("embed") as shown:
+    with progress("embed", "recordings") as shown:
         for done in range(1, 6):
-            shown(done, 5)
+            shown(done, 5, "loss 2")
     assert capsys.readouterr().err.splitlines() == [
-        "embed: 2 of 5, 31 s",
-        "embed: 4 of 5, 62 s",
-        "embed: 5 of 5, 63 s",
+        "embed: 2 of 5 recordings, loss 2, 31 s, about 46 s left",
+        "embed: 4 of 5 recordings, loss 2, 62 s, about 16 s left",
+        "embed: 5 of 5 recordings, loss 2, 63 s",
     ]
 
 
-def test_on_a_terminal_there_is_a_bar(monkeypatch, capsys):
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    monkeypatch.setenv("COLUMNS", "120")
-    with progress("embed") as shown:
+def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    said = []
+    for clock.now, done in ((3, 1), (3, 20), (12, 1), (12, 0), (60, 1000)):
+        said.append(screen._time(done, 1000, 0.0))
+    assert said == ["3 s", "3 s, about 2 min left", "12 s, about 3 h 20 min left", "12 s", "60 s"]
+
+
+def test_what_has_no_unit_is_a_share(capsys):
+    with progress("probe", "%") as shown:
+        shown(1500, 1500)
+    assert capsys.readouterr().err.startswith("probe: 100 %, ")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_terminal_there_is_a_bar_where_there_is_room(monkeypatch, capsys, columns):
+    for name, value in (("FORCE_COLOR", "1"), ("TTY_COMPATIBLE", "1"), ("COLUMNS", str(columns))):
+        monkeypatch.setenv(name, value)
+    with progress("pretrain", "steps") as shown:
         shown(3, 4)
-        shown(4, 4)
-    text = capsys.readouterr().err
-    assert "embed" in text
-    assert "4/4" in text
+        shown(4, 4, "loss -1.234, agreement 0.91, rank 12.3")
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert max(map(len, text.splitlines())) <= columns
+    words = " ".join(text.replace("━", "").split())
+    assert all(part in words for part in ("pretrain", "4 of 4 steps", "agreement 0.91", "rank 12.3"))
+    assert ("━" in text) == (columns >= 80)
 
 
 def test_an_error_inside_a_job_goes_through_the_bar():

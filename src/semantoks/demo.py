@@ -42,12 +42,12 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 40, seed: int = 
             f"the demo needs at least {FEWEST} simulated people and 1 step, not {participants} and {steps}."
         )
     size = SimulationConfig(participants=participants, sessions=2, atlas=ATLAS, minutes=6.0, seed=seed)
-    with progress("1/5 simulate") as shown:
+    with progress("1/5 simulate", "recordings") as shown:
         recordings = simulate(size, out=out / "recordings", progress=shown)
-    with progress("2/5 prepare") as shown:
+    with progress("2/5 prepare", "recordings") as shown:
         cohort = prepare(recordings, out=out / "cohort", atlas=ATLAS, progress=shown)
     config = _config(steps, seed)
-    with progress("3/5 pretrain") as shown:
+    with progress("3/5 pretrain", "steps") as shown:
         pretrain(
             [cohort],
             out=out / "run",
@@ -56,10 +56,10 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 40, seed: int = 
             on_row=lambda row: shown(row["step"] + 1, steps),
             command="semantoks demo",
         )
-    with progress("4/5 embed") as shown:
+    with progress("4/5 embed", "windows") as shown:
         table = embed(cohort, model=out / "run", progress=shown)
         write_features(table, out / "features.parquet")
-    with progress("5/5 probe") as shown:
+    with progress("5/5 probe", "%") as shown:
         summary = probe(
             out / "run",
             cohort,

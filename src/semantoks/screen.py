@@ -1,11 +1,14 @@
 """What the command line shows: progress bars (a line every 30 s if there is no terminal) and tables of scores."""
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, TANGENT, TANGENT_BOTH, in_order
 from semantoks.storage.text import read_json
@@ -15,90 +18,140 @@ if TYPE_CHECKING:
 
 BESIDE = (ENCODER, FINETUNED, FC, TANGENT)
 """The methods whose scores are tempered below the table."""
+HELD_BESIDE = (ENCODER, FINETUNED, TANGENT_BOTH, FC)
+"""The methods that are held against tangent FC, too."""
 _SECONDS_PER_LINE = 30.0
-Report = Callable[[int, int], None]
+_FIRST_GUESS = 0.02, 10.0
+"""Share of the work, or seconds, after which the first word is said on the time that is left."""
+_INTERVALS_FROM, _P_FROM = 80, 64
+"""Columns of a terminal from which on the table has the intervals of differences, and p."""
+QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
+"""Whether nothing but errors is shown."""
+
+
+@runtime_checkable
+class Report(Protocol):
+    """What a job calls with the progress that it makes."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show how much of ``total`` is done; ``note`` stands behind it."""
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Report]:
-    """Yield a function of (done, total) that draws a bar on a terminal and prints an occasional line elsewhere."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def progress(title: str, unit: str = "") -> Iterator[Report]:
+    """Yield a function of (done, total) that draws a bar on a terminal and prints an occasional line elsewhere.
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(title)
+    ``unit`` says what is counted ("recordings"); for "%", the share is shown, for work that is counted in no unit.
+    """
+    if QUIET.get():
+        yield _silent
         return
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TextColumn("·"), TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console, begin = Console(stderr=True), time.monotonic()
+
+    def words(done: int, total: int, note: str) -> str:
+        return ", ".join(part for part in (_counted(done, total, unit), note, _time(done, total, begin)) if part)
+
+    if not console.is_terminal:
+        yield _lines(title, words, begin)
+        return
+    room = (BarColumn(),) if console.width >= _INTERVALS_FROM else ()
+    with Progress(TextColumn(title), *room, TextColumn("{task.fields[words]}"), console=console) as bar:
+        task = bar.add_task(title, total=None, words="")
+        yield lambda done, total, note="": bar.update(task, completed=done, total=total, words=words(done, total, note))
 
 
-def _lines(title: str) -> Report:
-    begin = last = time.monotonic()
+def _silent(done: int, total: int, note: str = "") -> None:
+    """Show nothing."""
 
-    def report(done: int, total: int) -> None:
+
+def _counted(done: int, total: int, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * done / max(total, 1):.0f} %"
+    return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
+
+
+def _time(done: int, total: int, begin: float) -> str:
+    """Say how long it took, and, once that can be guessed, how long the rest will."""
+    elapsed = time.monotonic() - begin
+    share = done / max(total, 1)
+    if not 0 < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
+        return duration(elapsed)
+    return f"{duration(elapsed)}, about {duration(elapsed * (1 / share - 1))} left"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people say them: 12 s, 3 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _lines(title: str, words: Callable[[int, int, str], str], begin: float) -> Report:
+    last = begin
+
+    def report(done: int, total: int, note: str = "") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= _SECONDS_PER_LINE or done == total:
             last = now
-            sys.stderr.write(f"{title}: {done} of {total}, {now - begin:.0f} s\n")
+            sys.stderr.write(f"{title}: {words(done, total, note)}\n")
             sys.stderr.flush()
 
     return report
 
 
-def score_table(summary: "pd.DataFrame") -> str:
-    """Lay out ``statistics.summarise`` as text: one line per target and method of the main analysis.
+def score_table(summary: "pd.DataFrame", width: int | None = None) -> str:
+    """Lay out ``statistics.summarise`` as text: of each target, one line per method of the main analysis.
 
     Shows the mean over splits and its 95 % interval over people, then the difference from FC on the same splits, with
-    its interval and p (Holm over targets). Below it stand the encoder and its stacks beside tangent FC, and what should
-    temper the scores of the encoder and of both bars: what motion, scan, site or random weights reach, and what is left
-    without confounds.
+    its interval and p (Holm over targets); the encoder and its stacks beside tangent FC; and what should temper the
+    scores of the encoder and of both bars: what motion, scan, site or random weights reach, and what is left without
+    confounds. It fits a terminal of ``width`` columns (None = the one that there is, else 80), down to 60.
     """
+    width = width or shutil.get_terminal_size((80, 24)).columns
+    main = summary[summary["analysis"] == "main"]
+    place, blocks = main["method"].map(in_order(main["method"]).index), []
+    for target, part in main.assign(place=place).groupby("target", sort=False):
+        rows = part.sort_values("place").to_dict("records")
+        metric = rows[0]["metric"].replace("_", " ")
+        blocks.append(f"{target}: {metric}\n{_heading(width)}")
+        blocks += [_row(row, "", width) for row in rows]
+        if beside := [row for row in rows if row["method"] in HELD_BESIDE and row.get("tangent_verdict")]:
+            blocks.append(_heading(width, beside=True))
+            blocks += [_row(row, "tangent_", width) for row in beside]
+        blocks.append("")
+    bound = ["as good: within the bound of --equivalence.", ""] if any("as good" in one for one in blocks) else []
+    cautions = [textwrap.fill(line, width, subsequent_indent="  ") for line in _cautions(summary)]
+    return "\n".join([*blocks, *bound, *cautions]).rstrip("\n")
+
+
+def _heading(width: int, *, beside: bool = False) -> str:
+    before = "beside tangent FC" if beside else f"{'method':<17} {'mean':>6} 95 % interval"
+    interval = f" {'95 % interval':<16}" if width >= _INTERVALS_FROM else ""
+    p = f" {'p':>5}" if width >= _P_FROM else ""
+    return f"{before:<39} {'less it' if beside else 'less FC'}{interval}{p}"
+
+
+def _row(row: dict[Any, Any], bar: str, width: int) -> str:
+    """Write a method's score and, where it is compared with a bar, the difference, its interval, p and the verdict."""
     from semantoks.statistics.tables import ALPHA  # with pandas, which no help needs
 
-    lines = [
-        f"{'target':<12} {'score':<18} {'method':<17} {'mean':>6}  {'95 % interval':<16} {'minus FC':>8}  "
-        f"{'95 % interval':<17} {'p Holm':>6}  score beside FC's"
-    ]
-    main = summary[summary["analysis"] == "main"]
-    place = main["method"].map(in_order(main["method"]).index)
-    for _, part in main.assign(place=place).groupby("target", sort=False):
-        for row in part.sort_values("place").to_dict("records"):
-            line = f"{row['target']:<12} {row['metric']:<18} {row['method']:<17} {row['mean']:6.3f}  "
-            line += f"[{row['low']:.3f}, {row['high']:.3f}]"
-            if row["verdict"]:
-                line = f"{line:<74} {row['diff']:+8.3f}  {_ends(row['diff_low'], row['diff_high']):<17} "
-                line += f"{row['p_holm']:6.3f}  {row['verdict']}"
-                line += ", as good within the bound" if row["p_equal"] < ALPHA else ""
-            lines.append(line)
-    return "\n".join([*lines, *_beside_tangent(main), *_cautions(summary)])
-
-
-def _beside_tangent(main: "pd.DataFrame") -> list[str]:
-    """Compare the encoder, alone and stacked, and FC with tangent FC, the harder bar; nothing where it was not run."""
-    from semantoks.statistics.tables import ALPHA
-
-    if "tangent_verdict" not in main:
-        return []
-    rows = main[main["method"].isin([ENCODER, FINETUNED, TANGENT_BOTH, FC]) & (main["tangent_verdict"] != "")]
-    lines = [
-        f"{row['target']:<12} {row['method']:<17} {row['tangent_diff']:+8.3f}  "
-        f"{_ends(row['tangent_diff_low'], row['tangent_diff_high']):<17} {row['tangent_p_holm']:6.3f}  "
-        f"{row['tangent_verdict']}{', as good within the bound' * (row['tangent_p_equal'] < ALPHA)}"
-        for row in rows.to_dict("records")
-    ]
-    title = f"{'beside tangent FC':<30} {'minus it':>8}  {'95 % interval':<17} {'p Holm':>6}  score beside tangent FC's"
-    return ["", title, *lines] if lines else []
+    line = f"{row['method']:<17}"
+    if not bar:
+        line += f" {row['mean']:6.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    if not row[f"{bar}verdict"]:
+        return line
+    line = f"{line:<39} {row[f'{bar}diff']:+7.3f}"
+    if width >= _INTERVALS_FROM:
+        line += f" {_ends(row[f'{bar}diff_low'], row[f'{bar}diff_high']):<16}"
+    if width >= _P_FROM:
+        p = row[f"{bar}p_holm"]
+        line += " <.001" if p < 0.0005 else f" {p:5.3f}"
+    return f"{line} {'as good' if row[f'{bar}p_equal'] < ALPHA else row[f'{bar}verdict']}"
 
 
 def _ends(low: float, high: float) -> str:
@@ -120,7 +173,7 @@ def _cautions(summary: "pd.DataFrame") -> list[str]:
         if left:
             scores = ", ".join(f"{name} {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for name, row in left)
             lines.append(f"{target} without confounds: {scores}.")
-    return ["", *lines] if lines else []
+    return lines
 
 
 def probe_notes(folder: Path) -> list[str]:

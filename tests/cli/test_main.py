@@ -42,7 +42,7 @@ def test_every_command_has_help_with_an_example_and_words_for_each_option(capsys
     assert f" Example: semantoks {command} " in out
     options = re.split(r" (?=--[a-z])", out[out.index("-h, --help") + 10 :])
     named = [option for option in options if option.startswith("--") and not option.endswith(",")]
-    assert named
+    assert named or command == "completion"
     for option in named:
         assert len(re.findall(r"[A-Za-z]{2,}", option)) >= 4, option
         assert re.search(r"\((required|default: [^)]*)\)", option), option

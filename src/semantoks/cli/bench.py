@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
+from semantoks.cli.everywhere import found
 from semantoks.errors import EXIT_OK
 from semantoks.screen import progress
 from semantoks.types import Precision
@@ -14,7 +15,6 @@ def bench(
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Precision = "auto",
     people: int = 40,
-    json: bool = False,
 ) -> int:
     """Measure this machine: how fast it trains, prepares, embeds and probes, beside the rate of matrix products.
 
@@ -28,14 +28,12 @@ def bench(
         device: Where to train and embed; auto takes a CUDA GPU where there is one.
         precision: As for pretrain.
         people: Simulated people, at least 20.
-        json: Print one JSON object instead of the table: see `semantoks.bench`.
     """
-    import json as format_
-
     from semantoks.bench import bench as measure
     from semantoks.bench import bench_table
 
-    with progress("bench") as shown:
-        found = measure(recipes, device=device, precision=precision, people=people, progress=shown)
-    print(format_.dumps(found) if json else bench_table(found))
+    with progress("bench", "%") as shown:
+        measured = measure(recipes, device=device, precision=precision, people=people, progress=shown)
+    found(**measured)
+    print(bench_table(measured))
     return EXIT_OK

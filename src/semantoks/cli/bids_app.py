@@ -141,7 +141,7 @@ def _atlas(name: str | None, source: Path) -> "Atlas":
 def _participant(config: "AppConfig", embedding: "Embedding | None", n_jobs: int) -> int:
     from semantoks.bids_app.participant import run_participants
 
-    with progress("participant") as shown:
+    with progress("participant", "participants") as shown:
         told = partial(print, file=sys.stderr)
         parts, unknown = run_participants(config, n_jobs=n_jobs, embedding=embedding, progress=shown, tell=told)
     kept, excluded = sum(part.kept for part in parts), sum(part.excluded for part in parts)
@@ -154,7 +154,7 @@ def _participant(config: "AppConfig", embedding: "Embedding | None", n_jobs: int
 def _group(config: "AppConfig", embedding: "Embedding | None") -> int:
     from semantoks.bids_app.group import run_group
 
-    with progress("group") as shown:
+    with progress("group", "participants") as shown:
         made = run_group(config, embedding=embedding, progress=shown)
     excluded = len(made.cohort.excluded)
     people = made.cohort.recordings["participant_id"].nunique()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
 from semantoks.counted import plural
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
@@ -67,7 +68,7 @@ def prepare(
     from semantoks.signals.quality import GateConfig
 
     cleaning = CleaningConfig(band=band, already_filtered=already_filtered, full_band=full_band, target_tr=target_tr)
-    with progress("prepare") as shown:
+    with progress("prepare", "recordings") as shown:
         cohort = run(
             named_source(source, files),
             out=out,
@@ -84,6 +85,7 @@ def prepare(
         )
     print()
     info(out)
+    found(out=out, recordings=len(cohort), excluded=len(cohort.excluded))
     if len(cohort.excluded):
         lost = plural(len(cohort.excluded), "recording was", "recordings were")
         print(f"\n{lost} excluded: see {out / 'excluded.tsv'}.")
@@ -145,7 +147,7 @@ def doctor(
         if (band, target_tr, max_fd) != ((0.01, 0.1), 2.0, 0.5):
             raise ConfigError("--model has a band, a repetition time and no limit of motion: leave those options out.")
         cleaning, gates = cleaning_for(card, already_filtered=already_filtered)
-    found = checkup(
+    findings = checkup(
         path,
         atlas=atlas if card is None else card.atlas,
         tr=options.tr,
@@ -155,22 +157,24 @@ def doctor(
         gates=gates,
         most=recordings,
     )
-    _print_findings(found)
+    _print_findings(findings)
     if table is not None:
-        write_table(table, found.table)
-    if not found.usable:
+        write_table(table, findings.table)
+    if not findings.usable:
         return EXIT_INPUT
     if model is not None:
         words = ["embed", str(path), "--model", model, "--out", "features.parquet"]
     else:
-        words = ["prepare", str(path), "--atlas", atlas or found.atlas, "--out", "cohort/"]
+        words = ["prepare", str(path), "--atlas", atlas or findings.atlas, "--out", "cohort/"]
         words += _changed(prepare, band=band, target_tr=target_tr, max_fd=max_fd)
     words += [*([] if options.tr is None else ["--tr", f"{options.tr:.9g}"])]
     words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
-    words += [*dict.fromkeys([*found.options, *(["--already-filtered"] if already_filtered else [])])]
+    words += [*dict.fromkeys([*findings.options, *(["--already-filtered"] if already_filtered else [])])]
     words += _flags(options.reading)
-    print(f"\n{'' if found.problems or found.warnings else 'Nothing wrong. '}Next: {shlex.join(['semantoks', *words])}")
-    return EXIT_PARTIAL if found.problems else EXIT_OK
+    fine = "" if findings.problems or findings.warnings else "Nothing wrong. "
+    found(next=shlex.join(["semantoks", *words]))
+    print(f"\n{fine}Next: {shlex.join(['semantoks', *words])}")
+    return EXIT_PARTIAL if findings.problems else EXIT_OK
 
 
 def _changed(command: Callable[..., int], **given: Any) -> list[str]:
@@ -194,11 +198,13 @@ def _flags(reading: ReadingOptions) -> list[str]:
     return words
 
 
-def _print_findings(found: "Checkup") -> None:
-    print("\n".join(found.facts))
-    for problem in found.problems:
+def _print_findings(findings: "Checkup") -> None:
+    problems = [dataclasses.asdict(problem) for problem in findings.problems]
+    found(atlas=findings.atlas, facts=findings.facts, problems=problems, warnings=findings.warnings)
+    print("\n".join(findings.facts))
+    for problem in findings.problems:
         print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
-    for warning in found.warnings:
+    for warning in findings.warnings:
         print(f"\nWARNING    {warning}")
 
 
@@ -252,7 +258,7 @@ def simulate(
         task_blocks=task_blocks,
         seed=seed,
     )
-    with progress("simulate") as shown:
+    with progress("simulate", "recordings") as shown:
         if tool is None:
             folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
         else:

@@ -42,7 +42,7 @@ def audit(
     """
     from semantoks.inside.audit import audit as run
 
-    with progress("audit") as shown:
+    with progress("audit", "%") as shown:
         run(
             model,
             cohort,
@@ -91,7 +91,7 @@ def vocabulary(
     """
     from semantoks.inside.vocabulary import vocabulary as run
 
-    with progress("vocabulary") as shown:
+    with progress("vocabulary", "%") as shown:
         run(
             model,
             cohort,
@@ -136,7 +136,7 @@ def explain(
     """
     from semantoks.inside.explain import explain as run
 
-    with progress("explain") as shown:
+    with progress("explain", "%") as shown:
         run(
             model,
             cohort,

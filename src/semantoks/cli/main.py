@@ -14,6 +14,8 @@ import tyro
 
 from semantoks.cli.bench import bench
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
+from semantoks.cli.completing import completion
+from semantoks.cli.everywhere import FLAGS, found, shown_as, split_flags
 from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.results import demo, embed, probe, report
@@ -52,6 +54,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         simulate,
         demo,
         bench,
+        completion,
     )
 }
 GO_ON = ("fetch", "prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")
@@ -64,17 +67,27 @@ def _overview() -> str:
     lines = ["semantoks: resting-state fMRI recordings in, representations of the person out.", "", "commands:"]
     lines += [f"  {name:<10} {(f.__doc__ or '').splitlines()[0]}" for name, f in COMMANDS.items()]
     return "\n".join(
-        [*lines, "", "semantoks COMMAND --help explains a command; semantoks --version says which this is."]
+        [
+            *lines,
+            "",
+            *(f"  {flag:<10} with any of them: {what}" for flag, what in FLAGS.items()),
+            "",
+            "semantoks COMMAND --help explains a command; semantoks --version says which this is.",
+            "semantoks-bids is the BIDS App: one participant at a time, on any number of machines.",
+        ]
     )
 
 
 def run(argv: list[str]) -> int:
     """Run one command and return its exit code: 0 done, 2 usage, 3 input, 4 done but some recordings excluded."""
-    TYPED.set(shlex.join(["semantoks", *argv]))
-    return answered(lambda: _run(argv))
+    typed = shlex.join(["semantoks", *argv])
+    TYPED.set(typed)
+    flags, words = split_flags(argv)
+    return shown_as(flags, typed, lambda: answered(lambda: answer(words)))
 
 
-def _run(argv: list[str]) -> int:
+def answer(argv: list[str]) -> int:
+    """Run one command; what goes wrong is raised, and SystemExit after help."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
         return EXIT_OK
@@ -103,26 +116,28 @@ def answered(call: Callable[[], int]) -> int:
         with stoppable():
             return call()
     except SemantoksError as error:
-        print(f"semantoks: {error}", file=sys.stderr)
-        return error.exit_code
+        return _refused(str(error), error.exit_code)
     except FloatingPointError as error:
-        print(f"semantoks: {error}", file=sys.stderr)
-        return EXIT_INPUT
+        return _refused(str(error), EXIT_INPUT)
     except BrokenPipeError:  # whoever read what is printed has closed: `semantoks info cohort | head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (or the interpreter complains at its end)
         return EXIT_OK
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        print(f"semantoks: cannot read or write{where}: {error.strerror or error}.", file=sys.stderr)
-        return EXIT_INPUT
+        return _refused(f"cannot read or write{where}: {error.strerror or error}.", EXIT_INPUT)
     except SystemExit as end:  # tyro has printed help, or what is wrong with the options
         return end.code if isinstance(end.code, int) else EXIT_USAGE
     except Stopped as stop:
-        print(f"semantoks: stopped by {signal.Signals(stop.number).name}.{_go_on()}", file=sys.stderr)
-        return stop.exit_code
+        return _refused(f"stopped by {signal.Signals(stop.number).name}.{_go_on()}", stop.exit_code)
     except KeyboardInterrupt:
-        print(f"semantoks: stopped.{_go_on()}", file=sys.stderr)
-        return 130
+        return _refused(f"stopped.{_go_on()}", 130)
+
+
+def _refused(why: str, code: int) -> int:
+    """Say why a command did not do what it was asked for."""
+    print(f"semantoks: {why}", file=sys.stderr)
+    found(error=why)
+    return code
 
 
 def _go_on() -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
 from semantoks.cli.typed import TYPED, worded
 from semantoks.counted import plural
@@ -100,7 +101,7 @@ def embed(
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
     with hold_file(out):
-        with progress("embed") as shown, warnings.catch_warnings():
+        with progress("embed", "windows") as shown, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
             table = run(
                 named_source(source, files),
@@ -122,6 +123,8 @@ def embed(
         print("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)
     columns = table.shape[1] - list(table).index("crop_spread") - 1
+    found(out=out, rows=len(table), features=columns)
+    found(excluded=len(table.attrs["excluded"]), left_out=len(table.attrs["left_out"]))
     print(f"\n{len(table)} row{'s' * (len(table) != 1)} x {columns} feature{'s' * (columns != 1)} in {out}")
     if excluded is not None:
         print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
@@ -164,7 +167,7 @@ def probe(
     """
     from semantoks.evaluate.probe import probe as run
 
-    with progress("probe") as shown:
+    with progress("probe", "%") as shown:
         summary = run(
             model,
             cohort,
@@ -178,6 +181,7 @@ def probe(
             command=TYPED.get(),
             progress=shown,
         )
+    found(out=out, scores=summary.to_dict("records"))
     print(score_table(summary))
     print("\n".join(probe_notes(out)))
     print(scores_of(model, out))
@@ -216,6 +220,7 @@ def report(
     from semantoks.report.page import write_report
 
     page = write_report(run, out, show_ids=show_ids)
+    found(page=page)
     print(f"Open {page} in a browser. Its tables: {page.with_name(f'{page.stem}_tables')}")
     return EXIT_OK
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.screen import progress
@@ -210,8 +211,9 @@ def _carried_out(study: "Study", assemble_it: "Assemble", part: str | None, asse
         print(plan_words(study))
         return EXIT_PARTIAL if study.left_out else EXIT_OK
     print("\n".join(left_out_words(study)), file=sys.stderr)
-    with progress(study.kind) as shown:
+    with progress(study.kind, "%") as shown:
         done = run_study(study, assemble_it, part=part, only_assemble=assemble, progress=shown, tell=print)
+    found(out=study.out, there=[run.name for run in done.there], missing={run.name: why for run, why in done.missing})
     if done.missing:
         states = [state for _, state in done.missing]
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 import tyro
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK
-from semantoks.screen import progress
+from semantoks.screen import Report, progress
 from semantoks.storage.text import plain_json
 from semantoks.types import Precision
 
@@ -83,8 +84,9 @@ def pretrain(argv: list[str]) -> int:
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
-    with progress("pretrain") as shown:
+    with progress("pretrain", "steps") as shown:
         record = run(cohorts, config=settings, command=TYPED.get(), on_row=_row_to(shown, out), **options)
+    found(out=out, status=record["status"], steps=record["steps_total"])
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}{'' if options['resume'] else ' --resume'}")
@@ -143,7 +145,7 @@ def fit(
         band=band,
         min_seconds=min_seconds,
     )
-    with progress("fit") as shown:
+    with progress("fit", "readings of a recording") as shown:
         run(cohorts, out=out, config=config, progress=shown)
     print("\n".join(describe_path(out)))
     encoder, cohort = shlex.quote(str(out)), shlex.quote(str(cohorts[0]))
@@ -188,11 +190,17 @@ def _modern(word: str, moved: Mapping[tuple[str, ...], tuple[str, ...]]) -> str:
     return word
 
 
-def _row_to(shown: Callable[[int, int], None], out: Path) -> Callable[[dict[str, Any]], None]:
+def _row_to(shown: Report, out: Path) -> Callable[[dict[str, Any]], None]:
     """Show each row as progress towards the steps that the run has written down for itself."""
 
     @functools.cache
     def total() -> int:
         return int(plain_json((out / "run.json").read_text(encoding="utf-8"))["steps_total"])
 
-    return lambda row: shown(row["step"] + 1, total())
+    return lambda row: shown(row["step"] + 1, total(), training_words(row))
+
+
+def training_words(row: Mapping[str, Any]) -> str:
+    """Say how a training is doing, as far as its objective measures that: loss, agreement of views, effective rank."""
+    words = (("loss", "loss", ".3f"), ("agreement", "agreement", ".2f"), ("rank", "effective_rank", ".1f"))
+    return ", ".join(f"{name} {row[key]:{form}}" for name, key, form in words if row.get(key) is not None)

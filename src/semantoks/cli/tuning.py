@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.results import scores_of
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK
@@ -100,7 +101,7 @@ def finetune(argv: list[str]) -> int:
         finetune as run,  # scikit-learn takes a second, which no help needs
     )
 
-    with progress("finetune") as shown:
+    with progress("finetune", "%") as shown:
         summary = run(
             given.model,
             given.cohort,
@@ -115,6 +116,7 @@ def finetune(argv: list[str]) -> int:
             command=TYPED.get(),
             progress=shown,
         )
+    found(out=given.out, scores=summary.to_dict("records"))
     print(score_table(summary))
     print("\n".join(probe_notes(given.out)))
     print(scores_of(given.model, given.out))

@@ -1,0 +1,87 @@
+"""What every command takes beside its own options: --quiet, --verbose and --json."""
+
+import contextlib
+import io
+import json
+import logging
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from semantoks.screen import QUIET, duration
+from semantoks.storage.memory import gib
+
+FLAGS = {
+    "--quiet": "show nothing but errors",
+    "--verbose": "show warnings, too, and in the end the time and the memory that it took",
+    "--json": "print one JSON object instead of text",
+}
+FOUND: ContextVar[dict[str, Any]] = ContextVar("FOUND")
+"""What the JSON object of this command will have."""
+
+
+def split_flags(argv: Sequence[str]) -> tuple[set[str], list[str]]:
+    """Return the flags of every command that are among the words, and the other words."""
+    return {word for word in argv if word in FLAGS}, [word for word in argv if word not in FLAGS]
+
+
+def found(**what: Any) -> None:
+    """Add to the JSON object of the command that runs."""
+    FOUND.get({}).update(what)
+
+
+def shown_as(flags: Collection[str], command: str, call: Callable[[], int]) -> int:
+    """Run a command, which returns its exit code, and show it as the flags say."""
+    told, before, begin = FOUND.set({}), QUIET.get(), time.monotonic()
+    quiet = QUIET.set(before or bool({"--quiet", "--json"} & set(flags)))
+    log = logging.getLogger("semantoks")
+    level = log.level
+    try:
+        with contextlib.ExitStack() as stack:
+            if QUIET.get():
+                log.setLevel(logging.WARNING)
+                stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            if "--verbose" in flags:
+                log.setLevel(logging.DEBUG)
+                stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("default")
+            code = call()
+        seconds, peak = time.monotonic() - begin, peak_memory()
+        if "--json" in flags:
+            about = {"command": command, "exit_code": code, "seconds": round(seconds, 3), "peak_bytes": peak}
+            print(json.dumps(_plain(about | FOUND.get())))
+        if "--verbose" in flags:
+            memory = f", with at most {gib(peak)} of memory" if peak else ""
+            print(f"{duration(seconds)}{memory}.", file=sys.stderr)
+        return code
+    finally:
+        log.setLevel(level)
+        QUIET.reset(quiet)
+        FOUND.reset(told)
+
+
+def peak_memory() -> int | None:
+    """Return the most bytes that this process, or one that it started and that has ended, had; None if not known."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    each = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return max(each) * (1 if sys.platform == "darwin" else 1024)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold: a number that is none is null, a path its text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(one) for one in value]
+    if isinstance(value, Path):
+        return str(value)
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,85 @@
+"""What every command takes: --quiet, --verbose, --json; and completion for three shells."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from semantoks.cli.completing import options_of
+from semantoks.cli.everywhere import found
+from semantoks.cli.main import COMMANDS, run
+
+SMALL = ["simulate", "--participants", "2", "--sessions", "1", "--atlas", "schaefer100", "--minutes", "2"]
+
+
+def test_quiet_shows_nothing_but_errors(capsys, tmp_path):
+    assert run([*SMALL, "--out", str(tmp_path / "a"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert run(["--quiet", "info", str(tmp_path / "b")]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("semantoks: there is nothing at")
+
+
+def test_json_is_one_object_with_what_happened(capsys, tmp_path):
+    assert run([*SMALL, "--out", str(tmp_path / "a"), "--quiet"]) == 0
+    words = ["prepare", str(tmp_path / "a"), "--atlas", "schaefer100", "--out", str(tmp_path / "c"), "--json"]
+    assert run(words) == 0
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert (said["exit_code"], said["out"], said["recordings"], said["excluded"]) == (0, str(tmp_path / "c"), 2, 0)
+    assert said["command"].startswith("semantoks prepare ")
+    assert said["peak_bytes"] > 1 << 20
+    assert err == ""
+
+
+def test_json_of_a_failure_has_the_error(capsys, tmp_path):
+    assert run(["info", str(tmp_path / "none"), "--json"]) == 3
+    out, err = capsys.readouterr()
+    said = json.loads(out)
+    assert said["exit_code"] == 3
+    assert err == f"semantoks: {said['error']}\n"
+
+
+def test_verbose_ends_with_time_and_memory(capsys, tmp_path):
+    assert run([*SMALL, "--out", str(tmp_path / "a"), "--verbose"]) == 0
+    assert capsys.readouterr().err.splitlines()[-1].endswith("GiB of memory.")
+
+
+def test_what_is_not_finite_is_null(capsys, monkeypatch):
+    def info(path: str) -> int:
+        found(x=float("nan"), at=Path(path), n={1: (2.0,)})
+        return 0
+
+    monkeypatch.setitem(COMMANDS, "info", info)
+    assert run(["info", "--json", "--path", "p"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {name: said[name] for name in ("x", "at", "n")} == {"x": None, "at": "p", "n": {"1": [2.0]}}
+
+
+@pytest.mark.parametrize("command", ["probe", "prepare"])
+def test_completion_knows_options_and_choices(command):
+    options = options_of(command)
+    assert {"--out", "--n-jobs", "--help", "--json"} <= set(options)
+    if command == "probe":
+        assert options["--protocol"] == ("nested", "paper", "brainmarks")
+        assert options["--events"] == ()
+        assert "--no-drop-rare" in options
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_that_its_shell_reads(shell, capsys, tmp_path):
+    assert run(["completion", shell]) == 0
+    script = tmp_path / "script"
+    script.write_text(capsys.readouterr().out)
+    assert all(name in script.read_text() for name in COMMANDS)
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", str(script)], check=True)
+    if shell == "bash":
+        asked = f"source {script}; COMP_WORDS=(semantoks probe --protocol p); COMP_CWORD=3; _semantoks; "
+        asked += "echo ${COMPREPLY[@]}"
+        done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+        assert done.stdout == "paper\n"
