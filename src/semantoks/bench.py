@@ -21,7 +21,7 @@ from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.statistics.methods import ENCODER, FC
 from semantoks.storage.cores import load_found
-from semantoks.train.launch import Device, chosen_device
+from semantoks.train.launch import Device
 from semantoks.train.pace import matmul_rate, measure_pace
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
@@ -73,7 +73,7 @@ def bench(
             progress(done, total)
 
     load = load_found()
-    chosen = find_device(chosen_device(device))
+    chosen = find_device(device)
     rates = {name: matmul_rate(chosen, getattr(torch, name)) / 1e12 for name in ("float32", "bfloat16")}
     with tempfile.TemporaryDirectory(prefix="semantoks-bench-") as folder:
         out = Path(folder)
@@ -111,7 +111,7 @@ def _row(
 ) -> dict[str, Any]:
     """Time a recipe."""
     config = load_recipe(name)
-    batch = min(config.batch_size, people, BATCH if chosen_device(device) == "cpu" else people)
+    batch = min(config.batch_size, people, BATCH if find_device(device).type == "cpu" else people)
     config = replace(config, min_seconds=0.0)
     pace = measure_pace(cohort, config, batch, device=device, precision=precision)
     rate = rates["bfloat16" if pace.precision.startswith("bf16") else "float32"]

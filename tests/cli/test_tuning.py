@@ -34,7 +34,7 @@ def test_without_options_the_recipe_decides(asked, capsys):
     assert asked["config"] == FinetuneConfig()
     assert asked["probe"] == ProbeConfig(repeats=1)
     assert (str(asked["model"]), str(asked["cohort"]), str(asked["out"])) == ("runs/a", "cohort", "o")
-    assert (asked["targets"], asked["from_scratch"], asked["device"]) == (("dx", "age"), False, "cpu")
+    assert (asked["targets"], asked["from_scratch"], asked["device"]) == (("dx", "age"), False, "auto")
     assert asked["beside"] == ()
     out = capsys.readouterr().out
     assert out.startswith("the table\na note\n")

@@ -20,7 +20,7 @@ class EmbeddingConfig:
     crops
         Evenly spaced windows per recording, at least 1; 8, or the whole recording.
     device
-        Where to embed: cpu, cuda, cuda:1, mps.
+        Where to embed: auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps.
 
     Raises
     ------
@@ -31,7 +31,7 @@ class EmbeddingConfig:
     model: str | None = None
     readout: Literal["cls_avg", "cls", "avg", "network"] | None = None
     crops: int | None = None
-    device: str = "cpu"
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         """Check the range."""

@@ -62,7 +62,7 @@ def embed(
     keep_crops: bool = False,
     blocks: Annotated[_Blocks, arg(name="")] = _Blocks(),  # noqa: B008
     keep_cohort: Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="(default: delete them)")] = None,
-    device: str = "cpu",
+    device: str = "auto",
     precision: Precision = "32-true",
     n_jobs: int = 1,
 ) -> int:
@@ -90,7 +90,7 @@ def embed(
         keep_crops: Write one row per window instead of their mean.
         blocks: Embed the blocks of a task, each with every other position hidden.
         keep_cohort: Keep the cleaned recordings in this folder, as a cohort.
-        device: Device to compute on: cpu, cuda, cuda:1, mps.
+        device: Device to compute on: auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps.
         precision: bf16-mixed: products in bfloat16, for speed on a GPU or a CPU that gains by it; auto: the faster one.
         n_jobs: Worker processes that read and clean; -1 uses all cores.
     """
@@ -139,7 +139,7 @@ def probe(
     target: Annotated[tuple[str, ...], arg(metavar="NAME [NAME ...]")],
     out: Path,
     config: Annotated[_Settings, arg(name="")] = _Settings(),  # noqa: B008
-    device: str = "cpu",
+    device: str = "auto",
     precision: Precision = "32-true",
     n_jobs: int = -1,
     scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: this machine)")] = None,
@@ -160,7 +160,7 @@ def probe(
         target: One or more columns of the cohort's participants.tsv; for blocks, of their events: trial_type.
         out: Output folder.
         config: The settings.
-        device: Device to embed on: cpu, cuda, cuda:1, mps.
+        device: Device to embed on: auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps.
         precision: Of the encoder: bf16-mixed has products in bfloat16, for speed; auto: the faster one here.
         n_jobs: Worker processes; -1 uses all cores. The results are the same for any number.
         scheduler: Address of a Dask scheduler (tcp://HOST:PORT), whose workers compute the splits instead.

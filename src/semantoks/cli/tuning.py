@@ -33,8 +33,8 @@ class _Finetune:
     """Also fine-tune from random weights, to show what pretraining adds."""
     beside: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Networks to train from labels alone on the same splits: fc_mlp, fc_transformer, dynamic_graph."""
-    device: str = "cpu"
-    """Device to compute on: cpu, cuda, cuda:1, mps."""
+    device: str = "auto"
+    """Device to compute on: auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps."""
     precision: Precision = "auto"
     """Of what is tuned: auto takes bf16-mixed (products in bfloat16) on a GPU, and on a CPU that gains by it."""
 

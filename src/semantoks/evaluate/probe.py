@@ -36,7 +36,7 @@ def probe(
     targets: Sequence[str],
     out: str | Path,
     config: ProbeConfig | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     precision: Precision = "32-true",
     n_jobs: int = 1,
     scheduler: str | None = None,

@@ -58,7 +58,7 @@ def embed(
     readout: Readout | None = None,
     crops: int | None = None,
     keep_crops: bool = False,
-    device: str = "cpu",
+    device: str = "auto",
     precision: Precision = "32-true",
     tr: float | None = None,
     already_filtered: bool = False,
@@ -84,7 +84,7 @@ def embed(
         spaced windows per recording; one row per window instead of their mean. None = the encoder's own: cls_avg of 8
         windows; in closed form, avg of the whole recording.
     device
-        cpu, cuda, cuda:1, mps.
+        auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps.
     precision
         32-true; bf16-mixed: products in bfloat16, for speed on a GPU or a CPU that gains by it; auto: the faster one.
     tr, participants, reading

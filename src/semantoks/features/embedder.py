@@ -55,7 +55,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         already_filtered: bool = False,
         readout: Readout | None = None,
         crops: int | None = None,
-        device: str = "cpu",
+        device: str = "auto",
         precision: Precision = "32-true",
         n_jobs: int = 1,
     ) -> None:

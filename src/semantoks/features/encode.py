@@ -18,6 +18,7 @@ from semantoks.model import hub
 from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
 from semantoks.model.hub import find_encoder, load_encoder
+from semantoks.model.precision import chosen_device
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import InAtlas
 from semantoks.signals.quality import missing_networks
@@ -34,9 +35,15 @@ BATCH = 64
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device called ``name``: cpu, cuda, cuda:1, mps; ConfigError if this machine does not have it."""
+    """Return the device called ``name``: cpu, cuda, cuda:1, mps; auto = a CUDA GPU where there is one, else the CPU.
+
+    Raises
+    ------
+    ConfigError
+        If this machine does not have it.
+    """
     try:
-        device = torch.device(name)
+        device = torch.device(chosen_device(name))
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(

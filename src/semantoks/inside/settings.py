@@ -23,8 +23,8 @@ class InsideConfig:
     """Repeats of the folds for targets, at least 1."""
     seed: int = 0
     """Seed for everything, at least 0."""
-    device: str = "cpu"
-    """Device to embed on: cpu, cuda, cuda:1, mps."""
+    device: str = "auto"
+    """Device to embed on: auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps."""
     precision: Precision = "32-true"
     """32-true; bf16-mixed: products in bfloat16, for speed; auto: the faster one here."""
     n_jobs: int = 1

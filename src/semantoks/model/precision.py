@@ -29,6 +29,11 @@ class Choice:
     because: str
 
 
+def chosen_device(device: str) -> str:
+    """Return the device that "auto" stands for, a CUDA GPU where there is one, or the one that is named."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
 def choose_precision(asked: Precision, device: torch.device, size: EncoderConfig | None = None) -> Choice:
     """Return the precision that was asked for, or what "auto" stands for on a device, for an encoder of this ``size``.
 

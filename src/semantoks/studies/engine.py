@@ -14,7 +14,7 @@ from semantoks.config import from_plain, to_plain
 from semantoks.errors import BusyError, ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.features.encode import as_encoder_takes, open_encoder
+from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.features.stored import embed_stored
 from semantoks.objective.watch import spread_of
 from semantoks.report.study import STUDY
@@ -26,7 +26,6 @@ from semantoks.storage.text import plain_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
-from semantoks.train.launch import chosen_device
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
@@ -129,7 +128,7 @@ def _train_and_probe(study: Study, run: Planned, clock: "_Clock") -> bool:
         if record["status"] != "finished":
             return True
     check_unseen(folder, study.sides)
-    device = chosen_device(study.settings.device)
+    device = str(find_device(study.settings.device))
     config = replace(study.settings.probing(), methods=("encoder", *run.methods), analyses=run.analyses)
     where = folder / "probe"
     cohort = run.tested(study.sides)

@@ -15,7 +15,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
-from semantoks.model.precision import Choice, choose_precision, tell
+from semantoks.model.precision import Choice, choose_precision, chosen_device, tell
 from semantoks.storage.cores import warn_of_spinning
 from semantoks.types import Precision
 
@@ -57,11 +57,6 @@ def _is_slurm_task(environment: MutableMapping[str, str]) -> bool:
     """Say whether this is one of srun's tasks, and not a script of sbatch, or a shell, which is there once."""
     script = environment.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in environment
     return {"SLURM_NTASKS", "SLURM_PROCID"} <= environment.keys() and not script and "SLURM_PTY_PORT" not in environment
-
-
-def chosen_device(device: Device) -> str:
-    """Return the device that "auto" stands for, a CUDA GPU where there is one, or the one that is named."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def start_fabric(

@@ -265,7 +265,7 @@ def finetune(
     from_scratch: bool = False,
     beside: Sequence[str] = (),
     extra: Mapping[str, Baseline | Trainable] | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     precision: Precision = "auto",
     command: str = "",
     progress: Progress | None = None,

@@ -166,7 +166,8 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def unfinished(out: Path, about: Sequence[Any]) -> Iterator[Path]:
-    """Give a folder for the pieces of this evaluation in ``out``: it goes away at the end, and stays after a failure.
+    """Give a folder for the pieces of this evaluation in ``out``: it goes away at the end, and stays after a failure
+    if there is anything in it.
 
     Those of another evaluation, which was killed, go away first.
     """
@@ -177,5 +178,9 @@ def unfinished(out: Path, about: Sequence[Any]) -> Iterator[Path]:
             shutil.rmtree(other, ignore_errors=True)
     shutil.rmtree(folder / ARRAYS, ignore_errors=True)
     (folder / ARRAYS).mkdir(parents=True)
-    yield folder
-    shutil.rmtree(here, ignore_errors=True)
+    done = False
+    try:
+        yield folder
+        done = True
+    finally:
+        shutil.rmtree(here if done or not any(folder.glob("*.json")) else folder / ARRAYS, ignore_errors=True)
