@@ -43,7 +43,8 @@ def commands(page):
     """The words of each command of ours in a page's blocks, also of those that something else starts."""
     for line in lines_of(page):
         if found := re.search(r"(?:^|['\"=] ?)(semantoks(?:-bids)? [^'\"]*(?:[\"'][^'\"]*[\"'][^'\"]*)*)", line):
-            text = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)|\$\{?\w+\}?", "1", found[1])
+            text = re.sub(r" > \S+", "", found[1])
+            text = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)|\$\{?\w+\}?", "1", text)
             text = text if text.count("'") % 2 == 0 and text.count('"') % 2 == 0 else text.rstrip("'\"")
             yield shlex.split(text)
 
