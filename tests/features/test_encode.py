@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.features import encode
 from semantoks.features.encode import embed_crops, open_encoder, read_out
 from semantoks.model.encoder import Tokens
 from tiny_people import write_cohort
@@ -129,6 +130,16 @@ def test_the_batch_size_changes_nothing_and_progress_ends_at_the_last_crop(uneve
     many, _ = embed_crops(encoder, uneven, readouts=["cls"], crops=3, device=CPU, batch=64)
     np.testing.assert_allclose(few["cls"], many["cls"], atol=1e-5)
     assert seen == [(4, 15), (8, 15), (12, 15), (15, 15)]
+
+
+def test_features_are_the_same_however_many_gather_before_they_are_brought_to_the_host(uneven, model, monkeypatch):
+    encoder, _ = open_encoder(model)
+    found = []
+    for bytes_at_once in (1, 1 << 30):
+        monkeypatch.setattr(encode, "AT_ONCE", bytes_at_once)
+        found.append(embed_crops(encoder, uneven, readouts=["cls"], crops=4, device=CPU, batch=3)[0]["cls"])
+    assert found[0].shape[:2] == (5, 4)
+    assert np.array_equal(*found)
 
 
 def test_a_patch_without_one_good_frame_is_hidden(tmp_path, model):

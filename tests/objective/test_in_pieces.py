@@ -4,8 +4,37 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from small_objectives import OBJECTIVES, learned, whole
+from small_steps import INDEX, SIZE
 
-from semantoks.train.pieces import InPieces
+from semantoks.objective.learner import Taught
+from semantoks.train.pieces import InPieces, taught_in_pieces
+
+
+def taught(objective):
+    return isinstance(objective.learner(SIZE, INDEX, 0), Taught)
+
+
+@pytest.mark.parametrize("name", [name for name, objective in OBJECTIVES.items() if taught(objective)])
+def test_a_teacher_sees_pieces_alone_and_says_the_same_of_the_whole(name):
+    objective, rows = OBJECTIVES[name], []
+    one, learner = learned(objective, whole(objective)), None
+
+    class Noting(type(objective)):
+        def learner(self, *args):
+            nonlocal learner
+            learner = super().learner(*args)
+            learner.teacher.encoder.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+            return learner
+
+        def loss(self, learner, trained, batch, rates):
+            with taught_in_pieces(learner, 4):
+                return super().loss(learner, trained, batch, rates)
+
+    found = learned(Noting(**vars(objective)), whole(objective))
+    assert rows == [4, 4, 4, 4]
+    assert "forward" not in vars(learner.teacher)
+    for mine, its in zip(found, one, strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

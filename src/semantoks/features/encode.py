@@ -32,6 +32,8 @@ CROPS = 8
 """Evenly spaced windows per recording, of an encoder whose windows have a fixed length."""
 BATCH = 64
 """Crops that go through the encoder at once."""
+AT_ONCE = 64 << 20
+"""Bytes of features that gather on the device before they are brought to the host."""
 
 
 def find_device(name: str) -> torch.device:
@@ -157,7 +159,7 @@ def embed_crops(
     frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
     flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
     total = len(flat["first"])
-    rows: dict[Readout, list[ndarray]] = {readout: [] for readout in readouts}
+    rows: dict[Readout, _Rows] = {readout: _Rows() for readout in readouts}
     for begin in range(0, total, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
         window = max(encoder.config.frames, int(part["available"].max())) if whole else encoder.config.frames
@@ -168,15 +170,39 @@ def embed_crops(
         mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
         tokens = encoder(series, mask)
         for readout, found in rows.items():
-            found.append(read_out(tokens, readout).float().cpu().numpy())
+            found.add(read_out(tokens, readout).float())
         if progress:
             progress(min(begin + batch, total), total)
-    features = {
-        readout: rearrange(np.concatenate(found), "(r c) f -> r c f", c=crops) for readout, found in rows.items()
-    }
+    features = {readout: rearrange(found.all(), "(r c) f -> r c f", c=crops) for readout, found in rows.items()}
     if not all(np.isfinite(array).all() for array in features.values()):
         raise WeightsError("the encoder gives features that are not finite: its weights are damaged. Get it again.")
     return features, rearrange(flat["hidden"], "(r c) n p -> r (c n p)", c=crops).mean(axis=1)
+
+
+class _Rows:
+    """Rows of features, which are brought to the host many batches at a time: each time the host waits for a GPU."""
+
+    def __init__(self) -> None:
+        self.there: list[Tensor] = []
+        self.here: list[ndarray] = []
+        self.bytes = 0
+
+    def add(self, rows: Float[Tensor, "batch feature"]) -> None:
+        """Take rows of a batch."""
+        self.there.append(rows)
+        self.bytes += rows.nbytes
+        if self.bytes >= AT_ONCE:
+            self._bring()
+
+    def all(self) -> Float[ndarray, "row feature"]:
+        """Return all rows."""
+        self._bring()
+        return np.concatenate(self.here)
+
+    def _bring(self) -> None:
+        if self.there:
+            self.here.append(torch.cat(self.there).cpu().numpy())
+            self.there, self.bytes = [], 0
 
 
 def _bytes(size: EncoderConfig, cohort: Cohort, readouts: Sequence[Readout], crops: int) -> int:

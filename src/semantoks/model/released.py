@@ -17,7 +17,7 @@ from torch import Tensor
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.encoder import EncoderConfig, time_table
 from semantoks.model.network_map import PUBLISHED_PARTS
-from semantoks.model.tokenizers.conv import join_pieces
+from semantoks.model.tokenizers.conv import factors_of, join_pieces
 from semantoks.model.tokenizers.published import TokenizerConfig
 
 ROLES = ("student", "teacher")
@@ -178,7 +178,7 @@ def to_ours(state: dict[str, Tensor], layout: ReleasedLayout, role: str) -> dict
         if one.ours and one.key.endswith(".kernel_norm") and not bool(state[f"{one.key}_initialized"]):
             kernel = one.ours.removesuffix("norm")
             pieces = [ours[f"{kernel}pieces.{piece}"] for piece in range(config.pieces)]
-            joined = join_pieces(pieces, torch.linspace(*config.decay, one.shape[1])[:, None])
+            joined = join_pieces(pieces, factors_of(len(pieces), config.decay, one.shape[1]))
             ours[one.ours] = joined.norm(dim=2, keepdim=True)
     return ours
 

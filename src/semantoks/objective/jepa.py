@@ -141,7 +141,7 @@ class Jepa(Objective):
         seen: Seen = trained(views.student_crops, views.hidden, views.hidden)
         if self.guard:
             with torch.no_grad():
-                target = learner.teacher.encoder(views.crops, views.empty)
+                target = learner.teacher(views.crops, views.empty).tokens
         else:
             target = trained(views.crops, views.empty, views.mask).tokens
         terms = jepa_terms(seen.head, target.grid, batch.families(), self.families)

@@ -11,7 +11,7 @@ from torch import nn
 from semantoks.objective.objective import Learner, Objective
 from semantoks.objective.schedule import learning_rate, weight_decay
 from semantoks.train.monitor import Monitor
-from semantoks.train.pieces import InPieces
+from semantoks.train.pieces import InPieces, taught_in_pieces
 from semantoks.train.recipe import OptimConfig, PretrainConfig
 from semantoks.views.batch import Slice
 from semantoks.views.pool import Pool
@@ -60,8 +60,9 @@ class Trainer:
         begin = time.perf_counter()
         batch = self.draw(step)
         waited = time.perf_counter() - begin
-        pieces = InPieces(self.fabric, self.trained, self.config.accumulate) if self.config.accumulate > 1 else None
-        with self.fabric.autocast():
+        parts = self.config.accumulate
+        pieces = InPieces(self.fabric, self.trained, parts) if parts > 1 else None
+        with self.fabric.autocast(), taught_in_pieces(self.learner, parts):
             found = self.objective.loss(self.learner, pieces or self.trained, batch, rates)
         self.fabric.backward(found.loss)
         if pieces:

@@ -3,14 +3,19 @@
 The loss of a batch is no mean over people: the coding rate, and contrast, look at all of them at once. So all pieces
 go forward without a gradient, the loss of the whole is computed and taken back to what came out, and every piece goes
 forward a second time to take that gradient on to the weights (Gao et al. 2021, arXiv:2101.06983, "GradCache").
+A teacher goes forward in the same pieces.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+
+from semantoks.objective.learner import Taught
+from semantoks.objective.objective import Learner
 
 
 class InPieces(nn.Module):
@@ -32,8 +37,8 @@ class InPieces(nn.Module):
     def forward(self, *args: Any, **options: Any) -> Any:
         """Return what comes out of the whole batch, as the place where the gradient of a loss will stop."""
         with torch.no_grad():
-            pieces = [self.trained(*self._cut(args, i), **options) for i in range(self.parts)]
-        out = joined(pieces)
+            pieces = [self.trained(*cut(args, i, self.parts), **options) for i in range(self.parts)]
+        out = joined(pieces, learns=True)
         self.calls.append((args, options, out))
         return out
 
@@ -44,7 +49,7 @@ class InPieces(nn.Module):
             for i in range(self.parts):
                 with self.fabric.no_backward_sync(self.trained, enabled=number * self.parts + i < last):
                     with self.fabric.autocast():
-                        again = self.trained(*self._cut(args, i), **options)
+                        again = self.trained(*cut(args, i, self.parts), **options)
                     pairs = zip(tensors_of(again), tensors_of(out), strict=True)
                     terms = [
                         (piece * whole.grad.chunk(self.parts)[i]).sum()
@@ -53,17 +58,36 @@ class InPieces(nn.Module):
                     ]
                     self.fabric.backward(torch.stack(terms).sum())
 
-    def _cut(self, args: tuple[Any, ...], piece: int) -> tuple[Any, ...]:
-        return tuple(one.chunk(self.parts)[piece] if isinstance(one, Tensor) else one for one in args)
+
+@contextmanager
+def taught_in_pieces(learner: Learner, parts: int) -> Iterator[None]:
+    """Let a teacher go forward piece by piece, too, for as long as the context lasts."""
+    if parts == 1 or not isinstance(learner, Taught):
+        yield
+        return
+    teacher = learner.teacher
+    whole = teacher.forward
+    teacher.forward = lambda *args, **options: joined(
+        [whole(*cut(args, i, parts), **options) for i in range(parts)], learns=False
+    )
+    try:
+        yield
+    finally:
+        del teacher.forward  # the class's own again
 
 
-def joined(pieces: list[Any]) -> Any:
-    """Join tensors, or tuples of them, along their rows; those that can have a gradient begin one of their own."""
+def cut(args: tuple[Any, ...], piece: int, parts: int) -> tuple[Any, ...]:
+    """Return a piece of the rows of every tensor."""
+    return tuple(one.chunk(parts)[piece] if isinstance(one, Tensor) else one for one in args)
+
+
+def joined(pieces: list[Any], *, learns: bool) -> Any:
+    """Join tensors, or tuples of them, along their rows; of what ``learns``, each can begin a gradient of its own."""
     first = pieces[0]
     if isinstance(first, Tensor):
-        return torch.cat(pieces).requires_grad_(first.is_floating_point())
+        return torch.cat(pieces).requires_grad_(learns and first.is_floating_point())
     if isinstance(first, tuple):
-        parts = [joined(list(each)) for each in zip(*pieces, strict=True)]
+        parts = [joined(list(each), learns=learns) for each in zip(*pieces, strict=True)]
         make: Callable[..., Any] = getattr(type(first), "_make", type(first))
         return make(parts)
     return first

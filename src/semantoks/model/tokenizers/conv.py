@@ -47,13 +47,19 @@ class DenseConv(nn.Module):
         return 2 * frames * self.weight.numel()
 
 
+def factors_of(pieces: int, decay: tuple[float, float], n_rois: int) -> Float[Tensor, "piece roi 1"]:
+    """Return m^(pieces-1-i) for each piece i, with m linear from the first ROI to the last (METHOD 3)."""
+    multiplier = torch.linspace(*decay, n_rois)[:, None]
+    return torch.stack([multiplier ** (pieces - 1 - i) for i in range(pieces)])
+
+
 def join_pieces(
-    pieces: Sequence[Float[Tensor, "filter roi tap"]], multiplier: Float[Tensor, "roi 1"]
+    pieces: Sequence[Float[Tensor, "filter roi tap"]], factors: Float[Tensor, "piece roi 1"]
 ) -> Float[Tensor, "filter roi all_taps"]:
-    """Stretch piece i by 2^max(0, i-1), multiply it by m^(pieces-1-i), and put all end to end (METHOD 3)."""
-    last = len(pieces) - 1
+    """Stretch piece i by 2^max(0, i-1), multiply it by its factor, and put all end to end (METHOD 3)."""
     stretched = [
-        piece.repeat_interleave(2 ** max(0, i - 1), dim=2) * multiplier ** (last - i) for i, piece in enumerate(pieces)
+        piece.repeat_interleave(2 ** max(0, i - 1), dim=2) * factor
+        for i, (piece, factor) in enumerate(zip(pieces, factors.unbind(0), strict=True))
     ]
     return torch.cat(stretched, dim=2)
 
@@ -68,19 +74,19 @@ class StructuredKernel(nn.Module):
     """
 
     norm: Tensor
-    multiplier: Tensor
+    factors: Tensor
 
     def __init__(self, n_rois: int, filters: int, *, pieces: int, piece_taps: int, decay: tuple[float, float]) -> None:
         super().__init__()
         self.pieces = nn.ParameterList(torch.randn(filters, n_rois, piece_taps) for _ in range(pieces))
-        self.register_buffer("multiplier", torch.linspace(*decay, n_rois)[:, None], persistent=False)
+        self.register_buffer("factors", factors_of(pieces, decay, n_rois), persistent=False)
         self.register_buffer("norm", torch.ones(filters, n_rois, 1))
         with torch.no_grad():
             self.norm.copy_(self().norm(dim=2, keepdim=True))
 
     def forward(self) -> Float[Tensor, "filter roi tap"]:
         """Return the kernels: piece_taps * 2^(pieces-1) taps for two pieces or more."""
-        return join_pieces(list(self.pieces), self.multiplier) / self.norm
+        return join_pieces(list(self.pieces), self.factors) / self.norm
 
 
 class PlainKernel(nn.Module):
