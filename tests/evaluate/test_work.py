@@ -121,14 +121,18 @@ def test_a_damaged_piece_is_computed_again(tmp_path, damage):
     assert CALLED == [1]
 
 
+def stop(folder):
+    (folder / "piece.json").write_text("")
+    raise KeyboardInterrupt
+
+
 def test_pieces_of_another_probe_go_away(tmp_path):
     with pytest.raises(KeyboardInterrupt), unfinished(tmp_path, ("one",)) as first:
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt), unfinished(tmp_path, ("one",)) as again:
-            (again / "piece.json").write_text("")
-            raise KeyboardInterrupt
+            stop(again)
         assert again == first
         assert [path.name for path in first.iterdir()] == ["piece.json"]
     with unfinished(tmp_path, ("other",)) as other:
