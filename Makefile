@@ -7,7 +7,7 @@ DOCS := .venv/.installed-docs
 # One file, one worker: what a file's tests share is made once.
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 
-.PHONY: demo test test-fast check bench results docs clean
+.PHONY: demo test test-fast check bench results docs release clean
 
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
@@ -34,6 +34,9 @@ results: $(SETUP) ## the table of docs/results.md on a cohort of yours: COHORT=c
 
 docs: $(DOCS) ## the site of docs/ with the examples run; open docs/_build/html/index.html afterwards
 	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+release: ## wheel and sdist in dist/, each tried in a clean environment: [PYTHONS="python3.11 python3.12"]
+	PYTHONS="$(PYTHONS)" .ci/release
 
 clean: ## remove the virtual environment, the demo and the site
 	rm -rf .venv demo docs/_build docs/made

@@ -28,7 +28,8 @@ def test_the_description_says_what_made_it_and_of_what(xcpd, tmp_path):
         "DatasetLinks": {"input": xcpd.as_uri()},
     }
     ignored = (out / ".bidsignore").read_text().splitlines()
-    assert ignored == ["work/", "cohort/", "*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet"]
+    assert ignored[:5] == ["work/", "cohort/", "logs/", "report.html", "report_tables/"]
+    assert ignored[5:] == ["*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet"]
     before = tree(out)
     open_derivative(xcpd, out)
     assert tree(out) == before

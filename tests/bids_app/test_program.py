@@ -1,6 +1,7 @@
 """The program as a user types it: calls at once, then group; exit codes, and sentences instead of tracebacks."""
 
 import json
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -28,7 +29,8 @@ PROGRAM = Path(sysconfig.get_path("scripts")) / "semantoks-bids"
 def call(xcpd, tmp_path, capsys):
     """Run the app on the small derivative: exit code, lines that it prints, lines of what is wrong."""
 
-    def answer(level, *words, out="out"):
+    def answer(level, *words, out="out", page=False):
+        words = [*words, *([] if page else ["--no-report"])]
         code = run([str(word) for word in (xcpd, tmp_path / out, level, *words)])
         said = capsys.readouterr()
         return code, said.out.splitlines(), said.err.splitlines()
@@ -50,7 +52,19 @@ def test_an_array_of_calls_at_once_and_then_group_is_what_prepare_makes(xcpd, tm
     assert f"participants: 4, recordings kept: 6, excluded: 2, in {out / 'cohort'}" in done.stdout
     assert tree(out / "cohort") == tree(prepare(xcpd, out=tmp_path / "prepared").path)
     assert sorted(path.name for path in (out / "work").iterdir()) == sorted(f"sub-{one}" for one in PEOPLE)
-    assert sorted(path.name for path in out.iterdir()) == [".bidsignore", "cohort", "dataset_description.json", "work"]
+    told = [".bidsignore", "cohort", "dataset_description.json", "logs", "report.html", "report_tables", "work"]
+    assert sorted(path.name for path in out.iterdir()) == told
+    cited = (out / "logs" / "CITATION.md").read_text()
+    assert "arXiv:2512.11582" in cited
+    assert "Schaefer et al. 2018" in cited
+    assert (out / "logs" / "CITATION.bib").read_text().count("@") >= 4
+    logs = {log.read_text().splitlines()[0]: log.read_text() for log in (out / "logs").glob("*.log")}
+    assert len(logs) == 4
+    assert (
+        f"participants: 4, recordings kept: 6, excluded: 2, in {out / 'cohort'}"
+        in logs[f"$ semantoks-bids {xcpd} {out} group"]
+    )
+    assert all("\nended: done\n" in log for log in logs.values())
 
 
 def test_the_exit_code_says_whether_all_was_done_and_the_lines_say_what_was_not(call, tmp_path, capsys):
@@ -76,6 +90,16 @@ def test_the_exit_code_says_whether_all_was_done_and_the_lines_say_what_was_not(
     assert call("group", "--participant-label", "01")[0] == 0
     assert semantoks(["info", str(tmp_path / "out" / "cohort")]) == 0
     assert "recordings 2, excluded 0" in capsys.readouterr().out
+
+
+def test_a_call_that_fails_leaves_its_reason_in_the_log_of_the_derivative(call, tmp_path):
+    assert call("participant", "--participant-label", "01")[0] == 0
+    assert call("group", "--participant-label", "02")[0] == 3
+    reasons = [
+        re.search("^ended: (.*)", log.read_text(), re.M)[1] for log in sorted((tmp_path / "out" / "logs").iterdir())
+    ]
+    assert "done" in reasons
+    assert any(reason.startswith("DataError: no part of 1 participants is finished") for reason in reasons)
 
 
 def test_options_choose_sessions_tasks_and_cleaning(call, tmp_path):

@@ -16,7 +16,10 @@ from semantoks.signals.sources import Item
 from semantoks.storage.durable import write_durably
 from semantoks.storage.tables import plain
 
-IGNORED = ("work/", "cohort/", "*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet")
+IGNORED = (
+    *("work/", "cohort/", "logs/", "report.html", "report_tables/"),
+    *("*_embedding.tsv", "*_embedding.json", "*_embeddings.parquet"),
+)
 """What BIDS 1.11 has no name for."""
 LINK = "input"
 """What the input is called in BIDS URIs: ``bids:input:sub-01/...``."""

@@ -54,6 +54,7 @@ def bids(
     options: SourceFlags = SourceOptions(),  # noqa: B008
     embedding: Annotated[EmbeddingConfig, arg(name="")] = EmbeddingConfig(),  # noqa: B008
     n_jobs: int = 1,
+    report: bool = True,
 ) -> int:
     """Prepare recordings participant by participant, on any number of machines, then join what they made.
 
@@ -76,7 +77,9 @@ def bids(
         options: What is known of the recordings, and which participants this call works on.
         embedding: Whether and how to embed recordings, too.
         n_jobs: Worker processes of the participant level; -1 uses all cores.
+        report: Also write OUTPUT/report.html, the page of the cohort, and what to cite (group).
     """
+    from semantoks.bids_app.account import logged
     from semantoks.bids_app.dataset import AppConfig
     from semantoks.signals.opened_source import SourceConfig
     from semantoks.signals.quality import GateConfig
@@ -96,7 +99,8 @@ def bids(
             "--model takes the full band: leave out --no-full-band, or use a model of band-passed series."
         )
     config = AppConfig(source=source, out=out, input_config=input_config)
-    return _participant(config, encoder, n_jobs) if level == "participant" else _group(config, encoder)
+    with logged(config.out, TYPED.get()):
+        return _participant(config, encoder, n_jobs) if level == "participant" else _group(config, encoder, report)
 
 
 def _opened(config: EmbeddingConfig) -> "Embedding | None":
@@ -151,7 +155,8 @@ def _participant(config: "AppConfig", embedding: "Embedding | None", n_jobs: int
     return EXIT_PARTIAL if excluded or unknown else EXIT_OK
 
 
-def _group(config: "AppConfig", embedding: "Embedding | None") -> int:
+def _group(config: "AppConfig", embedding: "Embedding | None", report: bool) -> int:
+    from semantoks.bids_app.account import PAGE, write_page
     from semantoks.bids_app.group import run_group
 
     with progress("group", "participants") as shown:
@@ -162,6 +167,9 @@ def _group(config: "AppConfig", embedding: "Embedding | None") -> int:
     print(f"participants: {people}, recordings kept: {kept}, excluded: {excluded}, in {made.cohort.path}")
     if made.embeddings is not None:
         print(f"embeddings: {kept - len(made.lacking)}, in {made.embeddings}")
+    if report:
+        write_page(config.out, made.cohort.path)
+        print(f"report: {config.out / PAGE}")
     if excluded:
         print(f"recordings excluded, see {made.cohort.path / 'excluded.tsv'}")
     _list("missing, no finished part:", [f"sub-{one}" for one in made.missing])

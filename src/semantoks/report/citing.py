@@ -25,13 +25,19 @@ _TEXT = re.compile(
 
 def to_cite(further: Sequence[str]) -> list[Block]:
     """List the paper, the software and ``further`` texts ("Name et al. 2018, Journal 28:3095"), and their BibTeX."""
-    software = f"semantoks {version('semantoks')} (software)"
-    entries = [PAPER_BIBTEX, _misc("semantoks", "The semantoks authors", software), *map(bibtex, further)]
+    texts, entries = bibliography(further)
     return [
         Words("To cite:"),
-        Bullets([Item(text) for text in (PAPER, software, *further, DATA)]),
-        Folded("The same as BibTeX", [Code("\n\n".join(dict.fromkeys(entries)))]),
+        Bullets([Item(text) for text in texts]),
+        Folded("The same as BibTeX", [Code("\n\n".join(entries))]),
     ]
+
+
+def bibliography(further: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Give what to cite as texts and as entries of BibTeX: the paper, the software, and ``further`` texts."""
+    software = f"semantoks {version('semantoks')} (software)"
+    entries = [PAPER_BIBTEX, _misc("semantoks", "The semantoks authors", software), *map(bibtex, further)]
+    return [PAPER, software, *further, DATA], list(dict.fromkeys(entries))
 
 
 def bibtex(text: str) -> str:
