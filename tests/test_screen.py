@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from semantoks import screen
-from semantoks.screen import probe_notes, progress, score_table
+from semantoks import progress as module
+from semantoks.progress import progress
+from semantoks.screen import probe_notes, score_table
 
 NAN = float("nan")
 
@@ -87,7 +88,7 @@ def test_what_a_probe_has_to_say_is_said(tmp_path):
 
 def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):
     now = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0, 63.0, 63.0])
-    monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
     with progress("embed", "recordings") as shown:
         for done in range(1, 6):
             shown(done, 5, "loss 2")
@@ -100,10 +101,10 @@ def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkey
 
 def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(monkeypatch):
     clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(screen, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
     said = []
     for clock.now, done in ((3, 1), (3, 20), (12, 1), (12, 0), (60, 1000)):
-        said.append(screen._time(done, 1000, 0.0))
+        said.append(module._time(done, 1000, 0.0))
     assert said == ["3 s", "3 s, about 2 min left", "12 s, about 3 h 20 min left", "12 s", "60 s"]
 
 

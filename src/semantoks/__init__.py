@@ -4,6 +4,7 @@ The public names are in ``__init__.pyi``, with their modules; each is imported w
 """
 
 import warnings
+from importlib.metadata import version
 from typing import Any
 
 import lazy_loader
@@ -14,6 +15,8 @@ FORMER = {"ObjectiveConfig": "SelfDistillation"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("semantoks")
     if name in FORMER:
         warnings.warn(f"semantoks.{name} is called semantoks.{FORMER[name]} now.", DeprecationWarning, stacklevel=2)
     return _public(FORMER.get(name, name))

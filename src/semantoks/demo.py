@@ -10,8 +10,8 @@ from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed, write_features
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
+from semantoks.progress import progress
 from semantoks.report.page import write_report
-from semantoks.screen import progress
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
 from semantoks.train.recipe import PretrainConfig, load_recipe

@@ -1,14 +1,9 @@
-"""What the command line shows: progress bars (a line every 30 s if there is no terminal) and tables of scores."""
+"""What a terminal shows at the end of a probe: the table of scores, and its notes."""
 
 import shutil
-import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from semantoks.statistics.methods import ENCODER, FC, FINETUNED, TANGENT, TANGENT_BOTH, in_order
 from semantoks.storage.text import read_json
@@ -20,88 +15,8 @@ BESIDE = (ENCODER, FINETUNED, FC, TANGENT)
 """The methods whose scores are tempered below the table."""
 HELD_BESIDE = (ENCODER, FINETUNED, TANGENT_BOTH, FC)
 """The methods that are held against tangent FC, too."""
-_SECONDS_PER_LINE = 30.0
-_FIRST_GUESS = 0.02, 10.0
-"""Share of the work, or seconds, after which the first word is said on the time that is left."""
 _INTERVALS_FROM, _P_FROM = 80, 64
 """Columns of a terminal from which on the table has the intervals of differences, and p."""
-QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
-"""Whether nothing but errors is shown."""
-
-
-@runtime_checkable
-class Report(Protocol):
-    """What a job calls with the progress that it makes."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Show how much of ``total`` is done; ``note`` stands behind it."""
-
-
-@contextmanager
-def progress(title: str, unit: str = "") -> Iterator[Report]:
-    """Yield a function of (done, total) that draws a bar on a terminal and prints an occasional line elsewhere.
-
-    ``unit`` says what is counted ("recordings"); for "%", the share is shown, for work that is counted in no unit.
-    """
-    if QUIET.get():
-        yield _silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    console, begin = Console(stderr=True), time.monotonic()
-
-    def words(done: int, total: int, note: str) -> str:
-        return ", ".join(part for part in (_counted(done, total, unit), note, _time(done, total, begin)) if part)
-
-    if not console.is_terminal:
-        yield _lines(title, words, begin)
-        return
-    room = (BarColumn(),) if console.width >= _INTERVALS_FROM else ()
-    with Progress(TextColumn(title), *room, TextColumn("{task.fields[words]}"), console=console) as bar:
-        task = bar.add_task(title, total=None, words="")
-        yield lambda done, total, note="": bar.update(task, completed=done, total=total, words=words(done, total, note))
-
-
-def _silent(done: int, total: int, note: str = "") -> None:
-    """Show nothing."""
-
-
-def _counted(done: int, total: int, unit: str) -> str:
-    if unit == "%":
-        return f"{100 * done / max(total, 1):.0f} %"
-    return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
-
-
-def _time(done: int, total: int, begin: float) -> str:
-    """Say how long it took, and, once that can be guessed, how long the rest will."""
-    elapsed = time.monotonic() - begin
-    share = done / max(total, 1)
-    if not 0 < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
-        return duration(elapsed)
-    return f"{duration(elapsed)}, about {duration(elapsed * (1 / share - 1))} left"
-
-
-def duration(seconds: float) -> str:
-    """Write seconds as people say them: 12 s, 3 min, 2 h 10 min."""
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _lines(title: str, words: Callable[[int, int, str], str], begin: float) -> Report:
-    last = begin
-
-    def report(done: int, total: int, note: str = "") -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _SECONDS_PER_LINE or done == total:
-            last = now
-            sys.stderr.write(f"{title}: {words(done, total, note)}\n")
-            sys.stderr.flush()
-
-    return report
 
 
 def score_table(summary: "pd.DataFrame", width: int | None = None) -> str:

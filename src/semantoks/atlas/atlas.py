@@ -15,7 +15,9 @@ from numpy import ndarray
 
 from semantoks.atlas import spelling
 from semantoks.atlas.table import AXES, HEMISPHERES, NUMBER, UNKNOWN, check_names, read_columns
+from semantoks.counted import plural
 from semantoks.errors import DataError
+from semantoks.notebook import as_html
 from semantoks.storage.tables import write_table
 from semantoks.types import RoiIndex
 
@@ -23,7 +25,7 @@ FARTHEST_TWIN = 12.0
 """Largest distance in mm of an ROI's mirror image from its homotopic ROI."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Atlas:
     """The ROIs of a recording, in column order.
 
@@ -87,6 +89,15 @@ class Atlas:
         object.__setattr__(self, "hemisphere", sides)
         object.__setattr__(self, "centroids", centroids)
         object.__setattr__(self, "network_order", () if self.network_order == seen else self.network_order)
+
+    def __repr__(self) -> str:
+        """Say what and how much it is."""
+        return f"Atlas({self.name!r}: {self.n_rois} ROIs in {plural(self.n_networks, 'network')})"
+
+    def _repr_html_(self) -> str:
+        sizes = Counter(self.networks)
+        networks = ", ".join(f"{name} ({sizes[name]})" for name in self.network_names)
+        return as_html(f"Atlas {self.name}", {"ROIs": self.n_rois, "networks (ROIs)": networks})
 
     @property
     def n_rois(self) -> int:

@@ -6,7 +6,7 @@ from tyro.conf import arg
 
 from semantoks.cli.everywhere import found
 from semantoks.errors import EXIT_OK
-from semantoks.screen import progress
+from semantoks.progress import progress
 from semantoks.types import Precision
 
 

@@ -16,7 +16,7 @@ from semantoks.cli.main import run as run_command
 from semantoks.cli.sources import AtlasName, SourceFlags, SourceOptions
 from semantoks.cli.typed import TYPED
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError, DataError
-from semantoks.screen import progress
+from semantoks.progress import progress
 from semantoks.storage.cores import share_cores
 
 if TYPE_CHECKING:

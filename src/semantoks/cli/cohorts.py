@@ -13,7 +13,7 @@ from semantoks.cli.everywhere import found
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
 from semantoks.counted import plural
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
-from semantoks.screen import progress
+from semantoks.progress import progress
 
 Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 Band = Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")]

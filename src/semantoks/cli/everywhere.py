@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from semantoks.screen import QUIET, duration
+from semantoks.progress import QUIET, duration
 from semantoks.storage.memory import gib
 
 FLAGS = {

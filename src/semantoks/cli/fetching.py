@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL
-from semantoks.screen import progress
+from semantoks.progress import progress
 
 
 def fetch(

@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 from semantoks.cli.typed import TYPED, words_if_empty
 from semantoks.errors import EXIT_OK
 from semantoks.inside.settings import InsideConfig
-from semantoks.screen import progress
+from semantoks.progress import progress
 
 Model = Positional[Annotated[Path, arg(metavar="MODEL")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]

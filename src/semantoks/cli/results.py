@@ -14,7 +14,8 @@ from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.block_config import BlockConfig
-from semantoks.screen import probe_notes, progress, score_table
+from semantoks.progress import progress
+from semantoks.screen import probe_notes, score_table
 from semantoks.storage.lock import hold_file
 from semantoks.types import Precision
 
@@ -167,20 +168,19 @@ def probe(
     """
     from semantoks.evaluate.probe import probe as run
 
-    with progress("probe", "%") as shown:
-        summary = run(
-            model,
-            cohort,
-            targets=target,
-            out=out,
-            config=ProbeConfig(**vars(config)),
-            device=device,
-            precision=precision,
-            n_jobs=n_jobs,
-            scheduler=scheduler,
-            command=TYPED.get(),
-            progress=shown,
-        )
+    summary = run(
+        model,
+        cohort,
+        targets=target,
+        out=out,
+        config=ProbeConfig(**vars(config)),
+        device=device,
+        precision=precision,
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        command=TYPED.get(),
+        verbose=True,
+    )
     found(out=out, scores=summary.to_dict("records"))
     print(score_table(summary))
     print("\n".join(probe_notes(out)))

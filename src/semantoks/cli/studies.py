@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
-from semantoks.screen import progress
+from semantoks.progress import progress
 from semantoks.studies.settings import StudyConfig
 
 if TYPE_CHECKING:

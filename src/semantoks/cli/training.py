@@ -6,7 +6,7 @@ import inspect
 import operator
 import shlex
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
@@ -17,8 +17,6 @@ from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK
-from semantoks.screen import Report, progress
-from semantoks.storage.text import plain_json
 from semantoks.types import Precision
 
 if TYPE_CHECKING:
@@ -84,8 +82,7 @@ def pretrain(argv: list[str]) -> int:
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
-    with progress("pretrain", "steps") as shown:
-        record = run(cohorts, config=settings, command=TYPED.get(), on_row=_row_to(shown, out), **options)
+    record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
     found(out=out, status=record["status"], steps=record["steps_total"])
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
@@ -145,8 +142,7 @@ def fit(
         band=band,
         min_seconds=min_seconds,
     )
-    with progress("fit", "readings of a recording") as shown:
-        run(cohorts, out=out, config=config, progress=shown)
+    run(cohorts, out=out, config=config, verbose=True)
     print("\n".join(describe_path(out)))
     encoder, cohort = shlex.quote(str(out)), shlex.quote(str(cohorts[0]))
     print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out probe")
@@ -188,19 +184,3 @@ def _modern(word: str, moved: Mapping[tuple[str, ...], tuple[str, ...]]) -> str:
         if word.startswith("--") and len(rest) < len(word) and (not rest or rest[0] in ".="):
             return now + word[len(before) :]
     return word
-
-
-def _row_to(shown: Report, out: Path) -> Callable[[dict[str, Any]], None]:
-    """Show each row as progress towards the steps that the run has written down for itself."""
-
-    @functools.cache
-    def total() -> int:
-        return int(plain_json((out / "run.json").read_text(encoding="utf-8"))["steps_total"])
-
-    return lambda row: shown(row["step"] + 1, total(), training_words(row))
-
-
-def training_words(row: Mapping[str, Any]) -> str:
-    """Say how a training is doing, as far as its objective measures that: loss, agreement of views, effective rank."""
-    words = (("loss", "loss", ".3f"), ("agreement", "agreement", ".2f"), ("rank", "effective_rank", ".1f"))
-    return ", ".join(f"{name} {row[key]:{form}}" for name, key, form in words if row.get(key) is not None)

@@ -13,7 +13,7 @@ from semantoks.cli.everywhere import found
 from semantoks.cli.results import scores_of
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK
-from semantoks.screen import probe_notes, progress, score_table
+from semantoks.screen import probe_notes, score_table
 from semantoks.types import Precision
 
 
@@ -101,21 +101,20 @@ def finetune(argv: list[str]) -> int:
         finetune as run,  # scikit-learn takes a second, which no help needs
     )
 
-    with progress("finetune", "%") as shown:
-        summary = run(
-            given.model,
-            given.cohort,
-            targets=given.target,
-            out=given.out,
-            config=FinetuneConfig(**vars(given.config)),
-            probe=ProbeConfig(**vars(given.people)),
-            from_scratch=given.from_scratch,
-            beside=given.beside,
-            device=given.device,
-            precision=given.precision,
-            command=TYPED.get(),
-            progress=shown,
-        )
+    summary = run(
+        given.model,
+        given.cohort,
+        targets=given.target,
+        out=given.out,
+        config=FinetuneConfig(**vars(given.config)),
+        probe=ProbeConfig(**vars(given.people)),
+        from_scratch=given.from_scratch,
+        beside=given.beside,
+        device=given.device,
+        precision=given.precision,
+        command=TYPED.get(),
+        verbose=True,
+    )
     found(out=given.out, scores=summary.to_dict("records"))
     print(score_table(summary))
     print("\n".join(probe_notes(given.out)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semantoks.config import check_arguments, to_plain
+from semantoks.config import check_arguments, listed, to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.analyses.run import run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
@@ -20,6 +20,7 @@ from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.work import Work, unfinished
 from semantoks.features.stored import content_key
 from semantoks.model.encoder import Encoder
+from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
@@ -33,7 +34,7 @@ def probe(
     model: str | Path | Encoder,
     cohort: Cohort | str | Path,
     *,
-    targets: Sequence[str],
+    targets: Sequence[str] | str,
     out: str | Path,
     config: ProbeConfig | None = None,
     device: str = "auto",
@@ -41,6 +42,7 @@ def probe(
     n_jobs: int = 1,
     scheduler: str | None = None,
     command: str = "",
+    verbose: bool = False,
     progress: Progress | None = None,
     extra: Mapping[str, Baseline] | None = None,
 ) -> pd.DataFrame:
@@ -63,6 +65,8 @@ def probe(
         Worker processes; -1 uses all cores. The results are the same for any number.
     scheduler
         Address of a Dask scheduler whose workers compute the splits instead; they have to see ``out``.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
     extra
         Baselines of your own, by name: see ``Baseline``.
 
@@ -83,11 +87,11 @@ def probe(
         If there is no encoder, or its atlas is not the cohort's.
     """
     check_arguments(probe, locals())
-    config, out, extra = config or ProbeConfig(), Path(out), extra or {}
+    config, out, extra, targets = config or ProbeConfig(), Path(out), extra or {}, listed(targets)
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "probe", "%", progress) as progress:
         _refuse_another(out, targets, config, extra)
         study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision)
         study.extra = extra

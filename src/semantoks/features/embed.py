@@ -33,6 +33,7 @@ from semantoks.features.out_of_box import Recordings, fitting_box
 from semantoks.model.card import EncoderCard, band_words, cleaning_for
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.precision import in_precision
+from semantoks.progress import shown_if
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.opened_source import SourceConfig, find_source
@@ -67,6 +68,7 @@ def embed(
     blocks: BlockConfig = WHOLE,
     n_jobs: int = 1,
     keep_cohort: str | Path | None = None,
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Embed recordings with an encoder's teacher (METHOD 9), cleaned as its card requires.
@@ -85,6 +87,8 @@ def embed(
         windows; in closed form, avg of the whole recording.
     device
         auto (a CUDA GPU where there is one), cpu, cuda, cuda:1, mps.
+    verbose
+        Show a bar while it embeds, in a terminal or a notebook; ``progress`` is called instead, if given.
     precision
         32-true; bf16-mixed: products in bfloat16, for speed on a GPU or a CPU that gains by it; auto: the faster one.
     tr, participants, reading
@@ -143,7 +147,8 @@ def embed(
         if blocks.events is not None:
             cohort, task_notes, left_out = _as_blocks(cohort, encoder, blocks)
             notes, crops = [*notes, *task_notes], crops or cohort.windows(encoder)
-        found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=progress)
+        with shown_if(verbose, "embed", "windows", progress) as shown:
+            found, hidden = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=where, progress=shown)
         about = _about(cohort, encoder, found[readout], hidden)
         excluded = cohort.excluded.copy()
     table = _table(about, found[readout], readout, keep_crops)
@@ -194,11 +199,17 @@ def _as_blocks(cohort: Cohort, encoder: Encoder, config: BlockConfig) -> tuple[B
     return Blocks(cohort, found.blocks), lines, found.left_out.to_dict("records")
 
 
-def _as_cohort(recordings: Recordings) -> Recordings:
-    """Open a cohort that was given by its path."""
+def _as_cohort(recordings: Any) -> Recordings:
+    """Open a cohort that was given by its path; ConfigError for an array."""
     if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
         return Cohort(recordings)
-    return recordings
+    if isinstance(recordings, np.ndarray):
+        raise ConfigError(
+            f"embed takes recordings whose repetition time and people are known, not an array ({list(recordings.shape)}"
+            "): make them with recordings_from_arrays(arrays, tr=...), or use SemantoksEmbedder(model, tr=...)."
+        )
+    found: Recordings = recordings
+    return found
 
 
 def _about(

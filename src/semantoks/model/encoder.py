@@ -79,6 +79,10 @@ class Tokens(NamedTuple):
     cls: Float[Tensor, "batch width"]
     grid: Float[Tensor, "batch network patch width"]
 
+    def __repr__(self) -> str:
+        """Say how large they are."""
+        return f"Tokens(cls {list(self.cls.shape)}, grid {list(self.grid.shape)})"
+
 
 def time_table(patches: int, width: int) -> Float[Tensor, "patch width"]:
     """Return the fixed positions [sin(p w_i) | cos(p w_i)], w_i = 10000^(-i/(D/2)), computed in float64 (METHOD 4).
@@ -142,7 +146,7 @@ class Encoder(nn.Module):
         Raises
         ------
         DataError
-            When the number of ROIs or of frames is not the encoder's.
+            When the number of ROIs or of frames is not the encoder's, or the mask has another shape or type.
         """
         least: Any = self.tokenizer.frames_needed
         fits = series.shape[2] >= least if self.any_length else series.shape[2] == self.config.frames
@@ -152,11 +156,23 @@ class Encoder(nn.Module):
                 f"the encoder takes series of shape [batch, {self.n_rois} ROIs, {frames} frames], "
                 f"but got {list(series.shape)}."
             )
+        if mask is not None and not torch.compiler.is_compiling():  # an exported program takes any batch
+            self._check_mask(mask, len(series))
         if self.lower is None:
             return self._encode(series, mask)
         with torch.autocast(series.device.type, self.lower):
             found = self._encode(series, mask)
         return Tokens(found.cls.float(), found.grid.float())
+
+    def _check_mask(self, mask: Tensor, batch: int) -> None:
+        """Refuse a mask that does not say of every patch of every network whether it is hidden."""
+        patches = mask.shape[-1] if self.any_length else self.config.patches
+        shape = (batch, self.n_networks, patches)
+        if mask.dtype != torch.bool or tuple(mask.shape) != shape:
+            raise DataError(
+                f"the mask has to be boolean (True = hidden), [{batch} windows, {self.n_networks} networks, {patches} "
+                f"patches], but is {str(mask.dtype).removeprefix('torch.')} {list(mask.shape)}."
+            )
 
     def _encode(self, series: Tensor, mask: Tensor | None) -> Tokens:
         grid = self.tokenizer(series, mask) if self.any_length else self.tokenizer(series)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from semantoks.config import check_arguments
+from semantoks.counted import plural
 from semantoks.errors import WeightsError
 from semantoks.model import encoder
 from semantoks.model.box import box_folder, list_box
@@ -16,6 +17,7 @@ from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
 from semantoks.model.tensors import Which, load_weights, save_encoder
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
+from semantoks.notebook import as_html
 from semantoks.storage.durable import scratch_folder, write_durably
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -41,6 +43,25 @@ class Encoder(encoder.Encoder):
     """
 
     card: EncoderCard | None = None
+
+    def __repr__(self) -> str:
+        """Say what it is in a line; print(list(encoder.children())) shows its modules."""
+        size, card = self.config, self.card
+        parts = [f"width {size.width}", f"{size.depth} blocks", plural(self.n_networks, "network")]
+        parts += [f"{sum(one.numel() for one in self.parameters()):,} parameters"]
+        parts += [] if card is None else [card.atlas.name, f"TR {card.tr:g} s"]
+        return f"Encoder({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        size, card = self.config, self.card
+        rows: dict[str, object] = {"width": size.width, "blocks": size.depth, "networks": self.n_networks}
+        rows["parameters"] = f"{sum(one.numel() for one in self.parameters()):,}"
+        rows["takes"] = (
+            f"[recordings, {self.n_rois} ROIs, {'any number of' if self.any_length else size.frames} frames]"
+        )
+        if card is not None:
+            rows |= {"atlas": card.atlas.name, "repetition time": f"{card.tr:g} s", "band": card.band or "as recorded"}
+        return as_html("Encoder", rows)
 
     @classmethod
     def from_pretrained(

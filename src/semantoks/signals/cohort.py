@@ -15,6 +15,7 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
+from semantoks.notebook import as_html
 from semantoks.signals import layout
 from semantoks.signals.clean import mask_from_text
 from semantoks.signals.cohort_checks import check_recordings, damaged_signals, read_description, without_full_band
@@ -102,6 +103,20 @@ class Cohort:
         )
         contents += ", full band" if self.band == "full" else ""
         return f"Cohort({str(self.path)!r}: {contents})"
+
+    def _repr_html_(self) -> str:
+        frames, table = self.recordings["frames"], self.recordings
+        minutes = [f"{one * self.tr / 60:.1f}" for one in (frames.min(), frames.max())] if len(self) else []
+        rows = {
+            "recordings": f"{len(self)} of {plural(table['participant_id'].nunique(), 'participant')}",
+            "excluded": f"{len(self.excluded)} (see .excluded)",
+            "atlas": self.atlas.name,
+            "repetition time": f"{self.tr:g} s",
+            "minutes": " to ".join(minutes),
+            "band": "full" if self.band == "full" else self.description["Band"] or "as recorded",
+            "about people": ", ".join(map(str, self.participants.columns)),
+        }
+        return as_html(f"Cohort {self.path}", rows)
 
     @property
     def has_full_band(self) -> bool:

@@ -13,6 +13,7 @@ import pandas as pd
 from semantoks.atlas.atlas import Atlas
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
+from semantoks.progress import shown_if
 from semantoks.signals import layout
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
@@ -55,6 +56,7 @@ def prepare(
     reading: ReadingConfig = EVERYTHING,
     n_jobs: int = 1,
     scheduler: str | None = None,
+    verbose: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Cohort:
@@ -86,6 +88,8 @@ def prepare(
     scheduler
         Address of a Dask scheduler (``tcp://host:8786``): its workers do the work instead of this machine. They must
         see the source and ``out`` under the same paths.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
     progress
         Called as ``progress(recordings done, all recordings)``.
     tell
@@ -113,7 +117,8 @@ def prepare(
     if isinstance(source, str | Path):
         _check_apart(Path(source), out)
     opened = find_source(source, given)
-    store(opened, out, given, n_jobs=n_jobs, scheduler=scheduler, progress=progress, tell=tell)
+    with shown_if(verbose, "prepare", "recordings", progress) as shown:
+        store(opened, out, given, n_jobs=n_jobs, scheduler=scheduler, progress=shown, tell=tell)
     cohort = Cohort(out)
     if not len(cohort):
         raise DataError(

@@ -20,13 +20,14 @@ from numpy import ndarray
 from scipy.linalg import eigh
 from torch import Tensor
 
-from semantoks.config import check_arguments, check_fields
+from semantoks.config import check_arguments, check_fields, listed
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import CARD, TEACHER, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.group import edges_config, set_columns, set_group
 from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens, components_of_each
+from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
@@ -111,10 +112,11 @@ class Recordings:
 
 
 def fit(
-    cohorts: Sequence[Cohort | str | Path],
+    cohorts: Sequence[Cohort | str | Path] | Cohort | str | Path,
     *,
     out: str | Path,
     config: FitConfig | None = None,
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> EncoderCard:
     """Fit an encoder in closed form, write its folder, and return its card.
@@ -124,11 +126,13 @@ def fit(
     Parameters
     ----------
     cohorts
-        Prepared cohorts of one atlas.
+        Prepared cohorts of one atlas, or a single one.
     out
         A new folder for the encoder.
     progress
         Called with the recordings done and their number, over both passes.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
 
     Raises
     ------
@@ -137,12 +141,12 @@ def fit(
     """
     check_arguments(fit, locals())
     config, out = config or FitConfig(), Path(out)
-    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]
+    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in listed(cohorts)]
     if not opened:
         raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
     opened = in_band(opened, config.band)
     check_same_atlas(opened)
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "fit", "readings of a recording", progress) as progress:
         if not all(map(_left_behind, out.iterdir())):
             raise ConfigError(f"{out} is not empty: choose a new folder for the encoder.")
         return _fitted(opened, out, config, progress)

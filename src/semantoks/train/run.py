@@ -1,16 +1,17 @@
 """The pretraining job: cohorts in, a run folder with metrics, checkpoints and an encoder out."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
-from semantoks.config import check_arguments, to_plain
+from semantoks.config import check_arguments, listed, to_plain
 from semantoks.errors import BusyError, ConfigError, DataError
 from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder
@@ -19,6 +20,7 @@ from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.model.tokenizers.projection import ProjectionConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.objective.objective import Learner, Objective
+from semantoks.progress import Report, shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
@@ -40,7 +42,7 @@ OnRow = Callable[[dict[str, Any]], None]
 
 
 def pretrain(
-    cohorts: Sequence[Cohort | str | Path],
+    cohorts: Sequence[Cohort | str | Path] | Cohort | str | Path,
     *,
     out: str | Path,
     config: PretrainConfig | None = None,
@@ -53,6 +55,7 @@ def pretrain(
     checkpoint_every: int = 200,
     keep: int = 3,
     log_every: int = 10,
+    verbose: bool = False,
     on_row: OnRow | None = None,
     on_epoch: Callable[[int, Path], None] | None = None,
     command: str = "",
@@ -62,7 +65,7 @@ def pretrain(
     Parameters
     ----------
     cohorts
-        Prepared cohorts of one atlas; people of different cohorts count as different people.
+        Prepared cohorts of one atlas, or a single one; people of different cohorts count as different people.
     out
         The run folder: run.json, metrics.jsonl, warnings.jsonl, checkpoints/, encoder/.
     devices
@@ -79,6 +82,8 @@ def pretrain(
         schedules start anew, and the people whom those weights have seen stay in the new encoder's list.
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
+    verbose
+        Show a bar with loss, agreement and effective rank, in a terminal or a notebook, where there is no ``on_row``.
     on_row, on_epoch
         Called with a step's metrics as they are written; with an epoch just ended and the run folder.
 
@@ -92,7 +97,7 @@ def pretrain(
     config, out = config or PretrainConfig(), Path(out)
     if min(checkpoint_every, keep, log_every, 1 if devices is None else devices) < 1:
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
-    if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in cohorts]):
+    if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in listed(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     if (out / "run.json").exists() and not resume:
         raise ConfigError(f"{out} already holds a run: pass --resume to continue it, or choose another --out.")
@@ -106,7 +111,7 @@ def pretrain(
     opened = in_band(opened, config.band)
     precision = precision_of(out / "checkpoints") if resume and precision == "auto" else precision
     fabric, choice = start_fabric(device, precision, devices, config.encoder)
-    with _only_writer(fabric, out):
+    with _only_writer(fabric, out), shown_if(verbose and on_row is None, "pretrain", "steps", None) as shown:
         saved = list_checkpoints(out / "checkpoints") if resume else []
         trainer, state = _assemble(fabric, opened, config, residence, begin, resumed=bool(saved))
         meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
@@ -117,6 +122,8 @@ def pretrain(
         job = Job(
             out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
         )
+        if shown is not None:
+            on_row = partial(_show_row, shown, trainer.total)
         quiet = round(2 * config.optim.warmup_share * trainer.total)
         rows: dict[str, Any] = {"every": log_every, "first_step": done, "on_row": on_row}
         monitor = Monitor(out, objective=objective, watch_from=quiet, fabric=fabric, **rows)
@@ -125,6 +132,13 @@ def pretrain(
             monitor.warn(0, advice)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return job.record
+
+
+def _show_row(shown: Report, total: int, row: Mapping[str, Any]) -> None:
+    """Show a step and how the training does, as far as its objective measures that."""
+    words = (("loss", "loss", ".3f"), ("agreement", "agreement", ".2f"), ("rank", "effective_rank", ".1f"))
+    note = ", ".join(f"{name} {row[key]:{form}}" for name, key, form in words if row.get(key) is not None)
+    shown(row["step"] + 1, total, note)
 
 
 def _begin(config: PretrainConfig, init_from: str | Path) -> tuple[Objective, Learner, EncoderCard]:

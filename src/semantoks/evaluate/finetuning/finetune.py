@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-from semantoks.config import check_arguments, to_plain
+from semantoks.config import check_arguments, listed, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.beside import BESIDE, Trainable, only_shown
 from semantoks.evaluate.finetuning.target_model import WindowModel, predict_people
@@ -32,6 +32,7 @@ from semantoks.evaluate.study.tasks import Predicted, Task
 from semantoks.evaluate.study.work import Results
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import choose_precision, in_precision, tell
+from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
@@ -258,7 +259,7 @@ def finetune(
     model: str | Path | Encoder,
     cohort: Cohort | str | Path,
     *,
-    targets: Sequence[str],
+    targets: Sequence[str] | str,
     out: str | Path,
     config: FinetuneConfig | None = None,
     probe: ProbeConfig | None = None,
@@ -268,6 +269,7 @@ def finetune(
     device: str = "auto",
     precision: Precision = "auto",
     command: str = "",
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Fine-tune an encoder (a run's or folder's teacher, or a loaded one) on ``targets``, beside every baseline.
@@ -290,6 +292,8 @@ def finetune(
         Networks to train from labels alone, on the same people: names of ``beside.BESIDE``.
     extra
         Networks of your own (``Trainable``) and baselines of your own (``Baseline``), by name.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
     precision
         Of the encoders that are tuned: bf16-mixed has products in bfloat16, weights, heads and losses in float32; auto
         takes it where a training would. Linear probes, and networks from labels alone, compute in float32.
@@ -312,7 +316,7 @@ def finetune(
         When a training diverges.
     """
     check_arguments(finetune, locals())
-    config, out, extra = config or FinetuneConfig(), Path(out), extra or {}
+    config, out, extra, targets = config or FinetuneConfig(), Path(out), extra or {}, listed(targets)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
     if probe is not None and probe.events is not None:
@@ -321,7 +325,7 @@ def finetune(
     check_extra(extra)
     networks = {name: BESIDE[name] for name in beside}
     networks |= {name: one for name, one in extra.items() if isinstance(one, Trainable)}
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "finetune", "%", progress) as progress:
         settings = settings_beside(probe or ProbeConfig(), config)
         study = open_study(model, cohort, targets, settings, device=device, out=out)
         study.stages = Stages(progress, 2)

@@ -1,0 +1,101 @@
+"""Progress of a job: a bar on a terminal or in a notebook, elsewhere a line every half minute."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, runtime_checkable
+
+_SECONDS_PER_LINE = 30.0
+_FIRST_GUESS = 0.02, 10.0
+"""Share of the work, or seconds, after which the first word is said on the time that is left."""
+_BAR_FROM = 80
+"""Columns of a terminal from which on there is room for a bar."""
+QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
+"""Whether nothing but errors is shown."""
+
+
+@runtime_checkable
+class Report(Protocol):
+    """What a job calls with the progress that it makes."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Show how much of ``total`` is done; ``note`` stands behind it."""
+
+
+@contextmanager
+def progress(title: str, unit: str = "") -> Iterator[Report]:
+    """Yield a function of (done, total) that draws a bar on a terminal and prints an occasional line elsewhere.
+
+    ``unit`` says what is counted ("recordings"); for "%", the share is shown, for work that is counted in no unit.
+    """
+    if QUIET.get():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console, begin = Console(stderr=True), time.monotonic()
+
+    def words(done: int, total: int, note: str) -> str:
+        return ", ".join(part for part in (_counted(done, total, unit), note, _time(done, total, begin)) if part)
+
+    if not (console.is_terminal or console.is_jupyter):
+        yield _lines(title, words, begin)
+        return
+    room = (BarColumn(),) if console.width >= _BAR_FROM else ()
+    with Progress(TextColumn(title), *room, TextColumn("{task.fields[words]}"), console=console) as bar:
+        task = bar.add_task(title, total=None, words="")
+        yield lambda done, total, note="": bar.update(task, completed=done, total=total, words=words(done, total, note))
+
+
+def _silent(done: int, total: int, note: str = "") -> None:
+    """Show nothing."""
+
+
+def _counted(done: int, total: int, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * done / max(total, 1):.0f} %"
+    return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
+
+
+def _time(done: int, total: int, begin: float) -> str:
+    """Say how long it took, and, once that can be guessed, how long the rest will."""
+    elapsed = time.monotonic() - begin
+    share = done / max(total, 1)
+    if not 0 < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
+        return duration(elapsed)
+    return f"{duration(elapsed)}, about {duration(elapsed * (1 / share - 1))} left"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people say them: 12 s, 3 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _lines(title: str, words: Callable[[int, int, str], str], begin: float) -> Report:
+    last = begin
+
+    def report(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SECONDS_PER_LINE or done == total:
+            last = now
+            sys.stderr.write(f"{title}: {words(done, total, note)}\n")
+            sys.stderr.flush()
+
+    return report
+
+
+@contextmanager
+def shown_if(verbose: bool, title: str, unit: str, given: Callable[[int, int], None] | None) -> Iterator[Any]:
+    """Yield what shows progress: what was given, a bar where ``verbose``, or None."""
+    if given is not None or not verbose:
+        yield given
+        return
+    with progress(title, unit) as shown:
+        yield shown

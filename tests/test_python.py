@@ -1,0 +1,60 @@
+"""In a Python session: short names of things, one where several may be given, bars, and errors in our words."""
+
+import numpy as np
+import pytest
+import torch
+
+import semantoks
+from semantoks.config import listed
+from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.features.embed import _as_cohort
+from semantoks.model.hub import load_encoder
+from tiny_people import ATLAS, cohort, model
+
+__all__ = ["cohort", "model"]
+
+
+def test_the_version_is_the_packages():
+    assert semantoks.__version__.count(".") == 2
+
+
+def test_what_things_say_of_themselves_fits_a_line(cohort, model):
+    encoder, _ = load_encoder(model)
+    tokens = encoder(torch.zeros(2, 8, 100))
+    for thing, word in (
+        (cohort, "80 recordings"),
+        (ATLAS, "8 ROIs in 3 networks"),
+        (encoder, "width 16"),
+        (tokens, "[2, 16]"),
+    ):
+        assert word in repr(thing)
+        assert len(repr(thing)) < 160
+    for thing in (cohort, ATLAS, encoder):
+        assert thing._repr_html_().startswith("<table>")
+    assert "&lt;b&gt;" in semantoks.Atlas(name="<b>", labels=("a",), networks=("x",))._repr_html_()
+
+
+def test_one_thing_may_be_given_for_a_list(tmp_path):
+    assert [listed(one) for one in ("a", tmp_path, ["a"], ("a", "b"))] == [["a"], [tmp_path], ["a"], ("a", "b")]
+
+
+def test_one_target_and_one_cohort_may_be_given_by_themselves(cohort, model, tmp_path, capsys):
+    config = ProbeConfig(crops=1, folds=2, repeats=1, methods=("motion",), analyses=())
+    found = semantoks.probe(str(model), str(cohort.path), targets="age", out=str(tmp_path), config=config, verbose=True)
+    assert set(found["target"]) == {"age"}
+    assert "probe: 100 %" in capsys.readouterr().err
+    semantoks.fit(str(cohort.path), out=tmp_path / "fitted", config=semantoks.FitConfig(columns=4, components=2))
+    assert (tmp_path / "fitted" / "config.json").exists()
+
+
+def test_an_array_is_told_what_embed_takes():
+    with pytest.raises(ConfigError, match=r"not an array \(\[100, 8\]\): make them with recordings_from_arrays"):
+        _as_cohort(np.zeros((100, 8)))
+
+
+@pytest.mark.parametrize("mask", [torch.zeros(2, 3, dtype=torch.bool), torch.zeros(2, 3, 5), torch.zeros(1, 3, 5) > 0])
+def test_a_wrong_mask_is_told_which_is_right(model, mask):
+    encoder, _ = load_encoder(model)
+    with pytest.raises(DataError, match=r"boolean \(True = hidden\), \[2 windows, 3 networks, 5 patches\], but is"):
+        encoder._check_mask(mask, 2)
