@@ -1,5 +1,7 @@
 import errno
 import os
+import socket
+import subprocess
 
 import pytest
 
@@ -51,6 +53,18 @@ def test_a_temporary_file_that_another_process_cleans_away_is_written_again(tmp_
     write_durably(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"new"
     assert len(set(calls)) == 2
+
+
+def test_what_a_killed_process_left_half_written_goes_away_with_the_next_file_in_its_folder(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    here, name = socket.gethostname(), durable.TEMPORARY
+    (tmp_path / f"{name}{here}-{ended.pid}-a").touch()
+    stay = {f"{name}{here}-{os.getppid()}-b", f"{name}elsewhere-{ended.pid}-c"}
+    for left in stay:
+        (tmp_path / left).touch()
+    write_durably(tmp_path / "a", b"new")
+    assert {*os.listdir(tmp_path)} == {*stay, "a"}
 
 
 def test_only_our_own_temporary_files_are_cleared(tmp_path):

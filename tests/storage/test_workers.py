@@ -1,10 +1,12 @@
 """Worker processes end with whoever started them; one that is killed is a sentence."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from joblib import delayed
@@ -60,3 +62,22 @@ def test_no_worker_outlives_a_parent_that_is_stopped_or_killed(tmp_path, number)
         while any(map(is_there, workers)) and time.monotonic() < until:
             time.sleep(0.05)
         assert not any(map(is_there, workers))
+
+
+def test_no_worker_outlives_a_parent_that_is_killed_before_it_has_given_it_anything_to_do(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    command = [sys.executable, tmp_path / "parent.py"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as parent:
+        until, children = time.monotonic() + 60, Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        while len(workers := [one for one in map(int, children.read_text().split()) if is_worker(one)]) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        parent.kill()
+        while any(map(is_there, workers)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not any(map(is_there, workers))
+
+
+def is_worker(process):
+    with contextlib.suppress(OSError):
+        return "loky_posix" in Path(f"/proc/{process}/cmdline").read_text()

@@ -57,7 +57,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
         completion,
     )
 }
-GO_ON = ("fetch", "prepare", "probe", "finetune", "embed", "ablate", "scale", "compare")
+GO_ON = ("fetch", "prepare", "probe", "finetune", "ablate", "scale", "compare")
 """Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""
@@ -141,12 +141,14 @@ def _refused(why: str, code: int) -> int:
 
 
 def _go_on() -> str:
-    """Say how to go on with the command that was typed; nothing where it just has to be typed again."""
+    """Say how to go on with the command that was typed."""
     typed = TYPED.get().split()
     command = typed[1] if len(typed) > 1 else ""
     if command == "pretrain":
         return f" Go on with: {TYPED.get()}{'' if '--resume' in typed else ' --resume'}"
-    return " The same command goes on with what is finished." if command in GO_ON else ""
+    if command in GO_ON:
+        return " The same command goes on with what is finished."
+    return " The same command begins anew." if command in COMMANDS else ""
 
 
 def main() -> None:

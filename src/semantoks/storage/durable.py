@@ -14,6 +14,8 @@ from pathlib import Path
 TEMPORARY = ".tmp-semantoks-"
 SCRATCH = "semantoks-"
 Content = bytes | memoryview
+_cleared: set[Path] = set()
+"""Folders in which this process has removed what dead ones left."""
 
 
 def need_folder(path: Path) -> None:
@@ -28,10 +30,16 @@ def write_durably(path: Path, *parts: Content) -> None:
 
     Processes that write the same path do not disturb each other: each has its own temporary name, the last one wins.
     If another process cleans the temporary file away before its renaming, it is written again. An OSError names
-    ``path`` and how much was to be written; what was half written is gone then.
+    ``path`` and how much was to be written; what was half written is gone then. What killed processes of this machine
+    left half written in the folder goes away with the first file that is written there.
     """
+    mine = f"{TEMPORARY}{socket.gethostname()}-"
+    if path.parent not in _cleared:
+        _cleared.add(path.parent)
+        for left in _left_by_dead(path.parent, mine):
+            left.unlink(missing_ok=True)
     while True:
-        temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{uuid.uuid4().hex}")
+        temporary = path.with_name(f"{mine}{os.getpid()}-{uuid.uuid4().hex}")
         try:
             _write(temporary, parts)
             os.replace(temporary, path)
@@ -67,11 +75,17 @@ def _write(temporary: Path, parts: tuple[Content, ...]) -> None:
 def scratch_folder() -> Iterator[Path]:
     """Give a folder of the system's for the time of a ``with``; what killed processes left of theirs goes away, too."""
     mine = f"{SCRATCH}{socket.gethostname()}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{glob.escape(mine)}*"):
-        if _is_over(left.name.removeprefix(mine).partition("-")[0]) and not left.is_symlink():
+    for left in _left_by_dead(Path(tempfile.gettempdir()), mine):
+        if not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)  # another user's stays
     with tempfile.TemporaryDirectory(prefix=f"{mine}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+def _left_by_dead(folder: Path, mine: str) -> list[Path]:
+    """List what is called ``mine``, the number of a process of this machine that has ended, and more."""
+    found = folder.glob(f"{glob.escape(mine)}*")
+    return [path for path in found if _is_over(path.name.removeprefix(mine).partition("-")[0])]
 
 
 def _is_over(process: str) -> bool:

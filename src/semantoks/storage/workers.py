@@ -4,10 +4,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import joblib
+from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -37,12 +37,10 @@ def run_calls(
     if n_jobs == 1:
         yield from (function(*args, **kwargs) for function, args, kwargs in calls)
         return
-    me, done = os.getpid(), False
-    watched = (joblib.delayed(_watched)(me, *call) for call in calls)
-    kind = "generator" if ordered else "generator_unordered"
+    done, kind = False, "generator" if ordered else "generator_unordered"
     try:
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-            yield from joblib.Parallel(n_jobs=n_jobs, return_as=kind)(watched)
+        with joblib.parallel_config(backend=_Workers(inner_max_num_threads=1)):
+            yield from joblib.Parallel(n_jobs=n_jobs, return_as=kind)(calls)
         done = True
     except TerminatedWorkerError as error:
         raise MemoryShort(
@@ -51,15 +49,16 @@ def run_calls(
         ) from error
     finally:
         if not done:
-            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+            get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
 
 
-def _watched(parent: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    end_with(parent)
-    return function(*args, **kwargs)
+class _Workers(LokyBackend):  # type: ignore[misc]
+    """Workers that watch their parent from their start on, not from their first call: there may never be one."""
+
+    def configure(self, *args: Any, **kwargs: Any) -> int:
+        return int(super().configure(*args, initializer=end_with, initargs=(os.getpid(),), **kwargs))
 
 
-@lru_cache(maxsize=1)
 def end_with(parent: int) -> None:
     """End this process soon after its parent has: a parent that was killed cannot end its workers."""
 
@@ -68,5 +67,4 @@ def end_with(parent: int) -> None:
             time.sleep(1)
         os._exit(1)
 
-    if os.getppid() == parent:  # else this is a worker of another kind, or the process itself
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
