@@ -23,6 +23,10 @@ class BusyError(ConfigError):
     """Another job writes what this one would write."""
 
 
+class RankLost(SemantoksError, RuntimeError):
+    """Another process of the same training has ended."""
+
+
 class MemoryShort(DataError):
     """The machine has less memory than the work needs, or killed a process that took too much."""
 

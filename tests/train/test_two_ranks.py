@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,9 +31,20 @@ def run_two(cohort, out, steps, stop_at):
     subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=HERE)
 
 
-def started(by, cohort, out):
-    """Start two processes as torchrun or as srun does; their exit codes, and what they wrote to the screen."""
-    words = [str(HERE / "two_ranks.py"), str(cohort.path), str(out), "4", "-1", "0"]
+def stop_after(step):
+    def on_row(row):
+        if row["step"] == step:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    return on_row
+
+
+def started(by, cohort, out, steps=4, kill_at=None):
+    """Start two processes as torchrun or as srun does; their exit codes, and what they wrote to the screen.
+
+    ``kill_at``: kill the second one when so many rows are written.
+    """
+    words = [str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), "-1", "0"]
     if by == "torchrun":
         words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *words]
         environments = [os.environ]
@@ -40,6 +54,10 @@ def started(by, cohort, out):
         environments = [one | {"MASTER_ADDR": "127.0.0.1"} for one in environments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": HERE}
     ranks = [subprocess.Popen([sys.executable, *words], env=one, **pipes) for one in environments]
+    if kill_at is not None:
+        while len(rows(out) if (out / "metrics.jsonl").exists() else []) < kill_at:
+            time.sleep(0.05)
+        ranks[1].kill()
     said = "".join(rank.communicate(timeout=120)[0] for rank in ranks)
     return [rank.returncode for rank in ranks], said
 
@@ -59,6 +77,20 @@ def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp
     assert all(codes)
     assert said.count(f"BusyError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
     assert not (tmp_path / "run").exists()
+
+
+def test_a_rank_that_is_killed_ends_the_job_with_a_sentence_and_one_rank_goes_on_from_the_last_checkpoint(
+    fixed, tmp_path
+):
+    codes, said = started("srun", fixed, tmp_path / "run", steps=400, kill_at=5)
+    assert sorted(codes) == [-9, 1]
+    assert "RankLost: another process of this training has ended" in said
+    (last,) = re.findall(r"step-(\d+).safetensors is whole: go on with --resume", said)
+    done = int(last)
+    options = {"config": tiny_config(**PLAIN, steps=400), "resume": True, "log_every": 1}
+    record = pretrain([fixed], out=tmp_path / "run", on_row=stop_after(done + 1), **options)
+    assert record["ranks"] == [[0, 2], [done, 1]]
+    assert [row["step"] for row in rows(tmp_path / "run")] == list(range(done + 2))
 
 
 @pytest.fixture(scope="module")

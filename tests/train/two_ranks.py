@@ -31,7 +31,8 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     config = tiny_config(**PLAIN, steps=steps)
-    pretrain([cohort], out=out, config=config, device="cpu", devices=devices or None, log_every=1, on_row=on_row)
+    options = {"log_every": 1, "on_row": on_row, "checkpoint_every": 2}
+    pretrain([cohort], out=out, config=config, device="cpu", devices=devices or None, **options)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,7 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
         before["config"]["optim"]
     except (KeyError, TypeError, ValueError):
         raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint. {REMEDY}") from None
+    before["devices"] = meta.get("devices")  # another number of ranks draws other views of the same people: no setting
     before["config"] = completed(modernise(before.get("config", {}), str(path)))
     if differing := _differences(before, meta):
         raise WeightsError(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import platform
 import resource
@@ -42,6 +43,7 @@ from semantoks.train.recipe import PretrainConfig
 from semantoks.views.pool import long_enough
 
 RUN_SCHEMA = 1
+TOLD = logging.getLogger("semantoks.ranks")
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -104,6 +106,7 @@ def start_record(
             "precision": str(fabric._precision.precision),
             "platform": platform.platform(),
         },
+        "ranks": before.get("ranks", []),
         "cost": before.get("cost", {"samples": 0, "flops": 0.0, "seconds": 0.0, "peak_memory_bytes": 0}),
         "salt": before.get("salt") or (parent and parent.salt) or secrets.token_hex(8),
     }
@@ -212,6 +215,17 @@ class Job:
 
     def take_up(self, step: int) -> None:
         """Go on from the checkpoint of ``step``; a kill may have kept the encoder from being written with it."""
+        ranks, world = self.record["ranks"], self.trainer.fabric.world_size
+        if not ranks or ranks[-1][1] != world:
+            ranks.append([step, world])
+            if len(ranks) > 1 and self.trainer.fabric.is_global_zero:
+                TOLD.info(
+                    "%d processes go on from step %d, %d were there before: each step has the people that it would "
+                    "have had, in other random views",
+                    world,
+                    step,
+                    ranks[-2][1],
+                )
         if not step:
             self.write_record("running")
             return

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from semantoks.config import check_arguments, listed, to_plain
-from semantoks.errors import BusyError, ConfigError, DataError
+from semantoks.errors import BusyError, ConfigError, DataError, RankLost, SemantoksError
 from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder
@@ -38,6 +38,8 @@ from semantoks.views.pool import Residence, in_band, open_pool
 
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
+_LOST = ("gloo", "nccl", "connection", "peer", "socket")
+"""Words of what a collective operation says when a rank is gone."""
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -193,7 +195,7 @@ def _train(
     """Take the steps that are left, saving now and then, at the ends of epochs where asked, and when asked to stop."""
     trainer = job.trainer
     per_epoch = max(1, trainer.pool.people // trainer.config.batch_size)
-    with StopRequest() as stop, _noting_divergence(job):
+    with StopRequest() as stop, _noting_divergence(job), _noting_lost_ranks(job):
         for step in range(done, trainer.total):
             try:
                 trainer.run_step(step, monitor)
@@ -211,7 +213,25 @@ def _train(
             if epoch_ends and on_epoch is not None and trainer.fabric.is_global_zero:
                 on_epoch(step // per_epoch, job.out)
             if stopped:
+                trainer.fabric.barrier()  # who started the ranks ends them all when the first one ends
                 break
+
+
+@contextmanager
+def _noting_lost_ranks(job: Job) -> Iterator[None]:
+    """Say in a sentence that another rank has ended, which is all that the others learn of it."""
+    try:
+        yield
+    except RuntimeError as error:
+        several = job.trainer.fabric.world_size > 1
+        if not several or isinstance(error, SemantoksError) or not any(word in str(error).lower() for word in _LOST):
+            raise
+        last = list_checkpoints(job.out / "checkpoints")
+        kept = f"{last[-1].name} is whole: go on with --resume" if last else "nothing was saved: start again"
+        raise RankLost(
+            "another process of this training has ended (killed, out of memory, or its machine is gone); its own words, if "
+            f"it had any, say why. {kept}, with any number of processes."
+        ) from error
 
 
 @contextmanager
