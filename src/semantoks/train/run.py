@@ -229,7 +229,7 @@ def _noting_lost_ranks(job: Job) -> Iterator[None]:
         last = list_checkpoints(job.out / "checkpoints")
         kept = f"{last[-1].name} is whole: go on with --resume" if last else "nothing was saved: start again"
         raise RankLost(
-            "another process of this training has ended (killed, out of memory, or its machine is gone); its own words, "
+            "another process of this training has ended (killed, out of memory, or its machine is gone): its words, "
             f"if it had any, say why. {kept}, with any number of processes."
         ) from error
 
