@@ -189,7 +189,7 @@ def test_a_diverged_training_and_an_interrupt_have_their_exit_codes(capsys, monk
     monkeypatch.setitem(COMMANDS, "pretrain", diverge)
     assert said(capsys, "pretrain") == (3, "", "semantoks: the loss is nan at step 3: lower --optim.lr.")
     monkeypatch.setitem(COMMANDS, "pretrain", interrupt)
-    assert said(capsys, "pretrain") == (130, "", "semantoks: stopped. Go on with: semantoks pretrain --resume")
+    assert said(capsys, "pretrain") == (130, "", "semantoks: stopped. The same command goes on with what is finished.")
 
 
 def test_a_bug_is_not_hidden(monkeypatch):

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tiny_run import ATLAS, make_cohort, tiny_config
 
+from semantoks.cli.main import run
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.card import hash_participant
 from semantoks.model.encoder import Encoder
@@ -331,3 +332,31 @@ def test_without_the_coding_rate_a_training_collapses_and_the_watch_says_so(coho
     assert "the representation is collapsing" in (tmp_path / "0.0" / "warnings.jsonl").read_text()
     assert ends[0.0]["effective_rank"] < 1.01 < ends[1.0]["effective_rank"]
     assert ends[1.0]["token_similarity_across"] < ends[0.0]["token_similarity_across"]
+
+
+def test_the_same_command_goes_on_without_an_option(cohort, tmp_path, caplog):
+    config = tiny_config()
+    pretrain([cohort], out=tmp_path / "whole", config=config)
+    pretrain([cohort], out=tmp_path / "cut", config=config, on_row=stop_at(6, signal.SIGTERM), log_every=1)
+    with caplog.at_level("INFO", "semantoks"):
+        record = pretrain([cohort], out=tmp_path / "cut", config=config)
+    assert "pretrain goes on from step 7 of 15" in caplog.text
+    assert record["status"] == "finished"
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    with pytest.raises(ConfigError, match="already holds a run, which is finished"):
+        pretrain([cohort], out=tmp_path / "cut", config=config)
+
+
+def test_another_command_does_not_go_on_with_a_run_that_was_stopped(cohort, tmp_path):
+    pretrain([cohort], out=tmp_path, config=tiny_config(), on_row=stop_at(6, signal.SIGTERM), log_every=1)
+    with pytest.raises(ConfigError, match="already holds a run with other settings"):
+        pretrain([cohort], out=tmp_path, config=tiny_config(seed=1))
+
+
+def test_resume_keeps_the_settings_that_the_run_was_given(cohort, tmp_path):
+    words = ["pretrain", str(cohort.path), "--out", str(tmp_path / "run")]
+    config = tiny_config()
+    pretrain([cohort], out=tmp_path / "run", config=config, on_row=stop_at(6, signal.SIGTERM), log_every=1)
+    assert run([*words, "--resume", "--device", "cpu", "--quiet"]) == 0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["status"], record["config"]["steps"]) == ("finished", config.steps)

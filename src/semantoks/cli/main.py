@@ -57,8 +57,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
         completion,
     )
 }
-GO_ON = ("fetch", "prepare", "probe", "finetune", "ablate", "scale", "compare")
-"""Commands that keep what they had finished when they were stopped; pretrain does with --resume."""
+GO_ON = ("fetch", "prepare", "pretrain", "probe", "finetune", "ablate", "scale", "compare")
+"""Commands that keep what they had finished when they were stopped."""
 WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""
 
@@ -144,8 +144,6 @@ def _go_on() -> str:
     """Say how to go on with the command that was typed."""
     typed = TYPED.get().split()
     command = typed[1] if len(typed) > 1 else ""
-    if command == "pretrain":
-        return f" Go on with: {TYPED.get()}{'' if '--resume' in typed else ' --resume'}"
     if command in GO_ON:
         return " The same command goes on with what is finished."
     return " The same command begins anew." if command in COMMANDS else ""

@@ -7,6 +7,7 @@ import operator
 import shlex
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hints
 
@@ -16,7 +17,8 @@ from tyro.conf import Positional, arg
 from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import EXIT_OK
+from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.storage.text import plain_json
 from semantoks.types import Precision
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class _Pretrain:
     residence: Literal["auto", "device", "memory", "disk"] = "auto"
     """Where the recordings are kept while training; the numbers are the same."""
     resume: bool = False
-    """Go on from the last checkpoint in OUT."""
+    """Go on with the run in OUT, with its own settings; the same command does, too, if the run is not finished."""
     init_from: Annotated[str | None, arg(help_behavior_hint="(default: random weights)")] = None
     """Start from the weights of this run, encoder folder or hub id, heads included; sizes are theirs."""
     checkpoint_every: int = 200
@@ -66,7 +68,7 @@ def pretrain(argv: list[str]) -> int:
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
 
     argv = [_modern(word, MOVED) for word in argv]
-    config = _with_kinds(load_recipe(_recipe_of(argv)), argv)
+    config = _with_kinds(_settings_before(argv) or load_recipe(_recipe_of(argv)), argv)
     kinds: Any = dataclasses.make_dataclass(
         "Pretrain",
         [("config", Annotated[PretrainConfig, arg(name="")], dataclasses.field(default=config))],
@@ -86,7 +88,7 @@ def pretrain(argv: list[str]) -> int:
     found(out=out, status=record["status"], steps=record["steps_total"])
     print("\n".join(describe_path(out)))
     if record["status"] == "stopped":
-        print(f"\nStopped and saved. Go on with: {TYPED.get()}{'' if options['resume'] else ' --resume'}")
+        print(f"\nStopped and saved. Go on with: {TYPED.get()}")
         return 128 + signal.SIGTERM
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
@@ -152,6 +154,20 @@ def fit(
 def _recipe_of(argv: list[str]) -> str:
     """Find the recipe before the rest is parsed, since its values are the defaults of the rest."""
     return dict(_options(argv)).get("recipe") or "small"
+
+
+def _settings_before(argv: list[str]) -> "PretrainConfig | None":
+    """Read the settings of the run that --resume goes on with, unless a recipe is named; None without one."""
+    from semantoks.train.recipe import PretrainConfig, completed, modernise
+
+    options = dict(_options(argv))
+    path = Path(options.get("out", "")) / "run.json"
+    if "resume" not in options or "recipe" in options or not path.is_file():
+        return None
+    with suppress(OSError, ValueError, KeyError, TypeError, ConfigError):  # the job says what is wrong with it
+        plain = plain_json(path.read_text(encoding="utf-8"))["config"]
+        return from_plain(PretrainConfig, completed(modernise(plain, str(path))), str(path))
+    return None
 
 
 def _with_kinds(config: "PretrainConfig", argv: list[str]) -> "PretrainConfig":

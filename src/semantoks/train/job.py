@@ -42,6 +42,7 @@ from semantoks.train.monitor import CURVES, Diverged
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.pool import long_enough
 
+TOLD = logging.getLogger("semantoks.train")
 RUN_SCHEMA = 1
 TOLD = logging.getLogger("semantoks.ranks")
 
@@ -229,6 +230,7 @@ class Job:
         if not step:
             self.write_record("running")
             return
+        TOLD.info("pretrain goes on from step %d of %d", step, self.trainer.total)
         self._count(step)
         self._derive("finished" if step >= self.trainer.total else "running")
 

@@ -27,11 +27,11 @@ from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
-from semantoks.train.job import Job, recordings_hash, start_record
+from semantoks.train.job import Job, read_record, recordings_hash, start_record
 from semantoks.train.launch import Device, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
-from semantoks.train.recipe import PretrainConfig
+from semantoks.train.recipe import PretrainConfig, completed, modernise
 from semantoks.types import Precision
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
@@ -76,7 +76,8 @@ def pretrain(
         32-true; bf16-mixed: products in bfloat16, weights and losses in float32; auto: the faster one here
         (``model.precision.choose_precision``), or that of the run that is resumed. run.json says which and why.
     resume
-        Go on from the last checkpoint; on a CPU the result is bitwise that of an unbroken run.
+        Write again what a finished run lacks. One that was stopped goes on from its last checkpoint with this or
+        without, given the same settings; on a CPU the result is bitwise that of an unbroken run.
     init_from
         Start from the student, teacher and heads of this run, encoder folder or hub id (with ``training.safetensors``)
         instead of random weights; sizes of encoder and head are theirs, whatever ``config`` says (but a tokenizer from
@@ -101,8 +102,8 @@ def pretrain(
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in listed(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
-    if (out / "run.json").exists() and not resume:
-        raise ConfigError(f"{out} already holds a run: pass --resume to continue it, or choose another --out.")
+    before = read_record(out) if (out / "run.json").exists() else {}
+    init_from = init_from or before.get("init_from")
     objective: Objective = config.objective
     begin = parent = None
     if init_from is not None:
@@ -111,10 +112,12 @@ def pretrain(
         config = replace(config, encoder=parent.encoder, objective=objective, band=opened[0].band)
     objective.check(config.encoder, config.views)
     opened = in_band(opened, config.band)
-    precision = precision_of(out / "checkpoints") if resume and precision == "auto" else precision
+    if before and not resume:
+        _check_same(before, config, out)
+    precision = precision_of(out / "checkpoints") if before and precision == "auto" else precision
     fabric, choice = start_fabric(device, precision, devices, config.encoder)
     with _only_writer(fabric, out), shown_if(verbose and on_row is None, "pretrain", "steps", None) as shown:
-        saved = list_checkpoints(out / "checkpoints") if resume else []
+        saved = list_checkpoints(out / "checkpoints") if before else []
         trainer, state = _assemble(fabric, opened, config, residence, begin, resumed=bool(saved))
         meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
         done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
@@ -134,6 +137,14 @@ def pretrain(
             monitor.warn(0, advice)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return job.record
+
+
+def _check_same(before: Mapping[str, Any], config: PretrainConfig, out: Path) -> None:
+    """Refuse to go on with a run that is finished, or has other settings."""
+    if before.get("status") == "finished":
+        raise ConfigError(f"{out} already holds a run, which is finished: choose another --out.")
+    if completed(modernise(before["config"], str(out))) != json.loads(json.dumps(to_plain(config))):
+        raise ConfigError(f"{out} already holds a run with other settings: choose another --out.")
 
 
 def _show_row(shown: Report, total: int, row: Mapping[str, Any]) -> None:
