@@ -1,5 +1,6 @@
 """The fine-tuning job: rows beside the probe's on the probe's splits, files for the report, and refusals in time."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from semantoks.evaluate.finetuning import finetune as module
 from semantoks.evaluate.finetuning.finetune import Diary, finetune
 from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig, load_settings
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.crossval import score_split
 from semantoks.report.run.evaluation import read_evaluation
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, write_cohort
@@ -95,11 +97,33 @@ def test_progress_goes_up_epoch_by_epoch_and_ends_at_the_total(run):
 def test_an_early_stop_counts_the_epochs_that_it_saves():
     seen = []
     diary = Diary(10, 4, lambda *x: seen.append(x))
-    write = diary.of("dx", "finetuned", 2)
+    write = diary.of("dx", "finetuned")
     for lr, number, last in ((0.1, 1, False), (0.1, 2, True), (0.2, 1, True), (0.1, 1, False)):
+        diary.split = len(seen) // 3
         write(Epoch(lr=lr, epoch=number, quality=0.5, last=last))
     assert seen == [(1, 40), (10, 40), (20, 40), (21, 40)]
     assert [row["split"] for row in diary.rows] == [0, 0, 0, 1]
+
+
+def test_what_was_stopped_goes_on_from_the_splits_that_are_done(cohort, model, tmp_path, monkeypatch):
+    config, done = dataclasses.replace(QUICK, epochs=1, lr=(1e-2,)), []
+
+    def tuned(out):
+        finetune(model, cohort, targets="age", out=out, config=config, probe=PROBE)
+        return [(out / name).read_bytes() for name in ("scores.csv", "predictions.parquet", "epochs.csv")]
+
+    def score(*args, **options):
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(args)
+        return score_split(*args, **options)
+
+    monkeypatch.setattr(module, "score_split", score)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "cut")
+    monkeypatch.undo()
+    assert tuned(tmp_path / "cut") == tuned(tmp_path / "whole")
+    assert len(pd.read_csv(tmp_path / "cut" / "epochs.csv")) == 2
 
 
 def test_people_who_share_a_recording_are_never_parted(model, tmp_path, monkeypatch):

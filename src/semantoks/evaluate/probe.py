@@ -1,9 +1,7 @@
 """The probe: score an encoder beside every baseline on the same people, splits and frames, and write the results."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -16,9 +14,8 @@ from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
-from semantoks.evaluate.study.study import Progress, Stages, Study
+from semantoks.evaluate.study.study import Progress, Stages
 from semantoks.evaluate.study.work import Work, unfinished
-from semantoks.features.stored import content_key
 from semantoks.model.encoder import Encoder
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
@@ -97,7 +94,7 @@ def probe(
         study.extra = extra
         analyses = len(config.analyses) if study.protocol.analyses else 0
         study.stages = Stages(progress, 2 + analyses + bool(config.seconds))
-        with unfinished(out, _about(study)) as folder:
+        with unfinished(out, study.fingerprint()) as folder:
             study.work = Work(n_jobs, scheduler, folder)
             sets = feature_sets(study)
             study.stages.next()
@@ -108,19 +105,6 @@ def probe(
         about = {"command": command, **study.about()}
         write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
         return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)
-
-
-def _about(study: Study) -> tuple[object, ...]:
-    """Return all that the scores depend on, for telling whether the pieces of a killed probe are of the same one.
-
-    Code cannot be compared: with a baseline of one's own, every probe is another one.
-    """
-    cohort, card = study.embedded, study.card
-    tables = [cohort.participants, cohort.recordings, cohort.quality, study.cohort.recordings]
-    versions = [version(name) for name in ("semantoks", "torch", "numpy", "scikit-learn", "scipy", "nilearn")]
-    encoder = content_key(study.encoder, cohort, study.crops, "cls_avg")
-    own = os.urandom(8) if study.extra else b""
-    return (to_plain(study.config), versions, encoder, card.seed, *(one.to_csv() for one in tables), own)
 
 
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:

@@ -3,12 +3,14 @@
 import dataclasses
 import difflib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -24,12 +26,12 @@ from semantoks.evaluate.finetuning.tuning import Epoch, Examples, FinetuneConfig
 from semantoks.evaluate.methods import check_extra, feature_sets, methods_for
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.settings import ProbeConfig
-from semantoks.evaluate.study.crossval import cross_validate
+from semantoks.evaluate.study.crossval import about_split, score_split
 from semantoks.evaluate.study.shown import Baseline, crop_spans
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
-from semantoks.evaluate.study.tasks import Predicted, Task
-from semantoks.evaluate.study.work import Results
+from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
+from semantoks.evaluate.study.work import Piece, Results, Work, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.progress import shown_if
@@ -185,21 +187,24 @@ class Diary:
 
     def __init__(self, epochs: int, trainings: int, step: Progress) -> None:
         self.epochs, self.total, self.step = epochs, trainings * epochs, step
-        self.done, self.rows = 0, list[dict[str, Any]]()
+        self.done, self.split, self.rows = 0, 0, list[dict[str, Any]]()
 
-    def of(self, target: str, method: str, rates: int) -> Callable[[Epoch], None]:
-        """Return a function that records the epochs of one method on one target, ``rates`` trainings per split."""
-        ended = 0
+    def of(self, target: str, method: str) -> Callable[[Epoch], None]:
+        """Return a function that records the epochs of one method on one target, and the present split."""
 
         def write(epoch: Epoch) -> None:
-            nonlocal ended
-            row = {"target": target, "method": method, "split": ended // rates, "lr": epoch.lr}
+            row = {"target": target, "method": method, "split": self.split, "lr": epoch.lr}
             self.rows.append({**row, "epoch": epoch.epoch, "validation": epoch.quality})
-            ended += epoch.last
             self.done += 1 + (self.epochs - epoch.epoch if epoch.last else 0)
             self.step(self.done, self.total)
 
         return write
+
+    def score(self, plan: Plan, methods: Mapping[str, Method], number: int, seed: int) -> Results:
+        """Train and score every method on one split; its epochs go with the results."""
+        self.split, self.rows = number, []
+        found = score_split(plan, methods, number, seed, keep=True)
+        return dataclasses.replace(found, epochs=self.rows)
 
 
 def check_beside(names: Sequence[str]) -> None:
@@ -235,9 +240,9 @@ def tune_and_compare(
         pool if study.embedded.band == study.cohort.band or not networks else open_pool([study.cohort], study.device)
     )
     passed = only_shown(passed, study.cohort, crop_spans(study.cohort, study.card.encoder, study.crops))
-    results = Results()
-    trainings = sum(len(plan.splits) for plan in study.plans) * sum(len(rates_for(s, config)) for s in starts.values())
-    diary = Diary(config.epochs, trainings, study.stages.step)
+    splits = sum(len(plan.splits) for plan in study.plans)
+    trainings = splits * sum(len(rates_for(start, config)) for start in starts.values())
+    diary, pieces = Diary(config.epochs, trainings, study.stages.step), list[Piece]()
     for plan in study.plans:
         tuned = {
             name: Finetune(
@@ -246,13 +251,22 @@ def tune_and_compare(
                 groups=study.people.groups,
                 config=config,
                 device=study.device,
-                on_epoch=diary.of(plan.target, name, len(rates_for(start, config))),
+                on_epoch=diary.of(plan.target, name),
             )
             for name, start in starts.items()
         }
-        results.add(cross_validate(plan, methods_for(study, sets, plan) | tuned, seed=study.config.seed))
+        methods, seed = methods_for(study, sets, plan) | tuned, study.config.seed
+        for number in range(len(plan.splits)):
+            call = joblib.delayed(diary.score)(plan, methods, number, seed)
+            pieces.append(
+                Piece(call, ("finetune", *about_split(plan, number), tuple(methods), seed, tuned_in.precision))
+            )
+    results = Results()
+    for done, found in enumerate(study.work.results(pieces, lambda _: " in fine-tuning"), start=1):
+        results.add(found)
+        diary.done = done * diary.total // splits
     study.words |= {name: networks[name].words if name in networks else study.words_of(name) for name in starts}
-    return results, pd.DataFrame(diary.rows)
+    return results, pd.DataFrame(results.epochs)
 
 
 def finetune(
@@ -330,9 +344,12 @@ def finetune(
         study = open_study(model, cohort, targets, settings, device=device, out=out)
         study.stages = Stages(progress, 2)
         study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
-        results, epochs = tune_and_compare(
-            study, config, from_scratch=from_scratch, networks=networks, precision=precision
-        )
+        how = (to_plain(config), os.urandom(8) if extra else b"")
+        with unfinished(out, (*study.fingerprint(), *how)) as folder:
+            study.work = Work(folder=folder)
+            results, epochs = tune_and_compare(
+                study, config, from_scratch=from_scratch, networks=networks, precision=precision
+            )
         scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.evaluate.study.work import Work
 from semantoks.features.blocks import Blocks
 from semantoks.features.encode import own_readout
+from semantoks.features.stored import content_key
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, random_encoder
 from semantoks.signals.cohort import Cohort
@@ -165,6 +167,17 @@ class Study:
         start = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed)
         start.lower = self.encoder.lower
         return {ENCODER: self.encoder, RANDOM: start.eval()}
+
+    def fingerprint(self) -> tuple[object, ...]:
+        """Return all that the scores depend on, for telling whether the pieces of a killed job are of the same one.
+
+        Code cannot be compared: with a baseline of one's own, every job is another one.
+        """
+        tables = (self.embedded.participants, self.embedded.recordings, self.embedded.quality, self.cohort.recordings)
+        versions = [version(name) for name in ("semantoks", "torch", "numpy", "scikit-learn", "scipy", "nilearn")]
+        weights = content_key(self.encoder, self.embedded, self.crops, "cls_avg")
+        own = os.urandom(8) if self.extra else b""
+        return (to_plain(self.config), versions, weights, self.card.seed, *(one.to_csv() for one in tables), own)
 
     def about(self) -> dict[str, Any]:
         """Return the contents of probe.json, except for the command."""

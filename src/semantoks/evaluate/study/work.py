@@ -25,15 +25,17 @@ UNFINISHED, ARRAYS = ".unfinished-semantoks", "arrays"
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of scores.csv, and tables of predictions."""
+    """Rows of scores.csv, tables of predictions, and the epochs of what was trained for them."""
 
     scores: list[dict[str, Any]] = field(default_factory=list)
     predictions: list[pd.DataFrame] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, other: "Results") -> None:
         """Append the rows of other results."""
         self.scores.extend(other.scores)
         self.predictions.extend(other.predictions)
+        self.epochs.extend(other.epochs)
 
     def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return both as tables with all their columns."""
@@ -142,7 +144,7 @@ def _carry_out(folder: Path | None, numbered: tuple[int, Piece]) -> tuple[int, R
         if rows:
             table = pd.concat(found.predictions, ignore_index=True)
             write_durably(folder / f"{name}.parquet", table.to_parquet(index=False))
-        about = {"rows": rows, "scores": found.scores}
+        about = {"rows": rows, "scores": found.scores, "epochs": found.epochs}
         write_durably(folder / f"{name}.json", json.dumps(about, default=_plain).encode())
     return number, found
 
@@ -152,7 +154,7 @@ def _read(folder: Path, piece: Piece) -> Results | None:
     name = piece.name()
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         about = plain_json((folder / f"{name}.json").read_text(encoding="utf-8"))
-        found = Results(list(about["scores"]))
+        found = Results(list(about["scores"]), epochs=list(about["epochs"]))
         if about["rows"]:
             found.predictions.append(pd.read_parquet(folder / f"{name}.parquet"))
         return found if sum(map(len, found.predictions)) == about["rows"] else None
