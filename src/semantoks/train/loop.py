@@ -10,6 +10,7 @@ from torch import nn
 
 from semantoks.objective.objective import Learner, Objective
 from semantoks.objective.schedule import learning_rate, weight_decay
+from semantoks.train.ahead import Ahead
 from semantoks.train.monitor import Monitor
 from semantoks.train.pieces import InPieces, taught_in_pieces
 from semantoks.train.recipe import OptimConfig, PretrainConfig
@@ -29,6 +30,11 @@ class Trainer:
     trained: Any
     """The learner's trained part as fabric wrapped it."""
     optimizer: Any
+
+    def __post_init__(self) -> None:
+        """Draw ahead where the device does not hold the frames."""
+        device = self.fabric.device
+        self.ahead = None if self.pool.frames.held_by(device) else Ahead(self.draw, self.total, device)
 
     @property
     def objective(self) -> Objective:
@@ -53,12 +59,17 @@ class Trainer:
             self.pool, place, batch_size=c.batch_size, views=c.views, size=c.encoder, device=fabric.device
         )
 
+    def close(self) -> None:
+        """End what draws ahead."""
+        if self.ahead:
+            self.ahead.close()
+
     def run_step(self, step: int, monitor: Monitor) -> None:
         """Take one optimiser step and hand its numbers to the monitor."""
         rates = self.rates(step)
         set_rates(self.optimizer, rates["lr"], rates["weight_decay"])
         begin = time.perf_counter()
-        batch = self.draw(step)
+        batch = self.ahead.take(step) if self.ahead else self.draw(step)
         waited = time.perf_counter() - begin
         parts = self.config.accumulate
         pieces = InPieces(self.fabric, self.trained, parts) if parts > 1 else None

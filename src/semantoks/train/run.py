@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -206,7 +206,7 @@ def _train(
     """Take the steps that are left, saving now and then, at the ends of epochs where asked, and when asked to stop."""
     trainer = job.trainer
     per_epoch = max(1, trainer.pool.people // trainer.config.batch_size)
-    with StopRequest() as stop, _noting_divergence(job), _noting_lost_ranks(job):
+    with StopRequest() as stop, closing(trainer), _noting_divergence(job), _noting_lost_ranks(job):
         for step in range(done, trainer.total):
             try:
                 trainer.run_step(step, monitor)

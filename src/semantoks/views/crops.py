@@ -74,6 +74,10 @@ class Frames:
                 refuse_shrunk(shard)
                 self.resident[begin : begin + len(shard)] = torch.from_numpy(np.array(shard[:])).to(resident)
 
+    def held_by(self, device: torch.device) -> bool:
+        """Say whether all frames are on the device already."""
+        return self.resident is not None and self.resident.device == device
+
     def gather(
         self, first: Int[ndarray, " batch"], available: Int[ndarray, " batch"], window: int, device: torch.device
     ) -> Float[Tensor, "batch roi frame"]:
