@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks, get_tags
 
 from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.features import embedder as module
 from semantoks.features.embed import embed
 from semantoks.features.embedder import SemantoksEmbedder
 from semantoks.model.hub import Encoder
@@ -204,3 +205,26 @@ def test_no_repetition_time_and_no_model_are_said(model, series, tmp_path):
         SemantoksEmbedder(model).fit(series)
     with pytest.raises(WeightsError, match="neither a run"):
         SemantoksEmbedder(tmp_path, tr=2.0).fit(series)
+
+
+def test_with_a_memory_the_same_series_are_embedded_once(model, tmp_path, monkeypatch):
+    rng, calls = np.random.default_rng(0), []
+    series = [rng.normal(size=(120, 8)) for _ in range(3)]
+    embedded = module.embed
+
+    def counted(*args, **options):
+        calls.append(1)
+        return embedded(*args, **options)
+
+    monkeypatch.setattr(module, "embed", counted)
+    first = SemantoksEmbedder(model, tr=2.0, memory=tmp_path / "kept").fit_transform(series)
+    again = SemantoksEmbedder(model, tr=2.0, memory=str(tmp_path / "kept")).transform(series)
+    np.testing.assert_array_equal(first, again)
+    assert len(calls) == 1
+    for changed, options in (
+        (series[:2], {}),
+        ([2 * series[0] + rng.normal(size=(120, 8)), *series[1:]], {}),
+        (series, {"crops": 2}),
+    ):
+        SemantoksEmbedder(model, tr=2.0, memory=tmp_path / "kept", **options).transform(changed)
+    assert len(calls) == 4

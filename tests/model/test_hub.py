@@ -295,3 +295,12 @@ def test_what_was_downloaded_once_loads_offline_and_with_the_hub_down(downloaded
     assert ask("lab/once", "lab/never", HF_HUB_OFFLINE="1") == [*said, f"{here}HF_HUB_OFFLINE is set{ending}"]
     assert ask("lab/once", "lab/never") == [*said, f"{here}the hub cannot be reached{ending}"]
     assert len(hub.log) == before
+
+
+def test_downloads_are_kept_where_one_says_and_asked_for_by_whom_one_says(hub, trained, tmp_path, monkeypatch):
+    hub.put("lab/mine", files_of(trained / "encoder"), private=True)
+    monkeypatch.delenv("HF_TOKEN")
+    asked = {"cache_dir": tmp_path / "kept"}
+    assert "absent or private" in refused(Encoder.from_pretrained, "lab/mine", **asked)
+    assert Encoder.from_pretrained("lab/mine", token=TOKEN, **asked).config == SIZE
+    assert list((tmp_path / "kept").rglob("config.json"))

@@ -15,6 +15,7 @@ from semantoks.config import check_arguments
 from semantoks.errors import ConfigError, DataError
 from semantoks.features.embed import embed
 from semantoks.features.encode import Readout, find_device, open_encoder, own_readout
+from semantoks.features.stored import recordings_key, stored
 from semantoks.model.encoder import Encoder
 from semantoks.signals.prepare import check_jobs
 from semantoks.signals.recording import Recording
@@ -38,8 +39,11 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Repetition time of the series, in seconds. Required: it is never guessed.
     already_filtered
         The series are band-passed: do not filter again.
-    readout, crops, device, precision, n_jobs
+    readout, crops, device, precision, n_jobs, verbose
         See `semantoks.embed`.
+    memory
+        Folder in which features are kept, by what they were computed from: a cross-validation embeds once. It can be
+        deleted at any time.
 
     Examples
     --------
@@ -58,6 +62,8 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         precision: Precision = "32-true",
         n_jobs: int = 1,
+        memory: str | Path | None = None,
+        verbose: bool = False,
     ) -> None:
         self.model = model
         self.tr = tr
@@ -67,6 +73,8 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.precision = precision
         self.n_jobs = n_jobs
+        self.memory = memory
+        self.verbose = verbose
 
     def fit(self, X: Subjects, y: Any = None) -> "SemantoksEmbedder":  # noqa: ARG002
         """Load the encoder, and check that it, the settings and the series can be used; nothing is learnt.
@@ -94,6 +102,12 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         encoder = self._encoder()
         recordings = self._recordings(X, encoder)
+        if self.memory is None:
+            return self._embedded(recordings, encoder)
+        key = recordings_key(encoder, recordings, (self.readout, self.crops, self.already_filtered, self.precision))
+        return stored(Path(self.memory), key, lambda: self._embedded(recordings, encoder))
+
+    def _embedded(self, recordings: list[Recording], encoder: Encoder) -> Float32[ndarray, "subject feature"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             table = embed(
@@ -105,6 +119,7 @@ class SemantoksEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 precision=self.precision,
                 n_jobs=self.n_jobs,
                 already_filtered=self.already_filtered,
+                verbose=self.verbose,
             )
         if refused := table.attrs["excluded"]:
             reasons = "; ".join(f"subject {one['participant_id']}: {one['reason']}" for one in refused[:3])

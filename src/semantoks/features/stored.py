@@ -1,7 +1,7 @@
 """Embed once: features of a cohort kept on disk under a hash of all that they depend on."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from semantoks.features.encode import Progress, Readout, embed_crops
 from semantoks.model.encoder import Encoder
 from semantoks.model.tensors import tensors_in, write_tensors
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.recording import Recording
 from semantoks.storage.checksums import SEAL, read_tensors
 
 FEATURES = "features"
@@ -26,15 +27,41 @@ def content_key(encoder: Encoder, cohort: Cohort, crops: int | None, readout: Re
     The checksums are those of what is read: where the signals do not have them, DataError (``Cohort.check_signals``).
     """
     cohort.check_signals()
-    settings = (encoder.config, crops, readout)
-    digest = hashlib.sha256(repr(settings if encoder.lower is None else (*settings, encoder.lower)).encode())
-    for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    digest = _begun(encoder, (crops, readout))
     digest.update(cohort.atlas.network_index.tobytes())
     for texts in (cohort.checksums, cohort.recordings["missing_rois"], cohort.recordings["bad_frames"]):
         digest.update("\n".join([*texts, ""]).encode())
     return digest.hexdigest()[:24]
+
+
+def recordings_key(encoder: Encoder, recordings: Sequence[Recording], settings: tuple[object, ...]) -> str:
+    """Hash the weights, what their card asks of recordings, the settings, and recordings in memory."""
+    digest = _begun(encoder, (getattr(encoder, "card", None), *settings))
+    for one in recordings:
+        digest.update(repr((one.series.shape, one.tr, one.participant)).encode())
+        digest.update(np.ascontiguousarray(one.series).tobytes())
+    return digest.hexdigest()[:24]
+
+
+def _begun(encoder: Encoder, settings: tuple[object, ...]) -> "hashlib._Hash":
+    """Begin a hash with an encoder's size, precision and weights."""
+    about = (encoder.config, *settings)
+    digest = hashlib.sha256(repr(about if encoder.lower is None else (*about, encoder.lower)).encode())
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).tobytes())
+    return digest
+
+
+def stored(folder: Path, key: str, make: Callable[[], ndarray]) -> ndarray:
+    """Return the features kept in ``folder`` under a key, or make and keep them."""
+    file = folder / f"{key}.safetensors"
+    found = _read(file)
+    if found is None:
+        found = make()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tensors(file, {FEATURES: torch.tensor(found)})
+    return found
 
 
 def embed_stored(
@@ -63,7 +90,7 @@ def embed_stored(
     return {name: found[name] for name in readouts}
 
 
-def _read(file: Path) -> Float[ndarray, "recording crop feature"] | None:
+def _read(file: Path) -> ndarray | None:
     try:
         content, metadata = read_tensors(file, error=WeightsError, remedy="Delete it.")
         found = tensors_in(content, file)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 from semantoks.config import check_arguments
 from semantoks.counted import plural
@@ -23,6 +24,16 @@ from semantoks.storage.durable import scratch_folder, write_durably
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 FILES = (CARD, TEACHER, TRAINING, GROUP, ABOUT)
 README = "README.md"
+
+
+class HubOptions(TypedDict, total=False):
+    """What ``huggingface_hub`` is told with a download."""
+
+    revision: str | None
+    token: str | None
+    cache_dir: str | Path | None
+
+
 NO_ANSWER = "the hub cannot be reached"
 
 
@@ -70,6 +81,8 @@ class Encoder(encoder.Encoder):
         which: Which = "teacher",
         *,
         revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
         tokenizer: TokenizerSettings | None = None,
     ) -> "Encoder":
         """Load an encoder in evaluation mode: from a run, an encoder folder, the box, or the Hugging Face hub.
@@ -83,6 +96,8 @@ class Encoder(encoder.Encoder):
             The teacher, whose features are the ones to use (METHOD 9), or the student.
         revision
             Branch, tag or commit on the hub.
+        token, cache_dir
+            Of ``huggingface_hub``: who asks, and where downloads are kept; None = who is logged in, and its own place.
         tokenizer
             The settings that the encoder was made with, where they are of a kind from outside this package.
 
@@ -92,7 +107,8 @@ class Encoder(encoder.Encoder):
             When nothing is there, or what is there is damaged, of a newer schema, or without a student.
         """
         check_arguments(load_encoder, locals())
-        return load_encoder(find_encoder(path_or_hub_id, revision=revision, tokenizer=tokenizer), which, tokenizer)[0]
+        hub: HubOptions = {"revision": revision, "token": token, "cache_dir": cache_dir}
+        return load_encoder(find_encoder(path_or_hub_id, hub=hub, tokenizer=tokenizer), which, tokenizer)[0]
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write a loaded encoder into ``folder``, with a model card in words; `from_pretrained` reads it again.
@@ -149,7 +165,7 @@ def load_encoder(
 
 
 def find_encoder(
-    path_or_hub_id: str | Path, *, revision: str | None = None, tokenizer: TokenizerSettings | None = None
+    path_or_hub_id: str | Path, *, hub: HubOptions | None = None, tokenizer: TokenizerSettings | None = None
 ) -> Path:
     """Return the encoder folder of a run, an encoder folder, a name in the box, or ``owner/name`` on the hub.
 
@@ -172,7 +188,7 @@ def find_encoder(
             "" if path.exists() else f", nor an id on the Hugging Face hub (owner/name), nor {' or '.join(list_box())}"
         )
         raise WeightsError(f"{name} is neither a run with a saved encoder nor an encoder folder{hint}.")
-    folder = _downloaded(name, revision)
+    folder = _downloaded(name, hub or {})
     if not (folder / CARD).exists():
         raise WeightsError(
             f"{name} on the Hugging Face hub has no {CARD}, so it is not a semantoks encoder. Check owner and name."
@@ -184,14 +200,14 @@ def find_encoder(
     return folder
 
 
-def _downloaded(name: str, revision: str | None) -> Path:
+def _downloaded(name: str, options: HubOptions) -> Path:
     import huggingface_hub as hub
 
     with _at_the_hub(
         f"there is no folder {name} here, and on the Hugging Face hub {name}",
         unreached=", and it was not downloaded before. Go online once, or give a folder.",
     ):
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
+        return Path(hub.snapshot_download(name, allow_patterns=list(FILES), **options))
 
 
 @contextmanager
