@@ -5,6 +5,7 @@ import sys
 
 SCRIPTS = (
     "training_step",
+    "beside_plain",
     "tokenizer",
     "attention",
     "prepare",

@@ -31,9 +31,10 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.model.encoder import Encoder, EncoderConfig
 
 
-def straightforward(encoder: Encoder, series: Tensor) -> Tensor:
-    """Compute all tokens as the definition has them."""
+def straightforward(encoder: Encoder, series: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Compute all tokens as the definition has them; ``mask`` hides some."""
     grid = tokenize(encoder.tokenizer, series, plain)
+    grid = grid if mask is None else torch.where(mask[..., None], encoder.mask_token, grid)
     grid = grid + encoder.network_embedding[:, None] + encoder.time
     cls = repeat(encoder.cls_token, "d -> b 1 d", b=len(series))
     x = torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)

@@ -27,6 +27,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from benchmarks.measure import copy_bandwidth, machine, matmul_rate, show, wait_for
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
 from semantoks.atlas.catalog import get_atlas
@@ -177,6 +178,7 @@ class Result:
     bandwidth: float
     step: float
     shares: dict[str, float]
+    launches: float
     syncs: float | None
     memory: int
 
@@ -214,6 +216,29 @@ def count_flops(run: Callable[[int], None], pair: tuple[int, int]) -> float:
     return counter.get_total_flops() / len(pair)
 
 
+class Launches(TorchDispatchMode):
+    """Counts what a GPU would start a kernel for: every operator but those that only look at memory in another way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count an operator, and run it."""
+        self.number += not (
+            func.is_view or func._schema.name.split("::")[1].startswith(("empty", "new_empty", "detach"))
+        )
+        return func(*args, **(kwargs or {}))
+
+
+def count_launches(run: Callable[[int], None], pair: tuple[int, int]) -> float:
+    """Count the operators that do something, of the mean of a masked and an unmasked step."""
+    with Launches() as counted:
+        for step in pair:
+            run(step)
+    return counted.number / len(pair)
+
+
 def count_syncs(run: Callable[[int], None], pair: tuple[int, int]) -> float:
     """Count the times a step makes the host wait for the GPU."""
     torch.cuda.set_sync_debug_mode("warn")
@@ -248,7 +273,7 @@ def measure(name: str, batch: int | None, device_name: str, precision: Precision
             wait_for(device)
             return (time.perf_counter() - begin) / len(steps)
 
-        flops = count_flops(run, next(pairs))
+        flops, launches = count_flops(run, next(pairs)), count_launches(run, next(pairs))
         syncs = count_syncs(run, next(pairs)) if device.type == "cuda" else None
         plain, rates, clock, clocked, memory = [], [], Clock(device), 0.0, 0
         dtype = torch.bfloat16 if "bf16" in str(trainer.fabric._precision.precision) else torch.float32
@@ -270,6 +295,7 @@ def measure(name: str, batch: int | None, device_name: str, precision: Precision
         bandwidth=copy_bandwidth(device),
         step=statistics.median(plain),
         shares={stage: value / clocked for stage, value in spent.items()},
+        launches=launches,
         syncs=syncs,
         memory=memory,
     )
@@ -294,6 +320,7 @@ def rows_of(results: list[Result]) -> list[list[str]]:
     for label, stage in STAGES.items():
         table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
     table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
+    table.append(["kernels per step", *(f"{r.launches:.0f}" for r in results)])
     if any(r.syncs is not None for r in results):
         table.append(["host waits for GPU per step", *(f"{r.syncs:.1f}" for r in results)])
     table.append(["peak memory, MB", *(f"{r.memory / 1e6:.0f}" for r in results)])

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 THREADS = ("--threads", 1)
 TOY = {
     "training_step": ("--size", "toy", *THREADS),
+    "beside_plain": ("--case", "toy", "--turns", 1, "--no-bf16", *THREADS),
     "tokenizer": ("--width", 64, *THREADS),
     "attention": ("--tokens", 46, *THREADS),
     "prepare": ("--recordings", 2),
