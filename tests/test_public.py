@@ -1,7 +1,9 @@
 """The public face: what it names exists, and naming it costs nothing."""
 
+import inspect
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -36,6 +38,27 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_the_package_runs_as_a_module_as_torchrun_starts_it():
     done = subprocess.run([sys.executable, "-m", "semantoks", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("semantoks 0.")
+
+
+@pytest.mark.parametrize("name", sorted(semantoks.COMMANDS))
+def test_what_is_a_command_is_called_so_in_python_too(name):
+    called = getattr(semantoks, name)
+    assert callable(called)
+    assert "path" in str(inspect.signature(called)).lower() or name == "bench"
+    assert getattr(semantoks, name) is called
+
+
+def test_a_room_that_can_be_called_is_still_a_room(tmp_path):
+    import semantoks.report.page as page
+    from semantoks.errors import DataError
+
+    assert semantoks.report.page is page
+    with pytest.raises(DataError, match="there is nothing at"):
+        semantoks.info(str(tmp_path / "nowhere"))
+
+
+def test_the_version_is_the_packages():
+    assert semantoks.__version__ == version("semantoks")
 
 
 def test_a_former_name_still_works_and_says_what_it_is_called_now():

@@ -58,3 +58,24 @@ def test_a_wrong_mask_is_told_which_is_right(model, mask):
     encoder, _ = load_encoder(model)
     with pytest.raises(DataError, match=r"boolean \(True = hidden\), \[2 windows, 3 networks, 5 patches\], but is"):
         encoder._check_mask(mask, 2)
+
+
+@pytest.mark.parametrize(
+    ("series", "kind"),
+    [
+        (np.zeros((2, 8, 100)), "ndarray"),
+        (torch.zeros(8, 100), r"float32 \[8, 100\]"),
+        (torch.zeros(2, 8, 100, dtype=torch.int64), r"int64 \[2, 8, 100\]"),
+    ],
+)
+def test_series_of_another_kind_are_told_which_is_right(model, series, kind):
+    encoder, _ = load_encoder(model)
+    with pytest.raises(DataError, match=rf"series have to be a float tensor \[batch, 8 ROIs, frame\], but are {kind}"):
+        encoder._check_kind(series)
+    with pytest.raises(DataError, match="the mask has to be a tensor, not ndarray"):
+        encoder._check_mask(np.zeros((2, 3, 5), dtype=bool), 2)
+
+
+def test_a_list_of_arrays_is_told_what_embed_takes_too():
+    with pytest.raises(ConfigError, match=r"not an array \(\[100, 8\]\): make them with recordings_from_arrays"):
+        _as_cohort([np.zeros((100, 8))])

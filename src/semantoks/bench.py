@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from semantoks.called import as_function
 from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
@@ -183,3 +184,6 @@ def bench_table(found: dict[str, Any]) -> str:
         found["advice"],
     ]
     return "\n".join(lines)
+
+
+as_function(__name__, "semantoks.bench:bench")

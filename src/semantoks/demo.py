@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from semantoks.called import as_function
 from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
@@ -32,11 +33,12 @@ def _config(steps: int, seed: int) -> PretrainConfig:
     return dataclasses.replace(small, encoder=encoder, steps=steps, batch_size=32, seed=seed)
 
 
-def run_demo(out: Path, *, participants: int = 80, steps: int = 40, seed: int = 0) -> pd.DataFrame:
+def run_demo(out: Path | str, *, participants: int = 80, steps: int = 40, seed: int = 0) -> pd.DataFrame:
     """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the summary.
 
     With a small encoder and few people, it shows the workflow, not what the method can do.
     """
+    out = Path(out)
     if participants < FEWEST or steps < 1:
         raise ConfigError(
             f"the demo needs at least {FEWEST} simulated people and 1 step, not {participants} and {steps}."
@@ -72,3 +74,6 @@ def run_demo(out: Path, *, participants: int = 80, steps: int = 40, seed: int = 
         )
     write_report(out / "run", out / "report.html")
     return summary
+
+
+as_function(__name__, "semantoks.demo:run_demo")

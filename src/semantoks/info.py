@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semantoks.called import as_function
 from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.storage.text import parse_json, plain_json, read_json
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from semantoks.model.card import EncoderCard
 
 
-def describe_path(path: Path) -> list[str]:
+def describe_path(path: Path | str) -> list[str]:
     """Describe what is at ``path``; DataError unless semantoks wrote it."""
+    path = Path(path)
     if (path / "dataset_description.json").exists():
         return _cohort(path)
     if (path / "run.json").exists():
@@ -172,3 +174,6 @@ def _encoder(path: Path) -> list[str]:
         ),
         f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items()) or 'not known'}",
     ]
+
+
+as_function(__name__, "semantoks.info:describe_path")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found as told
 from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL
 from semantoks.progress import progress
@@ -43,7 +44,7 @@ def fetch(
     from semantoks.fetch import failed_words, fetch_abide
     from semantoks.signals.sources.pcp import ABIDE_FOLDER
 
-    with progress(f"fetch {dataset}") as shown:
+    with progress(f"fetch {dataset}", "people") as shown:
         found = fetch_abide(
             out,
             atlas=atlas,
@@ -55,6 +56,7 @@ def fetch(
             progress=shown,
             tell=print,
         )
+    told(out=found.folder, people=found.people, new=found.new, failed=len(found.failed), without_tr=found.without_tr)
     there = "" if not (old := found.people - found.new) else f", {f'{old:,}' if found.new else 'all'} from before"
     print(f"{plural(found.people, 'person')} in {found.folder}{there}.")
     if found.failed:

@@ -203,9 +203,10 @@ def _as_cohort(recordings: Any) -> Recordings:
     """Open a cohort that was given by its path; ConfigError for an array."""
     if isinstance(recordings, str | Path) and (Path(recordings) / layout.RECORDINGS).exists():
         return Cohort(recordings)
-    if isinstance(recordings, np.ndarray):
+    array = recordings[0] if isinstance(recordings, Sequence) and len(recordings) else recordings
+    if hasattr(array, "__array__"):
         raise ConfigError(
-            f"embed takes recordings whose repetition time and people are known, not an array ({list(recordings.shape)}"
+            f"embed takes recordings whose repetition time and people are known, not an array ({list(array.shape)}"
             "): make them with recordings_from_arrays(arrays, tr=...), or use SemantoksEmbedder(model, tr=...)."
         )
     found: Recordings = recordings

@@ -148,6 +148,8 @@ class Encoder(nn.Module):
         DataError
             When the number of ROIs or of frames is not the encoder's, or the mask has another shape or type.
         """
+        if not torch.compiler.is_compiling():
+            self._check_kind(series)
         least: Any = self.tokenizer.frames_needed
         fits = series.shape[2] >= least if self.any_length else series.shape[2] == self.config.frames
         if series.shape[1] != self.n_rois or not fits:
@@ -164,8 +166,18 @@ class Encoder(nn.Module):
             found = self._encode(series, mask)
         return Tokens(found.cls.float(), found.grid.float())
 
-    def _check_mask(self, mask: Tensor, batch: int) -> None:
+    def _check_kind(self, series: Any) -> None:
+        """Refuse what is no batch of windows in floats."""
+        kind = type(series).__name__
+        if isinstance(series, Tensor):
+            kind = f"{str(series.dtype).removeprefix('torch.')} {list(series.shape)}"
+        if not isinstance(series, Tensor) or not series.is_floating_point() or series.ndim != 3:
+            raise DataError(f"series have to be a float tensor [batch, {self.n_rois} ROIs, frame], but are {kind}.")
+
+    def _check_mask(self, mask: Any, batch: int) -> None:
         """Refuse a mask that does not say of every patch of every network whether it is hidden."""
+        if not isinstance(mask, Tensor):
+            raise DataError(f"the mask has to be a tensor, not {type(mask).__name__}: torch.as_tensor makes one.")
         patches = mask.shape[-1] if self.any_length else self.config.patches
         shape = (batch, self.n_networks, patches)
         if mask.dtype != torch.bool or tuple(mask.shape) != shape:
