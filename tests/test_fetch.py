@@ -146,6 +146,18 @@ def test_a_server_that_is_silent_is_not_asked_for_everybody(project, tmp_path, m
         semantoks.fetch_abide(tmp_path / "other", atlas="aal")
 
 
+@pytest.mark.parametrize("damage", ["<html>sorry</html>\n", "", ",SITE_ID\n1,NYU\n"])
+def test_a_damaged_table_is_named_and_fetched_again_once_it_is_deleted(project, tmp_path, damage):
+    semantoks.fetch_abide(tmp_path / "abide", atlas="aal", people=1)
+    table = tmp_path / "abide" / "ABIDE_pcp" / TABLE
+    table.write_text(damage)
+    with pytest.raises(DataError, match=r"Delete it, and the same command fetches it again|names nobody") as refused:
+        semantoks.fetch_abide(tmp_path / "abide", atlas="aal", people=1)
+    assert str(table.parent) in str(refused.value)
+    table.unlink()
+    assert semantoks.fetch_abide(tmp_path / "abide", atlas="aal", people=1).people == 1
+
+
 def test_people_whom_a_rater_did_not_pass_are_left_out_on_demand(project, tmp_path):
     table = project[0].parents[3] / TABLE
     lines = table.read_text().splitlines()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.sources.pcp import ABIDE_FOLDER, site_without_tr
+from semantoks.signals.sources.pcp import ABIDE_FOLDER, find_phenotypes, site_without_tr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,9 +171,9 @@ def _phenotypes(root: Path, *, people: int | None, quality_checked: bool) -> "pd
             "same command goes on. Without a network, give a folder that nilearn filled elsewhere."
         ) from error
     except (KeyError, ValueError) as error:
+        found = find_phenotypes(root) or root / ABIDE_FOLDER
         raise DataError(
-            f"the table of phenotypes in {root / ABIDE_FOLDER} cannot be read ({_reason(error)}). Delete it: the same "
-            "command fetches it again."
+            f"{found} is no table with ABIDE's columns (FILE_ID ...). Delete it, and the same command fetches it again."
         ) from error
     if rows.empty:
         raise DataError(f"the table of phenotypes in {root / ABIDE_FOLDER} names nobody who has a file.")
