@@ -71,6 +71,39 @@ def test_the_encoder_equals_the_equations_in_float64():
     np.testing.assert_allclose(got.grid.detach().numpy(), expected[:, 1:].reshape(2, 3, 5, 128), rtol=1e-6, atol=1e-6)
 
 
+def adapted(encoder):
+    """Put another map, of the same shape, behind each that gives queries, keys and values, by a hook."""
+    for block in encoder.blocks:
+        block.attention.qkv.register_forward_hook(lambda _, __, out: out + 1)
+    return encoder
+
+
+@pytest.mark.parametrize("changed", [lambda same: same, adapted])
+@pytest.mark.parametrize(("depth", "masked"), [(0, False), (1, True), (3, False)])
+def test_cls_alone_is_that_of_all_tokens_with_the_same_gradient(depth, masked, changed):
+    encoder = changed(random_encoder(EncoderConfig(width=64, depth=depth, frames=60), [0, 0, 1, 1, 2], 0))
+    series = torch.randn(4, 5, 60)
+    mask = torch.rand(4, 3, 3) < 0.5 if masked else None
+    found = []
+    for cls in (encoder(series, mask).cls, encoder.cls(series, mask)):
+        encoder.zero_grad(set_to_none=True)
+        cls.sin().sum().backward()
+        found.append([cls.detach(), *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)])
+    assert len(found[0]) == len(found[1])
+    for of_all, alone in zip(*found, strict=True):
+        torch.testing.assert_close(alone, of_all, rtol=1e-5, atol=2e-6)
+
+
+def test_where_cls_alone_is_read_the_last_block_computes_no_other_token():
+    size = EncoderConfig(width=16, depth=2, frames=60)
+    branch, rows = build_branch(size, HeadConfig(hidden=4, projection=2), [0, 1, 1], 0), []
+    for block in branch.encoder.blocks:
+        block.mlp.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[1]))
+    branch(torch.randn(2, 3, 60), networks=False, grid=False)
+    branch(torch.randn(2, 3, 60), networks=True, grid=False)
+    assert rows == [7, 1, 7, 7]
+
+
 def test_what_is_hidden_has_no_influence():
     encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
     series, other = torch.randn(2, 4, 100), torch.randn(2, 4, 100)

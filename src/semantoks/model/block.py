@@ -19,8 +19,21 @@ class Attention(nn.Module):
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """Mix the tokens of each row."""
         q, k, v = rearrange(self.qkv(tokens), "b t (three h d) -> three b h t d", three=3, h=self.heads)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.out(rearrange(mixed, "b h t d -> b t (h d)"))
+        return self._mixed(q, k, v)
+
+    def first(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch 1 width"]:
+        """Return what becomes of each row's first token."""
+        if type(self.qkv) is not nn.Linear or self.qkv._forward_hooks or self.qkv._forward_pre_hooks:
+            # Adapters and hooks of other libraries take part.
+            of_all: Tensor = self(tokens)
+            return of_all[:, :1]
+        asks, offers = torch.split(self.qkv.weight, [self.width, 2 * self.width])
+        q = rearrange(F.linear(tokens[:, :1], asks), "b t (h d) -> b h t d", h=self.heads)
+        k, v = rearrange(F.linear(tokens, offers), "b t (two h d) -> two b h t d", two=2, h=self.heads)
+        return self._mixed(q, k, v)
+
+    def _mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out: Tensor = self.out(rearrange(F.scaled_dot_product_attention(q, k, v), "b h t d -> b t (h d)"))
         return out
 
     def flops(self, tokens: int) -> int:
@@ -43,7 +56,14 @@ class Block(nn.Module):
 
     def forward(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """Update the tokens of each row."""
-        tokens = torch.addcmul(tokens, self.scale1, self.attention(self.norm1(tokens)))
+        return self._after(tokens, self.attention(self.norm1(tokens)))
+
+    def first(self, tokens: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch 1 width"]:
+        """Update each row's first token alone: of the others, keys and values are all that is computed."""
+        return self._after(tokens[:, :1], self.attention.first(self.norm1(tokens)))
+
+    def _after(self, tokens: Tensor, mixed: Tensor) -> Tensor:
+        tokens = torch.addcmul(tokens, self.scale1, mixed)
         return torch.addcmul(tokens, self.scale2, self.mlp(self.norm2(tokens)))
 
     def flops(self, tokens: int) -> int:

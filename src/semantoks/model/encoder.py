@@ -186,7 +186,29 @@ class Encoder(nn.Module):
                 f"patches], but is {str(mask.dtype).removeprefix('torch.')} {list(mask.shape)}."
             )
 
+    def cls(
+        self, series: Float[Tensor, "batch roi frame"], mask: Bool[Tensor, "batch network patch"] | None = None
+    ) -> Float[Tensor, "batch width"]:
+        """Return CLS alone of windows that ``forward`` takes; of other tokens the last block makes keys and values."""
+        if self.lower is not None or not len(self.blocks):
+            all_of: Tokens = self(series, mask)
+            return all_of.cls
+        tokens = self._tokens(series, mask)
+        for block in self.blocks[:-1]:
+            tokens = block(tokens)
+        last: Any = self.blocks[-1]
+        found: Tensor = self.norm(last.first(tokens))[:, 0]
+        return found
+
     def _encode(self, series: Tensor, mask: Tensor | None) -> Tokens:
+        tokens = self._tokens(series, mask)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
+
+    def _tokens(self, series: Tensor, mask: Tensor | None) -> Tensor:
+        """Return what enters the blocks: CLS, then the tokens of all networks."""
         grid = self.tokenizer(series, mask) if self.any_length else self.tokenizer(series)
         if mask is not None:
             token: Tensor = self.mask_token
@@ -197,11 +219,7 @@ class Encoder(nn.Module):
         cls = repeat(self.cls_token, "d -> b 1 d", b=series.shape[0])
         if self.any_length:
             cls = cls + grid.mean(dim=1)
-        tokens = torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens)
-        tokens = self.norm(tokens)
-        return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
+        return torch.cat([cls, rearrange(grid, "b n p d -> b (n p) d")], dim=1)
 
     @property
     def any_length(self) -> bool:

@@ -83,6 +83,9 @@ class Branch(nn.Module):
         grid: bool = True,
     ) -> Projections:
         """Encode and project CLS, and on request each network's mean over patches and every grid token."""
+        if not networks and not grid:
+            cls = self.encoder.cls(crops, mask)
+            return Projections(self.head(cls), None, None, cls.detach().to(torch.float32))
         tokens = self.encoder(crops, mask)
         return Projections(
             cls=self.head(tokens.cls),

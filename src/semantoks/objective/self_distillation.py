@@ -129,7 +129,10 @@ class SelfDistillation(Objective):
         return advice_on_momentum(total, self.teacher_momentum)
 
     def flops(self, encoder: Encoder, people: int) -> float:
-        """Count four forward passes of the encoder over two views: teacher, student, and twice for the gradient."""
+        """Count four forward passes of the encoder over two views: teacher, student, and twice for the gradient.
+
+        As if all tokens were read in each step; where CLS alone is, the last block does less.
+        """
         return 4.0 * encoder.flops(2 * people)
 
     def curves(self) -> tuple[Panel, ...]:
