@@ -278,10 +278,10 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(road, tmp_path, monkeypatc
         "array": rng.normal(size=(60, 100)),
         "series": torch.randn(2, 100, 100),
         "mask": torch.zeros(2, 7, 5, dtype=torch.bool),
-        "age": np.arange(12.0),
+        "age": np.arange(10.0),
     }
     if page.name == "embedding.md":
-        given["series"] = [rng.normal(size=(280, 100)) for _ in given["age"]]
+        given["series"] = [rng.normal(size=(260, 100)) for _ in given["age"]]
     for block in PYTHON[page]:
         exec(compile(block, page.name, "exec"), given)
     assert page.name != "README.md" or given["tokens"].grid.shape == (2, 7, 5, 32)

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from semantoks.errors import SemantoksError
 from semantoks.signals.layout import DESCRIPTION
 from semantoks.storage.durable import write_durably
 
@@ -46,7 +47,7 @@ def logged(out: Path, command: str) -> Iterator[None]:
         with redirect_stdout(out_too), redirect_stderr(err_too):
             yield
     except BaseException as error:
-        told = type(error).__module__.startswith("semantoks.")
+        told = isinstance(error, SemantoksError | OSError) or not isinstance(error, Exception)  # else it is a bug
         ended = f"{type(error).__name__}: {error}" if told else "".join(traceback.format_exception(error)).rstrip()
         raise
     finally:
