@@ -21,7 +21,9 @@ from semantoks.statistics.tables import read_scores
 from semantoks.storage import arrays
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
 
-CONFIG = ProbeConfig(crops=1, folds=2, repeats=2, methods=("fc_tangent",), analyses=("permutation",), permutations=9)
+CONFIG = ProbeConfig(
+    crops=1, folds=2, repeats=2, methods=("fc_tangent", "fc_partial", "pca"), analyses=("permutation",), permutations=9
+)
 FILES = ("scores.csv", "predictions.parquet")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from semantoks.errors import MemoryShort
 from semantoks.storage import memory
-from semantoks.storage.memory import free_memory, need_memory
+from semantoks.storage.memory import free_memory, need_memory, need_room
 
 GIB = 1 << 30
 
@@ -55,3 +55,9 @@ def test_what_fit_says_is_what_its_largest_arrays_take():
     arrays = [np.empty((people, edges)).nbytes] * 2 + [np.empty((edges, columns)).nbytes] * 3
     assert _bytes(people, 120, columns, lagged=False) == sum(arrays)
     assert _bytes(10**5, 120, columns, lagged=False) == 2 * 8 * edges**2 + sum(arrays[2:])
+
+
+def test_a_disk_that_is_too_small_is_refused_with_what_is_needed(tmp_path):
+    need_room("probe", 1 << 20, tmp_path, "choose another")
+    with pytest.raises(MemoryShort, match=r"probe needs about 1,024 GiB of disk in .* GiB are free: choose another\."):
+        need_room("probe", 1 << 40, tmp_path, "choose another")

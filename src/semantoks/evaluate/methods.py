@@ -52,7 +52,7 @@ from semantoks.statistics.methods import (
     TANGENT_FULL,
 )
 from semantoks.storage.arrays import LARGE, empty, kept
-from semantoks.storage.memory import need_memory
+from semantoks.storage.memory import need_memory, need_room
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
 OPTIONAL = frozenset({BOXED, FC_FULL, TANGENT_FULL})
@@ -126,6 +126,9 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     )
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
     need_memory("probe", _bytes(study, builds), _LESS)
+    if study.work.folder is not None:
+        remedy = "choose an --out with more room, or name fewer --methods"
+        need_room("probe", _bytes_on_disk(study, builds), study.work.folder, remedy)
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
@@ -141,6 +144,15 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
     if isinstance(tangent := sets.get(TANGENT), Tangent):
         study.notes.append(_shrinkage_words(tangent, study.plans))
     return sets
+
+
+def _bytes_on_disk(study: Study, names: Collection[str]) -> int:
+    """Count the bytes of the large tables, which are files while a probe runs."""
+    n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
+    pairs, squares = 4 * rows * n_rois * (n_rois - 1) // 2, 4 * rows * n_rois**2
+    sizes = {FC: pairs, "fc_partial": pairs, FC_FULL: pairs, TANGENT: squares + pairs, TANGENT_FULL: squares + pairs}
+    sizes["pca"] = 2 * squares
+    return sum(size for name in names if (size := sizes.get(name, 0)) >= LARGE)
 
 
 def _bytes(study: Study, names: Collection[str]) -> int:

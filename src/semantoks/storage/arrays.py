@@ -91,6 +91,13 @@ def empty(shape: tuple[int, ...], folder: Path | None, name: str) -> Float32[nda
     return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
 
 
+def zeros(shape: tuple[int, ...], folder: Path | None, name: str) -> Float32[ndarray, "..."]:
+    """Make an array of zeros as `empty` does; what is never written of a file takes no room."""
+    if folder is None or not _is_large(shape):
+        return np.zeros(shape, dtype=np.float32)
+    return empty(shape, folder, name)
+
+
 def kept(array: ndarray) -> "ndarray | OnDisk":
     """Return what `empty` made, now that it is filled: an array, or one in a file."""
     if not isinstance(array, np.memmap) or array.filename is None:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 from pathlib import Path
 
 from semantoks.errors import MemoryShort
@@ -54,6 +55,21 @@ def need_memory(what: str, needed: int, remedy: str) -> None:
         TOLD.info("%s needs about %s of memory%s", what, gib(wanted), known)
     if free is not None and needed > free:
         raise MemoryShort(f"{what} needs about {gib(wanted)} of memory, and {gib(free)} are free: {remedy}.")
+
+
+def need_room(what: str, needed: int, folder: Path, remedy: str) -> None:
+    """Refuse what needs more bytes on a disk than are free there.
+
+    Raises
+    ------
+    MemoryShort
+        With the ``remedy``.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise MemoryShort(
+            f"{what} needs about {gib(needed)} of disk in {folder} while it runs, and {gib(free)} are free: {remedy}."
+        )
 
 
 def gib(count: int) -> str:

@@ -9,6 +9,7 @@ from numpy import ndarray
 from scipy.linalg import eigh
 
 from semantoks.evaluate.study.shown import Shown
+from semantoks.storage.arrays import OnDisk, kept, zeros
 from semantoks.types import Features
 
 COMPONENTS = 50
@@ -29,13 +30,13 @@ class Components:
         that the features need of the series, whatever the components are.
     """
 
-    instant: Matrices
-    lagged: Matrices
+    instant: Matrices | OnDisk
+    lagged: Matrices | OnDisk
 
     def components(self, train: Int[ndarray, " train"]) -> Float[ndarray, "roi component"]:
         """Return the leading eigenvectors, at most ``COMPONENTS``, of the training people's mean correlations."""
         n_rois = self.instant.shape[1]
-        mean = self.instant[train].mean(axis=0, dtype=np.float64)
+        mean = sum(self.instant[some].sum(axis=0, dtype=np.float64) for some in _parts(train)) / len(train)
         vectors: ndarray = eigh(mean, subset_by_index=[max(0, n_rois - COMPONENTS), n_rois - 1])[1]
         return vectors[:, ::-1]
 
@@ -43,12 +44,7 @@ class Components:
         """Return log variances, then autocorrelations (-1 to 1), of the components of ``train`` in ``people``."""
         vectors = self.components(train).astype(np.float32)
         variance, product = (
-            np.concatenate(
-                [
-                    np.einsum("prc,rc->pc", matrices[some] @ vectors, vectors)
-                    for some in np.split(people, range(_AT_ONCE, len(people), _AT_ONCE))
-                ]
-            )
+            np.concatenate([np.einsum("prc,rc->pc", matrices[some] @ vectors, vectors) for some in _parts(people)])
             for matrices in (self.instant, self.lagged)
         )
         variance = np.maximum(variance, _LEAST)
@@ -62,7 +58,7 @@ def principal_components(shown: Shown) -> Components:
     """
     people, n_rois = shown.people, shown.cohort.atlas.n_rois
     size = (len(people), n_rois, n_rois)
-    instant, lagged = np.zeros(size, dtype=np.float32), np.zeros(size, dtype=np.float32)
+    instant, lagged = (zeros(size, shown.folder, f"{name}-{shown.cohort.band}") for name in ("instant", "lagged"))
     share = 1 / np.bincount(people.owner, minlength=len(people))
     for index, person in enumerate(people.owner):
         runs = shown.runs(index)
@@ -71,4 +67,8 @@ def principal_components(shown: Shown) -> Components:
             product = run[:-1].T @ run[1:]
             instant[person] += share[person] / frames * (run.T @ run)
             lagged[person] += share[person] / frames * (product + rearrange(product, "a b -> b a")) / 2
-    return Components(instant, lagged)
+    return Components(kept(instant), kept(lagged))
+
+
+def _parts(people: Int[ndarray, " person"]) -> list[Int[ndarray, " _"]]:
+    return np.split(people, range(_AT_ONCE, len(people), _AT_ONCE))
