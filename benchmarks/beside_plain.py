@@ -5,24 +5,27 @@
 Straightforward is what one writes down from the paper, in float32: a loader that cuts and corrupts one window after the
 other, nine tokenizers in a loop with grouped ``conv1d``, softmax attention, a forward pass of its own for each view of
 student and teacher, torch's plain AdamW and an average over the teacher's tensors one by one. The losses and masks are
-ours in both: they take a hundredth of a step. Counted first: the products of a step over the rate of a large one in the
+ours in both: they take a hundredth of a step. With one thread, seconds are the processor's, which other programs on the
+machine change little. Counted first: the products of a step over the rate of a large one in the
 same precision, the floor. Frames are random, in RAM; half of the steps are masked.
 """
 
 import argparse
 import itertools
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from benchmarks.embedding import straightforward
-from benchmarks.measure import compare, machine, matmul_rate, show
+from benchmarks.measure import compare, machine, show
 from benchmarks.training_step import FRAMES, TOTAL, build_trainer, count_flops, paired_steps, sizes
 from einops import rearrange
 from numpy import ndarray
@@ -121,9 +124,13 @@ def rows_of(name: str, turns: int, bf16: bool) -> tuple[list[str], list[str]]:
         runs = {"plain": plain.step, **{p: ours_in(trainer) for p, trainer in trainers.items()}}
         flops = count_flops(runs["32-true"], next(pairs))
         steps = dict(zip(runs, itertools.tee(pairs, len(runs)), strict=True))
-        took = compare({run: both(call, steps[run]) for run, call in runs.items()}, repeats=turns)
-        drawn = compare({"plain": lambda: plain.views(101), "ours": lambda: ours.draw(101)}, repeats=2 * turns)
-    floors = {p: flops / matmul_rate(CPU, torch.bfloat16 if "bf16" in p else torch.float32) for p in trainers}
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        took = compare({run: both(call, steps[run]) for run, call in runs.items()}, repeats=turns, clock=clock)
+        views = {"plain": lambda: plain.views(101), "ours": lambda: ours.draw(101)}
+        drawn = compare(views, repeats=2 * turns, clock=clock)
+    square = {p: torch.ones(2048, 2048, dtype=torch.bfloat16 if "bf16" in p else torch.float32) for p in trainers}
+    products = compare({p: partial(torch.mm, one, one) for p, one in square.items()}, repeats=5, clock=clock)
+    floors = {p: flops / (2 * 2048**3) * seconds for p, seconds in products.items()}
     seconds = {run: each / 2 for run, each in took.items()}
     cells = [f"{seconds['plain']:.3f}"]
     for p in ("32-true", "bf16-mixed"):

@@ -27,7 +27,11 @@ def seconds(call: Callable[[], object], *, repeats: int, device: torch.device | 
 
 
 def compare(
-    calls: dict[str, Callable[[], object]], *, repeats: int, device: torch.device | None = None
+    calls: dict[str, Callable[[], object]],
+    *,
+    repeats: int,
+    device: torch.device | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Return the median seconds of each call, taken in turns, so that a busy machine slows all of them alike."""
     device = device or torch.device("cpu")
@@ -35,11 +39,11 @@ def compare(
     for turn in range(repeats + 1):
         for name, call in calls.items():
             wait_for(device)
-            begin = time.perf_counter()
+            begin = clock()
             call()
             wait_for(device)
             if turn:
-                turns[name].append(time.perf_counter() - begin)
+                turns[name].append(clock() - begin)
     return {name: statistics.median(times) for name, times in turns.items()}
 
 

@@ -62,9 +62,8 @@ def started(by, cohort, out, steps=4, kill_at=None):
     return [rank.returncode for rank in ranks], said
 
 
-@pytest.mark.parametrize("by", ["torchrun", "srun"])
-def test_processes_that_were_started_together_train_one_run_together(fixed, tmp_path, by):
-    codes, said = started(by, fixed, tmp_path / "run")
+def test_processes_that_torchrun_started_together_train_one_run_together(fixed, tmp_path):
+    codes, said = started("torchrun", fixed, tmp_path / "run")
     assert not any(codes), said
     assert len(rows(tmp_path / "run")) == 4
     assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == 2
@@ -79,7 +78,7 @@ def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_a_rank_that_is_killed_ends_the_job_with_a_sentence_and_one_rank_goes_on_from_the_last_checkpoint(
+def test_a_rank_of_sruns_that_is_killed_ends_the_job_with_a_sentence_and_one_rank_goes_on_from_the_last_checkpoint(
     fixed, tmp_path
 ):
     codes, said = started("srun", fixed, tmp_path / "run", steps=400, kill_at=5)
