@@ -1,14 +1,19 @@
 """What a job will need is said, and refused above what is there, by the job's own numbers."""
 
 import logging
+import re
 import resource
+import shlex
 
 import numpy as np
 import pytest
 
+from semantoks.cli.main import run
 from semantoks.errors import MemoryShort
+from semantoks.model.encoder import EncoderConfig
 from semantoks.storage import memory
 from semantoks.storage.memory import free_memory, need_memory, need_room
+from tiny_people import make_people, save_model, write_cohort
 
 GIB = 1 << 30
 
@@ -46,6 +51,52 @@ def test_the_limit_of_a_container_counts_where_it_is_lower(tmp_path, monkeypatch
 def test_the_limit_of_a_shell_counts(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (0, resource.RLIM_INFINITY))
     assert free_memory() == 0
+
+
+STUDY = "--target age --out out --seeds 0 --held-out 0.5 --folds 2 --repeats 1 --n-jobs 1 --steps 3"
+COMMANDS = {
+    "finetune": ("finetune {encoder} {cohort} --target age --out out", "evaluate.finetuning.finetune"),
+    "audit": ("audit {encoder} {cohort} --out out", "inside.audit"),
+    "vocabulary": ("vocabulary {encoder} {cohort} --out out --words 4", "inside.tokens"),
+    "ablate": ("ablate {cohort} --recipe smoke --only 'no masks' " + STUDY, "studies.engine"),
+    "scale": ("scale {cohort} --recipe smoke --over width --values 8 4096 " + STUDY, "studies.engine"),
+}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """A cohort and an encoder."""
+    folder = tmp_path_factory.mktemp("people")
+    write_cohort(folder, *make_people(30))
+    save_model(folder / "encoder")
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_what_it_needs_before_its_work_and_refuses_where_that_is_not_there(
+    people, name, tmp_path, monkeypatch, capsys
+):
+    words, module = COMMANDS[name]
+
+    def short(what, needed, remedy):
+        monkeypatch.setattr(memory, "free_memory", lambda: needed - 1)
+        need_memory(what, needed, remedy)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"semantoks.{module}.need_memory", short)
+    assert run(shlex.split(words.format(encoder=people / "encoder", cohort=people / "cohort"))) == 3
+    assert re.search(rf"semantoks: {name} needs about [\d.,]+ GiB .* are free: \w+", capsys.readouterr().err)
+    assert not list(tmp_path.rglob("*.tsv"))
+    assert not list(tmp_path.rglob("runs"))
+
+
+def test_the_largest_training_of_a_study_counts_not_the_first():
+    sizes = [EncoderConfig(width=width, depth=2) for width in (8, 64)]
+    small, large = (size.training_bytes(7, 100, hidden=32) for size in sizes)
+    tokens, width = 7 * 5 + 1, 64
+    kept = 2 * tokens * (width * 16 + tokens)  # floats of two blocks of one head
+    assert large == 4 * (5 * 2 * width**2 * 12 + 100 * (kept * 3 // 2 + 16 * tokens * 32))
+    assert small < large
 
 
 def test_what_fit_says_is_what_its_largest_arrays_take():

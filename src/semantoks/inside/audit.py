@@ -29,6 +29,7 @@ from semantoks.report.wording import share_words
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.checksums import read_tensors
 from semantoks.storage.lock import hold_folder
+from semantoks.storage.memory import need_memory
 from semantoks.storage.tables import write_table
 from semantoks.storage.text import plain_json
 
@@ -76,6 +77,7 @@ def audit(
         raise ConfigError(f"--components has to be at least 1, not {components}.")
     with hold_folder(out):
         opened = open_inside(model, cohort, config)
+        need_memory("audit", _bytes(opened), "look at fewer --most-people")
         sources, steps, notes = _sources(opened, progress)
         found, lacking = _read_all(opened, sources, components, progress)
         widths = {name: one.matrix(np.arange(0), np.arange(1)).shape[1] for name, one in sources.items()}
@@ -159,6 +161,12 @@ def _read_all(
         if progress:
             progress(done, len(STRUCTURES))
     return found, lacking
+
+
+def _bytes(opened: Opened) -> int:
+    """Count the bytes of all pairs of ROIs: FC of everybody, another structure, and both in double where it is read."""
+    rois, people = opened.cohort.atlas.n_rois, len(opened.people)
+    return rois * (rois + 1) // 2 * (8 * len(opened.cohort) + 24 * people)
 
 
 def _orders(

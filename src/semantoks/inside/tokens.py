@@ -13,6 +13,7 @@ from semantoks.features.encode import Progress, embed_crops
 from semantoks.inside.opened import Opened
 from semantoks.inside.orders import network_means
 from semantoks.signals.quality import missing_networks
+from semantoks.storage.memory import need_memory
 
 SECONDS = 30.0
 """Length of the windows of an encoder whose tokens have no time within a window."""
@@ -78,6 +79,8 @@ def tokens_over_time(opened: Opened, seconds: float | None, progress: Progress |
     lengths = cohort.recordings["frames"].to_numpy()
     each, networks = window // patch, len(opened.card.atlas.network_names)
     rounds = -(-int(lengths.max()) // window)
+    held = len(cohort) * rounds * each * networks * size.width
+    need_memory("vocabulary", 4 * 4 * held, "look at fewer --most-people")  # in parts, together, centred, as rows
     found = []
     for number in range(rounds):
         begin = np.minimum(number * window, lengths - 1)

@@ -72,6 +72,19 @@ class EncoderConfig:
         """Patches P in one window."""
         return self.frames // self.patch
 
+    def training_bytes(self, networks: int, windows: int, hidden: int = 0) -> int:
+        """Estimate the bytes of a training step in float32 that keeps what ``windows`` windows need for the gradient.
+
+        Weights count five times: teacher, gradient, Adam. A block keeps, for each token, its input, queries, keys,
+        values, the result of the attention and of the MLP, twice its hidden values, and the attention's weights; half
+        as much is there beside it at the height. So are 16 values of each ``hidden`` one of a head. The factors are
+        fitted to measured peaks (``benchmarks/memory.py``).
+        """
+        tokens = networks * self.patches + 1
+        weights = self.depth * self.width**2 * (4 + 2 * self.mlp_ratio)
+        kept = self.depth * tokens * (self.width * (8 + 2 * self.mlp_ratio) + self.heads * tokens)
+        return 4 * (5 * weights + windows * (3 * kept // 2 + 16 * tokens * hidden))
+
 
 class Tokens(NamedTuple):
     """What the encoder gives: ``cls`` [batch, width] and ``grid`` [batch, network, patch, width]."""

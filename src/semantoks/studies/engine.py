@@ -22,12 +22,13 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
+from semantoks.storage.memory import need_memory
 from semantoks.storage.text import plain_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
 from semantoks.train.recipe import PretrainConfig
-from semantoks.train.run import pretrain
+from semantoks.train.run import pretrain, training_bytes
 
 FAILED = "failed.txt"
 """Why a run could not be trained to its end; deleted, it is tried again."""
@@ -77,6 +78,7 @@ def carry_out(
     begin(study)
     chosen = study.part(part)
     open_runs = [run for run in chosen if status_of(study, run) not in OVER]
+    _need_memory(study, open_runs)
     clock = _Clock(study, open_runs, progress, tell or (lambda _: None))
     if study.settings.scheduler is not None and open_runs:
         for number, run in enumerate(run_on_cluster(study.settings.scheduler, study, open_runs), start=1):
@@ -96,6 +98,15 @@ def carry_out(
             break
         clock.end(run)
     return done_of(study, busy)
+
+
+def _need_memory(study: Study, runs: list[Planned]) -> None:
+    """Say what the largest training of all will need, before the first one: on a processor of this machine."""
+    settings, networks = study.settings, study.sides.cohort.atlas.n_networks
+    if runs and settings.scheduler is None and find_device(settings.device).type == "cpu":
+        largest = max(runs, key=lambda run: training_bytes(run.config, networks))
+        remedy = f"make {largest.condition} smaller: its batch_size, or its encoder's width or depth"
+        need_memory(study.kind, training_bytes(largest.config, networks), remedy)
 
 
 def done_of(study: Study, busy: Mapping[str, str] | None = None) -> Done:

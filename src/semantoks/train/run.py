@@ -36,6 +36,8 @@ from semantoks.types import Precision
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
 
+SMALLER = "take a smaller --batch-size, or a smaller --encoder.width or --encoder.depth"
+"""What to do where memory is short."""
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
 _LOST = ("gloo", "nccl", "connection", "peer", "socket")
@@ -272,17 +274,11 @@ def _start_all(learner: Learner, cohorts: Sequence[Cohort], min_seconds: float) 
         other.load_state_dict(first.state_dict())
 
 
-def _bytes(config: PretrainConfig, networks: int, people: int) -> int:
-    """Estimate the bytes of a step in float32: weights five times (teacher, gradient, Adam), a person's activations.
-
-    A block keeps, for each token, its input, queries, keys, values, the result of the attention and of the MLP, twice
-    its hidden values, and the attention's weights: for the two views of a person that the student sees.
-    """
-    size = config.encoder
-    tokens = networks * size.patches + 1
-    weights = size.depth * size.width**2 * (4 + 2 * size.mlp_ratio)
-    kept = size.depth * tokens * (size.width * (8 + 2 * size.mlp_ratio) + size.heads * tokens)
-    return 4 * (5 * weights + 2 * people * kept)
+def training_bytes(config: PretrainConfig, networks: int, parts: int = 1) -> int:
+    """Estimate the bytes of a step on one of ``parts`` devices: of two views of each person, and their heads."""
+    people = config.batch_size // (parts * config.accumulate)
+    head = getattr(config.objective, "head", None)
+    return config.encoder.training_bytes(networks, 2 * people, getattr(head, "hidden", 0))
 
 
 def _assemble(
@@ -301,8 +297,8 @@ def _assemble(
     if fabric.device.type == "cpu":
         need_memory(
             "pretrain",
-            _bytes(config, cohorts[0].atlas.n_networks, config.batch_size // parts),
-            "take a smaller --batch-size, or a smaller --encoder.width or --encoder.depth",
+            training_bytes(config, cohorts[0].atlas.n_networks, fabric.world_size),
+            SMALLER,
         )
     pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
     check_batch_size(pool, config.batch_size)
