@@ -17,6 +17,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.io import savemat
@@ -82,9 +84,12 @@ def arrays(write):
     return held.getvalue()
 
 
-def predictions():
+def predictions(key=b"numpy_type"):
     columns = (*PREDICTION_KEYS, *PREDICTION_VALUES)
-    return pd.DataFrame({name: [0.5, 1.5] for name in columns}).to_parquet()
+    table, held = pa.Table.from_pandas(pd.DataFrame({name: [0.5, 1.5] for name in columns})), io.BytesIO()
+    about = {name: value.replace(b"numpy_type", key) for name, value in table.schema.metadata.items()}
+    pq.write_table(table.replace_schema_metadata(about), held)
+    return held.getvalue()
 
 
 def hdf5(held, array):
@@ -121,6 +126,23 @@ FORMATS = {
     "hdf5": ("a.h5", arrays(hdf5), read_array_file),
     "gzip": ("a.tsv.gz", gzip.compress(TABLE.encode(), mtime=0), read_text_table),
 }
+
+
+FOUND = {
+    "scores, a split beyond 64 bits": ("scores", SCORES.replace("fc,0", f"fc,{'9' * 30}").encode()),
+    "scores, endless": ("scores", SCORES.replace("20", "1e999").encode()),
+    "predictions, a key of pandas": ("predictions", predictions(key=b"numpy_typf")),
+}
+"""What was once neither read nor refused."""
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_was_once_neither_read_nor_refused_is_refused_by_name(tmp_path, case):
+    name, content = FOUND[case]
+    called, _, reader = FORMATS[name]
+    (tmp_path / called).write_bytes(content)
+    with pytest.raises(SemantoksError, match=called):
+        reader(tmp_path / called)
 
 
 def mutated(whole, chance):

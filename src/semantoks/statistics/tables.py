@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from semantoks.errors import DataError
@@ -91,8 +92,11 @@ def read_scores(path: Path) -> pd.DataFrame:
         for name in ("n_train", "n_test", *METRICS, *EXTRA):
             if name in table:
                 table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+        counts = table[["split", "n_train", "n_test"]].apply(pd.to_numeric).astype("float64")
+        if np.isinf(counts.to_numpy()).any():
+            raise ValueError("a count is infinite")
         return table.assign(split=pd.to_numeric(table["split"]).astype("int64"))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{path} cannot be read as scores: {error}. Run the probe again.") from error
 
 
@@ -106,8 +110,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """
     try:
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as predictions: {error}. Run the probe again.") from error
+    except Exception as error:  # of a damaged one, pyarrow and pandas raise whatever they trip over
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise DataError(f"{path} cannot be read as predictions: {why}. Run the probe again.") from error
     if lacking := [name for name in (*PREDICTION_KEYS, *PREDICTION_VALUES) if name not in table]:
         raise DataError(f"{path} lacks the columns {', '.join(lacking)}: run the probe again.")
     return table
