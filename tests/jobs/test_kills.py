@@ -73,7 +73,7 @@ COMMANDS = {
     "embed, of a cohort": ("embed {cohort} --model {encoder} --out f.parquet", ()),
     "probe": (f"{PROBE} 1", ()),
     "probe, two workers": (f"{PROBE} 2", ()),
-    "finetune": (f"finetune {INSIDE} --target sex --epochs 2 --crops 1", ()),
+    "finetune": (f"finetune {INSIDE} --target sex --epochs 1 --crops 1", ()),
     "ablate": (f"ablate {STUDY} --recipe {{tiny.toml}} --only 'no masks'", COSTS),
     "scale": (f"scale {STUDY} --recipe {{tiny.toml}} --values 50 100", COSTS),
     "compare": (f"compare {STUDY} --recipes {{tiny.toml}} {{tinier.toml}}", COSTS),

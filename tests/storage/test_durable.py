@@ -16,11 +16,13 @@ def test_parts_are_written_end_to_end_and_nothing_else_stays(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_a_file_that_cannot_be_renamed_leaves_the_old_one_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("call", ["replace", "fsync"])
+def test_a_file_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monkeypatch, number, call):
     (tmp_path / "a").write_bytes(b"old")
-    full = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(durable.os, "replace", lambda *_: (_ for _ in ()).throw(full))
-    with pytest.raises(OSError, match=r"No space left on device \(2,000 bytes to write\)") as caught:
+    full = OSError(number, os.strerror(number))
+    monkeypatch.setattr(durable.os, call, lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(OSError, match=rf"{os.strerror(number)} \(2,000 bytes to write\)") as caught:
         write_durably(tmp_path / "a", b"new!" * 250, b"1" * 1000)
     assert caught.value.filename == str(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
