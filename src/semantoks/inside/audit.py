@@ -164,7 +164,7 @@ def _read_all(
 
 
 def _bytes(opened: Opened) -> int:
-    """Count the bytes of all pairs of ROIs: FC of everybody, another structure, and five of it in double where it is read."""
+    """Count the bytes of all pairs of ROIs: FC, another structure, and five tables in double where it is read."""
     rois, people = opened.cohort.atlas.n_rois, len(opened.people)
     return rois * (rois + 1) // 2 * (8 * len(opened.cohort) + 40 * people)
 
