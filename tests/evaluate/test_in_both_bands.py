@@ -9,15 +9,17 @@ import torch
 
 from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.baselines.connectivity import functional_connectivity
-from semantoks.evaluate.methods import BASELINES
+from semantoks.evaluate.methods import BASELINES, feature_sets
 from semantoks.evaluate.plans import _input_notes, open_study
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.study.work import Work
 from semantoks.features.encode import embed_crops, open_encoder
 from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.prepare import prepare
 from semantoks.statistics.methods import FC, FC_FULL, TANGENT, TANGENT_FULL
+from semantoks.storage import arrays
 from tiny_people import ATLAS, make_people, save_model, shown
 
 pytestmark = pytest.mark.slow
@@ -60,10 +62,10 @@ def test_why_there_is_no_row_of_the_full_band_is_said_in_words(both, cohort):
     without = copy.copy(both)
     without.recordings = both.recordings.assign(full_sha256="")
     without.description = both.description | {"FullBand": False}
-    assert _input_notes(without, without) == [
+    assert _input_notes(without, without, ProbeConfig()) == [
         "FC and tangent FC of the full band have no rows: the full band is not kept (as asked)."
     ]
-    assert _input_notes(both, both) == _input_notes(cohort, cohort) == []
+    assert _input_notes(both, both, ProbeConfig()) == _input_notes(cohort, cohort, ProbeConfig()) == []
 
 
 def test_an_encoder_of_the_full_band_is_shown_it_whatever_band_the_cohort_is_given_in(both, full_model, tmp_path):
@@ -74,6 +76,24 @@ def test_an_encoder_of_the_full_band_is_shown_it_whatever_band_the_cohort_is_giv
         assert any("but for FC and tangent FC of that band" in note for note in study.notes)
     table = probe(full_model, both, targets=["sex"], out=tmp_path / "probe", config=config)
     assert {"encoder", FC, FC_FULL, TANGENT_FULL} <= set(table["method"])
+
+
+def test_tables_of_both_bands_are_files_of_their_own(both, full_model, tmp_path, monkeypatch):
+    config = ProbeConfig(crops=1, folds=2, repeats=1, analyses=(), methods=(FC_FULL, TANGENT, TANGENT_FULL))
+    everybody = np.arange(40)
+    tables = []
+    for large in (1 << 24, 64):
+        monkeypatch.setattr(arrays, "LARGE", large)
+        study = open_study(full_model, both, ["sex"], config, device="cpu", out=tmp_path)
+        study.work = Work(folder=tmp_path / str(large))
+        study.work.arrays.mkdir(parents=True)
+        sets = feature_sets(study)
+        tables.append({name: sets[name].matrix(everybody, everybody)[:, :] for name in (FC, *config.methods)})
+    assert list(study.work.arrays.glob("*.npy"))
+    for name, table in tables[0].items():
+        np.testing.assert_allclose(tables[1][name], table, atol=1e-6)
+    assert np.abs(tables[1][FC] - tables[1][FC_FULL]).max() > 0.1
+    assert np.abs(tables[1][TANGENT] - tables[1][TANGENT_FULL]).max() > 0.1
 
 
 def test_halves_are_compared_in_both_bands(both, full_model):

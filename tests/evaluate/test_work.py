@@ -67,6 +67,7 @@ def test_a_probe_that_was_stopped_goes_on_from_the_splits_that_are_done(
 
 def test_tables_on_disk_change_no_score(undisturbed, cohort, model, tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "LARGE", 64)
+    monkeypatch.setattr(arrays, "LARGE_SCRATCH", 64)
     monkeypatch.setattr(linear, "BLOCK", 200)
     run_probe(model, cohort, tmp_path)
     one, other = read_scores(tmp_path / "scores.csv"), pd.read_csv(io.BytesIO(undisturbed[0]))
@@ -152,6 +153,8 @@ def test_a_large_array_travels_as_its_path(tmp_path, monkeypatch):
     assert on_disk.shape == (40, 30)
     packed = pickle.dumps(on_disk)
     assert len(packed) < 500
+    with pytest.raises(FileExistsError):
+        empty((40, 30), tmp_path, "table")
     some = Chosen(pickle.loads(packed), np.array([3, 0, 3]))
     np.testing.assert_array_equal(some[:, 4:6], [[94, 95], [4, 5], [94, 95]])
 
@@ -162,7 +165,7 @@ def test_a_small_array_stays_in_memory(tmp_path):
 
 
 def test_a_scratch_array_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrays, "LARGE", 64)
+    monkeypatch.setattr(arrays, "LARGE_SCRATCH", 64)
     made = scratch((40, 30), tmp_path)
     made[:] = 2
     assert made.sum() == 2400

@@ -51,7 +51,7 @@ from semantoks.statistics.methods import (
     TANGENT_BOTH,
     TANGENT_FULL,
 )
-from semantoks.storage.arrays import LARGE, empty, kept
+from semantoks.storage.arrays import LARGE, LARGE_SCRATCH, empty, kept
 from semantoks.storage.memory import need_memory, need_room
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
@@ -162,7 +162,11 @@ def _bytes(study: Study, names: Collection[str]) -> int:
     held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
     # Larger tables are in files, of which a block is read at a time.
     in_memory = rows * edges * held if rows * edges * 4 < LARGE or study.work.arrays is None else 0
-    each = 3 * 4 * min(rows * edges, BLOCK) + 5 * 8 * rows * min(rows, study.config.components or rows)
+    each = (
+        min(4 * rows * edges, LARGE_SCRATCH)
+        + 3 * 4 * min(rows * edges, BLOCK)
+        + 5 * 8 * rows * min(rows, study.config.components or rows)
+    )
     return int(in_memory + each * effective_n_jobs(study.work.n_jobs))
 
 

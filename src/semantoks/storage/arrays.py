@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float32, Int
 from numpy import ndarray
 
-LARGE = 1 << 24
-"""Bytes from which on an array goes to a file."""
+LARGE, LARGE_SCRATCH = 1 << 24, 1 << 30
+"""Bytes from which on an array goes to a file: one that stays, and one that is needed for a moment."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ def empty(shape: tuple[int, ...], folder: Path | None, name: str) -> Float32[nda
     """Make an array to fill: in memory, or, a large one where there is a ``folder``, in its file NAME.npy."""
     if folder is None or not _is_large(shape):
         return np.empty(shape, dtype=np.float32)
-    return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.float32, shape=shape)
+    path = folder / f"{name}.npy"
+    path.touch(exist_ok=False)  # two tables of one name would be one
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
 
 
 def zeros(shape: tuple[int, ...], folder: Path | None, name: str) -> Float32[ndarray, "..."]:
@@ -108,7 +110,7 @@ def kept(array: ndarray) -> "ndarray | OnDisk":
 
 def scratch(shape: tuple[int, ...], folder: Path | None) -> Float32[ndarray, "..."]:
     """Make an array to fill whose file, that of a large one in ``folder``, is gone with it."""
-    if folder is None or not _is_large(shape):
+    if folder is None or 4 * math.prod(shape) < LARGE_SCRATCH:
         return np.empty(shape, dtype=np.float32)
     with tempfile.TemporaryFile(dir=folder) as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

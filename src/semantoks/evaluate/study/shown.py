@@ -94,7 +94,7 @@ class Shown:
 
     def empty(self, columns: int, name: str) -> Float32[ndarray, "recording column"]:
         """Make a table to fill, a row per recording: a large one in a file (``storage.arrays.empty``)."""
-        return empty((len(self), columns), self.folder, name)
+        return empty((len(self), columns), self.folder, f"{name}-{self.cohort.band}")
 
     def __len__(self) -> int:
         """Return the number of recordings."""
