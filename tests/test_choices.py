@@ -17,7 +17,7 @@ import semantoks
 from semantoks.bids_app.settings import EmbeddingConfig
 from semantoks.config import check_arguments
 from semantoks.curves import Curve, Panel
-from semantoks.errors import ConfigError
+from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.tuning import TuningCorruption
 from semantoks.model.export import export_encoder
 from semantoks.model.tokenizers.projection import ProjectionConfig
@@ -216,11 +216,12 @@ def test_a_model_or_a_configuration_of_another_kind_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("function", [semantoks.fit, semantoks.pretrain])
-def test_one_cohort_in_place_of_a_list_is_named_so(function, tmp_path):
-    with pytest.raises(ConfigError, match="cohorts has to be a list, not 'cohort'"):
-        function("cohort", out=tmp_path / "a")
-    with pytest.raises(ConfigError, match=r"cohorts has to be a list, not .*cohort'"):
-        function(Path("cohort"), out=tmp_path / "a")
+def test_one_cohort_may_stand_in_place_of_a_list_and_nothing_else(function, tmp_path):
+    for cohort in ("cohort", Path("cohort")):
+        with pytest.raises(DataError, match="cohort is not a cohort"):
+            function(cohort, out=tmp_path / "a")
+    with pytest.raises(ConfigError, match="cohorts has to be"):
+        function(3, out=tmp_path / "a")
 
 
 def test_numbers_of_numpy_and_lists_for_tuples_are_fine():
