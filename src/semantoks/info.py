@@ -160,7 +160,7 @@ def _encoder(path: Path) -> list[str]:
         f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
         f"input      {encoder.n_rois} ROIs x {frames} frames at {card.tr} s, {card.normalisation}",
         f"band       {band_words(card)}",
-        f"output     {gives}{encoder.n_networks} networks x {size.patches} patches [{size.width}]",
+        f"output     {gives}{encoder.n_networks} networks x {plural(size.patches, 'patch', 'patches')} [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
         f"people     {_people(path, card)}",
         *[f"origin     {line}" for line in card.origin],

@@ -83,7 +83,7 @@ def test_what_was_done_is_said_line_by_line(tmp_path, published):
     table = embed(write_folder(tmp_path / "raw", series), model=published, tr=0.8)
     assert table.attrs["notes"] == [
         "encoder    tiny: 8 ROIs in 3 networks",
-        "demands    100 frames of 2 s, 0.01 to 0.1 Hz, z-score per ROI over the recording",
+        "expects    100 frames of 2 s, 0.01 to 0.1 Hz, z-score per ROI over the recording",
         "source     folder of arrays: 3 recordings of 3 people",
         "           no participants table: nothing is known of them but their recordings",
         "used       3 recordings of 3 people; 0 were excluded",

@@ -58,7 +58,8 @@ def test_every_command_on_the_road_succeeds_and_shows_its_progress(road):
 def test_each_command_says_what_to_type_next(road):
     at, said = road
     assert f"semantoks prepare {at / 'raw'} --atlas schaefer100" in said["simulate"].out
-    assert f"semantoks pretrain {at / 'cohort'} --recipe small" in said["prepare"].out
+    assert f"semantoks fit {at / 'cohort'} --edges --out encoders/a" in said["prepare"].out
+    assert "semantoks pretrain" not in said["prepare"].out  # 24 people are no batch of the recipe small
     assert f"semantoks probe '{at / 'run a'}' {at / 'cohort'} --target" in said["pretrain"].out
     assert f"semantoks report '{at / 'run a'}'" in said["probe"].out
     assert str(at / "run a" / "report.html") in said["report"].out

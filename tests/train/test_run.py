@@ -207,13 +207,13 @@ def test_several_cohorts_are_pooled_and_unlike_ones_refused(cohort, tmp_path):
 
 def test_short_recordings_train_with_their_empty_patches_hidden(tmp_path, monkeypatch):
     short = make_cohort(tmp_path, people=6, frames=(25, 130), seed=2)
-    shown, forward = [], Encoder.forward
+    shown, forward = [], Encoder._tokens
 
-    def watched(self, series, mask=None):
+    def watched(self, series, mask):
         shown.append((series.unflatten(2, (5, 20)).eq(0).all(dim=(1, 3)), mask))
         return forward(self, series, mask)
 
-    monkeypatch.setattr(Encoder, "forward", watched)
+    monkeypatch.setattr(Encoder, "_tokens", watched)
     plain = {"drop_rois": [0, 0], "drop_frames": [0, 0], "scale": [1, 1], "noise": 0}
     views = {"corruption": plain, "masks": {"probability": 0.0}}
     pretrain([short], out=tmp_path / "run", config=tiny_config(steps=6, views=views))

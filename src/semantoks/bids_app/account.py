@@ -62,7 +62,9 @@ def logged(out: Path, command: str) -> Iterator[None]:
                 "".join(kept).rstrip(),
             ]
             (out / LOGS).mkdir(exist_ok=True)
-            file = out / LOGS / f"{stamp}_{platform.node() or 'machine'}_{os.getpid()}.log"
+            first = f"{stamp}_{platform.node() or 'machine'}_{os.getpid()}"
+            names = [f"{first}.log", *(f"{first}-{number}.log" for number in range(2, 1000))]
+            file = next(out / LOGS / name for name in names if not (out / LOGS / name).exists())
             write_durably(file, "\n".join(lines).encode(errors="replace"), b"\n")
 
 

@@ -19,6 +19,8 @@ Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 Band = Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")]
 TargetTR = Annotated[float, arg(metavar="SECONDS")]
 MaxFD = Annotated[float | None, arg(metavar="MM")]
+COLUMNS, BATCH = 256, 128
+"""People above which the usual closed form fits, and from which on the recipe small has a batch."""
 TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
 
 if TYPE_CHECKING:
@@ -89,7 +91,11 @@ def prepare(
     if len(cohort.excluded):
         lost = plural(len(cohort.excluded), "recording was", "recordings were")
         print(f"\n{lost} excluded: see {out / 'excluded.tsv'}.")
-    print(f"\nNext: semantoks pretrain {shlex.quote(str(out))} --recipe small --out runs/a")
+    people = cohort.recordings["participant_id"].nunique()
+    edges = " --edges" if people <= COLUMNS else ""
+    print(f"\nNext: semantoks fit {shlex.quote(str(out))}{edges} --out encoders/a")
+    if people >= BATCH:
+        print(f"  or: semantoks pretrain {shlex.quote(str(out))} --recipe small --out runs/a")
     return EXIT_PARTIAL if len(cohort.excluded) else EXIT_OK
 
 

@@ -146,8 +146,8 @@ def fit(
     )
     run(cohorts, out=out, config=config, verbose=True)
     print("\n".join(describe_path(out)))
-    encoder, cohort = shlex.quote(str(out)), shlex.quote(str(cohorts[0]))
-    print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out probe")
+    encoder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
+    print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out {probes}")
     return EXIT_OK
 
 

@@ -306,7 +306,7 @@ def encoder_notes(card: EncoderCard, boxed: str = "", encoder: Encoder | None = 
     return [
         f"encoder    {atlas.name}: {atlas.n_rois} ROIs in {plural(atlas.n_networks, 'network')}",
         *([f"           {boxed}, the one in the box that fits; --model takes another"] if boxed else []),
-        f"demands    {frames} of {card.tr:g} s, {band_words(card)}, {card.normalisation}",
+        f"expects    {frames} of {card.tr:g} s, {band_words(card)}, {card.normalisation}",
         *(["           computed in bf16-mixed: not the digits of float32"] if lower else []),
         *[f"           {line}" for line in card.origin],
     ]

@@ -66,13 +66,13 @@ def save_checkpoint(folder: Path, state: TrainState, *, step: int, meta: dict[st
     return path
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -> list[str]:
+def differences(before: dict[str, Any], now: dict[str, Any], where: str = "") -> list[str]:
     """Name every setting that is not the same, with both of its values."""
     found = []
     for key in sorted(before.keys() | now.keys()):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{where}{key}.")
+            found += differences(old, new, f"{where}{key}.")
         elif old != new:
             found.append(f"{where}{key} was {old!r} and is now {new!r}")
     return found
@@ -105,7 +105,7 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
         raise WeightsError(f"{path} is a safetensors file, but not a semantoks checkpoint. {REMEDY}") from None
     before["devices"] = meta.get("devices")  # another number of ranks draws other views of the same people: no setting
     before["config"] = completed(modernise(before.get("config", {}), str(path)))
-    if differing := _differences(before, meta):
+    if differing := differences(before, meta):
         raise WeightsError(
             f"{path} was written with other settings: {'; '.join(differing)}. Resume with the settings it was started "
             "with, or choose another --out."

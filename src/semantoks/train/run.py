@@ -25,7 +25,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
-from semantoks.train.checkpoint import TrainState, list_checkpoints, load_checkpoint, precision_of
+from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, read_record, recordings_hash, start_record
 from semantoks.train.launch import Device, start_fabric
@@ -145,8 +145,12 @@ def _check_same(before: Mapping[str, Any], config: PretrainConfig, out: Path) ->
     """Refuse to go on with a run that is finished, or has other settings."""
     if before.get("status") == "finished":
         raise ConfigError(f"{out} already holds a run, which is finished: choose another --out.")
-    if completed(modernise(before["config"], str(out))) != json.loads(json.dumps(to_plain(config))):
-        raise ConfigError(f"{out} already holds a run with other settings: choose another --out.")
+    then, now = completed(modernise(before["config"], str(out))), json.loads(json.dumps(to_plain(config)))
+    if differing := differences(then, now):
+        raise ConfigError(
+            f"{out} already holds a run with other settings: {'; '.join(differing[:3])}. Choose another --out, or go "
+            "on with its own settings (--resume, and no others)."
+        )
 
 
 def _show_row(shown: Report, total: int, row: Mapping[str, Any]) -> None:
@@ -240,7 +244,7 @@ def _noting_lost_ranks(job: Job) -> Iterator[None]:
         if not several or isinstance(error, SemantoksError) or not any(word in str(error).lower() for word in _LOST):
             raise
         last = list_checkpoints(job.out / "checkpoints")
-        kept = f"{last[-1].name} is whole: go on with --resume" if last else "nothing was saved: start again"
+        kept = f"{last[-1].name} is whole: the same command goes on" if last else "nothing was saved: start again"
         raise RankLost(
             "another process of this training has ended (killed, out of memory, or its machine is gone): its words, "
             f"if it had any, say why. {kept}, with any number of processes."

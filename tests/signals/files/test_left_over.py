@@ -17,8 +17,8 @@ def test_columns_that_the_atlas_does_not_take_are_counted_named_and_the_wider_at
         pd.DataFrame(series, columns=BOTH.labels).to_csv(tmp_path / f"sub-{who}.tsv", sep="\t", index=False)
     first = BOTH.labels[100]
     assert open_source(tmp_path, atlas=SMALL, tr=2.0, participants=None).notes() == [
-        f"sub-1.tsv: 16 of its 116 columns are no ROIs of schaefer100 and left out ({first!r}, {BOTH.labels[101]!r}, "
-        f"{BOTH.labels[102]!r} and 13 more); --atlas schaefer100+tian-s1 takes them"
+        f"sub-1.tsv: 16 of its 116 columns are not ROIs of schaefer100 and are left out ({first!r}, "
+        f"{BOTH.labels[101]!r}, {BOTH.labels[102]!r} and 13 more); --atlas schaefer100+tian-s1 takes them"
     ]
     source = open_source(tmp_path, atlas=BOTH, tr=2.0, participants=None)
     assert source.notes() == []
@@ -31,7 +31,7 @@ def test_a_list_of_files_says_it_too(tmp_path: Path) -> None:
     (tmp_path / "list.tsv").write_text("path\tparticipant_id\na.csv\t1\n")
     (note,) = open_source(tmp_path / "list.tsv", atlas=SMALL, tr=2.0, participants=None).notes()
     assert note.startswith(
-        "a.csv: 1 of its 101 columns are no ROIs of schaefer100 and left out ('Cerebellum'); no pack"
+        "a.csv: 1 of its 101 columns is no ROI of schaefer100 and is left out ('Cerebellum'); no wider pack"
     )
 
 
@@ -69,4 +69,4 @@ def test_labelled_rows_of_an_hdf5_array_that_are_no_rois_are_counted(tmp_path: P
         file["participant_id"] = [b"a"]
         file["roi_name"] = [*atlas.labels, "elsewhere"]
     source = open_source(tmp_path / "x.h5", atlas=atlas, tr=2.0, participants=None)
-    assert any("1 of its 101 columns are no ROIs of schaefer100" in note for note in source.notes())
+    assert any("1 of its 101 columns is no ROI of schaefer100" in note for note in source.notes())

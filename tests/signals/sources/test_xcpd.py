@@ -30,7 +30,7 @@ def test_every_version_gives_the_recordings_that_were_written(tmp_path, version)
     assert source.kind == f"XCP-D {version}"
     said, left_over = source.notes()
     assert said == "atlases 4S456Parcels + Tian"
-    assert left_over.startswith(f"4S456Parcels: 56 of its 456 columns are no ROIs of {ATLAS.name} and left out")
+    assert left_over.startswith(f"4S456Parcels: 56 of its 456 columns are not ROIs of {ATLAS.name} and are left out")
     found = [source.read(item) for item in source.items()]
     assert [item.key for item in source.items()][:2] == [f"sub-01_ses-a_task-rest_run-{run}" for run in "12"]
     for one, expected in zip(found, given, strict=True):

@@ -31,10 +31,13 @@ def left_over(what: str, labels: Sequence[str], atlas: Atlas, *, reorder: bool =
         return []
     wider = wider_atlas(atlas, idle)
     remedy = (
-        f"--atlas {wider} takes them" if wider else "no packaged atlas takes them; --atlas FILE.tsv of your own can"
+        f"--atlas {wider} takes them"
+        if wider
+        else "no wider packaged atlas takes them; --atlas FILE.tsv of your own can"
     )
     return [
-        f"{what}: {len(idle)} of its {len(labels)} columns are no ROIs of {atlas.name} and left out "
+        f"{what}: {len(idle)} of its {len(labels)} columns {'is no ROI' if len(idle) == 1 else 'are not ROIs'} of "
+        f"{atlas.name} and {'is' if len(idle) == 1 else 'are'} left out "
         f"({shown(idle, SHOWN)}); {remedy}"
     ]
 
