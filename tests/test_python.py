@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import semantoks
-from semantoks.config import listed
+from semantoks.config import as_list
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import _as_cohort
@@ -36,7 +36,7 @@ def test_what_things_say_of_themselves_fits_a_line(cohort, model):
 
 
 def test_one_thing_may_be_given_for_a_list(tmp_path):
-    assert [listed(one) for one in ("a", tmp_path, ["a"], ("a", "b"))] == [["a"], [tmp_path], ["a"], ("a", "b")]
+    assert [as_list(one) for one in ("a", tmp_path, ["a"], ("a", "b"))] == [["a"], [tmp_path], ["a"], ("a", "b")]
 
 
 def test_one_target_and_one_cohort_may_be_given_by_themselves(cohort, model, tmp_path, capsys):

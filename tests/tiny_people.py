@@ -20,6 +20,23 @@ ATLAS = Atlas(name="tiny", labels=tuple("abcdefgh"), networks=("x", "y", "x", "z
 SIZE = EncoderConfig(width=16, depth=1)
 RAW = CleaningConfig(band=None, target_tr=None)
 
+RECIPE = """
+batch_size = 8
+steps = 3
+min_seconds = 0.0
+[encoder]
+width = 8
+depth = 1
+frames = 60
+patch = 20
+[objective.head]
+hidden = 8
+projection = 4
+"""
+"""A recipe that trains in moments."""
+QUICK_STUDY = ("--held-out", "0.5", "--folds", "2", "--repeats", "1", "--n-jobs", "1")
+"""Options of a study whose probes take moments."""
+
 
 def write_cohort(folder: Path, series: dict[str, np.ndarray], table: pd.DataFrame | None = None) -> Cohort:
     """Prepare ``series`` ("sub-01_ses-1" -> [frame, roi]) at TR 2 s, neither filtered nor resampled."""

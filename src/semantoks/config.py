@@ -147,7 +147,7 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
             check_value(given[name], hint, name)
 
 
-def listed(given: Any) -> Any:
+def as_list(given: Any) -> Any:
     """Return what may be given alone or as several, as several: a text, a path or a cohort is a list of one."""
     return [given] if isinstance(given, str | os.PathLike) or not hasattr(given, "__iter__") else given
 

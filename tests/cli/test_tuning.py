@@ -24,8 +24,8 @@ def asked(monkeypatch):
         return pd.DataFrame()
 
     monkeypatch.setattr("semantoks.evaluate.finetuning.finetune.finetune", job)
-    monkeypatch.setattr("semantoks.cli.tuning.score_table", lambda _: "the table")
-    monkeypatch.setattr("semantoks.cli.tuning.probe_notes", lambda _: ["a note"])
+    monkeypatch.setattr("semantoks.cli.results.score_table", lambda _: "the table")
+    monkeypatch.setattr("semantoks.cli.results.probe_notes", lambda _: ["a note"])
     return seen
 
 

@@ -16,7 +16,7 @@ from semantoks.evaluate.models.linear import standardise, standardised_rows
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study import crossval, work
-from semantoks.evaluate.study.work import Piece, Results, Work, unfinished
+from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
 from semantoks.statistics.tables import read_scores
 from semantoks.storage import arrays
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
@@ -101,7 +101,7 @@ CALLED = []
 
 
 def pieces(count):
-    return [Piece(joblib.delayed(twice)(number), ("twice", number)) for number in range(count)]
+    return [Piece(joblib.delayed(twice)(number), name_of("twice", number)) for number in range(count)]
 
 
 def rows_of(folder, count):
@@ -119,7 +119,7 @@ def test_pieces_that_are_kept_are_read_in_their_places(tmp_path):
 @pytest.mark.parametrize("damage", ["", "{", '{"rows": 3, "scores": []}', "[" * 5000])
 def test_a_damaged_piece_is_computed_again(tmp_path, damage):
     rows_of(tmp_path, 3)
-    (tmp_path / f"{pieces(3)[1].name()}.json").write_text(damage)
+    (tmp_path / f"{pieces(3)[1].name}.json").write_text(damage)
     assert rows_of(tmp_path, 3) == ([0, 2, 4], [1] * 3)
     assert CALLED == [1]
 

@@ -21,24 +21,12 @@ from semantoks.cli.main import GO_ON
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import EncoderConfig, random_encoder
 from semantoks.model.tensors import save_encoder
-from tiny_people import ATLAS, make_people, write_cohort
+from tiny_people import ATLAS, RECIPE, make_people, write_cohort
 
 pytestmark = pytest.mark.slow
 
 ROUNDS = int(os.environ.get("SEMANTOKS_KILLS", "0"))
-RECIPE = """
-batch_size = 8
-steps = 6
-min_seconds = 0.0
-[encoder]
-width = 8
-depth = 1
-frames = 60
-patch = 20
-[objective.head]
-hidden = 8
-projection = 4
-"""
+SIX_STEPS = RECIPE.replace("steps = 3", "steps = 6")
 SIZE = EncoderConfig(width=8, depth=1, frames=60, patch=20)
 TIMES = ("run.json", "metrics.jsonl", "warnings.jsonl", "config.json")
 """Files of a run that say how long it took, and hash ids with a salt of their own."""
@@ -53,8 +41,8 @@ def world(tmp_path_factory):
     write_cohort(folder, *make_people(24))
     encoder = random_encoder(SIZE, ATLAS.network_index, 0)
     save_encoder(folder / "encoder", encoder, EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None, seed=0))
-    (folder / "tiny.toml").write_text(RECIPE)
-    (folder / "tinier.toml").write_text(RECIPE.replace("width = 8", "width = 4"))
+    (folder / "tiny.toml").write_text(SIX_STEPS)
+    (folder / "tinier.toml").write_text(SIX_STEPS.replace("width = 8", "width = 4"))
     shutil.copy(folder / "cohort" / "atlas.tsv", folder / "tiny.tsv")
     return folder
 

@@ -1,10 +1,9 @@
 """Forty tiny people, a recipe that trains in moments, and the command line."""
 
 import pytest
-from tiny_study import QUICK, RECIPE
 
 from semantoks.cli.main import run
-from tiny_people import make_people, write_cohort
+from tiny_people import QUICK_STUDY, RECIPE, make_people, write_cohort
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +25,7 @@ def command(people, recipe, capsys):
     """Run a study's command on the people; return its exit code and what it wrote."""
 
     def type_it(name, out, *words):
-        code = run([name, str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK, *map(str, words)])
+        code = run([name, str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK_STUDY, *map(str, words)])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -8,7 +8,6 @@ from functools import partial
 
 import pandas as pd
 import pytest
-from tiny_study import QUICK
 
 from semantoks.cli.main import run
 from semantoks.config import to_plain
@@ -25,6 +24,7 @@ from semantoks.studies.sides import hold_out
 from semantoks.studies.table import Study, changed
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
+from tiny_people import QUICK_STUDY
 
 GRID = """
 [[condition]]
@@ -52,7 +52,7 @@ def grid(tmp_path_factory):
 def done(people, recipe, grid, tmp_path_factory):
     """A whole study, in two parts and assembled."""
     out = tmp_path_factory.mktemp("done") / "study"
-    words = [str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK, *WORDS, str(grid)]
+    words = [str(people.path), "--recipe", str(recipe), "--out", str(out), *QUICK_STUDY, *WORDS, str(grid)]
     codes = [run(["ablate", *words, *extra]) for extra in (["--part", "1/2"], ["--part", "2/2"], ["--assemble"])]
     return out, codes
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_study import QUICK, RECIPE
 
 from semantoks.cli.main import run
 from semantoks.errors import ConfigError
@@ -16,6 +15,7 @@ from semantoks.studies.compare import named_recipes, plan_comparison
 from semantoks.studies.sides import hold_out
 from semantoks.studies.table import build
 from semantoks.train.recipe import load_recipe
+from tiny_people import QUICK_STUDY, RECIPE
 
 RIVAL = (
     RECIPE.split("[objective.head]")[0].replace("batch_size = 8", "batch_size = 4")
@@ -45,7 +45,7 @@ def done(people, files, tmp_path_factory):
     """A comparison of three recipes; a fourth does not fit."""
     out = tmp_path_factory.mktemp("compared") / "study"
     words = [str(people.path), "--recipes", *files[:2], "--grid", files[2], "--target", "age", "--seeds", "0", "1"]
-    return out, run(["compare", *words, "--out", str(out), *QUICK])
+    return out, run(["compare", *words, "--out", str(out), *QUICK_STUDY])
 
 
 def table(out, name="summary.tsv"):

@@ -23,6 +23,8 @@ Model = Positional[Annotated[Path, arg(metavar="RUN")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
 OF_BLOCKS = {"events": "none, whole recordings", "trial_types": "all"}
 if TYPE_CHECKING:
+    import pandas as pd
+
     _Settings = ProbeConfig
     _Blocks = BlockConfig
 else:
@@ -181,18 +183,21 @@ def probe(
         command=TYPED.get(),
         verbose=True,
     )
+    return tell_scores(summary, model, out)
+
+
+def tell_scores(summary: "pd.DataFrame", model: str | Path, out: Path) -> int:
+    """Show the scores of a probe or a fine-tuning, its notes, where the scores are, and what makes a page of them.
+
+    The page is the run's, where it looks for them, else their own.
+    """
     found(out=out, scores=summary.to_dict("records"))
     print(score_table(summary))
     print("\n".join(probe_notes(out)))
-    print(scores_of(model, out))
-    return EXIT_OK
-
-
-def scores_of(model: str | Path, out: Path) -> str:
-    """Say where the scores are, and what makes a page of them: the run's, where it looks for them, else their own."""
     of_run = out.resolve().parent == Path(model).resolve() and out.name in ("probe", "finetune")
     page = model if of_run and Path(model, "run.json").exists() else out
-    return f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(page))}"
+    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(page))}")
+    return EXIT_OK
 
 
 def report(

@@ -9,11 +9,8 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
-from semantoks.cli.results import scores_of
+from semantoks.cli.results import tell_scores
 from semantoks.cli.typed import TYPED, worded, words_if_empty
-from semantoks.errors import EXIT_OK
-from semantoks.screen import probe_notes, score_table
 from semantoks.types import Precision
 
 
@@ -115,8 +112,4 @@ def finetune(argv: list[str]) -> int:
         command=TYPED.get(),
         verbose=True,
     )
-    found(out=given.out, scores=summary.to_dict("records"))
-    print(score_table(summary))
-    print("\n".join(probe_notes(given.out)))
-    print(scores_of(given.model, given.out))
-    return EXIT_OK
+    return tell_scores(summary, given.model, given.out)

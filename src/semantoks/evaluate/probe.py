@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semantoks.config import check_arguments, listed, to_plain
+from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.analyses.run import run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
@@ -84,7 +84,7 @@ def probe(
         If there is no encoder, or its atlas is not the cohort's.
     """
     check_arguments(probe, locals())
-    config, out, extra, targets = config or ProbeConfig(), Path(out), extra or {}, listed(targets)
+    config, out, extra, targets = config or ProbeConfig(), Path(out), extra or {}, as_list(targets)
     if not targets:
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)

@@ -16,7 +16,7 @@ from torch import Tensor
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model import hub
 from semantoks.model.card import EncoderCard, check_fit, in_band_of
-from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
+from semantoks.model.encoder import Encoder, EncoderConfig, Tokens, random_encoder
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.precision import chosen_device
 from semantoks.signals.cohort import Cohort
@@ -52,6 +52,13 @@ def find_device(name: str) -> torch.device:
             f"--device {name!r} is not available: use cpu, or a GPU that torch finds on this machine."
         ) from error
     return device
+
+
+def untrained(encoder: Encoder, card: EncoderCard) -> Encoder:
+    """Return the random weights that an encoder's pretraining started from, to be computed in its precision."""
+    start = random_encoder(card.encoder, card.atlas.network_index, card.seed).eval()
+    start.lower = encoder.lower
+    return start
 
 
 def open_encoder(model: str | Path | Encoder) -> tuple[Encoder, EncoderCard]:

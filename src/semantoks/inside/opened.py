@@ -18,10 +18,18 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.overlap import overlap
 from semantoks.evaluate.study.people import People, people_of, people_with_families
 from semantoks.evaluate.study.shown import Baseline, Shown, crop_spans
-from semantoks.features.encode import Progress, as_encoder_takes, embed_crops, find_device, open_encoder, own_readout
+from semantoks.features.encode import (
+    Progress,
+    as_encoder_takes,
+    embed_crops,
+    find_device,
+    open_encoder,
+    own_readout,
+    untrained,
+)
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.card import EncoderCard
-from semantoks.model.encoder import Encoder, random_encoder
+from semantoks.model.encoder import Encoder
 from semantoks.model.precision import in_precision, precision_notes
 from semantoks.report.inside.folder import FINDINGS
 from semantoks.signals.cohort import Cohort
@@ -65,9 +73,7 @@ class Opened:
 
     def random(self) -> Encoder:
         """Return the encoder with the random weights that its pretraining started from."""
-        found = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed).eval()
-        found.lower = self.encoder.lower
-        return found
+        return untrained(self.encoder, self.card)
 
     def embed(self, encoder: Encoder, progress: Progress | None = None) -> Float[ndarray, "person feature"]:
         """Embed everybody: the encoder's own readout and windows, averaged over a person's recordings."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from semantoks.config import as_list
 from semantoks.errors import ConfigError, DataError
 from semantoks.report.cohort.folder import is_cohort, read_cohort
 from semantoks.report.cohort.sections import facts as cohort_facts
@@ -78,7 +79,7 @@ def write_report(
     ConfigError
         If several folders are given and one is a cohort, or ``show_ids`` where there are no recordings.
     """
-    given = [Path(run)] if isinstance(run, Path | str) else [Path(one) for one in run]
+    given = [Path(one) for one in as_list(run)]
     if not given:
         raise ConfigError("expected one or more folders of runs, probes or a cohort, and got none.")
     cohorts = [one for one in given if is_cohort(one)]

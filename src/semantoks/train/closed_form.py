@@ -20,7 +20,7 @@ from numpy import ndarray
 from scipy.linalg import eigh
 from torch import Tensor
 
-from semantoks.config import check_arguments, check_fields, listed
+from semantoks.config import as_list, check_arguments, check_fields
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.card import CARD, TEACHER, EncoderCard, hashes, input_of, software
 from semantoks.model.encoder import Encoder, EncoderConfig
@@ -141,7 +141,7 @@ def fit(
     """
     check_arguments(fit, locals())
     config, out = config or FitConfig(), Path(out)
-    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in listed(cohorts)]
+    opened = [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in as_list(cohorts)]
     if not opened:
         raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
     opened = in_band(opened, config.band)

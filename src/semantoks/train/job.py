@@ -42,9 +42,8 @@ from semantoks.train.monitor import CURVES, Diverged
 from semantoks.train.recipe import PretrainConfig
 from semantoks.views.pool import long_enough
 
-TOLD = logging.getLogger("semantoks.train")
 RUN_SCHEMA = 1
-TOLD = logging.getLogger("semantoks.ranks")
+TOLD = logging.getLogger("semantoks.train")
 
 
 def read_record(out: Path) -> dict[str, Any]:
@@ -216,10 +215,10 @@ class Job:
 
     def take_up(self, step: int) -> None:
         """Go on from the checkpoint of ``step``; a kill may have kept the encoder from being written with it."""
-        ranks, world = self.record["ranks"], self.trainer.fabric.world_size
+        ranks, world, first = self.record["ranks"], self.trainer.fabric.world_size, self.trainer.fabric.is_global_zero
         if not ranks or ranks[-1][1] != world:
             ranks.append([step, world])
-            if len(ranks) > 1 and self.trainer.fabric.is_global_zero:
+            if len(ranks) > 1 and first:
                 TOLD.info(
                     "%d processes go on from step %d, %d were there before: each step has the people that it would "
                     "have had, in other random views",
@@ -230,7 +229,8 @@ class Job:
         if not step:
             self.write_record("running")
             return
-        TOLD.info("pretrain goes on from step %d of %d", step, self.trainer.total)
+        if first:
+            TOLD.info("pretrain goes on from step %d of %d", step, self.trainer.total)
         self._count(step)
         self._derive("finished" if step >= self.trainer.total else "running")
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from semantoks.config import check_arguments, listed, to_plain
+from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import BusyError, ConfigError, DataError, RankLost, SemantoksError
 from semantoks.model.card import EncoderCard, check_fit, in_band_of
 from semantoks.model.encoder import Encoder
@@ -102,7 +102,7 @@ def pretrain(
     config, out = config or PretrainConfig(), Path(out)
     if min(checkpoint_every, keep, log_every, 1 if devices is None else devices) < 1:
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
-    if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in listed(cohorts)]):
+    if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in as_list(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
     before = read_record(out) if (out / "run.json").exists() else {}
     init_from = init_from or before.get("init_from")

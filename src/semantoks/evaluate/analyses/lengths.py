@@ -21,7 +21,7 @@ from semantoks.evaluate.study.crossval import about_split, split_predictions, sp
 from semantoks.evaluate.study.shown import Shown
 from semantoks.evaluate.study.study import Sets, Study, first_repeats
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan, Predicted
-from semantoks.evaluate.study.work import Piece, Results
+from semantoks.evaluate.study.work import Piece, Results, name_of
 from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
@@ -131,8 +131,8 @@ def length_scores(study: Study, sets: Sets, results: Results, *, readout: Readou
         for number in range(len(once.splits)):
             seed, lengths = study.config.seed, [ALL, *kept]
             call = joblib.delayed(_score_split)(once, methods, number, seed, lengths, count, dropped)
-            about = ("length", *about_split(once, number), tuple(methods), seed, lengths, sorted(dropped))
-            pieces.append(Piece(call, about))
+            about = (*about_split(once, number), tuple(methods), seed, lengths, sorted(dropped))
+            pieces.append(Piece(call, name_of("length", *about)))
     for part in study.work.results(pieces, lambda _: " while predicting from little data"):
         results.add(part)
         tick()

@@ -33,7 +33,7 @@ from semantoks.evaluate.study.crossval import INNER_FOLDS, about_split, cross_va
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats, first_tests
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
-from semantoks.evaluate.study.work import Piece, Results, Work
+from semantoks.evaluate.study.work import Piece, Results, Work, name_of
 from semantoks.features.encode import Readout, own_readout
 from semantoks.statistics.methods import CENTRAL, FC, TANGENT
 from semantoks.statistics.null import permutation_null
@@ -265,7 +265,9 @@ def null_scores(
     pieces = [
         Piece(
             joblib.delayed(_null_score)(plan, name, features, permutations, seed),
-            ("null", *(about_split(plan, number) for number in range(len(plan.splits))), name, permutations, seed),
+            name_of(
+                "null", *(about_split(plan, number) for number in range(len(plan.splits))), name, permutations, seed
+            ),
         )
         for plan, sets in plans
         for name, features in sets.items()

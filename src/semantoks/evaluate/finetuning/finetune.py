@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.special import softmax
 
-from semantoks.config import check_arguments, listed, to_plain
+from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.beside import BESIDE, Trainable, only_shown
 from semantoks.evaluate.finetuning.target_model import WindowModel, predict_people
@@ -31,7 +31,7 @@ from semantoks.evaluate.study.shown import Baseline, crop_spans
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
-from semantoks.evaluate.study.work import Piece, Results, Work, unfinished
+from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.progress import shown_if
@@ -263,7 +263,7 @@ def tune_and_compare(
         for number in range(len(plan.splits)):
             call = joblib.delayed(diary.score)(plan, methods, number, seed)
             pieces.append(
-                Piece(call, ("finetune", *about_split(plan, number), tuple(methods), seed, tuned_in.precision))
+                Piece(call, name_of("finetune", *about_split(plan, number), tuple(methods), seed, tuned_in.precision))
             )
     results = Results()
     for done, found in enumerate(study.work.results(pieces, lambda _: " in fine-tuning"), start=1):
@@ -334,7 +334,7 @@ def finetune(
         When a training diverges.
     """
     check_arguments(finetune, locals())
-    config, out, extra, targets = config or FinetuneConfig(), Path(out), extra or {}, listed(targets)
+    config, out, extra, targets = config or FinetuneConfig(), Path(out), extra or {}, as_list(targets)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
     if probe is not None and probe.events is not None:

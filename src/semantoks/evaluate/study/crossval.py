@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
-from semantoks.evaluate.study.work import Piece, Results, Work
+from semantoks.evaluate.study.work import Piece, Results, Work, name_of
 from semantoks.statistics.scores import class_scores, value_scores
 from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, row_key
 
@@ -57,7 +57,7 @@ def cross_validate_all(
     pieces = [
         Piece(
             joblib.delayed(score_split)(plan, methods, number, seed, keep),
-            ("split", *about_split(plan, number), tuple(methods), seed, keep),
+            name_of("split", *about_split(plan, number), tuple(methods), seed, keep),
         )
         for plan, methods in plans
         for number in range(len(plan.splits))

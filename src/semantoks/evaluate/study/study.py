@@ -25,10 +25,10 @@ from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
 from semantoks.evaluate.study.work import Work
 from semantoks.features.blocks import Blocks
-from semantoks.features.encode import own_readout
+from semantoks.features.encode import own_readout, untrained
 from semantoks.features.stored import content_key
 from semantoks.model.card import EncoderCard
-from semantoks.model.encoder import Encoder, random_encoder
+from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.targets import Target
 from semantoks.statistics.methods import BLOCK_WORDS, ENCODER, METHODS, RANDOM
@@ -164,9 +164,7 @@ class Study:
     @cached_property
     def encoders(self) -> Mapping[str, Encoder]:
         """The encoder, and the same one with the random weights that its pretraining started from."""
-        start = random_encoder(self.card.encoder, self.card.atlas.network_index, self.card.seed)
-        start.lower = self.encoder.lower
-        return {ENCODER: self.encoder, RANDOM: start.eval()}
+        return {ENCODER: self.encoder, RANDOM: untrained(self.encoder, self.card)}
 
     def fingerprint(self) -> tuple[object, ...]:
         """Return all that the scores depend on, for telling whether the pieces of a killed job are of the same one.

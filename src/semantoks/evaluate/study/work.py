@@ -61,18 +61,19 @@ class Results:
 
 @dataclass(frozen=True)
 class Piece:
-    """One call that returns Results, and all that it depends on beside the study, as bytes to be hashed."""
+    """One call that returns Results, and the name under which these are kept (`name_of`)."""
 
     call: Call
-    about: tuple[Any, ...]
+    name: str
 
-    def name(self) -> str:
-        """Return a name under which its results are kept."""
-        digest = hashlib.sha256()
-        for part in self.about:
-            content = part if isinstance(part, bytes) else repr(part).encode()
-            digest.update(len(content).to_bytes(8, "little") + content)
-        return digest.hexdigest()[:32]
+
+def name_of(*about: Any) -> str:
+    """Hash all that a piece depends on beside its study, or a study itself, to a name."""
+    digest = hashlib.sha256()
+    for part in about:
+        content = part if isinstance(part, bytes) else repr(part).encode()
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _carry_out(folder: Path | None, numbered: tuple[int, Piece]) -> tuple[int, R
     function, args, kwargs = piece.call
     found: Results = function(*args, **kwargs)
     if folder is not None:
-        name, rows = piece.name(), sum(map(len, found.predictions))
+        name, rows = piece.name, sum(map(len, found.predictions))
         if rows:
             table = pd.concat(found.predictions, ignore_index=True)
             write_durably(folder / f"{name}.parquet", table.to_parquet(index=False))
@@ -151,7 +152,7 @@ def _carry_out(folder: Path | None, numbered: tuple[int, Piece]) -> tuple[int, R
 
 def _read(folder: Path, piece: Piece) -> Results | None:
     """Return what is kept of a piece; None where there is nothing, or nothing whole."""
-    name = piece.name()
+    name = piece.name
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         about = plain_json((folder / f"{name}.json").read_text(encoding="utf-8"))
         found = Results(list(about["scores"]), epochs=list(about["epochs"]))
@@ -168,13 +169,13 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def unfinished(out: Path, about: Sequence[Any]) -> Iterator[Path]:
-    """Give a folder for the pieces of this evaluation in ``out``: it goes away at the end, and stays after a failure
-    if there is anything in it.
+    """Give a folder in ``out`` for the pieces of this evaluation.
 
-    Those of another evaluation, which was killed, go away first.
+    It goes away at the end; after a failure it stays, if there is anything in it. Those of another evaluation, which
+    was killed, go away first.
     """
     here = (out / UNFINISHED).absolute()
-    folder = here / Piece((_carry_out, (), {}), tuple(about)).name()
+    folder = here / name_of(*about)
     for other in here.glob("*"):
         if other != folder and not other.is_symlink():
             shutil.rmtree(other, ignore_errors=True)
