@@ -8,7 +8,7 @@ in turns; the aim is under half a second.
 """
 
 import argparse
-import os
+import resource
 import subprocess
 import sys
 
@@ -28,10 +28,10 @@ STARTS = {
 
 def start(arguments: list[str]) -> float:
     """Return the processor seconds that a fresh interpreter takes."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
         for name, arguments in STARTS.items():
             least[name] = min(least[name], start(arguments))
     floor = least["python -c pass"]
-    rows = [[name, f"{seconds:.2f}", f"{seconds / floor:.1f}"] for name, seconds in least.items()]
+    rows = [[name, f"{seconds:.3f}", f"{seconds / floor:.1f}" if floor else "-"] for name, seconds in least.items()]
     show(f"Start of the command line. {machine(torch.device('cpu'))}", ["", "s", "/ floor"], rows)
 
 
