@@ -28,7 +28,7 @@ from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed, write_features
 from semantoks.model.encoder import EncoderConfig
-from semantoks.report.page import write_report
+from semantoks.reporting.page import report
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
@@ -93,7 +93,7 @@ def run_stage(stage: str, folder: Path, people: int, rois: int) -> dict[str, flo
     elif stage == "embed":
         write_features(embed(Cohort(cohort), model=run, crops=1), folder / "features.parquet")
     elif stage == "report":
-        write_report([cohort], folder / "cohort.html")
+        report([cohort], folder / "cohort.html")
     else:
         config = ProbeConfig(methods=(stage.split()[1],), analyses=(), repeats=1, crops=1)
         probe(run, cohort, targets=["sex"], out=folder / stage.replace(" ", "_"), config=config)

@@ -31,4 +31,4 @@ axis.set_xlabel("sex, balanced accuracy")
 figure.savefig("scores.png")
 
 # %% The report: one HTML page
-print(semantoks.write_report("run"))
+print(semantoks.report("run"))

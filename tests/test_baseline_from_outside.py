@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semantoks import Baseline, ProbeConfig, probe, write_report
+from semantoks import Baseline, ProbeConfig, probe, report
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.study.tasks import Predicted
 from tiny_people import cohort, model
@@ -83,7 +83,7 @@ def test_what_is_fitted_is_fitted_on_training_people_alone(run):
 
 def test_the_report_shows_it_with_its_own_words(run, tmp_path):
     _, out, _ = run
-    page = write_report(out, tmp_path / "report.html").read_text()
+    page = report(out, tmp_path / "report.html").read_text()
     assert "first component" in page
     assert AR1.words in page
     about = json.loads((out / "probe.json").read_text())

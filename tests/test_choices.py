@@ -19,7 +19,7 @@ from semantoks.config import check_arguments
 from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.tuning import TuningCorruption
-from semantoks.model.export import export_encoder
+from semantoks.model.export import export
 from semantoks.model.tokenizers.projection import ProjectionConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.signals.reading_config import ReadingConfig
@@ -107,7 +107,7 @@ def functions():
     """Public functions and the constructors of encoders, without the runtime's type checks; and two behind commands."""
     public = [getattr(semantoks, name) for name in semantoks.__all__]
     yield from (thing for thing in public if inspect.isfunction(thing))
-    yield from (semantoks.Encoder.from_pretrained.__func__, export_encoder, simulate_as)
+    yield from (semantoks.Encoder.from_pretrained.__func__, export, simulate_as)
 
 
 def chosen_arguments():
@@ -121,7 +121,7 @@ def chosen_arguments():
 def test_a_misspelt_choice_of_a_public_function_is_refused_before_anything_is_done(function, name, values):
     parameters = inspect.signature(function).parameters.values()
     others = {p.name: Path("nowhere") for p in parameters if p.default is p.empty and p.name != name}
-    lists = {"cohorts": [Path("nowhere")], "targets": ["nothing"]}
+    lists = {"cohorts": [Path("nowhere")], "targets": ["nothing"], "dataset": "abide"}
     others |= {listed: some for listed, some in lists.items() if listed in others}
     with pytest.raises(ConfigError, match=rf"{name} has to be one of .*Did you mean '{values[0]}'\?"):
         function(**others, **{name: values[0].upper() + "x"})
@@ -138,7 +138,7 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         "finetune.precision",
         "load_encoder.which",
         "Encoder.from_pretrained.which",
-        "export_encoder.which",
+        "export.which",
         "simulate_as.tool_format",
     }
 
@@ -200,12 +200,12 @@ def test_prepare_refuses_arguments_of_another_type_before_it_looks_at_the_source
         ({"gates": "strict"}, "gates has to be of type GateConfig, not 'strict'"),
         ({"reading": {}}, "reading has to be of type ReadingConfig"),
         ({"tr": "0.8"}, "tr has to be of type float"),
-        ({"most": -1}, "most has to be 0"),
+        ({"recordings": -1}, "recordings must be at least 0"),
     ],
 )
 def test_the_doctor_checks_its_arguments_as_prepare_does(tmp_path, wrong, words):
     with pytest.raises(ConfigError, match=words):
-        semantoks.checkup(tmp_path / "nowhere", **wrong)
+        semantoks.doctor(tmp_path / "nowhere", **wrong)
 
 
 def test_a_model_or_a_configuration_of_another_kind_is_named(tmp_path):

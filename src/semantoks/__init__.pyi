@@ -1,26 +1,33 @@
 # The public names: read by type checkers, and by lazy_loader in __init__.py.
 from .atlas.atlas import Atlas as Atlas
 from .atlas.catalog import get_atlas as get_atlas
-from .doctor.checkup import checkup as checkup
+from .checking.checkup import Checkup as Checkup
+from .contents import Info as Info
+from .contents import info as info
 from .evaluate.finetuning.beside import Trainable as Trainable
 from .evaluate.finetuning.finetune import finetune as finetune
 from .evaluate.finetuning.tuning import FinetuneConfig as FinetuneConfig
 from .evaluate.probe import probe as probe
+from .evaluate.publish import push as push
 from .evaluate.settings import ProbeConfig as ProbeConfig
 from .evaluate.study.shown import Baseline as Baseline
+from .examination import doctor as doctor
 from .features.block_config import BlockConfig as BlockConfig
 from .features.embed import embed as embed
 from .features.embedder import SemantoksEmbedder as SemantoksEmbedder
-from .fetch import Fetched as Fetched
-from .fetch import fetch_abide as fetch_abide
+from .fetching import Fetched as Fetched
+from .fetching import fetch as fetch
+from .fetching import fetch_abide as fetch_abide
 from .inside.audit import audit as audit
 from .inside.explain import explain as explain
 from .inside.vocabulary import vocabulary as vocabulary
 from .model.card import EncoderCard as EncoderCard
+from .model.convert import convert as convert
 from .model.convert import convert_back as convert_back
 from .model.convert import convert_checkpoint as convert_checkpoint
 from .model.encoder import EncoderConfig as EncoderConfig
 from .model.encoder import Tokens as Tokens
+from .model.export import export as export
 from .model.hub import Encoder as Encoder
 from .model.hub import load_encoder as load_encoder
 from .model.tensors import save_encoder as save_encoder
@@ -31,7 +38,7 @@ from .objective.self_distillation import LossTerms as LossTerms
 from .objective.self_distillation import SelfDistillation as SelfDistillation
 from .objective.self_distillation import load_branches as load_branches
 from .objective.self_distillation import step_terms as step_terms
-from .report.page import write_report as write_report
+from .reporting.page import report as report
 from .signals.clean import CleaningConfig as CleaningConfig
 from .signals.cohort import Cohort as Cohort
 from .signals.prepare import prepare as prepare
@@ -43,6 +50,7 @@ from .signals.sources.memory import recordings_from_arrays as recordings_from_ar
 from .signals.sources.memory import recordings_from_mapping as recordings_from_mapping
 from .simulation.cohort import SimulationConfig as SimulationConfig
 from .simulation.cohort import simulate as simulate
+from .speed import bench as bench
 from .statistics.summary import summarise as summarise
 from .train.closed_form import FitConfig as FitConfig
 from .train.closed_form import fit as fit
@@ -50,3 +58,8 @@ from .train.recipe import PretrainConfig as PretrainConfig
 from .train.recipe import load_recipe as load_recipe
 from .train.run import pretrain as pretrain
 from .views.batch import Batch as Batch
+from .walkthrough import demo as demo
+
+__version__: str
+checkup = doctor
+write_report = report

@@ -14,7 +14,7 @@ from semantoks.evaluate.finetuning.finetune import Diary, finetune
 from semantoks.evaluate.finetuning.tuning import Epoch, FinetuneConfig, load_settings
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import score_split
-from semantoks.report.run.evaluation import read_evaluation
+from semantoks.reporting.run.evaluation import read_evaluation
 from semantoks.statistics.tables import read_predictions, read_scores
 from tiny_people import make_people, write_cohort
 

@@ -14,7 +14,7 @@ import pytest
 from killing import Attack
 
 import semantoks.evaluate.finetuning.finetune
-import semantoks.report.page
+import semantoks.reporting.page
 import semantoks.studies.command
 import semantoks.train.run  # noqa: F401 (what the processes need is there before they begin)
 from semantoks.cli.main import GO_ON

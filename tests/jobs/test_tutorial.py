@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typist import type_in
 
-import semantoks.fetch
+import semantoks.fetching
 from served_abide import fill, served
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def test_the_tutorials_commands_lead_from_nothing_to_the_page(tmp_path, monkeypa
     sites = {"NYU": 10, "CMU_a": 8, "UM_1": 6, "Stanford": 1}
     fill(tmp_path / "project", sites, atlas="cc200", n_rois=200, frames=40)
     with served(tmp_path / "project") as (url, _):
-        monkeypatch.setattr(semantoks.fetch, "URL", url)
+        monkeypatch.setattr(semantoks.fetching, "URL", url)
         said = [type_in(*words[1:], *SMALLER.get(words[1], ())) for words in commands]
     assert [answer.code for answer in said] == [0, 4, 4, 0, 0, 0, 0], [answer.err for answer in said]
     assert "Next: semantoks prepare abide --atlas cc200 --out cohort/" in said[0].out

@@ -19,9 +19,7 @@ from semantoks.model.tokenizers.published import TokenizerConfig
 
 ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
 SIZE = EncoderConfig(width=16, depth=2, frames=60, patch=20)
-EXPORT = (
-    "import sys; from semantoks.model.export import export_encoder; print('\\n'.join(export_encoder(*sys.argv[1:])))"
-)
+EXPORT = "import sys; from semantoks.model.export import export; print('\\n'.join(export(*sys.argv[1:])))"
 RUN = """
 import sys, numpy, torch
 program = torch.export.load(sys.argv[1], extra_files=(extra := {"config.json": ""}))
@@ -101,7 +99,7 @@ def test_a_program_runs_in_other_precisions_and_on_other_devices(tmp_path, kind)
 
 
 def test_a_program_is_called_pt2(tmp_path):
-    from semantoks.model.export import export_encoder
+    from semantoks.model.export import export
 
     with pytest.raises(ConfigError, match=r"ends in \.pt2, not .*encoder\.onnx"):
-        export_encoder(tmp_path, tmp_path / "encoder.onnx")
+        export(tmp_path, tmp_path / "encoder.onnx")

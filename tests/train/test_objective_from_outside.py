@@ -15,7 +15,7 @@ from semantoks.errors import WeightsError
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.objective.objective import Learner, Objective, StepLoss
-from semantoks.report.page import write_report
+from semantoks.reporting.page import report
 from semantoks.train.run import pretrain
 from semantoks.views.batch import draw_batch, stream
 
@@ -182,6 +182,6 @@ def test_self_distillation_does_not_start_from_what_it_trained(cohort, tmp_path)
 
 def test_the_report_draws_the_curves_that_the_objective_declares(cohort, tmp_path):
     pretrain([cohort], out=tmp_path / "run", config=outside(steps=6))
-    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    page = report(tmp_path / "run").read_text(encoding="utf-8")
     assert "Root error" in page
     assert "Effective rank" not in page

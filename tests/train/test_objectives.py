@@ -13,7 +13,7 @@ from semantoks.errors import ConfigError, WeightsError
 from semantoks.features.embed import embed
 from semantoks.model.hub import load_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
-from semantoks.report.page import write_report
+from semantoks.reporting.page import report
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
@@ -59,7 +59,7 @@ def test_stopped_and_resumed_it_is_the_unbroken_run_and_its_encoder_goes_on(kind
     assert load_encoder(whole / "encoder")[1].learner["kind"] == kind
     assert embed(cohort, model=whole).filter(like="cls_").std().min() > 0
     pretrain([cohort], out=tmp_path / "child", config=config, init_from=whole)
-    assert "Spread" in write_report(whole).read_text(encoding="utf-8")
+    assert "Spread" in report(whole).read_text(encoding="utf-8")
     if kind == "contrastive":
         with pytest.raises(WeightsError, match="no student beside the encoder: its objective has no teacher"):
             load_encoder(whole / "encoder", which="student")

@@ -70,12 +70,12 @@ def logged(out: Path, command: str) -> Iterator[None]:
 
 def write_page(out: Path, cohort: Path) -> None:
     """Write ``report.html`` with its tables, and what to cite as ``logs/CITATION.md`` and ``CITATION.bib``."""
-    from semantoks.report.citing import bibliography
-    from semantoks.report.cohort.folder import read_cohort
-    from semantoks.report.cohort.methods import methods, references
-    from semantoks.report.page import write_report
+    from semantoks.reporting.citing import bibliography
+    from semantoks.reporting.cohort.folder import read_cohort
+    from semantoks.reporting.cohort.methods import methods, references
+    from semantoks.reporting.page import report
 
-    write_report(cohort, out / PAGE)
+    report(cohort, out / PAGE)
     described = read_cohort(cohort)
     texts, entries = bibliography(references(described))
     (out / LOGS).mkdir(exist_ok=True)

@@ -29,8 +29,8 @@ def bench(
         precision: As for pretrain.
         people: Simulated people, at least 20.
     """
-    from semantoks.bench import bench as measure
-    from semantoks.bench import bench_table
+    from semantoks.speed import bench as measure
+    from semantoks.speed import bench_table
 
     with progress("bench", "%") as shown:
         measured = measure(recipes, device=device, precision=precision, people=people, progress=shown)

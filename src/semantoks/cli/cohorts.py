@@ -5,7 +5,7 @@ import inspect
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -22,10 +22,6 @@ MaxFD = Annotated[float | None, arg(metavar="MM")]
 COLUMNS, BATCH = 256, 128
 """People above which the usual closed form fits, and from which on the recipe small has a batch."""
 TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
-
-if TYPE_CHECKING:
-    from semantoks.doctor.checkup import Checkup
-    from semantoks.model.card import EncoderCard
 
 
 def prepare(
@@ -135,35 +131,27 @@ def doctor(
         recordings: Number of recordings to look into, spread evenly over the source; 0 looks into all.
         table: Write the findings on each recording to FILE.tsv.
     """
-    from semantoks.doctor.checkup import checkup
+    from semantoks.examination import doctor as run
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.quality import GateConfig
     from semantoks.storage.tables import write_table
 
-    if atlas is not None and model is not None:
-        raise ConfigError("--atlas and --model both name the atlas of the columns: give only one.")
-    if recordings < 0:
-        raise ConfigError(f"--recordings must be at least 0, not {recordings}.")
-    path, card = named_source(source, files), _card(model)
-    cleaning = CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr)
-    gates = GateConfig(max_fd=max_fd)
-    if card is not None:
-        from semantoks.model.card import cleaning_for
-
-        if (band, target_tr, max_fd) != ((0.01, 0.1), 2.0, 0.5):
-            raise ConfigError("--model has a band, a repetition time and no limit of motion: leave those options out.")
-        cleaning, gates = cleaning_for(card, already_filtered=already_filtered)
-    findings = checkup(
+    path = named_source(source, files)
+    findings = run(
         path,
-        atlas=atlas if card is None else card.atlas,
+        atlas=atlas,
+        model=model,
         tr=options.tr,
         participants=options.participants,
         reading=options.reading,
-        cleaning=cleaning,
-        gates=gates,
-        most=recordings,
+        cleaning=CleaningConfig(band=band, already_filtered=already_filtered, target_tr=target_tr),
+        gates=GateConfig(max_fd=max_fd),
+        recordings=recordings,
+        verbose=True,
     )
-    _print_findings(findings)
+    problems = [dataclasses.asdict(problem) for problem in findings.problems]
+    found(atlas=findings.atlas, facts=findings.facts, problems=problems, warnings=findings.warnings)
+    print(findings)
     if table is not None:
         write_table(table, findings.table)
     if not findings.usable:
@@ -202,25 +190,6 @@ def _flags(reading: ReadingOptions) -> list[str]:
             several = value if isinstance(value, tuple) else [] if value is True else [value]
             words += [f"--{field.name.replace('_', '-')}", *map(str, several)]
     return words
-
-
-def _print_findings(findings: "Checkup") -> None:
-    problems = [dataclasses.asdict(problem) for problem in findings.problems]
-    found(atlas=findings.atlas, facts=findings.facts, problems=problems, warnings=findings.warnings)
-    print("\n".join(findings.facts))
-    for problem in findings.problems:
-        print(f"\n{'LEFT OUT' if problem.partial else 'PROBLEM':<10} {problem.evidence}\n       ->  {problem.remedy}")
-    for warning in findings.warnings:
-        print(f"\nWARNING    {warning}")
-
-
-def _card(model: str | None) -> "EncoderCard | None":
-    if model is None:
-        return None
-    from semantoks.model.card import read_card
-    from semantoks.model.hub import find_encoder
-
-    return read_card(find_encoder(model))
 
 
 def simulate(
@@ -282,13 +251,14 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
         path: A folder that semantoks wrote, or an encoder in the box: schaefer400, mist122.
         verify: Check every file against its checksum; of a cohort also name near copies under different ids.
     """
-    from semantoks.info import describe_path, verify_path
+    from semantoks.contents import info as look
 
-    problems, notes = verify_path(path) if verify else ([], [])
-    if problems:
-        print("\n".join(problems))
+    there = look(path, verify=verify)
+    found(path=there.path, kind=there.kind, facts=there.facts, problems=there.problems, notes=there.notes)
+    if there.problems:
+        print("\n".join(there.problems))
         return EXIT_INPUT
-    print("\n".join(describe_path(path)))
+    print(there)
     if verify:
-        print("\n".join(["verified: everything agrees with its checksum", *notes]))
+        print("\n".join(["verified: everything agrees with its checksum", *there.notes]))
     return EXIT_OK

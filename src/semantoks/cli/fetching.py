@@ -9,7 +9,6 @@ from tyro.conf import Positional, arg
 from semantoks.cli.everywhere import found as told
 from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL
-from semantoks.progress import progress
 
 
 def fetch(
@@ -41,21 +40,22 @@ def fetch(
         people: So many people, from the top of the project's table.
         quality_checked: Only people whose images every rater of the project passed.
     """
-    from semantoks.fetch import failed_words, fetch_abide
+    from semantoks.fetching import failed_words
+    from semantoks.fetching import fetch as run
     from semantoks.signals.sources.pcp import ABIDE_FOLDER
 
-    with progress(f"fetch {dataset}", "people") as shown:
-        found = fetch_abide(
-            out,
-            atlas=atlas,
-            pipeline=pipeline,
-            band_pass=band_pass,
-            global_signal=global_signal,
-            people=people,
-            quality_checked=quality_checked,
-            progress=shown,
-            tell=print,
-        )
+    found = run(
+        dataset,
+        out=out,
+        atlas=atlas,
+        pipeline=pipeline,
+        band_pass=band_pass,
+        global_signal=global_signal,
+        people=people,
+        quality_checked=quality_checked,
+        verbose=True,
+        tell=print,
+    )
     told(out=found.folder, people=found.people, new=found.new, failed=len(found.failed), without_tr=found.without_tr)
     there = "" if not (old := found.people - found.new) else f", {f'{old:,}' if found.new else 'all'} from before"
     print(f"{plural(found.people, 'person')} in {found.folder}{there}.")

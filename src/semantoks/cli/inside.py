@@ -152,9 +152,9 @@ def explain(
 
 def _shown(out: Path) -> int:
     """Print what was found, and write the page."""
-    from semantoks.report.inside.folder import read_inside
-    from semantoks.report.page import write_report
+    from semantoks.reporting.inside.folder import read_inside
+    from semantoks.reporting.page import report
 
     print("\n".join(read_inside(out).listed("answers")))
-    print(f"Open {write_report(out)} in a browser.")
+    print(f"Open {report(out)} in a browser.")
     return EXIT_OK

@@ -222,9 +222,9 @@ def report(
         out: Output file, a FILE.html.
         show_ids: Name the recordings of a cohort instead of numbering them.
     """
-    from semantoks.report.page import write_report
+    from semantoks.reporting.page import report as run_report
 
-    page = write_report(run, out, show_ids=show_ids)
+    page = run_report(run, out, show_ids=show_ids)
     found(page=page)
     print(f"Open {page} in a browser. Its tables: {page.with_name(f'{page.stem}_tables')}")
     return EXIT_OK
@@ -241,9 +241,9 @@ def demo(out: Path = Path("demo"), participants: int = 80, steps: int = 40, seed
         steps: Pretraining steps, at least 1.
         seed: Seed for everything, at least 0.
     """
-    from semantoks.demo import run_demo
+    from semantoks.walkthrough import demo as run
 
-    summary = run_demo(out, participants=participants, steps=steps, seed=seed)
+    summary = run(out, participants=participants, steps=steps, seed=seed, verbose=True)
     print(score_table(summary))
     print(
         f"\nA small encoder and {participants} simulated people: this shows the workflow, not what the method can do."

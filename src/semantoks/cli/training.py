@@ -64,7 +64,7 @@ def pretrain(argv: list[str]) -> int:
 
     The recipe sets the defaults below; command-line options override it.
     """
-    from semantoks.info import describe_path
+    from semantoks.contents import info
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
 
     argv = [_modern(word, MOVED) for word in argv]
@@ -86,7 +86,7 @@ def pretrain(argv: list[str]) -> int:
     del options["recipe"]
     record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
     found(out=out, status=record["status"], steps=record["steps_total"])
-    print("\n".join(describe_path(out)))
+    print(info(out))
     if record["status"] == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}")
         return 128 + signal.SIGTERM
@@ -131,7 +131,7 @@ def fit(
         band: The band-passed series, or those of the full band; auto = full where all cohorts keep it.
         min_seconds: Seconds of good data that a recording needs to be used.
     """
-    from semantoks.info import describe_path
+    from semantoks.contents import info
     from semantoks.train.closed_form import FitConfig
     from semantoks.train.closed_form import fit as run
 
@@ -145,7 +145,7 @@ def fit(
         min_seconds=min_seconds,
     )
     run(cohorts, out=out, config=config, verbose=True)
-    print("\n".join(describe_path(out)))
+    print(info(out))
     encoder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
     print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out {probes}")
     return EXIT_OK

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.cli.everywhere import found
+from semantoks.errors import EXIT_OK
 
 
 def convert(
@@ -38,19 +39,15 @@ def convert(
         patch: Frames per patch.
         back: Convert back: write an encoder folder in the authors' layout.
     """
-    from semantoks.info import describe_path
-    from semantoks.model.convert import convert_back, convert_checkpoint
-    from semantoks.model.hub import find_encoder
+    from semantoks.contents import info
+    from semantoks.model.convert import convert as run
 
+    written = run(source, out, config=config, network_map=network_map, patch=patch, back=back)
+    found(out=written)
     if back:
-        if (config, network_map, patch) != (None, None, None):
-            raise ConfigError(
-                "--back takes no --config, --network-map or --patch: the encoder folder has all of these."
-            )
-        print(f"Wrote the encoder in the authors' layout to {convert_back(find_encoder(source), out)}.")
+        print(f"Wrote the encoder in the authors' layout to {written}.")
         return EXIT_OK
-    convert_checkpoint(source, out, config=config, network_map=network_map, patch=patch)
-    print("\n".join(describe_path(out)))
+    print(info(out))
     print(f"\nNext: semantoks embed RECORDINGS --model {shlex.quote(str(out))} --out features.parquet")
     return EXIT_OK
 
@@ -71,9 +68,11 @@ def export(
         out: Output file; the program maps series [batch, roi, frame] and mask [batch, network, patch] to (cls, grid).
         which: The teacher (recommended: its features are the ones to use), or the student.
     """
-    from semantoks.model.export import export_encoder
+    from semantoks.model.export import export as run
 
-    print("\n".join(export_encoder(model, out, which=which)))
+    there = run(model, out, which=which)
+    found(out=there.path, facts=there.facts)
+    print(there)
     return EXIT_OK
 
 
@@ -94,7 +93,9 @@ def push(
         repo_id: Name of the repository on the hub.
         public: Make it public; otherwise only you and your organisation can see it.
     """
-    from semantoks.evaluate.publish import publish
+    from semantoks.evaluate.publish import push as run
 
-    print(f"Uploaded to {publish(model, repo_id, private=not public)}")
+    url = run(model, repo_id, public=public)
+    found(url=url)
+    print(f"Uploaded to {url}")
     return EXIT_OK

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from semantoks.config import check_arguments
 from semantoks.model.card import EncoderCard, read_card
 from semantoks.model.hub import find_encoder, upload
 from semantoks.statistics.methods import BAR, ENCODER, method_name
@@ -11,19 +12,30 @@ from semantoks.statistics.tables import ABOUT, ALPHA, PREDICTIONS, SCORES, read_
 from semantoks.storage.text import read_json
 
 
-def publish(model: str | Path, repo_id: str, *, private: bool = True, token: str | None = None) -> str:
-    """Upload a run's encoder, student and heads included, to ``owner/name`` on the Hugging Face hub.
+def push(model: str | Path, repo_id: str, *, public: bool = False, token: str | None = None) -> str:
+    """Upload a run's encoder, student and heads included, to ``owner/name`` on the Hugging Face hub; return the URL.
 
     The model card lists the main scores of every probe in the run's folder, beside FC, random weights and motion.
-    Returns the URL.
+
+    Parameters
+    ----------
+    model
+        A run, or an encoder folder.
+    repo_id
+        Name of the repository on the hub.
+    public
+        Make it public; otherwise only you and your organisation can see it.
+    token
+        Of the hub; None = the one that ``hf auth login`` keeps.
 
     Raises
     ------
     WeightsError
         If there is no encoder, the id is malformed, or the hub refuses or cannot be reached.
     """
+    check_arguments(push, locals())
     folder = find_encoder(model)
-    return upload(folder, repo_id, with_scores(read_card(folder), Path(model)), private=private, token=token)
+    return upload(folder, repo_id, with_scores(read_card(folder), Path(model)), private=not public, token=token)
 
 
 def with_scores(card: EncoderCard, run: Path) -> EncoderCard:

@@ -24,8 +24,8 @@ from semantoks.inside.reading import Reading, folds_of, opened_to_reading, read,
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
 from semantoks.model.tensors import load_state, tensors_in, under
-from semantoks.report.inside.folder import COMPONENTS, ORDERS, PAIRS
-from semantoks.report.wording import share_words
+from semantoks.reporting.inside.folder import COMPONENTS, ORDERS, PAIRS
+from semantoks.reporting.wording import share_words
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.checksums import read_tensors
 from semantoks.storage.lock import hold_folder

@@ -22,7 +22,7 @@ from semantoks.inside.opened import Opened, open_inside
 from semantoks.inside.relevance import baseline_of, by_pair, integrated_gradients, reader_of
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
-from semantoks.report.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY
+from semantoks.reporting.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.targets import target as read_target
 from semantoks.statistics.methods import ENCODER, RANDOM

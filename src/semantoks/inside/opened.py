@@ -31,7 +31,7 @@ from semantoks.inside.settings import InsideConfig
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import in_precision, precision_notes
-from semantoks.report.inside.folder import FINDINGS
+from semantoks.reporting.inside.folder import FINDINGS
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
 from semantoks.signals.part import Part

@@ -32,8 +32,8 @@ from semantoks.inside.words import (
     transitions,
     usage,
 )
-from semantoks.report.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
-from semantoks.report.wording import percent
+from semantoks.reporting.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
+from semantoks.reporting.wording import percent
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table

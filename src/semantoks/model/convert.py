@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.errors import WeightsError
+from semantoks.config import check_arguments
+from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.card import CARD, EncoderCard, read_card
 from semantoks.model.encoder import random_encoder
+from semantoks.model.hub import find_encoder
 from semantoks.model.network_map import PUBLISHED, atlas_of_map, part_names, write_map
 from semantoks.model.released import (
     ROLES,
@@ -34,6 +36,46 @@ LEARNER = "self-distillation"
 """The objective that a released checkpoint was trained with, and whose heads it has."""
 PATCH = 20
 """Frames per patch in every published run; the released file does not record it."""
+
+
+def convert(
+    source: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    network_map: str | Path | None = None,
+    patch: int | None = None,
+    back: bool = False,
+) -> Path:
+    """Turn a released checkpoint into an encoder folder, or an encoder ``back`` into the authors' layout.
+
+    Parameters
+    ----------
+    source
+        The authors' file (see `convert_checkpoint`); back, a run, an encoder folder or an id on the hub.
+    out
+        The encoder folder; back, the file (see `convert_back`).
+    config, network_map, patch
+        As for `convert_checkpoint`; back, the encoder folder has all of these.
+
+    Returns
+    -------
+    Path
+        What was written.
+
+    Raises
+    ------
+    ConfigError
+        If ``back`` comes with what an encoder folder has.
+    WeightsError
+        When the file is no such checkpoint, or that layout has no place for the encoder.
+    """
+    check_arguments(convert, locals())
+    if not back:
+        return convert_checkpoint(source, out, config=config, network_map=network_map, patch=patch)
+    if (config, network_map, patch) != (None, None, None):
+        raise ConfigError("--back takes no --config, --network-map or --patch: the encoder folder has all of these.")
+    return convert_back(find_encoder(source), out)
 
 
 def convert_checkpoint(

@@ -12,6 +12,7 @@ from semantoks.model.card import CARD, card_text, published
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.tensors import Which
+from semantoks.notebook import Described
 from semantoks.storage.durable import write_durably
 
 SUFFIX = ".pt2"
@@ -32,8 +33,8 @@ class Traced(nn.Module):
         return tokens.cls, tokens.grid
 
 
-def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teacher") -> list[str]:
-    """Save a program of an encoder and check that it computes what the encoder does; returns what to know, in lines.
+def export(model: str | Path, out: str | Path, *, which: Which = "teacher") -> Described:
+    """Save a program of an encoder and check that it computes what the encoder does; return its path and what to know.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
     WeightsError
         When there is no encoder.
     """
-    check_arguments(export_encoder, locals())
+    check_arguments(export, locals())
     out = Path(out)
     if out.suffix != SUFFIX or out.is_dir():
         raise ConfigError(f"the program has to be a file that ends in {SUFFIX}, not {out}.")
@@ -70,15 +71,22 @@ def export_encoder(model: str | Path, out: str | Path, *, which: Which = "teache
     apart = max(_apart(encoder, out, size) for size in (1, 5))
     assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"
     fixed = encoder.any_length
-    return [
-        f"program  {out}: {out.stat().st_size / 2**20:.0f} MiB, made with torch {torch.__version__}",
-        f"takes    series float32 [batch, {encoder.n_rois}, {card.encoder.frames}] and mask bool [batch, "
-        f"{encoder.n_networks}, {card.encoder.patches}], True = hidden",
-        f"gives    cls [batch, {card.encoder.width}] and grid [batch, {encoder.n_networks}, {card.encoder.patches}, "
-        f"{card.encoder.width}]",
-        *(["only     this number of frames, and float32: a matrix logarithm has no lower precision"] if fixed else []),
-        f"checked  against the encoder on batches of 1 and 5: largest relative difference {apart:.0e}",
-    ]
+    return Described(
+        out,
+        (
+            f"program  {out}: {out.stat().st_size / 2**20:.0f} MiB, made with torch {torch.__version__}",
+            f"takes    series float32 [batch, {encoder.n_rois}, {card.encoder.frames}] and mask bool [batch, "
+            f"{encoder.n_networks}, {card.encoder.patches}], True = hidden",
+            f"gives    cls [batch, {card.encoder.width}] and grid [batch, {encoder.n_networks}, "
+            f"{card.encoder.patches}, {card.encoder.width}]",
+            *(
+                ["only     this number of frames, and float32: a matrix logarithm has no lower precision"]
+                if fixed
+                else []
+            ),
+            f"checked  against the encoder on batches of 1 and 5: largest relative difference {apart:.0e}",
+        ),
+    )
 
 
 def _example(encoder: Encoder, batch: int) -> tuple[Tensor, Tensor]:

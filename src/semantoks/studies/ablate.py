@@ -11,7 +11,7 @@ import pandas as pd
 
 from semantoks.config import check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, SemantoksError
-from semantoks.report.content import rows_of
+from semantoks.reporting.content import rows_of
 from semantoks.signals.part import Networks
 from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
 from semantoks.statistics.paired import holm

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from semantoks.report.page import write_report
+from semantoks.reporting.page import report
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import write_sums_of_tables
@@ -72,5 +72,5 @@ def run_study(
         for target, answer in assemble(study):
             tell(f"{target}: {answer}" if target else answer)
         write_sums_of_tables(study.out)
-        tell(f"Open {write_report(study.out)} in a browser.")
+        tell(f"Open {report(study.out)} in a browser.")
     return done

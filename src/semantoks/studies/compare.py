@@ -11,9 +11,9 @@ import pandas as pd
 from semantoks.config import to_plain
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, SemantoksError
-from semantoks.report.content import rows_of
-from semantoks.report.recipes import LINES
-from semantoks.report.study import RECIPES
+from semantoks.reporting.content import rows_of
+from semantoks.reporting.recipes import LINES
+from semantoks.reporting.study import RECIPES
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT, method_name
 from semantoks.statistics.paired import holm
 from semantoks.statistics.tables import SCORES, read_scores

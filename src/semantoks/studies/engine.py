@@ -17,7 +17,7 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.features.stored import embed_stored
 from semantoks.objective.watch import spread_of
-from semantoks.report.study import STUDY
+from semantoks.reporting.study import STUDY
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import sealed, unsealed

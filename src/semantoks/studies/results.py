@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import ConfigError
-from semantoks.report.recipes import LINES
-from semantoks.report.study import ANSWERS, LAWS, RESULTS, SUMMARY
+from semantoks.reporting.recipes import LINES
+from semantoks.reporting.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, RANDOM
 from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
 from semantoks.statistics.summary import RANGES

@@ -1,0 +1,1 @@
+"""What is wrong with a source of recordings, before anything runs."""

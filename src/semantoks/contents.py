@@ -1,0 +1,219 @@
+"""Describe what a folder contains (a cohort, a run or an encoder) in about ten lines."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from semantoks.config import check_arguments
+from semantoks.counted import plural
+from semantoks.errors import DataError
+from semantoks.notebook import Described
+from semantoks.storage.text import parse_json, plain_json, read_json
+
+if TYPE_CHECKING:
+    from semantoks.model.card import EncoderCard
+
+
+Kind = Literal["cohort", "run", "encoder"]
+
+
+@dataclass(frozen=True, repr=False)
+class Info(Described):
+    """What lies in a folder, in about ten lines."""
+
+    kind: Kind
+    problems: tuple[str, ...] = ()
+    """What does not agree with its checksum, one sentence each, if it was looked at; there are no ``facts`` then."""
+    notes: tuple[str, ...] = ()
+    """What else looking at the checksums has shown."""
+
+
+def info(path: Path | str, *, verify: bool = False) -> Info:
+    """Describe a cohort, a run or an encoder; what is returned reads as lines where it is printed.
+
+    Parameters
+    ----------
+    path
+        A folder that semantoks wrote, or the name of an encoder in the box (``schaefer400``).
+    verify
+        Check every file against its checksum, too; of a cohort also name near copies under different ids.
+
+    Raises
+    ------
+    DataError
+        If there is nothing that semantoks wrote.
+    """
+    check_arguments(info, locals())
+    path = Path(path)
+    folder, kind, describe = _kind_of(path)
+    problems, notes = verify_path(folder) if verify else ([], [])
+    if problems:
+        return Info(path, (), kind, tuple(problems))
+    return Info(path, tuple(describe(folder)), kind, notes=tuple(notes))
+
+
+def _kind_of(path: Path) -> tuple[Path, Kind, Callable[[Path], list[str]]]:
+    """Return the folder that a path or a name means, what it holds, and what describes it."""
+    if (path / "dataset_description.json").exists():
+        return path, "cohort", _cohort
+    if (path / "run.json").exists():
+        return path, "run", _run
+    if (path / "config.json").exists():
+        return path, "encoder", _encoder
+    from semantoks.model.box import box_folder, list_box
+
+    if not path.exists() and (packaged := box_folder(str(path))) is not None:
+        return packaged, "encoder", _encoder
+    raise DataError(
+        f"{path} is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)."
+        if path.exists()
+        else f"there is nothing at {path}, and in the box there are {' and '.join(list_box())}."
+    )
+
+
+def verify_path(path: Path) -> tuple[list[str], list[str]]:
+    """Check a cohort, run or encoder against its checksums: one sentence per problem; and what else is to be known."""
+    if not (path / "dataset_description.json").exists():
+        return _verify_weights(path)
+    from semantoks.signals.cohort import Cohort
+    from semantoks.signals.likeness import find_alike
+
+    cohort = Cohort(path, verify=False)
+    if problems := cohort.verify():
+        return problems, []
+    notes = [] if cohort.sums else ["this cohort has checksums of its signals alone: an earlier version prepared it"]
+    if cohort.changed_participants():
+        notes.append("participants.tsv was changed since prepare")
+    return [], [
+        *notes,
+        *(find_alike(cohort).listed(cohort.recordings) or ["near copies: no recording is like one under another id"]),
+    ]
+
+
+def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
+    """Read run.json, every checkpoint and the encoder of a run, or an encoder, and say which are damaged."""
+    from semantoks.errors import SemantoksError, WeightsError
+    from semantoks.model.card import TEACHER, TRAINING
+    from semantoks.model.hub import find_encoder, load_encoder
+    from semantoks.model.tensors import read_training
+    from semantoks.storage.checksums import read_tensors, stated_sum, unsealed
+
+    encoder = find_encoder(path)
+    files = [*sorted((path / "checkpoints").glob("*.safetensors")), *(encoder / name for name in (TEACHER, TRAINING))]
+    checks: list[Callable[[], object]] = [lambda: load_encoder(encoder)]
+    if (encoder / TRAINING).exists():
+        checks.append(lambda: read_training(encoder))
+    if (path / "run.json").exists():
+        checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
+    checks += [functools.partial(read_tensors, file, error=WeightsError, remedy="Delete it.") for file in files[:-2]]
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except SemantoksError as error:
+            problems.append(str(error))
+    bare = [file.name for file in files if file.exists() and not stated_sum(file)]
+    return problems, [f"without a checksum, so not verified: {', '.join(bare)}"] if bare else []
+
+
+def _cohort(path: Path) -> list[str]:
+    from semantoks.signals.cohort import Cohort
+    from semantoks.signals.cohort_checks import full_band_words
+
+    cohort = Cohort(path)
+    table, about = cohort.recordings, cohort.description
+    frames, missing = table["frames"], int(cohort.missing.any(axis=1).sum())
+    band, full = about["Band"], full_band_words(about, table)
+    full = f"; {full}" if full else ""
+    sites = sorted(set(table["site"]) - {""})
+    return [
+        f"cohort     {path}: {about['Name']}",
+        f"people     {table['participant_id'].nunique()}, recordings {len(table)}, excluded {len(cohort.excluded)}",
+        f"atlas      {cohort.atlas.name}: {cohort.atlas.n_rois} ROIs in {plural(cohort.atlas.n_networks, 'network')} "
+        f"(fingerprint {cohort.atlas.fingerprint})",
+        f"frames     {frames.min()} to {frames.max()}, median {frames.median():.0f}, at {cohort.tr} s",
+        f"band       {'not band-passed by semantoks' if band is None else f'{band[0]} to {band[1]} Hz'}{full}",
+        f"missing    {plural(missing, 'recording lacks', 'recordings lack')} at least one ROI",
+        f"sites      {', '.join(sites) if sites else 'not given'}",
+        f"source TR  {', '.join(f'{tr:g} s' for tr in sorted(table['source_tr'].unique()))}",
+        f"phenotypes {', '.join(c for c in cohort.participants.columns if c != 'participant_id') or 'none'}",
+        f"made by    {about['GeneratedBy'][0]['Name']} {about['GeneratedBy'][0]['Version']} from {about['SourcePath']}",
+    ]
+
+
+def _run(path: Path) -> list[str]:
+    try:
+        return _training(path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
+
+
+def _training(path: Path) -> list[str]:
+    run = plain_json((path / "run.json").read_text(encoding="utf-8"))
+    config, cost = run["config"], run["cost"]
+    size = config["encoder"]
+    done = cost["samples"] // config["batch_size"]
+    lines = [
+        f"run        {path}: {run['status']}, {done} of {run['steps_total']} steps",
+        f"command    {run['command'] or 'from Python'}",
+        *[
+            f"cohort     {c['path']}: {plural(c['participants'], 'person')}, {plural(c['recordings'], 'recording')}, "
+            + str(c["atlas"])
+            + (f" ({c['too_short']} too short to train on)" if c.get("too_short") else "")
+            for c in run["cohorts"]
+        ],
+        f"encoder    width {size['width']}, depth {size['depth']}, {size['frames'] // size['patch']} patches of "
+        f"{size['patch']} frames",
+        f"training   batch {config['batch_size']}, lr {config['optim']['lr']:g} per 256, views "
+        f"{config['views']['policy']}, seed {config['seed']}",
+        f"cost       {cost['samples']} samples, {cost['flops'] / 1e12:.1f} TFLOP, {cost['seconds']:.0f} s, "
+        f"{cost['peak_memory_bytes'] / 2**20:.0f} MiB",
+        f"machine    {run['environment']['device']}, {run['environment']['precision']}, torch "
+        f"{run['environment']['torch']}",
+        f"semantoks  {run['version']}",
+    ]
+    path = path / "warnings.jsonl"
+    rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    warnings = [parse_json(row, path) for row in rows]
+    shown = [f"           at step {row['step']}: {row['message']}" for row in warnings[:3]]
+    return [*lines, f"warnings   {len(warnings)}" + (f" (all in {path})" if len(warnings) > 3 else ""), *shown]
+
+
+def _people(path: Path, card: "EncoderCard") -> str:
+    from semantoks.model.group import ABOUT, read_about
+
+    if card.participants:
+        return f"{len(card.participants)}, kept as salted hashes"
+    return f"{read_about(path).people}, as their mean alone" if (path / ABOUT).exists() else "not known"
+
+
+def _encoder(path: Path) -> list[str]:
+    from semantoks.model.card import band_words
+    from semantoks.model.hub import load_encoder
+
+    encoder, card = load_encoder(path)
+    size, cost = card.encoder, card.cost
+    frames = "any number of" if size.any_length else size.frames
+    gives = f"CLS [{size.width}] and " if size.depth else ""
+    parameters = sum(p.numel() for p in encoder.parameters())
+    return [
+        f"encoder    {path}",
+        f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
+        f"input      {encoder.n_rois} ROIs x {frames} frames at {card.tr} s, {card.normalisation}",
+        f"band       {band_words(card)}",
+        f"output     {gives}{encoder.n_networks} networks x {plural(size.patches, 'patch', 'patches')} [{size.width}]",
+        f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
+        f"people     {_people(path, card)}",
+        *[f"origin     {line}" for line in card.origin],
+        *(
+            [
+                f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "
+                f"{cost.get('seconds', 0):.0f} s"
+            ]
+            if cost
+            else []
+        ),
+        f"versions   {', '.join(f'{name} {number}' for name, number in card.versions.items()) or 'not known'}",
+    ]
