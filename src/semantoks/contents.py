@@ -4,17 +4,20 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.notebook import Described
-from semantoks.storage.text import parse_json, plain_json, read_json
+from semantoks.storage.checksums import damaged, unsealed
+from semantoks.storage.text import read_json, read_rows
 
 if TYPE_CHECKING:
     from semantoks.model.card import EncoderCard
 
+CHECKPOINT = "Delete it, and resume from the one before, or from the start."
+"""What to do with a checkpoint that is damaged."""
 
 Kind = Literal["cohort", "run", "encoder"]
 
@@ -94,11 +97,11 @@ def verify_path(path: Path) -> tuple[list[str], list[str]]:
 
 def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     """Read run.json, every checkpoint and the encoder of a run, or an encoder, and say which are damaged."""
-    from semantoks.errors import SemantoksError, WeightsError
+    from semantoks.errors import SemantoksError
     from semantoks.model.card import TEACHER, TRAINING
     from semantoks.model.hub import find_encoder, load_encoder
-    from semantoks.model.tensors import read_training
-    from semantoks.storage.checksums import read_tensors, stated_sum, unsealed
+    from semantoks.model.tensors import read_training, read_whole
+    from semantoks.storage.checksums import stated_sum
 
     encoder = find_encoder(path)
     files = [*sorted((path / "checkpoints").glob("*.safetensors")), *(encoder / name for name in (TEACHER, TRAINING))]
@@ -107,7 +110,7 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
         checks.append(lambda: read_training(encoder))
     if (path / "run.json").exists():
         checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
-    checks += [functools.partial(read_tensors, file, error=WeightsError, remedy="Delete it.") for file in files[:-2]]
+    checks += [functools.partial(read_whole, file, CHECKPOINT) for file in files[:-2]]
     problems = []
     for check in checks:
         try:
@@ -144,18 +147,28 @@ def _cohort(path: Path) -> list[str]:
 
 
 def _run(path: Path) -> list[str]:
+    record = path / "run.json"
+    run = unsealed(read_json(record), record)
     try:
-        return _training(path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path / 'run.json'} was not written by a training run: {error!r}.") from error
+        lines = _of_record(path, run)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise DataError(f"{record} was not written by a training run: {error!r}.") from error
+    weights = [file for part in ("checkpoints", "encoder") for file in sorted((path / part).glob("*.safetensors"))]
+    if problems := damaged(weights, f"semantoks info {path} --verify says what to do."):
+        raise DataError(" ".join(problems))
+    warnings, bad = read_rows(path / "warnings.jsonl")
+    shown = [f"           at step {row['step']}: {row.get('message')}" for row in warnings[:3]]
+    more = f" (all in {path / 'warnings.jsonl'})" if len(warnings) > 3 else ""
+    cut = f", and {plural(len(bad), 'line')} that cannot be read" if bad else ""
+    return [*lines, f"warnings   {len(warnings)}{more}{cut}", *shown]
 
 
-def _training(path: Path) -> list[str]:
-    run = plain_json((path / "run.json").read_text(encoding="utf-8"))
+def _of_record(path: Path, run: dict[str, Any]) -> list[str]:
+    """Say what run.json says."""
     config, cost = run["config"], run["cost"]
     size = config["encoder"]
     done = cost["samples"] // config["batch_size"]
-    lines = [
+    return [
         f"run        {path}: {run['status']}, {done} of {run['steps_total']} steps",
         f"command    {run['command'] or 'from Python'}",
         *[
@@ -174,11 +187,6 @@ def _training(path: Path) -> list[str]:
         f"{run['environment']['torch']}",
         f"semantoks  {run['version']}",
     ]
-    path = path / "warnings.jsonl"
-    rows = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    warnings = [parse_json(row, path) for row in rows]
-    shown = [f"           at step {row['step']}: {row['message']}" for row in warnings[:3]]
-    return [*lines, f"warnings   {len(warnings)}" + (f" (all in {path})" if len(warnings) > 3 else ""), *shown]
 
 
 def _people(path: Path, card: "EncoderCard") -> str:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save
 from simulated_probe import NETWORKS
 
 from semantoks.errors import DataError
 from semantoks.reporting.run.folder import RunFolder, read_run
+from semantoks.storage.checksums import seal_tensors, sealed
 
 pytestmark = pytest.mark.slow
 
@@ -159,9 +161,22 @@ def test_damaged_parts_become_sentences(make_run: Callable[..., Path]) -> None:
     (folder / "encoder" / "model.safetensors").write_bytes(b"\xff" * 20)
     run = read_run(folder)
     assert (run.about, run.stored_values, run.probe) == ({}, None, None)
-    assert run.notes[0].startswith("run.json cannot be read (")
-    assert run.probe_notes[0].startswith("probe.json is not a table of named values")
+    assert run.notes[0].startswith("run.json cannot be read as JSON: ")
+    assert run.notes[-1].startswith("encoder/model.safetensors cannot be read as safetensors: ")
+    assert run.probe_notes[0] == "probe.json has to contain a JSON object, not list. Its contents are missing here."
     assert "lacks the columns" in run.probe_notes[1]
+
+
+def test_a_record_or_weights_that_do_not_match_their_checksums_are_named(make_run: Callable[..., Path]) -> None:
+    folder = make_run(steps=3)
+    (folder / "run.json").write_text(json.dumps(sealed({"version": "0.1"})).replace("0.1", "0.2"))
+    whole = b"".join(seal_tensors(save({"a": np.zeros(4, np.float32)})))
+    (folder / "encoder" / "model.safetensors").write_bytes(whole[:-1] + b"1")
+    run = read_run(folder)
+    assert run.about == {}
+    assert run.notes[0].startswith("run.json does not match the checksum in it")
+    assert run.notes[-1].startswith("encoder/model.safetensors does not match the checksum in it")
+    assert not any(str(folder) in note for note in run.notes)
 
 
 def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ GIB = 1 << 30
 def test_what_is_needed_is_said_before_it_is_taken(monkeypatch, caplog):
     monkeypatch.setattr(memory, "free_memory", lambda: 16 * GIB)
     with caplog.at_level(logging.INFO, "semantoks"):
-        need_memory("fit", int(4.6 * GIB), "ask for less")
+        need_memory("fit", int(4.5 * GIB), "ask for less")
     assert caplog.messages == ["fit needs about 5.0 GiB of memory; 16.0 GiB are free"]
 
 
@@ -39,12 +39,34 @@ def test_nothing_is_refused_where_nobody_knows_what_is_free(monkeypatch):
     need_memory("fit", 4000 * GIB, "ask for less")
 
 
-def test_the_limit_of_a_container_counts_where_it_is_lower(tmp_path, monkeypatch):
-    (tmp_path / "max").write_text(f"{2 * GIB}\n")
-    (tmp_path / "current").write_text(f"{2 * GIB - 12_345}\n")
-    monkeypatch.setattr(memory, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+GROUPS = {
+    "version 2": ("0::/job/step\n", "", "memory.max", "memory.current", ""),
+    "version 1": (
+        "7:cpu:/\n4:memory:/job/step\n",
+        "memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", GROUPS)
+@pytest.mark.parametrize("limited", ["job/step", "job", "."])
+def test_the_limit_of_a_container_or_a_job_counts_where_it_is_lower_less_pages_of_files(
+    version, limited, tmp_path, monkeypatch
+):
+    own, root, limit, used, pages = GROUPS[version]
+    (tmp_path / "own").write_text(own)
+    folder = tmp_path / root / limited
+    (tmp_path / root / "job/step").mkdir(parents=True)
+    (folder / limit).write_text(f"{2 * GIB}\n")
+    (folder / used).write_text(f"{2 * GIB}\n")
+    (folder / "memory.stat").write_text(f"{pages}inactive_file 12000\n{pages}active_file 345\n{pages}anon 7\n")
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
     assert free_memory() == 12_345
-    (tmp_path / "max").write_text("max\n")
+    (folder / limit).write_text("max\n")
     assert free_memory() > 12_345
 
 
@@ -58,6 +80,7 @@ COMMANDS = {
     "finetune": ("finetune {encoder} {cohort} --target age --out out", "evaluate.finetuning.finetune"),
     "audit": ("audit {encoder} {cohort} --out out", "inside.audit"),
     "vocabulary": ("vocabulary {encoder} {cohort} --out out --words 4", "inside.tokens"),
+    "explain": ("explain {encoder} {cohort} --out out", "inside.explain"),
     "ablate": ("ablate {cohort} --recipe smoke --only 'no masks' " + STUDY, "studies.engine"),
     "scale": ("scale {cohort} --recipe smoke --over width --values 8 4096 " + STUDY, "studies.engine"),
 }

@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import load_file
 from tiny_run import make_cohort, tiny_config
 
-from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.contents import info, verify_path
+from semantoks.errors import DataError, WeightsError
 from semantoks.model.hub import load_encoder
+from semantoks.storage.text import read_rows
 from semantoks.train import job
 from semantoks.train.run import pretrain
 
@@ -99,13 +101,75 @@ def test_a_changed_run_json_is_refused_and_the_remedy_works(cohort, whole, tmp_p
     path = tmp_path / "run" / "run.json"
     plain = json.loads(path.read_text())
     path.write_text(json.dumps(plain | {"salt": "0" * 16}))
-    with pytest.raises(
-        ConfigError, match=r"run\.json does not match the checksum in it.*take its entry \"sha256\" out"
-    ):
+    with pytest.raises(DataError, match=r"run\.json does not match the checksum in it.*take its entry \"sha256\" out"):
         run_to(cohort, tmp_path / "run", resume=True)
     del plain["sha256"]
     path.write_text(json.dumps(plain))
     assert run_to(cohort, tmp_path / "run", resume=True)["status"] == "finished"
+
+
+def flipped(content):
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+def cut(content):
+    return content[: len(content) // 2]
+
+
+def with_deep_header(content):
+    return (100_000).to_bytes(8, "little") + b"[" * 100_000 + content
+
+
+@pytest.mark.parametrize("fault", [flipped, cut, with_deep_header])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "encoder/model.safetensors", "encoder/training.safetensors", "checkpoints/step-00000002.safetensors"],
+)
+def test_whoever_asks_what_a_run_is_hears_which_of_its_files_is_damaged(whole, tmp_path, fault, name):
+    file = shutil.copytree(whole, tmp_path / "run") / name
+    file.write_bytes(fault(file.read_bytes()))
+    with pytest.raises(DataError, match=rf"{file} .*(does not match the checksum in it|cannot be read as)"):
+        info(tmp_path / "run")
+    problems, _ = verify_path(tmp_path / "run")
+    assert str(file) in problems[0]
+
+
+def test_weights_that_take_long_to_read_are_checked_where_it_is_asked_for(whole, tmp_path, monkeypatch):
+    file = shutil.copytree(whole, tmp_path / "run") / "encoder" / "model.safetensors"
+    file.write_bytes(flipped(file.read_bytes()))
+    monkeypatch.setattr("semantoks.storage.checksums.QUICK", 1000)
+    assert info(tmp_path / "run").facts[0].startswith("run ")
+    assert len(verify_path(tmp_path / "run")[0]) == 1
+
+
+@pytest.mark.parametrize("where", ["encoder/model.safetensors", "checkpoints/step-00000004.safetensors"])
+def test_a_header_of_an_earlier_version_that_no_tensor_fits_is_found_and_its_remedy_is_that_of_the_file(
+    cohort, whole, tmp_path, where
+):
+    run = shutil.copytree(whole, tmp_path / "run")
+    header = b'{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 1000000000000]}}'
+    (run / where).write_bytes(len(header).to_bytes(8, "little") + header + b"0" * 64)
+    card = json.loads((run / "encoder" / "config.json").read_text())
+    (run / "encoder" / "config.json").write_text(
+        json.dumps({k: v for k, v in card.items() if k not in ("sha256", "weights")})
+    )
+    (problem,), _ = verify_path(run)
+    assert f"{run / where} cannot be read as safetensors" in problem
+    if where.startswith("checkpoints"):
+        assert problem.endswith("Delete it, and resume from the one before, or from the start.")
+        (run / where).unlink()
+    run_to(cohort, run, resume=True)
+    assert verify_path(run) == ([], [])
+
+
+def test_what_was_logged_around_a_damaged_line_stays_when_a_run_goes_on(cohort, whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "checkpoints" / "step-00000004.safetensors").unlink()
+    rows = (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_bytes(b"\xff\xfe" + rows[0] + b"".join(rows[1:3]) + rows[3][:20])
+    run_to(cohort, run, resume=True)
+    assert [row["step"] for row in read_rows(run / "metrics.jsonl")[0]] == [1, 2, 3]
+    assert (run / "metrics.jsonl").read_bytes().splitlines(keepends=True)[0] == rows[1]
 
 
 def test_a_checkpoint_without_a_checksum_resumes_as_before(cohort, whole, tmp_path):

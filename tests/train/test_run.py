@@ -289,7 +289,7 @@ def test_a_cohort_given_twice_and_options_out_of_range_are_refused(cohort, tmp_p
 def test_a_damaged_run_json_is_a_sentence(cohort, tmp_path):
     pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2))
     (tmp_path / "run" / "run.json").write_text('{"cost": [')
-    with pytest.raises(ConfigError, match="is damaged"):
+    with pytest.raises(DataError, match="is damaged"):
         pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=2), resume=True)
 
 

@@ -12,10 +12,10 @@ from numpy import ndarray
 from semantoks.errors import WeightsError
 from semantoks.features.encode import Progress, Readout, embed_crops
 from semantoks.model.encoder import Encoder
-from semantoks.model.tensors import tensors_in, write_tensors
+from semantoks.model.tensors import read_whole, write_tensors
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.recording import Recording
-from semantoks.storage.checksums import SEAL, read_tensors
+from semantoks.storage.checksums import SEAL
 
 FEATURES = "features"
 """Name of the only tensor in a file of the cache."""
@@ -92,8 +92,7 @@ def embed_stored(
 
 def _read(file: Path) -> ndarray | None:
     try:
-        content, metadata = read_tensors(file, error=WeightsError, remedy="Delete it.")
-        found = tensors_in(content, file)
+        found, metadata = read_whole(file)
     except WeightsError:
         return None
     return found[FEATURES].numpy() if SEAL in metadata and FEATURES in found else None

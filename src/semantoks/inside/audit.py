@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from semantoks.config import check_arguments
 from semantoks.counted import plural
-from semantoks.errors import ConfigError, WeightsError
+from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.evaluate.baselines.recorded import motion
 from semantoks.evaluate.models.predictors import Fixed
 from semantoks.evaluate.study.shown import Baseline
@@ -23,15 +23,15 @@ from semantoks.inside.orders import COSKEWNESS, LAGGED, STRUCTURES, TANGENT
 from semantoks.inside.reading import Reading, folds_of, opened_to_reading, read, resampling
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
-from semantoks.model.tensors import load_state, tensors_in, under
+from semantoks.model.tensors import load_state, read_whole, under
 from semantoks.reporting.inside.folder import COMPONENTS, ORDERS, PAIRS
 from semantoks.reporting.wording import share_words
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
-from semantoks.storage.checksums import read_tensors
+from semantoks.storage.checksums import unsealed
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
 from semantoks.storage.tables import write_table
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 
 MOST_COMPONENTS = 50
 EVERY = (ENCODER, RANDOM, MOTION, FC, "fc_tangent", "spectra", "roi")
@@ -118,19 +118,22 @@ def _sources(opened: Opened, progress: Progress | None) -> tuple[dict[str, Featu
 
 def _checkpoints(opened: Opened, notes: list[str]) -> list[tuple[int, Encoder]]:
     """Load the teacher of every checkpoint of a run but the last step's, which is the encoder; say which cannot be."""
-    run, found = opened.model, []
-    try:
-        last = plain_json((run / "run.json").read_text(encoding="utf-8"))["steps_total"]
-    except (OSError, ValueError, KeyError):
+    record, found = opened.model / "run.json", []
+    if not record.is_file():
         return []
-    for path in sorted(run.glob("checkpoints/step-*.safetensors")):
-        step = int(re.sub(r"\D", "", path.stem))
+    try:
+        last = int(unsealed(read_json(record), record)["steps_total"])
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        notes.append(f"Checkpoints are left out: {error}")
+        return []
+    for path in sorted(opened.model.glob("checkpoints/step-*.safetensors")):
+        step = int(named[1]) if (named := re.fullmatch(r"step-(\d+)", path.stem)) else last
         if step == last:
             continue
         try:
-            content, _ = read_tensors(path, error=WeightsError, remedy="Delete it.")
+            tensors, _ = read_whole(path, "Delete it.")
             encoder = opened.random()
-            load_state(encoder, under(tensors_in(content, path), _TEACHER), path)
+            load_state(encoder, under(tensors, _TEACHER), path)
         except WeightsError as error:
             notes.append(f"{path.name} is left out: {error}")
             continue

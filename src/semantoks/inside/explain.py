@@ -28,6 +28,7 @@ from semantoks.signals.targets import target as read_target
 from semantoks.statistics.methods import ENCODER, RANDOM
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
+from semantoks.storage.memory import need_memory
 from semantoks.storage.tables import write_table
 
 HIDING, ROLLOUT, SIMILARITY, WEIGHTS = "influence", "attention rollout", "network embeddings", "weights of tokens"
@@ -80,6 +81,8 @@ def explain(
         opened = open_inside(model, cohort, config)
         labels = None if target is None else _labels(opened, target)
         series, hidden = _windows(opened, windows)
+        size = opened.card.encoder
+        need_memory("explain", size.training_bytes(len(hidden[0]), len(series)), "look at fewer --windows")
         found: dict[str, dict[str, Any]] = {}
         notes: list[str] = []
         for number, (name, encoder) in enumerate({ENCODER: opened.encoder, RANDOM: opened.random()}.items(), start=1):

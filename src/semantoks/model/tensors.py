@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from safetensors import SafetensorError
@@ -106,20 +107,27 @@ def write_tensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str
     write_durably(path, *seal_tensors(save(tensors, metadata={"format": "pt", **(metadata or {})})))
 
 
-def tensors_in(content: bytes, path: Path) -> dict[str, Tensor]:
-    """Take the tensors out of the content of a safetensors file; WeightsError where it is damaged."""
+def read_whole(path: Path, remedy: str = REMEDY) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors of a safetensors file, and its metadata.
+
+    Raises
+    ------
+    WeightsError
+        When it cannot be read, or does not have the checksum that it states; ``remedy`` is what to do then.
+    """
+    content, metadata = read_tensors(path, error=WeightsError, remedy=remedy)
     try:
-        return load(content)
+        return load(content), metadata
     except (SafetensorError, ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path} cannot be read as safetensors: {error}. {REMEDY}") from error
+        raise WeightsError(f"{path} cannot be read as safetensors: {shorten(str(error), 120)}. {remedy}") from error
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    content, metadata = read_tensors(path, error=WeightsError, remedy=REMEDY)
+    tensors, metadata = read_whole(path)
     expected = sums_of_weights(path.parent).get(path.name)
     if expected is not None and metadata.get(SEAL) != expected:
         raise WeightsError(
             f"{path} is not of the training step that {CARD} beside it describes: saving was interrupted, or one of "
             f"them was replaced. {REMEDY}"
         )
-    return tensors_in(content, path)
+    return tensors

@@ -8,7 +8,7 @@ import pandas as pd
 from semantoks.curves import Curve, Panel
 from semantoks.reporting.content import Block, Figure, Figures, Words
 from semantoks.reporting.figures.training import draw_curves
-from semantoks.storage.text import plain_json
+from semantoks.reporting.run.folder import read_metrics
 
 PAINTS = ("blue", "orange", "green", "deep", "muted")
 """At most so many conditions share a figure."""
@@ -40,7 +40,7 @@ def curriculum(runs: Path, conditions: Sequence[tuple[str, Sequence[str]]]) -> l
         (condition, names of its runs).
     """
     shown = conditions[: len(PAINTS)]
-    tables = {name: [_metrics(runs / run) for run in folders] for name, folders in shown}
+    tables = {name: [read_metrics(runs / run / "metrics.jsonl")[0] for run in folders] for name, folders in shown}
     found = []
     for column, title, axis in WATCHED:
         lines = {name: line for name, each in tables.items() if len(line := _mean(each, column))}
@@ -60,17 +60,6 @@ def curriculum(runs: Path, conditions: Sequence[tuple[str, Sequence[str]]]) -> l
     left = [name for name, _ in conditions[len(PAINTS) :]]
     more = f" Not drawn: {', '.join(left)}." if left else ""
     return [Words(f"{HOW}{more}", tone="quiet"), Figures(found)]
-
-
-def _metrics(folder: Path) -> pd.DataFrame:
-    """Read what a run has logged; a last line that a kill cut is left out."""
-    path, rows = folder / "metrics.jsonl", []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            rows.append(plain_json(line))
-        except ValueError:
-            continue
-    return pd.DataFrame(rows)
 
 
 def _mean(tables: Sequence[pd.DataFrame], column: str) -> pd.Series:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -16,6 +16,8 @@ SEAL = "sha256"
 SUMS = "SHA256SUMS"
 """Name of a folder's list, as ``sha256sum --check`` reads it."""
 METADATA = "__metadata__"
+QUICK = 100 << 20
+"""Bytes that are read without being asked for, to see whether they are intact."""
 
 
 def sha256(content: bytes | memoryview) -> str:
@@ -83,6 +85,22 @@ def stated_sum(path: Path) -> str:
         return str(header.get(METADATA, {}).get(SEAL, ""))
     except (OSError, ValueError, struct.error, AttributeError, RecursionError):
         return ""
+
+
+def damaged(files: Iterable[Path], remedy: str) -> list[str]:
+    """Say which files of tensors do not have their checksums; nothing of files too large for a quick look (``QUICK``).
+
+    A file that goes away meanwhile, as a training's old checkpoints do, is none of these.
+    """
+    there, found = [path for path in files if path.is_file()], []
+    if sum(path.stat().st_size for path in there) > QUICK:
+        return []
+    for path in there:
+        try:
+            read_tensors(path, error=DataError, remedy=remedy)
+        except DataError as error:
+            found += [str(error)] if path.is_file() else []
+    return found
 
 
 def _split(content: memoryview) -> tuple[dict[str, Any], memoryview]:

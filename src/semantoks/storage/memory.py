@@ -4,17 +4,15 @@ import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from semantoks.errors import MemoryShort
 
-LIBRARIES = 400 << 20
+LIBRARIES = 500 << 20
 """Bytes that a process takes before it has read anything."""
-CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
-"""Where a container, or a job of a batch system, has its limit and what it uses: version 2, version 1."""
+OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+"""Which control groups this process is in, and where they are: a container's, those of a batch system's jobs."""
 TOLD = logging.getLogger("semantoks.memory")
 """Says what will be needed; the command line shows it."""
 _said: set[tuple[str, str]] = set()
@@ -27,9 +25,7 @@ def free_memory() -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable")))
-    for limit, used in CGROUPS:
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+    found += _left_in_groups()
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -38,6 +34,29 @@ def free_memory() -> int | None:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             found.append(soft - pages * os.sysconf("SC_PAGE_SIZE"))
     return max(0, min(found)) if found else None
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Yield what is left in every control group that this process is in, from its own to the outermost.
+
+    Pages of files count as used there, but are given back when memory is short.
+    """
+    with contextlib.suppress(OSError):
+        for line in OWN_GROUPS.read_text().splitlines():
+            _, kinds, own = line.split(":", 2)
+            if kinds == "":  # version 2 of control groups
+                root, limit, used, pages = GROUPS, "memory.max", "memory.current", ""
+            elif kinds == "memory":
+                root, limit, used, pages = GROUPS / kinds, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"
+            else:
+                continue
+            here = Path(own.lstrip("/"))
+            for group in (here, *here.parents):
+                with contextlib.suppress(OSError, ValueError):
+                    most, taken = (int((root / group / name).read_text()) for name in (limit, used))
+                    about = dict(row.split() for row in (root / group / "memory.stat").read_text().splitlines())
+                    of_files = sum(int(about.get(f"{pages}{kind}_file", 0)) for kind in ("active", "inactive"))
+                    yield most - (taken - of_files)
 
 
 def need_memory(what: str, needed: int, remedy: str) -> None:

@@ -102,6 +102,31 @@ def plain_json(text: str | bytes) -> Any:
     raise ValueError("it is nested too deeply")
 
 
+def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """Read the lines that a training has logged so far, one JSON object with its ``step`` each; none without a file.
+
+    Returns
+    -------
+    rows
+        Those that can be read.
+    bad
+        The numbers of all other lines, from 1: what a kill has cut, or damage changed.
+    """
+    rows: list[dict[str, Any]] = []
+    bad = []
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = plain_json(line) if line.strip() else None
+        except ValueError:
+            row = None
+        if isinstance(row, dict) and type(row.get("step")) is int:
+            rows.append(row)
+        else:
+            bad.append(number)
+    return rows, bad
+
+
 def _inside(held: Any) -> Iterable[Any]:
     return held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
 

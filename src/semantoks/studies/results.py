@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.errors import ConfigError
+from semantoks.errors import DataError
 from semantoks.reporting.recipes import LINES
 from semantoks.reporting.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, RANDOM
@@ -19,7 +18,7 @@ from semantoks.statistics.seeds import OverSeeds, over_seeds, resampled
 from semantoks.statistics.summary import RANGES
 from semantoks.statistics.tables import ALPHA, MAIN, PREDICTIONS, SCORES, read_predictions, read_scores
 from semantoks.storage.tables import write_table
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json, read_rows
 from semantoks.studies.engine import OVER, SPREAD, status_of
 from semantoks.studies.table import Planned, Study
 from semantoks.train.job import read_record
@@ -156,12 +155,14 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
     folder = study.folder(run)
     try:
         record = read_record(folder)
-    except (OSError, ConfigError):
+    except (OSError, DataError):
         return {}
-    rows = _rows(_lines(folder / "metrics.jsonl")[-2:])
-    spread = next(iter(_rows(["".join(_lines(folder / SPREAD))])), {})
+    rows = read_rows(folder / "metrics.jsonl")[0]
     last = rows[-1] if rows else {}
-    warned = [row["step"] for row in _rows(_lines(folder / "warnings.jsonl")) if "collapsing" in row.get("message", "")]
+    warned = [row["step"] for row in read_rows(folder / "warnings.jsonl")[0] if "collapsing" in str(row.get("message"))]
+    spread = {}
+    with contextlib.suppress(FileNotFoundError, DataError):
+        spread = read_json(folder / SPREAD)
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
@@ -173,19 +174,6 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
         "collapse_warning_at": warned[0] if warned else None,
         "collapsed": bool(last) and run.config.objective.find_collapse(last) is not None,
     }
-
-
-def _rows(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Read rows, but those that a kill or damage cut."""
-    rows = []
-    for line in lines:
-        with contextlib.suppress(ValueError):
-            rows.append(plain_json(line))
-    return [row for row in rows if isinstance(row, dict)]
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
 def results_table(study: Study, scored: Sequence[Scored]) -> pd.DataFrame:

@@ -11,9 +11,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from semantoks.errors import WeightsError
-from semantoks.model.tensors import tensors_in, write_tensors
+from semantoks.model.tensors import read_whole, write_tensors
 from semantoks.objective.objective import Learner
-from semantoks.storage.checksums import read_tensors
 from semantoks.storage.durable import clear_temporary
 from semantoks.storage.text import plain_json
 from semantoks.train.recipe import completed, modernise
@@ -46,7 +45,7 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in ``folder``, oldest first."""
-    return sorted(folder.glob("step-*.safetensors"))
+    return sorted(path for path in folder.glob("step-*.safetensors") if path.stem.removeprefix("step-").isdecimal())
 
 
 def set_aside(folder: Path, step: int) -> Path | None:
@@ -96,8 +95,7 @@ def load_checkpoint(path: Path, state: TrainState, *, meta: dict[str, Any]) -> i
     WeightsError
         When the file is damaged, or was written with other settings than ``meta`` (the first difference is named).
     """
-    content, written = read_tensors(path, error=WeightsError, remedy=REMEDY)
-    tensors = tensors_in(content, path)
+    tensors, written = read_whole(path, REMEDY)
     try:
         done, before = int(written["step"]), plain_json(written["meta"])
         before["config"]["optim"]

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from semantoks.config import to_plain
-from semantoks.errors import ConfigError, DataError
+from semantoks.errors import DataError
 from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.signals.cohort import Cohort
@@ -47,16 +47,17 @@ TOLD = logging.getLogger("semantoks.train")
 
 
 def read_record(out: Path) -> dict[str, Any]:
-    """Read a run's run.json; ConfigError when it is damaged."""
+    """Read a run's run.json; DataError when it is damaged."""
     path = out / "run.json"
     try:
         plain = read_json(path)
-        known = {"samples", "flops", "seconds", "peak_memory_bytes"} <= plain["cost"].keys()
-    except (DataError, KeyError, TypeError, AttributeError):
-        known = False
-    if not known:
-        raise ConfigError(f"{path} is damaged: move it away, or choose another --out.")
-    return unsealed(plain, path, error=ConfigError)
+        for name in ("samples", "flops", "seconds", "peak_memory_bytes"):
+            float(plain["cost"][name])
+        for step, ranks in plain.get("ranks", ()):
+            range(step, ranks)
+    except (DataError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is damaged: move it away, or choose another --out.") from error
+    return unsealed(plain, path)
 
 
 def recordings_hash(cohorts: Sequence[Cohort]) -> str:

@@ -16,7 +16,7 @@ from torch import Tensor
 from semantoks.curves import Curve, Panel
 from semantoks.objective.objective import Objective
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_rows
 
 CURVES = (
     Panel(
@@ -184,18 +184,9 @@ def _words(column: str) -> str:
 
 
 def _keep_rows_before(path: Path, first_step: int) -> list[dict[str, Any]]:
-    """Drop rows that a resumed run is about to write again, and a last line that a kill cut; return the others."""
+    """Drop rows that a resumed run is about to write again, and lines that a kill cut; return the others."""
     if not path.exists():
         return []
-    kept: list[dict[str, Any]] = []
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = plain_json(line)
-            if row["step"] < first_step:
-                kept.append(row)
-                lines.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            break
-    write_durably(path, "".join(lines).encode())
+    kept = [row for row in read_rows(path)[0] if row["step"] < first_step]
+    write_durably(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
     return kept

@@ -16,9 +16,11 @@ from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.reporting.run.evaluation import Evaluation, read_evaluation, table_of
 from semantoks.statistics.tables import ABOUT, SCORES
-from semantoks.storage.text import plain_json
+from semantoks.storage.checksums import damaged, unsealed
+from semantoks.storage.text import plain_json, read_json, read_rows
 
 _MARKS = ("run.json", "metrics.jsonl")
+AGAIN = "In a run, --resume with the command that made it writes it again."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +93,12 @@ def read_run(path: Path) -> RunFolder:
     if alone and not trained:
         run = whole
     about, notes = _read_object(run / "run.json") if trained else ({}, [])
-    metrics, metrics_notes = _read_metrics(run / "metrics.jsonl")
+    metrics, metrics_notes = read_metrics(run / "metrics.jsonl")
     panels, panels_notes = _panels_of(about, metrics)
     warnings, warnings_notes = _read_lines(run / "warnings.jsonl")
     probed, probe_notes = _read_evaluation(probe, "probe")
+    atlas, atlas_notes = _read_atlas(run / "encoder" / "config.json")
+    weights = [one.replace(f"{run}/", "") for one in damaged((run / "encoder").glob("*.safetensors"), AGAIN)]
     tuned, tuned_notes = _read_evaluation(run / "finetune", "finetune")
     return RunFolder(
         name=f"{run.name}, {probe.name}" if alone and trained else whole.name,
@@ -104,10 +108,10 @@ def read_run(path: Path) -> RunFolder:
         warnings=tuple((str(row.get("step", "?")), str(row.get("message", row))) for row in warnings),
         probe=probed,
         finetune=tuned,
-        atlas=_read_atlas(run / "encoder" / "config.json"),
+        atlas=atlas,
         stored_values=_stored_values(run / "encoder" / "model.safetensors"),
         trained=trained,
-        notes=(*notes, *metrics_notes, *panels_notes, *warnings_notes),
+        notes=(*notes, *metrics_notes, *panels_notes, *warnings_notes, *atlas_notes, *weights),
         probe_notes=(*probe_notes, *tuned_notes),
     )
 
@@ -135,60 +139,46 @@ def _read_evaluation(folder: Path, key: str) -> tuple[Evaluation | None, list[st
     return found, [*notes, *more]
 
 
-def _read_atlas(path: Path) -> Atlas | None:
+def _read_atlas(path: Path) -> tuple[Atlas | None, list[str]]:
     """Read the networks and centroids of the ROIs from an encoder's card; None if they are not as expected."""
-    atlas = table_of(_read_object(path)[0], "atlas")
+    if not path.is_file():
+        return None, []
+    card, notes = _read_object(path)
+    atlas = table_of(card, "atlas")
     try:
         centroids = np.array(atlas["centroids"], dtype=float).reshape(-1, 3)
         networks = tuple(str(name) for name in atlas["networks"])
     except (KeyError, TypeError, ValueError):
-        return None
-    return Atlas(networks=networks, centroids=centroids) if len(networks) == len(centroids) else None
+        return None, notes
+    return Atlas(networks=networks, centroids=centroids) if len(networks) == len(centroids) else None, notes
 
 
 def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.is_file():
         return {}, [f"There is no {path.name}, so its contents are missing here."]
     try:
-        data = plain_json(path.read_text(encoding="utf-8", errors="replace"))
-    except ValueError as error:
-        return {}, [f"{path.name} cannot be read ({error}), so its contents are missing here."]
-    if not isinstance(data, dict):
-        return {}, [f"{path.name} is not a table of named values, so its contents are missing here."]
-    return data, []
+        return unsealed(read_json(path), path), []
+    except DataError as error:
+        told = str(error).replace(str(path), path.name)
+        return {}, [f"{told} Its contents are missing here."]
 
 
 def _read_lines(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """Read one JSON object per line; a bad line, such as a last one that a kill cut short, is left out with a note."""
-    if not path.is_file():
-        return [], []
-    rows: list[dict[str, Any]] = []
-    bad: list[int] = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = plain_json(line)
-        except ValueError:
-            row = None
-        if isinstance(row, dict):
-            rows.append(row)
-        else:
-            bad.append(number)
-    if bad == [len(lines)]:
+    """Read what a training has logged; a bad line, such as a last one that a kill cut, is left out with a note."""
+    rows, bad = read_rows(path)
+    if bad == [len(rows) + 1]:
         return rows, [f"The last line of {path.name} is cut short (the run ended while writing it); it is left out."]
     if bad:
         return rows, [f"{plural(len(bad), 'line')} of {path.name} cannot be read (first: line {bad[0]}); left out."]
     return rows, []
 
 
-def _read_metrics(path: Path) -> tuple[pd.DataFrame, list[str]]:
+def read_metrics(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read one row per step, as numbers; and what is to be known of them."""
     rows, notes = _read_lines(path)
-    table = pd.DataFrame(rows)
-    if "step" not in table:
+    if not rows:
         return pd.DataFrame(), notes
-    table = table.apply(pd.to_numeric, errors="coerce").dropna(subset=["step"]).sort_values("step", kind="stable")
+    table = pd.DataFrame(rows).apply(pd.to_numeric, errors="coerce").sort_values("step", kind="stable")
     if repeated := int(table["step"].duplicated().sum()):
         logged = f"{plural(repeated, 'step')} {'is' if repeated == 1 else 'are'} logged twice"
         notes.append(f"{logged} (the run was resumed); the later row of each is shown.")
