@@ -16,7 +16,7 @@ from semantoks.evaluate.study.crossval import INNER_FOLDS, task_of
 from semantoks.evaluate.study.splits import Split, shuffle_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
 from semantoks.statistics.methods import ENCODER
-from semantoks.statistics.scores import class_scores, value_scores
+from semantoks.statistics.scores import balanced_accuracy, value_scores
 from semantoks.statistics.tables import TargetKind
 
 TRAIN, VALIDATION, TEST = 0.31, 0.08, 0.62
@@ -132,7 +132,7 @@ class _Repetition:
     def _loss(self, truth: ndarray, outputs: Float[ndarray, "validation output"]) -> float:
         if self.classes is None:
             return value_scores(truth, outputs[:, 0])["mae"]
-        return -class_scores(truth, outputs, self.classes)["balanced_accuracy"]
+        return -balanced_accuracy(truth, outputs, self.classes)
 
 
 def _repetitions(plan: Plan, people: int, seed: int, *, inner: bool) -> list[_Repetition]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of
-from semantoks.statistics.scores import class_scores, value_scores
+from semantoks.statistics.scores import balanced_accuracy, class_scores, value_scores
 from semantoks.statistics.tables import MAIN, PREDICTION_KEYS, PREDICTION_VALUES, row_key
 
 INNER_FOLDS = 3
@@ -121,19 +121,18 @@ def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) ->
 
 def split_scores(plan: Plan, split: Split, predicted: Predicted) -> dict[str, float]:
     """Score a method's predictions of the test people, and the best of its candidates (``peeked``)."""
-    truth, main = plan.labels[split[1]], MAIN[plan.kind]
-    each = [_scores(plan, truth, output, predicted.classes) for output in (predicted.test, *predicted.candidates)]
-    best = max((found[main] for found in each), default=float("nan"))
-    return {**each[0], "peeked": best}
-
-
-def _scores(
-    plan: Plan, truth: ndarray, output: Float[ndarray, "test output"], classes: ndarray | None
-) -> dict[str, float]:
+    truth = plan.labels[split[1]]
     if plan.kind == "value":
-        return value_scores(truth, output[:, 0])
-    everyone = np.unique(plan.labels)
-    return class_scores(truth, spread_classes(output, classes, everyone), everyone)
+        scores = value_scores(truth, predicted.test[:, 0])
+        tried = [value_scores(truth, output[:, 0])[MAIN["value"]] for output in predicted.candidates]
+    else:
+        everyone = np.unique(plan.labels)
+        test, *candidates = (
+            spread_classes(output, predicted.classes, everyone) for output in (predicted.test, *predicted.candidates)
+        )
+        scores = class_scores(truth, test, everyone)
+        tried = [balanced_accuracy(truth, output, everyone) for output in candidates]
+    return {**scores, "peeked": max(scores[MAIN[plan.kind]], *tried)}
 
 
 def spread_classes(
