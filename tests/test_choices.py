@@ -121,7 +121,12 @@ def chosen_arguments():
 def test_a_misspelt_choice_of_a_public_function_is_refused_before_anything_is_done(function, name, values):
     parameters = inspect.signature(function).parameters.values()
     others = {p.name: Path("nowhere") for p in parameters if p.default is p.empty and p.name != name}
-    lists = {"cohorts": [Path("nowhere")], "targets": ["nothing"], "dataset": "abide"}
+    lists = {
+        "cohorts": [Path("nowhere")],
+        "targets": ["nothing"],
+        "dataset": "abide",
+        "config": semantoks.SimulationConfig(),
+    }
     others |= {listed: some for listed, some in lists.items() if listed in others}
     with pytest.raises(ConfigError, match=rf"{name} has to be one of .*Did you mean '{values[0]}'\?"):
         function(**others, **{name: values[0].upper() + "x"})

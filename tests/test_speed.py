@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import torch
 
@@ -27,9 +28,11 @@ def test_a_recipe_is_timed_beside_the_matmul_rate_and_nothing_is_left(monkeypatc
 
 
 def test_the_table_fits_80_columns_and_ends_with_the_advice():
-    found = {"machine": "2 cores", "load": 0.1, "matmul_tflops": {"float32": 0.08, "bfloat16": 0.3}, "training": [ROW],
-             "seconds_per_1000_people": {"prepare": 60.0}, "advice": "Nothing stands out: train."}  # fmt: skip
-    lines = speed.bench_table(found).splitlines()
+    found = speed.Bench(machine="2 cores", device="cpu", load=0.1, matmul_tflops={"float32": 0.08, "bfloat16": 0.3},
+                        training=pd.DataFrame([ROW]), seconds_per_1000_people={"prepare": 60.0},
+                        advice="Nothing stands out: train.")  # fmt: skip
+    lines = str(found).splitlines()
+    assert repr(found).startswith("Bench(2 cores; paper;")
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "Nothing stands out: train."
     assert any(line.startswith("paper") and "90 %" in line and line.endswith("556") for line in lines)

@@ -2,6 +2,7 @@
 from .atlas.atlas import Atlas as Atlas
 from .atlas.catalog import get_atlas as get_atlas
 from .checking.checkup import Checkup as Checkup
+from .cli.completing import completion as completion
 from .contents import Info as Info
 from .contents import info as info
 from .evaluate.finetuning.beside import Trainable as Trainable
@@ -50,8 +51,14 @@ from .signals.sources.memory import recordings_from_arrays as recordings_from_ar
 from .signals.sources.memory import recordings_from_mapping as recordings_from_mapping
 from .simulation.cohort import SimulationConfig as SimulationConfig
 from .simulation.cohort import simulate as simulate
+from .speed import Bench as Bench
 from .speed import bench as bench
 from .statistics.summary import summarise as summarise
+from .studies.ablate import ablate as ablate
+from .studies.command import StudyResult as StudyResult
+from .studies.compare import compare as compare
+from .studies.scale import scale as scale
+from .studies.settings import StudyConfig as StudyConfig
 from .train.closed_form import FitConfig as FitConfig
 from .train.closed_form import fit as fit
 from .train.recipe import PretrainConfig as PretrainConfig

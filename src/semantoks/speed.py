@@ -1,22 +1,26 @@
 """The speed of this machine: training by recipe, preparing, embedding, probing, and what follows from that."""
 
+import html
+import itertools
 import os
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
-from semantoks.config import check_arguments
+from semantoks.config import as_list, check_arguments
 from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import embed
 from semantoks.features.encode import find_device
+from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
@@ -40,23 +44,63 @@ FASTER = 1.5
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Bench:
+    """How fast a machine is."""
+
+    machine: str
+    """In words."""
+    device: str
+    load: float
+    """Of the last minute before the measurement, over cores."""
+    matmul_tflops: dict[str, float]
+    """Of products of square matrices, by precision."""
+    training: pd.DataFrame
+    """One row per recipe: precision, batch, samples_per_s (people per second), steps_per_s (of the recipe's own batch),
+    tflops, share_of_matmul (of the precision's rate), peak_memory_gib, hours_uk_biobank (40,000 people, 100 epochs)."""
+    seconds_per_1000_people: dict[str, float]
+    """Of prepare, embed and probe."""
+    advice: str
+    """The one thing that would help most."""
+
+    def __str__(self) -> str:
+        """Lay it out as text of at most 80 columns."""
+        return "\n".join(_lines(self))
+
+    def __repr__(self) -> str:
+        """Say what was measured."""
+        return f"Bench({self.machine}; {', '.join(self.training['recipe'])}; print it to read it)"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
 def bench(
-    recipes: Sequence[str] = RECIPES,
+    recipes: Sequence[str] | str = RECIPES,
     *,
     device: Device = "auto",
     precision: Precision = "auto",
     people: int = PEOPLE,
+    verbose: bool = False,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Bench:
     """Measure this machine on simulated people, with the published atlas, in a folder that is thrown away.
+
+    Parameters
+    ----------
+    recipes
+        Names of recipes, or FILE.toml.
+    device, precision
+        Where to train and embed, and how, as in ``pretrain``.
+    people
+        Simulated people, at least 20.
+    verbose
+        Show a bar, in a terminal or a notebook; ``progress`` is called instead, if given.
 
     Returns
     -------
-    dict
-        ``machine`` in words, ``device``, ``load`` (of the last minute, over cores); ``matmul_tflops`` by precision;
-        ``training``, one row per recipe: precision, batch, samples_per_s (people per second), steps_per_s (of the
-        recipe's own batch), tflops, share_of_matmul (of the precision's rate), peak_memory_gib, hours_uk_biobank
-        (40,000 people x 100 epochs at this pace); ``seconds_per_1000_people`` of prepare, embed and probe; ``advice``.
+    Bench
+        What was measured; printed, it is the command's table.
 
     Raises
     ------
@@ -66,13 +110,16 @@ def bench(
     check_arguments(bench, locals())
     if people < FEWEST:
         raise ConfigError(f"bench needs at least {FEWEST} simulated people, not {people}.")
-    total, done = 4 + len(recipes), 0
+    recipes = as_list(recipes)
+    with shown_if(verbose, "bench", "%", progress) as shown:
+        return _measured(recipes, device, precision, people, shown or (lambda _done, _total: None))
+
+
+def _measured(recipes: Sequence[str], device: Device, precision: Precision, people: int, progress: Progress) -> Bench:
+    total, done = 4 + len(recipes), itertools.count(1)
 
     def step() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, total)
+        progress(next(done), total)
 
     load = load_found()
     chosen = find_device(device)
@@ -97,15 +144,15 @@ def bench(
             lambda: probe(out / "run", cohort, targets=["age"], out=out / "probe", config=few, device=chosen.type)
         )
         step()
-    return {
-        "machine": _machine(chosen),
-        "device": chosen.type,
-        "load": round(load, 2),
-        "matmul_tflops": {name: round(rate, 3) for name, rate in rates.items()},
-        "training": training,
-        "seconds_per_1000_people": {name: round(1000 / people * each, 1) for name, each in seconds.items()},
-        "advice": _advice(chosen, load, rates, training),
-    }
+    return Bench(
+        machine=_machine(chosen),
+        device=chosen.type,
+        load=round(load, 2),
+        matmul_tflops={name: round(rate, 3) for name, rate in rates.items()},
+        training=pd.DataFrame(training),
+        seconds_per_1000_people={name: round(1000 / people * each, 1) for name, each in seconds.items()},
+        advice=_advice(chosen, load, rates, training),
+    )
 
 
 def _row(
@@ -160,28 +207,27 @@ def _advice(device: torch.device, load: float, rates: dict[str, float], training
     return "Nothing stands out: train."
 
 
-def bench_table(found: dict[str, Any]) -> str:
-    """Lay out what was measured as text of at most 80 columns."""
-    rates = ", ".join(f"{name} {rate:.3g}" for name, rate in found["matmul_tflops"].items())
+def _lines(found: Bench) -> list[str]:
+    rates = ", ".join(f"{name} {rate:.3g}" for name, rate in found.matmul_tflops.items())
     lines = [
-        f"machine  {found['machine']}",
-        f"load     {found['load']:.2f} of the cores, before the measurement",
+        f"machine  {found.machine}",
+        f"load     {found.load:.2f} of the cores, before the measurement",
         f"products {rates} TFLOP/s (square matrices)",
         "",
         f"{'recipe':<16}{'precision':<11}{'people/s':>9}{'TFLOP/s':>9}{'of matmul':>10}{'GiB':>6}{'UK Biobank, h':>15}",
     ]
-    for row in found["training"]:
+    for row in found.training.to_dict("records"):
         lines.append(
             f"{row['recipe']:<16}{row['precision']:<11}{row['samples_per_s']:>9.3g}{row['tflops']:>9.3g}"
             f"{100 * row['share_of_matmul']:>8.0f} %{row['peak_memory_gib']:>6.1f}{row['hours_uk_biobank']:>15,.0f}"
         )
-    per = ", ".join(f"{name} {each:,.0f} s" for name, each in found["seconds_per_1000_people"].items())
-    lines += [
+    per = ", ".join(f"{name} {each:,.0f} s" for name, each in found.seconds_per_1000_people.items())
+    return [
+        *lines,
         "",
         f"1,000 people: {per}",
         "(one session of 6 minutes; probe: the encoder and FC, one target, one repeat)",
         "UK Biobank: 40,000 people x 100 epochs at this pace.",
         "",
-        found["advice"],
+        found.advice,
     ]
-    return "\n".join(lines)

@@ -130,7 +130,7 @@ def test_the_defaults_that_help_shows_are_the_recipes(capsys, tmp_path):
         (["embed", "c", "--model", "r", "--out", "t.parquet", "--readout", "clss"], "invalid choice 'clss'"),
         (["probe", "r", "c", "--target", "--out", "p"], "at least one target"),
         (["simulate", "--out", "s", "--participants", "0"], "participants has to be 1 or more"),
-        (["simulate", "--out", "s", "--minutes", "nan"], "--minutes must be above 0"),
+        (["simulate", "--out", "s", "--minutes", "nan"], "minutes has to be a number, not NaN"),
         (["simulate", "--out", "s", "--n-jobs", "0"], "--n-jobs must not be 0"),
         (["simulate", "--out", "s", "--as", "dicom"], "invalid choice 'dicom'"),
         (["simulate", "--out", "s", "--as", "abide", "--atlas", "cc200"], "pass --sessions 1"),

@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
+import semantoks
 from semantoks.cli.main import run
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
@@ -75,6 +76,23 @@ def test_parts_are_assembled_into_one_table_with_paired_differences(done):
     assert float(row["diff"]) == pytest.approx(sum(away) / 2)
     assert float(row["diff_low"]) <= float(row["diff"]) <= float(row["diff_high"])
     assert (runs["gain"] - runs["encoder"] + runs["random_weights"]).abs().max() < 1e-12
+
+
+def test_the_function_of_that_name_says_what_the_command_has_found(done, people, recipe, grid):
+    out, _ = done
+    few = StudyConfig(held_out=0.5, folds=2, repeats=1, n_jobs=1, seeds=(0, 1))
+    options = {"targets": "age", "grid": grid, "only": ("TTR off", "projection"), "recipe": recipe, "config": few}
+    told = []
+    found = semantoks.ablate(str(people.path), out=str(out), tell=told.append, **options)
+    assert found.summary["condition"].tolist() == [FULL, "TTR off"]
+    assert (len(found.there), found.missing, list(found.left_out)) == (4, {}, ["projection"])
+    assert found.page == out / "report.html"
+    assert set(found.answers) < set(told)
+    assert len(repr(found)) < 160
+    assert found._repr_html_().startswith("<table>")
+    plan = semantoks.ablate(people, out=out, dry_run=True, **options)
+    assert "4 runs, 4 there" in plan.plan
+    assert plan.page is None
 
 
 def test_the_condition_that_does_not_fit_is_named_with_its_reason(done):

@@ -12,8 +12,7 @@ from tyro.conf import Positional, arg
 from semantoks.cli.everywhere import found
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
 from semantoks.counted import plural
-from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL, ConfigError
-from semantoks.progress import progress
+from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL
 
 Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 Band = Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")]
@@ -61,28 +60,27 @@ def prepare(
         n_jobs: Worker processes; -1 uses all cores.
         scheduler: Address of a Dask scheduler (tcp://HOST:8786) whose workers do the work instead of this machine.
     """
+    from semantoks.contents import info as look
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.prepare import prepare as run
     from semantoks.signals.quality import GateConfig
 
     cleaning = CleaningConfig(band=band, already_filtered=already_filtered, full_band=full_band, target_tr=target_tr)
-    with progress("prepare", "recordings") as shown:
-        cohort = run(
-            named_source(source, files),
-            out=out,
-            atlas=atlas,
-            tr=options.tr,
-            cleaning=cleaning,
-            gates=GateConfig(max_fd=max_fd),
-            participants=options.participants,
-            reading=options.reading,
-            n_jobs=n_jobs,
-            scheduler=scheduler,
-            progress=shown,
-            tell=print,
-        )
-    print()
-    info(out)
+    cohort = run(
+        named_source(source, files),
+        out=out,
+        atlas=atlas,
+        tr=options.tr,
+        cleaning=cleaning,
+        gates=GateConfig(max_fd=max_fd),
+        participants=options.participants,
+        reading=options.reading,
+        n_jobs=n_jobs,
+        scheduler=scheduler,
+        verbose=True,
+        tell=print,
+    )
+    print(f"\n{look(out)}")
     found(out=out, recordings=len(cohort), excluded=len(cohort.excluded))
     if len(cohort.excluded):
         lost = plural(len(cohort.excluded), "recording was", "recordings were")
@@ -219,12 +217,9 @@ def simulate(
         seed: Random seed, at least 0.
         n_jobs: Worker processes; -1 uses all cores.
     """
-    from semantoks.simulation.as_tool import simulate_as
     from semantoks.simulation.cohort import SimulationConfig
     from semantoks.simulation.cohort import simulate as run
 
-    if n_jobs == 0 or not minutes > 0:
-        raise ConfigError(f"--n-jobs must not be 0 and --minutes must be above 0, not {n_jobs} and {minutes}.")
     config = SimulationConfig(
         participants=participants,
         sessions=sessions,
@@ -233,11 +228,8 @@ def simulate(
         task_blocks=task_blocks,
         seed=seed,
     )
-    with progress("simulate", "recordings") as shown:
-        if tool is None:
-            folder = run(config, out=out, n_jobs=n_jobs, progress=shown)
-        else:
-            folder = simulate_as(tool, config, out=out, progress=shown)
+    folder = run(config, out=out, tool=tool, n_jobs=n_jobs, verbose=True)
+    found(out=folder)
     print(f"Next: semantoks prepare {shlex.quote(str(folder))} --atlas {shlex.quote(atlas)} --out cohort/")
     return EXIT_OK
 

@@ -1,38 +1,41 @@
-"""The command completion: what a shell needs to complete commands, options and their choices."""
+"""What a shell needs to complete commands, options and their choices."""
 
 import contextlib
 import io
 import os
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Literal
 
-from tyro.conf import Positional, arg
+from semantoks.config import check_arguments
 
-from semantoks.errors import EXIT_OK
-
+Shell = Literal["bash", "zsh", "fish"]
 Options = Mapping[str, tuple[str, ...]]
 """Options of a command, and the values that each can have; none where these are anything."""
 _OPTION = re.compile(r"(--[a-z][\w.-]*)(?: \[?\{([\w.,-]+)\}(?!\|))?")
 _WIDE = "1000"
 
 
-def completion(shell: Positional[Annotated[Literal["bash", "zsh", "fish"], arg(metavar="{bash,zsh,fish}")]]) -> int:
-    """Print what a shell needs to complete commands, options and their choices.
+def completion(shell: Shell) -> str:
+    """Return what a shell needs to complete commands, options and their choices, as a script.
 
-    Example: semantoks completion bash > ~/.local/share/bash-completion/completions/semantoks
+    Parameters
+    ----------
+    shell
+        bash (for ``~/.local/share/bash-completion/completions/semantoks``), zsh (``_semantoks`` in a folder of $fpath)
+        or fish (``~/.config/fish/completions/semantoks.fish``).
 
-    For zsh, write it as _semantoks into a folder of $fpath; for fish, as ~/.config/fish/completions/semantoks.fish.
-
-    Args:
-        shell: Which one.
+    Raises
+    ------
+    ConfigError
+        For another shell.
     """
+    check_arguments(completion, locals())
     from semantoks.cli.main import COMMANDS
 
     about = {name: (words[0] if (words := (f.__doc__ or "").splitlines()) else "") for name, f in COMMANDS.items()}
     options = {name: options_of(name) for name in COMMANDS}
-    print({"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](about, options), end="")
-    return EXIT_OK
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](about, options)
 
 
 def options_of(command: str) -> Options:

@@ -8,7 +8,6 @@ from tyro.conf import Positional, arg
 from semantoks.cli.typed import TYPED, words_if_empty
 from semantoks.errors import EXIT_OK
 from semantoks.inside.settings import InsideConfig
-from semantoks.progress import progress
 
 Model = Positional[Annotated[Path, arg(metavar="MODEL")]]
 Recordings = Positional[Annotated[Path, arg(metavar="COHORT")]]
@@ -42,17 +41,16 @@ def audit(
     """
     from semantoks.inside.audit import audit as run
 
-    with progress("audit", "%") as shown:
-        run(
-            model,
-            cohort,
-            out=out,
-            targets=target,
-            components=components,
-            config=config,
-            command=TYPED.get(),
-            progress=shown,
-        )
+    run(
+        model,
+        cohort,
+        out=out,
+        targets=target,
+        components=components,
+        config=config,
+        command=TYPED.get(),
+        verbose=True,
+    )
     return _shown(out)
 
 
@@ -91,20 +89,19 @@ def vocabulary(
     """
     from semantoks.inside.vocabulary import vocabulary as run
 
-    with progress("vocabulary", "%") as shown:
-        run(
-            model,
-            cohort,
-            out=out,
-            words=words,
-            codebook=codebook,
-            whole_brain=whole_brain,
-            seconds=seconds,
-            targets=target,
-            config=config,
-            command=TYPED.get(),
-            progress=shown,
-        )
+    run(
+        model,
+        cohort,
+        out=out,
+        words=words,
+        codebook=codebook,
+        whole_brain=whole_brain,
+        seconds=seconds,
+        targets=target,
+        config=config,
+        command=TYPED.get(),
+        verbose=True,
+    )
     return _shown(out)
 
 
@@ -136,17 +133,16 @@ def explain(
     """
     from semantoks.inside.explain import explain as run
 
-    with progress("explain", "%") as shown:
-        run(
-            model,
-            cohort,
-            out=out,
-            target=target,
-            windows=windows,
-            config=config,
-            command=TYPED.get(),
-            progress=shown,
-        )
+    run(
+        model,
+        cohort,
+        out=out,
+        target=target,
+        windows=windows,
+        config=config,
+        command=TYPED.get(),
+        verbose=True,
+    )
     return _shown(out)
 
 

@@ -12,12 +12,11 @@ from importlib.metadata import version
 
 import tyro
 
-from semantoks.cli.bench import bench
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.completing import completion
 from semantoks.cli.everywhere import FLAGS, found, shown_as, split_flags
 from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
+from semantoks.cli.machine import bench, completion
 from semantoks.cli.results import demo, embed, probe, report
 from semantoks.cli.studies import ablate, compare, scale
 from semantoks.cli.training import fit, pretrain

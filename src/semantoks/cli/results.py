@@ -14,7 +14,6 @@ from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.block_config import BlockConfig
-from semantoks.progress import progress
 from semantoks.screen import probe_notes, score_table
 from semantoks.storage.lock import hold_file
 from semantoks.types import Precision
@@ -104,7 +103,7 @@ def embed(
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
     with hold_file(out):
-        with progress("embed", "windows") as shown, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # exclusions are printed below
             table = run(
                 named_source(source, files),
@@ -121,7 +120,7 @@ def embed(
                 device=device,
                 precision=precision,
                 n_jobs=n_jobs,
-                progress=shown,
+                verbose=True,
             )
         print("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)

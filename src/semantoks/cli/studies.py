@@ -1,7 +1,5 @@
 """Commands of many runs: ablate, scale, compare."""
 
-import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,13 +7,11 @@ from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
 from semantoks.cli.typed import TYPED, worded, words_if_empty
-from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
-from semantoks.progress import progress
+from semantoks.errors import EXIT_OK, EXIT_PARTIAL
 from semantoks.studies.settings import StudyConfig
 
 if TYPE_CHECKING:
-    from semantoks.studies.command import Assemble
-    from semantoks.studies.table import Study
+    from semantoks.studies.command import StudyResult
 
     _Settings = StudyConfig
 else:
@@ -65,27 +61,25 @@ def ablate(
         assemble: Train nothing; make tables and page of what is there.
         dry_run: Print the plan with hours and operations on this machine, and run nothing.
     """
-    from semantoks.studies.ablate import FULL, assemble_ablation, load_grid, plan_ablation
-    from semantoks.studies.command import recipe_and_sides
-    from semantoks.studies.table import Study
+    from semantoks.studies.ablate import ablate as run
 
-    conditions, settings = load_grid(grid, only), StudyConfig(**vars(config))
-    name = recipe or conditions.recipe
-    full, sides = recipe_and_sides(cohort, target, settings, name)
-    runs, left_out = plan_ablation(conditions, full, sides, settings.seeds)
-    study = Study(
-        kind="ablate",
-        out=out,
-        sides=sides,
-        targets=tuple(dict.fromkeys(target)),
-        settings=settings,
-        runs=runs,
-        reference=FULL,
-        left_out=left_out,
-        about=(*settings.about(name), ("Grid", grid)),
-        command=TYPED.get(),
+    return _tell(
+        run(
+            cohort,
+            targets=target,
+            out=out,
+            grid=grid,
+            only=only,
+            recipe=recipe,
+            config=StudyConfig(**vars(config)),
+            part=part,
+            assemble=assemble,
+            dry_run=dry_run,
+            command=TYPED.get(),
+            verbose=True,
+            tell=print,
+        )
     )
-    return _carried_out(study, lambda one: assemble_ablation(one, conditions), part, assemble, dry_run)
 
 
 def scale(
@@ -123,23 +117,26 @@ def scale(
         assemble: Train nothing; make tables and page of what is there.
         dry_run: Print the plan with hours and operations on this machine, and run nothing.
     """
-    from semantoks.studies.command import recipe_and_sides
-    from semantoks.studies.scale import assemble_scaling, plan_scaling
-    from semantoks.studies.table import Study
+    from semantoks.studies.scale import scale as run
 
-    settings = StudyConfig(**vars(config))
-    whole, sides = recipe_and_sides(cohort, target, settings, recipe)
-    study = Study(
-        kind="scale",
-        out=out,
-        sides=sides,
-        targets=tuple(dict.fromkeys(target)),
-        settings=settings,
-        runs=plan_scaling(whole, sides, settings.seeds, over=over, values=values, equal=equal),
-        about=(*settings.about(recipe), ("What grows", over), ("Equal", equal)),
-        command=TYPED.get(),
+    return _tell(
+        run(
+            cohort,
+            targets=target,
+            out=out,
+            over=over,
+            values=values,
+            equal=equal,
+            recipe=recipe,
+            config=StudyConfig(**vars(config)),
+            part=part,
+            assemble=assemble,
+            dry_run=dry_run,
+            command=TYPED.get(),
+            verbose=True,
+            tell=print,
+        )
     )
-    return _carried_out(study, lambda one: assemble_scaling(one, over), part, assemble, dry_run)
 
 
 def compare(
@@ -177,46 +174,39 @@ def compare(
         assemble: Train nothing; make tables and page of what is there.
         dry_run: Print the plan with hours and operations on this machine, and run nothing.
     """
-    from semantoks.studies.command import recipe_and_sides
-    from semantoks.studies.compare import assemble_comparison, named_recipes, plan_comparison
-    from semantoks.studies.table import Study
+    from semantoks.studies.compare import compare as run
 
-    settings, named = StudyConfig(**vars(config)), named_recipes(recipes, grid)
-    first, sides = recipe_and_sides(cohort, target, settings, recipes[0])
-    runs, left_out, notes = plan_comparison(named, first, sides, settings.seeds, views=views, equal=equal)
-    study = Study(
-        kind="compare",
-        out=out,
-        sides=replace(sides, notes=(*sides.notes, *notes)),
-        targets=tuple(dict.fromkeys(target)),
-        settings=settings,
-        runs=runs,
-        reference=runs[0].condition,
-        left_out=left_out,
-        about=(*settings.about(", ".join(recipes)), ("Grid", grid or "none"), ("Views", views), ("Equal", equal)),
-        command=TYPED.get(),
+    return _tell(
+        run(
+            cohort,
+            targets=target,
+            out=out,
+            recipes=recipes,
+            grid=grid,
+            views=views,
+            equal=equal,
+            config=StudyConfig(**vars(config)),
+            part=part,
+            assemble=assemble,
+            dry_run=dry_run,
+            command=TYPED.get(),
+            verbose=True,
+            tell=print,
+        )
     )
-    return _carried_out(study, assemble_comparison, part, assemble, dry_run)
 
 
-def _carried_out(study: "Study", assemble_it: "Assemble", part: str | None, assemble: bool, dry_run: bool) -> int:
-    """Show the plan, or carry it out and say what is left."""
-    from semantoks.studies.command import left_out_words, plan_words, run_study
-
-    if part is not None and assemble:
-        raise ConfigError("--part carries out, --assemble does not: give one of them.")
-    if study.settings.scheduler is not None and assemble:
-        raise ConfigError("--scheduler carries out, --assemble does not: give one of them.")
-    if dry_run:
-        print(plan_words(study))
+def _tell(study: "StudyResult") -> int:
+    """Say what is left to do, and how."""
+    found(out=study.out, there=study.there, missing=study.missing, left_out=study.left_out, answers=study.answers)
+    found(page=study.page)
+    if study.plan:
+        found(plan=study.plan)
         return EXIT_PARTIAL if study.left_out else EXIT_OK
-    print("\n".join(left_out_words(study)), file=sys.stderr)
-    with progress(study.kind, "%") as shown:
-        done = run_study(study, assemble_it, part=part, only_assemble=assemble, progress=shown, tell=print)
-    found(out=study.out, there=[run.name for run in done.there], missing={run.name: why for run, why in done.missing})
-    if done.missing:
-        states = [state for _, state in done.missing]
+    if study.missing:
+        states = list(study.missing.values())
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         again = " ".join(word for word in TYPED.get().replace("--assemble", "").split())
-        print(f"{len(done.there)} of {len(study.runs)} runs are there; not: {counts}. Go on with: {again}")
-    return EXIT_PARTIAL if study.left_out or done.missing else EXIT_OK
+        runs = len(study.there) + len(states)
+        print(f"{len(study.there)} of {runs} runs are there; not: {counts}. Go on with: {again}")
+    return EXIT_PARTIAL if study.left_out or study.missing else EXIT_OK

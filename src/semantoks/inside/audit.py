@@ -16,6 +16,7 @@ from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.evaluate.baselines.recorded import motion
 from semantoks.evaluate.models.predictors import Fixed
 from semantoks.evaluate.study.shown import Baseline
+from semantoks.evaluate.study.study import Stages
 from semantoks.evaluate.study.tasks import FeatureSet
 from semantoks.features.encode import Progress
 from semantoks.inside.opened import Opened, network_pairs, open_inside, probe_inside
@@ -24,6 +25,7 @@ from semantoks.inside.reading import Reading, folds_of, opened_to_reading, read,
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
 from semantoks.model.tensors import load_state, read_whole, under
+from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import COMPONENTS, ORDERS, PAIRS
 from semantoks.reporting.wording import share_words
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
@@ -48,6 +50,7 @@ def audit(
     components: int = MOST_COMPONENTS,
     config: InsideConfig | None = None,
     command: str = "",
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Read structure of every order from an embedding, beside random weights, FC and motion; write tables to ``out``.
@@ -58,6 +61,8 @@ def audit(
         Columns of participants.tsv that are predicted from each order and from the encoder, by the probe.
     components
         Principal components of each structure that are looked at, at most.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
 
     Returns
     -------
@@ -75,10 +80,10 @@ def audit(
     config, out = config or InsideConfig(), Path(out)
     if components < 1:
         raise ConfigError(f"--components has to be at least 1, not {components}.")
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "audit", "%", progress) as progress:
         opened = open_inside(model, cohort, config)
         need_memory("audit", _bytes(opened), "look at fewer --most-people")
-        sources, steps, notes = _sources(opened, progress)
+        sources, steps, notes, progress = _sources(opened, progress)
         found, lacking = _read_all(opened, sources, components, progress)
         widths = {name: one.matrix(np.arange(0), np.arange(1)).shape[1] for name, one in sources.items()}
         table, width = _orders(found, widths, opened, steps), widths[ENCODER]
@@ -98,22 +103,24 @@ def audit(
     return table
 
 
-def _sources(opened: Opened, progress: Progress | None) -> tuple[dict[str, FeatureSet], dict[str, int], list[str]]:
-    """Return what is read from: the encoder, random weights, checkpoints, FC and motion; the steps of checkpoints."""
-    found: dict[str, FeatureSet] = {
-        ENCODER: Fixed(opened.embed(opened.encoder, progress)),
-        RANDOM: Fixed(opened.embed(opened.random(), progress)),
-    }
-    steps: dict[str, int] = {}
+def _sources(
+    opened: Opened, progress: Progress | None
+) -> tuple[dict[str, FeatureSet], dict[str, int], list[str], Progress]:
+    """Return what is read from: the encoder, random weights, checkpoints, FC and motion; the steps of checkpoints.
+
+    Also notes, and what shows the progress of the last stage, which is to read from all of them.
+    """
     notes: list[str] = []
-    for step, encoder in _checkpoints(opened, notes):
-        name = f"step {step}"
-        found[name], steps[name] = Fixed(opened.embed(encoder, progress)), step
+    steps = {f"step {step}": encoder for step, encoder in _checkpoints(opened, notes)}
+    stages, found = Stages(progress, len(steps) + 3), dict[str, FeatureSet]()
+    for name, encoder in {ENCODER: opened.encoder, RANDOM: opened.random(), **steps}.items():
+        found[name] = Fixed(opened.embed(encoder, stages.step))
+        stages.next()
     connected = STRUCTURES["FC"].build(opened.shown)
     found[FC] = Fixed(opened.people.average(np.asarray(connected)))
     if (moved := motion(opened.shown)) is not None:
         found[MOTION] = Fixed(opened.people.average(moved))
-    return found, steps, notes
+    return found, {name: int(name.split()[1]) for name in steps}, notes, stages.step
 
 
 def _checkpoints(opened: Opened, notes: list[str]) -> list[tuple[int, Encoder]]:

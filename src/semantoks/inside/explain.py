@@ -22,6 +22,7 @@ from semantoks.inside.opened import Opened, open_inside
 from semantoks.inside.relevance import baseline_of, by_pair, integrated_gradients, reader_of
 from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
+from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.targets import target as read_target
@@ -50,6 +51,7 @@ def explain(
     windows: int = 64,
     config: InsideConfig | None = None,
     command: str = "",
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Map what an encoder looks at, and compare each map with that of random weights; write tables to ``out``.
@@ -61,6 +63,8 @@ def explain(
         the embedding. None = for the embedding's first principal component over people.
     windows
         Windows that are looked at, one of a person, at most.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def explain(
     config, out = config or InsideConfig(), Path(out)
     if windows < 1:
         raise ConfigError(f"--windows has to be at least 1, not {windows}.")
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "explain", "%", progress) as progress:
         opened = open_inside(model, cohort, config)
         labels = None if target is None else _labels(opened, target)
         series, hidden = _windows(opened, windows)

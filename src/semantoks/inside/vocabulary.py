@@ -16,6 +16,7 @@ from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError
 from semantoks.evaluate.study.shown import Baseline, Shown
+from semantoks.evaluate.study.study import Stages
 from semantoks.features.encode import Progress
 from semantoks.inside.codebook import Kind, check_words, learn_words
 from semantoks.inside.opened import Opened, open_inside, probe_inside
@@ -32,6 +33,7 @@ from semantoks.inside.words import (
     transitions,
     usage,
 )
+from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
 from semantoks.reporting.wording import percent
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
@@ -64,6 +66,7 @@ def vocabulary(
     targets: Sequence[str] = (),
     config: InsideConfig | None = None,
     command: str = "",
+    verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Learn a codebook of an encoder's tokens, and write what its words are, who uses them and what follows what.
@@ -81,6 +84,8 @@ def vocabulary(
     targets
         Columns of participants.tsv that are predicted from words alone, beside the encoder, FC and tangent FC; the
         codebook is then learned from training people alone.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
 
     Returns
     -------
@@ -98,15 +103,15 @@ def vocabulary(
     if words < 2:
         raise ConfigError(f"--words has to be at least 2, not {words}.")
     check_words(words, codebook)
-    with hold_folder(out):
+    with hold_folder(out), shown_if(verbose, "vocabulary", "%", progress) as progress:
         opened = open_inside(model, cohort, config)
-        series = _tokens(opened, seconds, whole_brain, progress)
+        stages = Stages(progress, 3 + bool(targets))
+        series = _tokens(opened, seconds, whole_brain, stages.step)
+        stages.next()
         count = int(series.there.sum())
-        if count < PER_WORD * words:
-            raise ConfigError(
-                f"--words {words} needs {PER_WORD * words} tokens, but there are {count}: use --words "
-                f"{max(2, count // PER_WORD)}."
-            )
+        if count < (needed := PER_WORD * words):
+            fewer = max(2, count // PER_WORD)
+            raise ConfigError(f"--words {words} needs {needed} tokens, but there are {count}: use --words {fewer}.")
         named = name_tokens(series, learn_words(series.tokens[series.there], words, config.seed, codebook))
         follow, used = transitions(named, words), usage(named, words)
         table = _words(named, used, series, opened)
@@ -116,9 +121,11 @@ def vocabulary(
         write_table(out / PATTERNS, _patterns(named, series, opened, words))
         books, agreed = compare_codebooks(named, series, opened, words, codebook)
         write_table(out / CODEBOOKS, books)
+        stages.next()
         stable, notes = compare_parts(named, series, opened, words)
         write_table(out / STABILITY, pd.DataFrame([*stable, *agreed]))
         direction = _direction(follow, opened)
+        stages.next()
         if targets:
             _probe(opened, series, targets, out, words, codebook, seconds, whole_brain)
         told = [*_answers(table, direction, follow, series), *_answers_of_codebooks(books, stable, agreed)]

@@ -4,7 +4,6 @@ import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
@@ -14,20 +13,19 @@ from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL
 from semantoks.simulation.abide import write_abide
-from semantoks.simulation.cohort import Simulation, SimulationConfig, Site
+from semantoks.simulation.cohort import Simulation, SimulationConfig, Site, Tool
 from semantoks.simulation.derivatives import FD_THRESHOLD, write_participants, write_ptseries, write_xcpd
 from semantoks.simulation.hdf5 import write_hdf5
 from semantoks.simulation.ukb import write_ukb
 from semantoks.storage.lock import hold_file
 
-Format = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
 HDF5 = "recordings.h5"
 FIRST_INSTANCE = 2
 """UK Biobank's first visit with images."""
 
 
 def simulate_as(
-    tool_format: Format,
+    tool_format: Tool,
     config: SimulationConfig,
     *,
     out: Path,
@@ -80,7 +78,7 @@ def simulate_as(
         return out / HDF5 if tool_format == "hdf5" else out
 
 
-def fitted(tool_format: Format, config: SimulationConfig) -> SimulationConfig:
+def fitted(tool_format: Tool, config: SimulationConfig) -> SimulationConfig:
     """Give the simulation the scanner of a format that has only one; ConfigError for sessions that it cannot have."""
     if tool_format == "abide" and config.sessions > 1:
         raise ConfigError(f"ABIDE has one session per participant, not {config.sessions}: pass --sessions 1.")
@@ -92,7 +90,7 @@ def fitted(tool_format: Format, config: SimulationConfig) -> SimulationConfig:
     return dataclasses.replace(config, sites=(Site(name="UKB", tr=PROTOCOL.seconds),))
 
 
-def recordings_of(tool_format: Format, simulation: Simulation) -> Iterator[Recording]:
+def recordings_of(tool_format: Tool, simulation: Simulation) -> Iterator[Recording]:
     """Make the recordings one by one, with the sessions and the censoring that the format can have."""
     for participant in range(simulation.config.participants):
         for session in range(simulation.config.sessions):
@@ -102,7 +100,7 @@ def recordings_of(tool_format: Format, simulation: Simulation) -> Iterator[Recor
             yield dataclasses.replace(one, session=_session(tool_format, one.session), run=run, good=good)
 
 
-def participants_table(tool_format: Format, simulation: Simulation) -> pd.DataFrame:
+def participants_table(tool_format: Tool, simulation: Simulation) -> pd.DataFrame:
     """Give the table of the people with the sessions of the format."""
     table = simulation.participants_table()
     if tool_format == "abide":
@@ -113,14 +111,14 @@ def participants_table(tool_format: Format, simulation: Simulation) -> pd.DataFr
     return table.assign(session_id=[_session(tool_format, session) for session in table["session_id"]])
 
 
-def _session(tool_format: Format, session: str) -> str:
+def _session(tool_format: Tool, session: str) -> str:
     if tool_format == "ukb":
         return str(FIRST_INSTANCE - 1 + int(session))
     return "" if tool_format in ("abide", "hdf5") else session
 
 
 def _counted(
-    tool_format: Format, simulation: Simulation, progress: Callable[[int, int], None] | None
+    tool_format: Tool, simulation: Simulation, progress: Callable[[int, int], None] | None
 ) -> Iterator[Recording]:
     total = simulation.config.participants * simulation.config.sessions
     for done, one in enumerate(recordings_of(tool_format, simulation), start=1):

@@ -23,9 +23,11 @@ FC is the same for +z and -z, and no function of FC tells them apart. Lagged cov
 import dataclasses
 import functools
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import joblib
 import numpy as np
@@ -38,12 +40,15 @@ from semantoks import config as plain
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
+from semantoks.progress import shown_if
 from semantoks.signals.recording import MAX_TR, MIN_TR, Recording
 from semantoks.simulation import dynamics, people, task
 from semantoks.simulation.dynamics import draw_series
 from semantoks.storage.lock import hold_file
 from semantoks.storage.workers import run_calls
 
+Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+"""Whose files a simulated cohort can have."""
 _SETTINGS = "simulation.json"
 _WRITTEN = (_SETTINGS, "participants.tsv", "sub-*_task-*_timeseries.npy", "sub-*_task-*_events.tsv")
 
@@ -113,6 +118,8 @@ class SimulationConfig:
         for name in ("participants", "sessions"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"simulation: {name} has to be 1 or more, not {getattr(self, name)}.")
+        if not 0 < self.minutes < math.inf:
+            raise ConfigError(f"--minutes must be above 0, not {self.minutes}.")
         for name in ("age_r2", "sex_r2"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"simulation: {name} has to be 0 to 1, not {getattr(self, name)}.")
@@ -243,21 +250,48 @@ def simulate(
     config: SimulationConfig,
     *,
     out: str | Path,
+    tool: Tool | None = None,
     n_jobs: int = 1,
+    verbose: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Write a simulated cohort: a float32 .npy [frame, roi] for each recording, participants.tsv and simulation.json.
+    """Write a simulated cohort, and return what ``prepare`` reads.
 
-    The folder appears whole or not at all; a killed run leaves ``.NAME.partial`` beside it.
-    ``progress`` is called with the recordings done and their number.
+    Files are a float32 .npy [frame, roi] for each recording, participants.tsv and simulation.json. The folder appears
+    whole or not at all; a killed run leaves ``.NAME.partial`` beside it.
+
+    Parameters
+    ----------
+    config
+        Whom to simulate: people, sessions, atlas, minutes.
+    out
+        Output folder; an earlier simulation is replaced.
+    tool
+        Write files as another tool does instead (``--as``): see `semantoks.simulation.as_tool.simulate_as`.
+    n_jobs
+        Worker processes; -1 uses all cores. The files of a tool are written by one.
+    verbose
+        Show a bar, in a terminal or a notebook; ``progress`` is called instead, if given.
+    progress
+        Called with the recordings done and their number.
 
     Raises
     ------
     ConfigError
-        If ``out`` contains anything that a simulation did not write; an earlier simulation is replaced.
+        If ``out`` contains anything that a simulation did not write, or the tool cannot have the atlas or the sessions.
     """
     plain.check_arguments(simulate, locals())
-    out = Path(out)
+    if n_jobs == 0:
+        raise ConfigError("--n-jobs must not be 0: give a number of processes, or -1 for all cores.")
+    with shown_if(verbose, "simulate", "recordings", progress) as shown:
+        if tool is None:
+            return _written(config, Path(out), n_jobs, shown)
+        from semantoks.simulation.as_tool import simulate_as
+
+        return simulate_as(tool, config, out=Path(out), progress=shown)
+
+
+def _written(config: SimulationConfig, out: Path, n_jobs: int, progress: Callable[[int, int], None] | None) -> Path:
     with hold_file(out):
         _check_replaceable(out)
         simulation = Simulation(config, get_atlas(config.atlas))

@@ -9,12 +9,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from semantoks.config import check_fields, from_plain, read_toml
+from semantoks.config import as_list, check_arguments, check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, SemantoksError
 from semantoks.reporting.content import rows_of
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.part import Networks
+from semantoks.signals.writer import Progress
 from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
 from semantoks.statistics.paired import holm
+from semantoks.studies.command import StudyResult, recipe_and_sides, run_study
+from semantoks.studies.engine import Tell
 from semantoks.studies.results import (
     Scored,
     conditions_of,
@@ -24,6 +28,7 @@ from semantoks.studies.results import (
     verdict_of,
     write_results,
 )
+from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides
 from semantoks.studies.table import Planned, Study, build, changed, folder_name, seeded
 from semantoks.train.recipe import PretrainConfig
@@ -216,3 +221,92 @@ def assemble_ablation(study: Study, grid: Grid) -> list[tuple[str, str]]:
     answers = answers_of(summary)
     write_results(study, results_table(study, scored), summary, answers)
     return answers
+
+
+def ablate(
+    cohort: Cohort | str | Path,
+    *,
+    targets: Sequence[str] | str,
+    out: str | Path,
+    grid: str | Path = "paper",
+    only: Sequence[str] | str = (),
+    recipe: str | Path | None = None,
+    config: StudyConfig | None = None,
+    part: str | None = None,
+    assemble: bool = False,
+    dry_run: bool = False,
+    command: str = "",
+    verbose: bool = False,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> StudyResult:
+    """Change one part of a recipe at a time, and compare each change with the full model.
+
+    Every condition and the full model are trained with every seed on the same people, and probed on the same held-out
+    people and splits. Each run is a run folder in ``out/runs``; one that is there is not run again.
+
+    Parameters
+    ----------
+    cohort
+        A prepared cohort.
+    targets
+        Columns of participants.tsv to predict.
+    out
+        Folder of the study: results.tsv, summary.tsv, report.html, and the runs.
+    grid
+        The conditions: paper, or a FILE.toml.
+    only
+        Conditions, or groups of them, that are run beside the full model; empty = all.
+    recipe
+        The full model: the name of a recipe, or a FILE.toml; None = the grid's.
+    config
+        People, seeds, folds, device: what every study asks.
+    part
+        Carry out one of several parts, e.g. ``2/8``, on this machine; assemble them afterwards.
+    assemble
+        Train nothing; make tables and page of what is there.
+    dry_run
+        Return the plan with hours and operations on this machine, and run nothing.
+    verbose
+        Show a bar while it works, in a terminal or a notebook; ``progress`` is called instead, if given.
+    tell
+        Called with what is said on the way, line by line: what is left out, each run that is over, the answers.
+
+    Returns
+    -------
+    StudyResult
+        What it has shown, and which runs are there. The same call goes on with those that are not.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For settings, recipes, people or targets that cannot be.
+    """
+    check_arguments(ablate, locals())
+    config, targets = config or StudyConfig(), as_list(targets)
+    conditions = load_grid(grid, as_list(only))
+    name = str(recipe or conditions.recipe)
+    full, sides = recipe_and_sides(cohort, targets, config, name)
+    runs, left_out = plan_ablation(conditions, full, sides, config.seeds)
+    study = Study(
+        kind="ablate",
+        out=Path(out),
+        sides=sides,
+        targets=tuple(dict.fromkeys(targets)),
+        settings=config,
+        runs=runs,
+        reference=FULL,
+        left_out=left_out,
+        about=(*config.about(name), ("Grid", str(grid))),
+        command=command,
+    )
+    return run_study(
+        study,
+        lambda one: assemble_ablation(one, conditions),
+        part=part,
+        assemble=assemble,
+        dry_run=dry_run,
+        verbose=verbose,
+        progress=progress,
+        tell=tell,
+    )

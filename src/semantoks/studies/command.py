@@ -1,10 +1,18 @@
 """What the commands of studies share: people are chosen, the plan shown, the runs carried out, the page written."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+
+from semantoks.counted import plural
+from semantoks.errors import ConfigError
+from semantoks.notebook import as_html
+from semantoks.progress import shown_if
 from semantoks.reporting.page import report
+from semantoks.reporting.study import read_study
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import write_sums_of_tables
@@ -19,10 +27,12 @@ Assemble = Callable[[Study], Sequence[tuple[str, str]]]
 
 
 def recipe_and_sides(
-    cohort: Path, targets: Sequence[str], config: StudyConfig, recipe_name: str
+    cohort: Cohort | str | Path, targets: Sequence[str], config: StudyConfig, recipe_name: str
 ) -> tuple[PretrainConfig, Sides]:
     """Read the recipe, choose the people, and check that they can be probed."""
-    recipe, opened = load_recipe(recipe_name), Cohort(cohort)
+    if not targets:
+        raise ConfigError("a study needs at least one target: a column of the cohort's participants.tsv.")
+    recipe, opened = load_recipe(recipe_name), cohort if isinstance(cohort, Cohort) else Cohort(Path(cohort))
     recipe = recipe if config.steps is None else replace(recipe, steps=config.steps)
     seconds = recipe.min_seconds
     if config.probe is None:
@@ -53,24 +63,78 @@ def left_out_words(study: Study) -> list[str]:
     return [*(f"Left out: {name}: {why}" for name, why in study.left_out), *study.sides.notes]
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class StudyResult:
+    """What a study has shown, and how far it is."""
+
+    out: Path
+    there: tuple[str, ...] = ()
+    """The runs that are over, by name."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """The others, and how far each is."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Conditions or recipes that do not fit the cohort, and why."""
+    answers: tuple[str, ...] = ()
+    """What it has shown, in sentences."""
+    summary: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """One row per target and condition, size or recipe, as in summary.tsv; empty before anything is assembled."""
+    page: Path | None = None
+    """The report; None before anything is assembled."""
+    plan: str = ""
+    """Of a dry run: what would be trained, and how long it would take."""
+
+    def __repr__(self) -> str:
+        """Say how far it is, and what it has shown."""
+        runs = f"{len(self.there)} of {len(self.there) + len(self.missing)} runs are there"
+        return f"StudyResult({str(self.out)!r}: {runs}, {plural(len(self.answers), 'answer')})"
+
+    def _repr_html_(self) -> str:
+        rows = [*(("", answer) for answer in self.answers), ("there", ", ".join(self.there)), ("page", self.page)]
+        rows += [("missing", f"{name}: {state}") for name, state in self.missing.items()]
+        return as_html(str(self.out), [*rows, *(("left out", f"{one}: {why}") for one, why in self.left_out.items())])
+
+
 def run_study(
     study: Study,
-    assemble: Assemble,
+    assemble_it: Assemble,
     *,
     part: str | None,
-    only_assemble: bool,
+    assemble: bool,
+    dry_run: bool,
+    verbose: bool,
     progress: Progress | None,
-    tell: Tell,
-) -> Done:
-    """Carry a study (or a part) out, and assemble what is there: tables, answers, page."""
-    if only_assemble:
+    tell: Tell | None,
+) -> StudyResult:
+    """Show the plan of a study, or carry it (or a part) out and assemble what is there: tables, answers, page."""
+    if part is not None and assemble:
+        raise ConfigError("--part carries out, --assemble does not: give one of them.")
+    if study.settings.scheduler is not None and assemble:
+        raise ConfigError("--scheduler carries out, --assemble does not: give one of them.")
+    say, about = tell or (lambda _: None), StudyResult(out=study.out, left_out=dict(study.left_out))
+    if dry_run:
+        words = plan_words(study)
+        say(words)
+        return replace(about, plan=words, **_how_far(done_of(study)))
+    for words in left_out_words(study):
+        say(words)
+    if assemble:
         begin(study)
         done = done_of(study)
     else:
-        done = carry_out(study, part=part, progress=progress, tell=tell)
-    if part is None or not done.missing:
-        for target, answer in assemble(study):
-            tell(f"{target}: {answer}" if target else answer)
-        write_sums_of_tables(study.out)
-        tell(f"Open {report(study.out)} in a browser.")
-    return done
+        with shown_if(verbose, study.kind, "%", progress) as shown:
+            done = carry_out(study, part=part, progress=shown, tell=say)
+    about = replace(about, **_how_far(done))
+    if part is not None and done.missing:
+        return about
+    answers = tuple(f"{target}: {answer}" if target else answer for target, answer in assemble_it(study))
+    for answer in answers:
+        say(answer)
+    write_sums_of_tables(study.out)
+    page = report(study.out)
+    say(f"Open {page} in a browser.")
+    return replace(about, answers=answers, summary=read_study(study.out).summary, page=page)
+
+
+def _how_far(done: Done) -> dict[str, Any]:
+    """Return names of runs: those that are there, and how far the others are."""
+    return {"there": tuple(run.name for run in done.there), "missing": {run.name: state for run, state in done.missing}}

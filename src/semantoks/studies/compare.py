@@ -8,18 +8,21 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from semantoks.config import to_plain
+from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, SemantoksError
 from semantoks.reporting.content import rows_of
 from semantoks.reporting.recipes import LINES
 from semantoks.reporting.study import RECIPES
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.writer import Progress
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM, TANGENT, method_name
 from semantoks.statistics.paired import holm
 from semantoks.statistics.tables import SCORES, read_scores
 from semantoks.storage.tables import write_table
 from semantoks.studies.ablate import Condition, load_grid
-from semantoks.studies.engine import status_of
+from semantoks.studies.command import StudyResult, recipe_and_sides, run_study
+from semantoks.studies.engine import Tell, status_of
 from semantoks.studies.results import (
     Scored,
     conditions_of,
@@ -30,6 +33,7 @@ from semantoks.studies.results import (
     verdict_of,
     write_results,
 )
+from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides
 from semantoks.studies.table import Planned, Study, build, changed, folder_name, seeded
 from semantoks.train.recipe import PretrainConfig, load_recipe
@@ -278,3 +282,87 @@ def assemble_comparison(study: Study) -> list[tuple[str, str]]:
     write_results(study, results_table(study, scored), summary, answers)
     write_table(study.out / RECIPES, recipes)
     return answers
+
+
+def compare(
+    cohort: Cohort | str | Path,
+    *,
+    targets: Sequence[str] | str,
+    out: str | Path,
+    recipes: Sequence[str] | str = ("small-published",),
+    grid: str | Path | None = None,
+    views: Literal["first", "own"] = "first",
+    equal: Literal["steps", "operations"] = "steps",
+    config: StudyConfig | None = None,
+    part: str | None = None,
+    assemble: bool = False,
+    dry_run: bool = False,
+    command: str = "",
+    verbose: bool = False,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> StudyResult:
+    """Pretrain by several recipes, with everything else equal: which is better, and is one better than FC?
+
+    Every recipe is trained with every seed on the same people, views and steps, and probed on the same held-out people
+    and splits, beside FC, tangent FC, motion and random weights. Each run is a run folder in ``out/runs``; one that is
+    there is not run again.
+
+    Parameters
+    ----------
+    cohort
+        A prepared cohort.
+    targets
+        Columns of participants.tsv to predict.
+    out
+        Folder of the study: results.tsv, summary.tsv, recipes.tsv, report.html, and the runs.
+    recipes
+        Names of recipes, or FILE.toml; the others are compared with the first one, too.
+    grid
+        Conditions that are changes of the first recipe, e.g. objectives, or a FILE.toml: each is a recipe, too.
+    views
+        Views, batch, band and shortest recordings of the first recipe for all, or each recipe's own.
+    equal
+        As many steps as the first recipe, or as many operations.
+    config, part, assemble, dry_run, verbose, progress, tell
+        As for `ablate`.
+
+    Returns
+    -------
+    StudyResult
+        What it has shown, and which runs are there. The same call goes on with those that are not.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For settings, recipes, people or targets that cannot be.
+    """
+    check_arguments(compare, locals())
+    config, targets = config or StudyConfig(), as_list(targets)
+    recipes = [str(one) for one in as_list(recipes)]
+    named = named_recipes(recipes, grid)
+    first, sides = recipe_and_sides(cohort, targets, config, recipes[0])
+    runs, left_out, notes = plan_comparison(named, first, sides, config.seeds, views=views, equal=equal)
+    chosen = (("Grid", str(grid or "none")), ("Views", views), ("Equal", equal))
+    study = Study(
+        kind="compare",
+        out=Path(out),
+        sides=replace(sides, notes=(*sides.notes, *notes)),
+        targets=tuple(dict.fromkeys(targets)),
+        settings=config,
+        runs=runs,
+        reference=runs[0].condition,
+        left_out=left_out,
+        about=(*config.about(", ".join(recipes)), *chosen),
+        command=command,
+    )
+    return run_study(
+        study,
+        assemble_comparison,
+        part=part,
+        assemble=assemble,
+        dry_run=dry_run,
+        verbose=verbose,
+        progress=progress,
+        tell=tell,
+    )

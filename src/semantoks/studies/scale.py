@@ -2,16 +2,22 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from semantoks.config import check_value
+from semantoks.config import as_list, check_arguments, check_value
 from semantoks.errors import ConfigError
+from semantoks.signals.cohort import Cohort
+from semantoks.signals.writer import Progress
 from semantoks.statistics.laws import Verdict, judge, words_of
 from semantoks.statistics.methods import MOTION, RANDOM, TANGENT
+from semantoks.studies.command import StudyResult, recipe_and_sides, run_study
+from semantoks.studies.engine import Tell
 from semantoks.studies.results import Scored, read_scored, results_table, write_results
+from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import FEWEST, Sides
 from semantoks.studies.table import Planned, Study, build, changed, folder_name, for_people
 from semantoks.train.recipe import PretrainConfig
@@ -180,3 +186,81 @@ def assemble_scaling(study: Study, over: Over) -> list[tuple[str, str]]:
     summary, laws, said = summarise_scaling(over, scored)
     write_results(study, results_table(study, scored), summary, said, laws)
     return said
+
+
+def scale(
+    cohort: Cohort | str | Path,
+    *,
+    targets: Sequence[str] | str,
+    out: str | Path,
+    over: Over = "people",
+    values: Sequence[int | float] = (),
+    equal: Equal = "steps",
+    recipe: str | Path = "small",
+    config: StudyConfig | None = None,
+    part: str | None = None,
+    assemble: bool = False,
+    dry_run: bool = False,
+    command: str = "",
+    verbose: bool = False,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> StudyResult:
+    """Train on more and more people (or wider, deeper, on longer recordings): does it gain, and by a law?
+
+    Pretrains on nested random subsets of people, each seed with subsets of its own, and probes every run on the same
+    held-out people and splits. Log-linear, power and saturating laws of the gain over random weights are judged by how
+    they extrapolate to the next size. Each run is a run folder in ``out/runs``; one that is there is not run again.
+
+    Parameters
+    ----------
+    cohort
+        A prepared cohort.
+    targets
+        Columns of participants.tsv to predict.
+    out
+        Folder of the study: results.tsv, summary.tsv, laws.tsv, report.html, and the runs.
+    over
+        What grows: the people, width or depth of the encoder, or the minutes of each recording.
+    values
+        Percent of the people that may be trained on (empty = 1, 3, 10, 30, 100); or widths, depths, minutes.
+    equal
+        Fewer people get as many steps as all, or as many epochs.
+    recipe
+        The name of a recipe, or a FILE.toml.
+    config, part, assemble, dry_run, verbose, progress, tell
+        As for `ablate`.
+
+    Returns
+    -------
+    StudyResult
+        What it has shown, and which runs are there. The same call goes on with those that are not.
+
+    Raises
+    ------
+    ConfigError, DataError
+        For settings, recipes, people or targets that cannot be.
+    """
+    check_arguments(scale, locals())
+    config, targets = config or StudyConfig(), as_list(targets)
+    whole, sides = recipe_and_sides(cohort, targets, config, str(recipe))
+    study = Study(
+        kind="scale",
+        out=Path(out),
+        sides=sides,
+        targets=tuple(dict.fromkeys(targets)),
+        settings=config,
+        runs=plan_scaling(whole, sides, config.seeds, over=over, values=values, equal=equal),
+        about=(*config.about(str(recipe)), ("What grows", over), ("Equal", equal)),
+        command=command,
+    )
+    return run_study(
+        study,
+        lambda one: assemble_scaling(one, over),
+        part=part,
+        assemble=assemble,
+        dry_run=dry_run,
+        verbose=verbose,
+        progress=progress,
+        tell=tell,
+    )

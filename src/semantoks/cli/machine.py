@@ -1,12 +1,11 @@
-"""The command bench: how fast this machine is."""
+"""Commands about this machine: bench (how fast is it?) and completion (of its shell)."""
 
 from typing import Annotated, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
 from semantoks.errors import EXIT_OK
-from semantoks.progress import progress
 from semantoks.types import Precision
 
 
@@ -29,11 +28,27 @@ def bench(
         precision: As for pretrain.
         people: Simulated people, at least 20.
     """
-    from semantoks.speed import bench as measure
-    from semantoks.speed import bench_table
+    from semantoks.speed import bench as run
 
-    with progress("bench", "%") as shown:
-        measured = measure(recipes, device=device, precision=precision, people=people, progress=shown)
-    found(**measured)
-    print(bench_table(measured))
+    measured = run(recipes, device=device, precision=precision, people=people, verbose=True)
+    found(**vars(measured) | {"training": measured.training.to_dict("records")})
+    print(measured)
+    return EXIT_OK
+
+
+def completion(shell: Positional[Annotated[Literal["bash", "zsh", "fish"], arg(metavar="{bash,zsh,fish}")]]) -> int:
+    """Print what a shell needs to complete commands, options and their choices.
+
+    Example: semantoks completion bash > ~/.local/share/bash-completion/completions/semantoks
+
+    For zsh, write it as _semantoks into a folder of $fpath; for fish, as ~/.config/fish/completions/semantoks.fish.
+
+    Args:
+        shell: Which one.
+    """
+    from semantoks.cli.completing import completion as run
+
+    script = run(shell)
+    found(script=script)
+    print(script, end="")
     return EXIT_OK
