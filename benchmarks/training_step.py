@@ -1,7 +1,7 @@
 """One training step: FLOPs, bytes and the floor they set, steps/s, share of time per stage, peak memory.
 
     python -m benchmarks.training_step [--size toy d64 small paper] [--batch N] [--device cpu|cuda]
-                                       [--precision auto|32-true|bf16-mixed] [--threads N]
+                                       [--precision auto|32-true|bf16-mixed] [--threads N] [--torch-compile]
 
 Random frames, 180 a recording, in RAM (or on the GPU); the step is ``Trainer.run_step`` itself. Floor = FLOPs of all
 matrix products over the rate of one large product + bytes of weights, gradients, optimiser state and frames over the
@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,7 +35,7 @@ from semantoks.config import from_plain
 from semantoks.objective import learner as learner_module
 from semantoks.objective import objective, self_distillation
 from semantoks.train.job import peak_memory
-from semantoks.train.launch import start_fabric
+from semantoks.train.launch import compile_parts, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig, load_recipe
@@ -250,7 +250,9 @@ def count_syncs(run: Callable[[int], None], pair: tuple[int, int]) -> float:
     return sum("synchroniz" in str(w.message) for w in caught) / len(pair)
 
 
-def measure(name: str, batch: int | None, device_name: str, precision: Precision, threads: int) -> Result:
+def measure(
+    name: str, batch: int | None, device_name: str, precision: Precision, threads: int, compiles: bool
+) -> Result:
     """Measure one size; meant for a process of its own, so that its peak memory is its own."""
     warnings.filterwarnings("ignore", module="lightning_fabric")
     torch.set_num_threads(threads)
@@ -277,10 +279,11 @@ def measure(name: str, batch: int | None, device_name: str, precision: Precision
         syncs = count_syncs(run, next(pairs)) if device.type == "cuda" else None
         plain, rates, clock, clocked, memory = [], [], Clock(device), 0.0, 0
         dtype = torch.bfloat16 if "bf16" in str(trainer.fabric._precision.precision) else torch.float32
+        compiles = compiles and compile_parts(trainer.learner, device)
         timed_turn()
         for _ in range(size.turns):
             plain.append(timed_turn())
-            with clock.inside(trainer, monitor):
+            with nullcontext() if compiles else clock.inside(trainer, monitor):
                 clocked += 2 * PAIRS_A_TURN[device.type] * timed_turn()
             memory = memory or peak_memory(device)  # before that of the large product
             rates.append(matmul_rate(device, dtype))
@@ -317,9 +320,10 @@ def rows_of(results: list[Result]) -> list[list[str]]:
         ("FLOP/s over matmul rate", lambda r: f"{100 * r.flops / r.step / r.rate:.2g}%"),
     ]
     table = [[label, *(cell(r) for r in results)] for label, cell in lines]
-    for label, stage in STAGES.items():
-        table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
-    table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
+    if any(sum(r.shares.values()) for r in results):
+        for label, stage in STAGES.items():
+            table.append([label, *(f"{r.shares[stage]:.1%}" for r in results)])
+        table.append(["rest", *(f"{1 - sum(r.shares.values()):.1%}" for r in results)])
     table.append(["kernels per step", *(f"{r.launches:.0f}" for r in results)])
     if any(r.syncs is not None for r in results):
         table.append(["host waits for GPU per step", *(f"{r.syncs:.1f}" for r in results)])
@@ -335,10 +339,11 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["auto", "32-true", "bf16-mixed"], default="auto")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--torch-compile", action="store_true", help="as in pretrain; says nothing of single stages")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as alone:
-        settings = (chosen.batch, chosen.device, chosen.precision, chosen.threads)
+        settings = (chosen.batch, chosen.device, chosen.precision, chosen.threads, chosen.torch_compile)
         results = [alone.submit(measure, name, *settings).result() for name in chosen.size]
     title = f"One training step, precision {chosen.precision}. {machine(torch.device(chosen.device))}"
     show(title, ["", *chosen.size], rows_of(results))

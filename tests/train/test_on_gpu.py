@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import jaxtyping
 import pytest
 import torch
 from tiny_run import make_cohort, tiny_config
@@ -53,3 +54,11 @@ def test_a_stopped_training_goes_on_as_if_never_stopped(cohort, tmp_path, precis
     assert pretrain([cohort], out=tmp_path / "cut", on_row=stop, **options)["status"] == "stopped"
     assert pretrain([cohort], out=tmp_path / "cut", resume=True, **options)["status"] == "finished"
     assert losses(tmp_path / "cut") == pytest.approx(losses(tmp_path / "whole"), rel=1e-4)
+
+
+def test_a_compiled_training_has_the_losses_of_a_plain_one_there(cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    options = {"config": tiny_config(), "device": "cuda", "precision": "32-true", "log_every": 1}
+    for compiled in (False, True):
+        pretrain([cohort], out=tmp_path / str(compiled), torch_compile=compiled, **options)
+    assert losses(tmp_path / "True") == pytest.approx(losses(tmp_path / "False"), rel=1e-3)

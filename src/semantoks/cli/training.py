@@ -45,6 +45,8 @@ class _Pretrain:
     """auto: bf16 on a GPU, and for wide encoders on a CPU that gains by it, else float32; losses are always float32."""
     residence: Literal["auto", "device", "memory", "disk"] = "auto"
     """Where the recordings are kept while training; the numbers are the same."""
+    torch_compile: bool = False
+    """Have torch compile student and teacher: minutes before the first step, then faster ones of a small model."""
     resume: bool = False
     """Go on with the run in OUT, with its own settings; the same command does, too, if the run is not finished."""
     init_from: Annotated[str | None, arg(help_behavior_hint="(default: random weights)")] = None

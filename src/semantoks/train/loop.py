@@ -30,6 +30,8 @@ class Trainer:
     trained: Any
     """The learner's trained part as fabric wrapped it."""
     optimizer: Any
+    compiled: bool = False
+    """Whether torch compiled student and teacher."""
 
     def __post_init__(self) -> None:
         """Draw ahead where the device does not hold the frames."""

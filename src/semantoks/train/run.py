@@ -28,7 +28,7 @@ from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.job import Job, read_record, recordings_hash, start_record
-from semantoks.train.launch import Device, start_fabric
+from semantoks.train.launch import Device, compile_parts, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
 from semantoks.train.recipe import PretrainConfig, completed, modernise
@@ -54,6 +54,7 @@ def pretrain(
     precision: Precision = "auto",
     devices: int | None = None,
     residence: Residence = "auto",
+    torch_compile: bool = False,
     resume: bool = False,
     init_from: str | Path | None = None,
     checkpoint_every: int = 200,
@@ -77,6 +78,8 @@ def pretrain(
     precision
         32-true; bf16-mixed: products in bfloat16, weights and losses in float32; auto: the faster one here
         (``model.precision.choose_precision``), or that of the run that is resumed. run.json says which and why.
+    torch_compile
+        Have torch compile student and teacher, which takes minutes before the first steps; see docs/performance.md.
     resume
         Write again what a finished run lacks. One that was stopped goes on from its last checkpoint with this or
         without, given the same settings; on a CPU the result is bitwise that of an unbroken run.
@@ -120,25 +123,38 @@ def pretrain(
     fabric, choice = start_fabric(device, precision, devices, config.encoder)
     with _only_writer(fabric, out), shown_if(verbose and on_row is None, "pretrain", "steps", None) as shown:
         saved = list_checkpoints(out / "checkpoints") if before else []
-        trainer, state = _assemble(fabric, opened, config, residence, begin, resumed=bool(saved))
+        trainer, state = _assemble(fabric, opened, config, residence, begin, bool(saved), torch_compile)
         meta = _meta(opened, trainer) | ({} if begin is None else {"init_from": begin.fingerprint()})
         done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
         record = start_record(opened, config, fabric, trainer.total, command, out, parent)
         record["init_from"] = None if init_from is None else str(init_from)
-        record["environment"]["precision_because"] = choice.because
+        record["environment"] |= {"precision_because": choice.because, "compiled": trainer.compiled}
         job = Job(
             out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
         )
         if shown is not None:
             on_row = partial(_show_row, shown, trainer.total)
-        quiet = round(2 * config.optim.warmup_share * trainer.total)
-        rows: dict[str, Any] = {"every": log_every, "first_step": done, "on_row": on_row}
-        monitor = Monitor(out, objective=objective, watch_from=quiet, fabric=fabric, **rows)
+        monitor = _watch(job, done, log_every, on_row)
         job.take_up(done)
-        if done == 0 and begin is None and (advice := objective.advise(trainer.total)):
-            monitor.warn(0, advice)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return job.record
+
+
+def _watch(job: Job, done: int, log_every: int, on_row: OnRow | None) -> Monitor:
+    """Open what writes and watches the steps after ``done``; a new training from random weights may get advice."""
+    trainer = job.trainer
+    monitor = Monitor(
+        job.out,
+        objective=trainer.objective,
+        fabric=trainer.fabric,
+        every=log_every,
+        first_step=done,
+        watch_from=round(2 * trainer.config.optim.warmup_share * trainer.total),
+        on_row=on_row,
+    )
+    if done == 0 and job.parent is None and (advice := trainer.objective.advise(trainer.total)):
+        monitor.warn(0, advice)
+    return monitor
 
 
 def _check_same(before: Mapping[str, Any], config: PretrainConfig, out: Path) -> None:
@@ -291,13 +307,15 @@ def _assemble(
     config: PretrainConfig,
     residence: Residence,
     begin: Learner | None,
-    *,
     resumed: bool,
+    torch_compile: bool,
 ) -> tuple[Trainer, TrainState]:
     """Build the pool, the learner (``begin``, or a fresh one) and its optimiser on the device."""
     parts = fabric.world_size * config.accumulate
     if config.batch_size % parts:
         raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
+    if torch_compile and config.accumulate > 1:
+        raise ConfigError("--torch-compile compiles whole batches: leave it out, or set --accumulate 1.")
     if fabric.device.type == "cpu":
         need_memory(
             "pretrain",
@@ -312,6 +330,7 @@ def _assemble(
     if begin is None and not resumed and isinstance(size.tokenizer, ConnectivityConfig):
         _start_all(learner, cohorts, config.min_seconds)
     learner.to(fabric.device)
+    compiled = torch_compile and compile_parts(learner, fabric.device)
     optimizer = build_optimizer(learner.trained, config.optim)
     wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)
     trainer = Trainer(
@@ -322,5 +341,6 @@ def _assemble(
         learner=learner,
         trained=wrapped,
         optimizer=wrapped_optimizer,
+        compiled=compiled,
     )
     return trainer, TrainState(learner, optimizer)
