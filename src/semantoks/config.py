@@ -6,6 +6,7 @@ import functools
 import inspect
 import numbers
 import os
+import re
 import tomllib
 import types
 import typing
@@ -16,6 +17,10 @@ from typing import Any, Literal, TypeVar
 from semantoks.errors import ConfigError
 
 T = TypeVar("T")
+DEEPEST = 64
+"""Levels of JSON and of settings."""
+LARGEST = 1 << 20
+"""Bytes of a file of settings."""
 
 
 def to_plain(config: Any) -> dict[str, Any]:
@@ -186,6 +191,8 @@ def check_value(value: Any, hint: Any, where: str) -> None:
         if not _is_one(value, hint):
             wanted = "text" if hint is str else f"of type {hint.__name__}"
             raise ConfigError(f"{where} has to be {wanted}, not {value!r}.")
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise ConfigError(f"{where} has to be a number below 2^63, not one of {value.bit_length():,} bits.")
         if hint is float and value != value:
             raise ConfigError(f"{where} has to be a number, not NaN.")
 
@@ -226,13 +233,37 @@ def _check_union(value: Any, kinds: tuple[Any, ...], where: str) -> None:
     raise refused[0]
 
 
+def is_deep(plain: Any, levels: int = DEEPEST) -> bool:
+    """Tell whether plain data are nested deeper than that, so that not all can walk them."""
+    level = [plain]
+    for _ in range(levels):
+        level = [one for held in level for one in _inside(held)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(held: Any) -> Iterable[Any]:
+    return held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file into plain data; ConfigError names the file, and the line that is not valid TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST >> 10} KiB")
+        text = path.read_text(encoding="utf-8")
+        if any(key.count(".") > DEEPEST for key in re.split(r"[\n,=\[\]{}#]", re.sub(r"[ \t\r]", "", text))):
+            raise RecursionError  # of a long a.a.a the parser's time and memory are the square
+        plain = tomllib.loads(text)
+        if is_deep(plain):
+            raise RecursionError
+        return plain
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply.") from error
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error

@@ -1,12 +1,20 @@
 """The errors that a user can meet: each says what was expected, what was found, where, and what to do."""
 
+from semantoks.visible import message
+
 EXIT_OK, EXIT_BUG, EXIT_USAGE, EXIT_INPUT, EXIT_PARTIAL = 0, 1, 2, 3, 4
 
 
 class SemantoksError(Exception):
-    """Base of every error that semantoks raises on purpose; the command line prints it as one sentence."""
+    """Base of every error that semantoks raises on purpose; the command line prints it as one sentence.
+
+    Whatever the text quotes of files and names, it is one line of visible characters (`semantoks.visible`).
+    """
 
     exit_code = EXIT_INPUT
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(message(text))
 
 
 class DataError(SemantoksError, ValueError):

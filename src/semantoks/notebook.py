@@ -5,16 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from semantoks.visible import visible
+
 
 def as_html(title: str, rows: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
     """Write a small table; whatever is in the rows is escaped."""
     pairs = rows.items() if isinstance(rows, Mapping) else rows
     cells = "".join(
-        f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-        f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
+        f"<tr><th style='text-align:left'>{html.escape(visible(name))}</th>"
+        f"<td style='text-align:left'>{html.escape(visible(str(value)))}</td></tr>"
         for name, value in pairs
     )
-    return f"<table><caption><b>{html.escape(title)}</b></caption>{cells}</table>"
+    return f"<table><caption><b>{html.escape(visible(title))}</b></caption>{cells}</table>"
 
 
 @dataclass(frozen=True, repr=False)

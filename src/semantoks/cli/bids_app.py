@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from semantoks.bids_app.settings import EmbeddingConfig
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.main import answered
 from semantoks.cli.main import run as run_command
 from semantoks.cli.sources import AtlasName, SourceFlags, SourceOptions

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
 from semantoks.counted import plural
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL

@@ -15,6 +15,7 @@ from typing import Any
 
 from semantoks.progress import QUIET, duration
 from semantoks.storage.memory import gib
+from semantoks.visible import visible
 
 FLAGS = {
     "--quiet": "show nothing but errors",
@@ -33,6 +34,19 @@ def split_flags(argv: Sequence[str]) -> tuple[set[str], list[str]]:
 def found(**what: Any) -> None:
     """Add to the JSON object of the command that runs."""
     FOUND.get({}).update(what)
+
+
+def say(*what: object, end: str = "\n", file: Any = None) -> None:
+    """Print in visible characters, whatever names come out of files; the commands' ``print``."""
+    print(visible(" ".join(map(str, what))), end=end, file=file)
+
+
+class Visible(logging.Formatter):
+    """Log records in visible characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record."""
+        return visible(super().format(record))
 
 
 def shown_as(flags: Collection[str], command: str, call: Callable[[], int]) -> int:

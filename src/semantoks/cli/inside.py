@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED, words_if_empty
 from semantoks.errors import EXIT_OK
 from semantoks.inside.settings import InsideConfig

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import say as print
 from semantoks.errors import EXIT_OK
 from semantoks.types import Precision
 

@@ -13,7 +13,8 @@ from importlib.metadata import version
 import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.everywhere import FLAGS, found, shown_as, split_flags
+from semantoks.cli.everywhere import FLAGS, Visible, found, shown_as, split_flags
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
 from semantoks.cli.machine import bench, completion
@@ -27,6 +28,7 @@ from semantoks.cli.without_torch import without_torch
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 from semantoks.storage.cores import share_cores
 from semantoks.storage.stopping import Stopped, stoppable
+from semantoks.visible import message
 
 COMMANDS: dict[str, Callable[..., int]] = {
     f.__name__: f
@@ -134,6 +136,7 @@ def answered(call: Callable[[], int]) -> int:
 
 def _refused(why: str, code: int) -> int:
     """Say why a command did not do what it was asked for."""
+    why = message(why)
     print(f"semantoks: {why}", file=sys.stderr)
     found(error=why)
     return code
@@ -152,6 +155,7 @@ def main() -> None:
     """Entry point of the ``semantoks`` command."""
     told = logging.getLogger("semantoks")
     told.setLevel(logging.INFO)
-    told.addHandler(logging.StreamHandler())
+    (handler := logging.StreamHandler()).setFormatter(Visible())
+    told.addHandler(handler)
     share_cores()
     sys.exit(run(sys.argv[1:]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
 from semantoks.cli.typed import TYPED, worded
 from semantoks.counted import plural

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL
 from semantoks.studies.settings import StudyConfig

@@ -15,6 +15,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK, ConfigError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.config import check_arguments
+from semantoks.config import LARGEST, check_arguments
 from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.card import CARD, EncoderCard, read_card
 from semantoks.model.encoder import random_encoder
@@ -197,11 +197,13 @@ def _patch_of(config: str | Path | None) -> int | None:
     import yaml
 
     try:
+        if Path(config).stat().st_size > LARGEST:
+            raise ValueError(f"it has more than {LARGEST >> 10} KiB")
         plain = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WeightsError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}.") from error
     except RecursionError as error:
         raise WeightsError(f"{config} cannot be read as YAML: it is nested too deeply.") from error
+    except Exception as error:  # dates and numbers that are none raise what they like
+        raise WeightsError(f"{config} cannot be read as YAML: {' '.join(str(error).split())}.") from error
     found = set(_patches(plain))
     if len(found) > 1:
         raise WeightsError(f"{config} gives the frames per patch as {sorted(found)}: choose one with --patch FRAMES.")

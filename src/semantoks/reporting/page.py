@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from semantoks.config import as_list
 from semantoks.errors import ConfigError, DataError
@@ -33,6 +34,7 @@ from semantoks.reporting.study import sections as study_sections
 from semantoks.reporting.tables import write_tables
 from semantoks.reporting.wording import listed
 from semantoks.storage.durable import write_durably
+from semantoks.visible import visible
 
 FURTHER = {
     "confounds": ("decode", "deconfounded", "motion_matched", "confound_test"),
@@ -134,6 +136,7 @@ def _html(title: str, found: Sequence[tuple[str, str]], ordered: Sequence[Sectio
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

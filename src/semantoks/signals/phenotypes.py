@@ -38,6 +38,8 @@ UNKNOWN = "unknown"
 """Key of a table's ``attrs``: for each column with codes that were taken as missing, how often each occurs."""
 SHOWN = 5
 """Columns that a note names."""
+MOST_COLUMNS = 10_000
+"""Columns of a table: it takes seconds to tell what those are about."""
 
 
 def find_column(table: pd.DataFrame, names: tuple[str, ...]) -> str | None:
@@ -81,13 +83,22 @@ def read_participants(path: Path, declared: Mapping[str, Collection[str]] | None
     separator = max("\t,;|", key=first.count)
     separator = separator if separator in first or len(first.split()) < 2 else " "
     try:
-        rows = _rows(text, separator, path)
-        table = pd.DataFrame(rows[1:], columns=_distinct(rows[0]), dtype=object)
+        header, *rows = _rows(text, separator, path)
     except (csv.Error, IndexError) as error:
         raise DataError(f"{path} is not a table: {error if str(error) else 'it is empty'}.") from error
-    missing = table.apply(lambda column: column.str.strip()).isin(MISSING)
-    missing[find_column(table, ID_COLUMNS) or []] = False
-    return tidy_participants(table.mask(missing), where=str(path), declared=declared, semicolons=separator == ";")
+    if len(header) > MOST_COLUMNS:
+        raise DataError(
+            f"{path} has {len(header):,} columns, and at most {MOST_COLUMNS:,} are read: keep those that are needed."
+        )
+    header = _distinct(header)
+    whose = find_column(pd.DataFrame(columns=header), ID_COLUMNS)
+    kept = [name == whose for name in header]
+    cells = [
+        [cell if id_ or cell.strip() not in MISSING else None for cell, id_ in zip(row, kept, strict=True)]
+        for row in rows
+    ]
+    table = pd.DataFrame(cells, columns=header, dtype=object)
+    return tidy_participants(table, where=str(path), declared=declared, semicolons=separator == ";")
 
 
 def _rows(text: str, separator: str, path: Path) -> list[list[str]]:

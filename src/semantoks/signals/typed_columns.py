@@ -22,6 +22,9 @@ POSITIVE_CODE = re.compile(r"(5{3,}|7{2,}|8{2,}|9{2,})(\.0+)?")
 """What is written by convention for a value that is not known: -9999, 999, 88 ..."""
 LABEL_NAMES = ("site", "siteid", "scanner", "scannerid", "center", "centre", "batch", "cohort", "group")
 """Columns whose numbers are mere labels: 99 may be one of them."""
+LONGEST_NUMBER = 300
+"""Characters of what may be a number: more digits are none that a float could hold."""
+PADDED = re.compile(r"-?0\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
@@ -59,23 +62,56 @@ def typed_column(column: pd.Series, *, declared: Collection[str] = (), semicolon
         return TypedColumn(values=column)
     if pd.api.types.is_numeric_dtype(column):
         return _without_codes(TypedColumn(values=column), name, declared)
+    texts = _texts(column)
+    if (
+        all(
+            len(cell) < LONGEST_NUMBER and cell.isascii() and NUMBER.fullmatch(cell) and not PADDED.fullmatch(cell)
+            for cell in texts
+        )
+        and texts
+    ):
+        return _without_codes(TypedColumn(values=_as_floats(pd.to_numeric(column))), name, declared)
     found = TypedColumn(values=column.map(lambda cell: cell.strip() if isinstance(cell, str) else cell))
+    if texts and not any(map(_says_more, texts)):
+        return found
     text = found.values.dropna().astype(str)
     words = text[text.str.lower().isin(UNKNOWN_WORDS) & ~text.isin(list(declared))]
     found.unknown.update(words.tolist())
     found.values, text = found.values.mask(found.values.index.isin(words.index)), text.drop(words.index)
-    if not len(text) or text.str.fullmatch(r"-?0\d+").any():
+    if not len(text) or text.str.fullmatch(PADDED.pattern).any():
         return found if len(text) else TypedColumn(values=column.mask(column.index.isin(words.index)))
     if text.str.lower().isin(["true", "false"]).all():
         if len(text) == len(column):
             found.values = text.str.lower() == "true"
         return found
-    plain = pd.to_numeric(text, errors="coerce")
+    plain = _numbers(text)
     numbers = _written_otherwise(text, name, semicolons, found.notes) if plain.isna().any() else plain
     if numbers is None:
         return _text_without_codes(found, text, declared)
     found.values = numbers.reindex(column.index)
     return _without_codes(found, name, declared)
+
+
+def _numbers(text: pd.Series) -> pd.Series:
+    """Turn text into numbers, NaN where it is none; one with too many digits is none, and Python refuses to try."""
+    return _as_floats(pd.to_numeric(text.where(text.str.len() < LONGEST_NUMBER), errors="coerce"))
+
+
+def _as_floats(numbers: pd.Series) -> pd.Series:
+    """Give numbers beyond 64 bits, which pandas leaves as objects, as floats."""
+    return numbers.astype(np.float64) if numbers.dtype == object else numbers
+
+
+def _texts(column: pd.Series) -> set[str]:
+    """Give the different cells of a column; none where one is neither text nor missing."""
+    texts = [cell for cell in column.tolist() if isinstance(cell, str)]
+    return set(texts) if len(texts) + int(column.isna().sum()) == len(column) else set()
+
+
+def _says_more(cell: str) -> bool:
+    """Tell whether a cell may be more than a word: a number, a code, a truth value, or that something is unknown."""
+    cell = cell.strip().lower()
+    return cell in ("true", "false", "inf", "infinity") or cell in UNKNOWN_WORDS or any(map(str.isdigit, cell))
 
 
 def _without_codes(found: TypedColumn, name: str, declared: Collection[str]) -> TypedColumn:
@@ -178,7 +214,7 @@ def _written_otherwise(text: pd.Series, name: str, semicolons: bool, notes: list
     if not is_age and plain.sum() * 2 < len(text):
         return None
     ways = (("its bound", _bound), ("its middle", _middle), *([("years", _years)] if is_age else []))
-    values, told = pd.to_numeric(text, errors="coerce"), []
+    values, told = _numbers(text), []
     for words, read in ways:
         found = text[values.isna()].map(read, na_action="ignore").dropna().astype(float)
         if len(found):

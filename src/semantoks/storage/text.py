@@ -5,15 +5,13 @@ import gzip
 import json
 import stat
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from semantoks.config import is_deep
 from semantoks.errors import DataError, SemantoksError
 
 GZIP = b"\x1f\x8b"
-DEEPEST = 64
-"""Levels of JSON."""
 LARGEST = 256 << 20
 """Bytes of a table of numbers."""
 PACKED, PACKED_PER_BYTE = 16 << 20, 16
@@ -89,17 +87,14 @@ def decoded(content: bytes, where: Path | str, *, cut: bool = False) -> str:
 
 
 def plain_json(text: str | bytes) -> Any:
-    """Parse JSON; ValueError where it is none, or more than ``DEEPEST`` levels deep, which not all can walk."""
+    """Parse JSON; ValueError where it is none, or ``config.is_deep``, which not all can walk."""
     try:
         plain = json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    level = [plain]
-    for _ in range(DEEPEST):
-        level = [one for held in level for one in _inside(held)]
-        if not level:
-            return plain
-    raise ValueError("it is nested too deeply")
+    if is_deep(plain):
+        raise ValueError("it is nested too deeply")
+    return plain
 
 
 def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
@@ -125,10 +120,6 @@ def read_rows(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
         else:
             bad.append(number)
     return rows, bad
-
-
-def _inside(held: Any) -> Iterable[Any]:
-    return held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
 
 
 def parse_json(text: str | bytes, where: Path | str, *, error: type[SemantoksError] = DataError) -> Any:

@@ -58,7 +58,7 @@ def in_atlas_order(
         foreign = foreign if only_counts(names) else names
     if foreign is not None:
         raise no_label(foreign, atlas, where, f"{CHOOSE}, or remove the labels if the order is the atlas's.")
-    return _oriented(values, atlas, where).astype(np.float32)
+    return single(_oriented(values, atlas, where))
 
 
 def from_time_by_roi(
@@ -95,7 +95,7 @@ def from_time_by_roi(
             f"{where}: wrong number of ROIs. It is time x ROI, {values.shape[0]} x {values.shape[1]}, and the atlas "
             f"{atlas.name} has {atlas.n_rois}. {hint or f'{CHOOSE}.'}"
         )
-    return values.astype(np.float32)
+    return single(values)
 
 
 def match_labels(names: Sequence[str], atlas: Atlas, *, where: str, reorder: bool = False) -> RoiIndex | None:
@@ -172,8 +172,14 @@ def pick(series: Num[ndarray, "frame column"], positions: RoiIndex) -> Series:
     """Take the columns at ``positions``; a position of -1 gives a column of NaN."""
     picked = np.full((series.shape[0], len(positions)), np.nan, dtype=np.float32)
     present = positions >= 0
-    picked[:, present] = series[:, positions[present]]
+    picked[:, present] = single(series[:, positions[present]])
     return picked
+
+
+def single(values: Num[ndarray, "frame column"]) -> Series:
+    """Store numbers as float32; one that is too large is infinite, which is refused later."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
 
 
 def fill(files: Iterable[FileColumns], n_rois: int) -> Series:

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 
-NUMBERED = re.compile(r"(.*?)(\d+)(\D*)")
+NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)")  # more digits count nothing
 COUNTING = re.compile(
     r"(?:(?:row|frame|volume|vol|scan|sample|roi|region|parcel|label|node|time|tr|image|dynamic)s?)?"
     r"(?:index|idx|number|num|no|nr|id|names?)?"
@@ -83,7 +83,8 @@ def _is_aside(name: str, numbers: Num[ndarray, " row"], where: str) -> bool:
     known = np.isfinite(numbers).any()
     if WHOSE.fullmatch(word) and known and (several := len(np.unique(numbers))) > 1:
         raise several_recordings(where, name, several)
-    rising = bool((np.diff(numbers.astype(np.float64)) > 0).all())
+    with np.errstate(invalid="ignore"):  # of two that are infinite
+        rising = bool((np.diff(numbers.astype(np.float64)) > 0).all())
     return bool(WHOSE.fullmatch(word) or (COUNTING.fullmatch(word) and (rising or not known)))
 
 

@@ -164,7 +164,10 @@ def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
 def _arrays_in(path: Path, cells: Sequence[str]) -> dict[str, Shaped[ndarray, "..."]]:
     """Read the arrays of a file; of what is no numbers or text (objects, references) only the shape."""
     found = _read_arrays(path, cells)
-    return {name: np.zeros(one.shape, dtype="V1") if one.dtype.hasobject else one for name, one in found.items()}
+    return {
+        name if isinstance(name, str) else repr(name): np.zeros(one.shape, dtype="V1") if one.dtype.hasobject else one
+        for name, one in found.items()
+    }
 
 
 def _read_arrays(path: Path, cells: Sequence[str]) -> Arrays:
@@ -200,7 +203,7 @@ def _read_mat(path: Path, cells: Sequence[str]) -> Arrays:
             if cells:
                 items = {name: item for name, item in file.items() if not name.startswith("#")}
                 return {inner: a for name, item in items.items() for inner, a in _inside(name, item, file).items()}
-            return {name: _as_in_matlab(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            return {name: _as_in_matlab(item, file) for name, item in file.items() if isinstance(item, h5py.Dataset)}
     if scipy.io.matlab.matfile_version(path)[0] == 1:
         return read_mat5(path, cells)
     return {name: np.asarray(value) for name, value in scipy.io.loadmat(path).items() if not name.startswith("__")}
@@ -210,7 +213,7 @@ def _inside(name: str, item: Any, file: h5py.File) -> dict[str, Shaped[ndarray, 
     """Give what is inside cells and structures of version 7.3, called as ``nested`` calls it."""
     if isinstance(item, h5py.Group):
         return {key: a for part, inner in item.items() for key, a in _inside(f"{name}.{part}", inner, file).items()}
-    values = _as_in_matlab(item)
+    values = _as_in_matlab(item, file)
     if values.dtype.kind != "O":
         return {name: values}
     found: dict[str, Shaped[ndarray, ...]] = {}
@@ -220,10 +223,19 @@ def _inside(name: str, item: Any, file: h5py.File) -> dict[str, Shaped[ndarray, 
     return found
 
 
-def _as_in_matlab(item: h5py.Dataset) -> Shaped[ndarray, "..."]:
+def _as_in_matlab(item: h5py.Dataset, file: h5py.File) -> Shaped[ndarray, "..."]:
     """MATLAB writes its arrays into HDF5 with the axes reversed, and marks them as its own."""
+    refuse_elsewhere(item, file.filename)
     values = np.asarray(item[()])
     return values.T if "MATLAB_class" in item.attrs else values
+
+
+def refuse_elsewhere(item: Any, path: Path | str) -> None:
+    """Raise DataError for what an HDF5 file has in another file, whichever that is: it may be one of the reader's."""
+    if str(item.file.filename) != str(path) or (isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)):
+        raise DataError(
+            f"{path}: {item.name} is in another file, which is not read. Copy it into this one (h5repack, h5py)."
+        )
 
 
 def _listed(arrays: Arrays) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 
 from semantoks.errors import DataError
 from semantoks.signals.connectivity import is_connectivity
+from semantoks.signals.files.intact import readable
 from semantoks.signals.files.series_file import NAMED, read_nested
+from semantoks.storage.apart import read_apart
 
 HEADER, TAG, FLAGS = 128, 8, 16
 COMPRESSED, CELL, STRUCTURE = 15, 1, 2
@@ -31,9 +33,9 @@ def recordings_in(path: Path) -> dict[str, tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _recordings_in(path: Path, changed: int) -> dict[str, tuple[str, str]]:  # noqa: ARG001
-    if not _has_cells(path):
-        return {}
     try:
+        if not read_apart(path, _has_cells, path):
+            return {}
         arrays = read_nested(path)
     except DataError:
         return {}  # reading it says what is wrong
@@ -53,15 +55,13 @@ def _recordings_in(path: Path, changed: int) -> dict[str, tuple[str, str]]:  # n
 
 def _has_cells(path: Path) -> bool:
     """Tell from the heads of its variables whether a file has an array of more than one cell or structure."""
-    try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                kinds = [(item.dtype.kind, item.size) for item in file.values() if isinstance(item, h5py.Dataset)]
-                groups = [name for name, item in file.items() if isinstance(item, h5py.Group) and name[0] != "#"]
-            return bool(groups) or any(kind == "O" and size > 1 for kind, size in kinds)
-        return _mat5_has_cells(path)
-    except (OSError, struct.error, zlib.error, IndexError):
-        return False  # reading it says what is wrong
+    with readable(f"{path} cannot be read as .mat, is it damaged?"):
+        if not h5py.is_hdf5(path):
+            return _mat5_has_cells(path)
+        with h5py.File(path, "r") as file:
+            kinds = [(item.dtype.kind, item.size) for item in file.values() if isinstance(item, h5py.Dataset)]
+            groups = [name for name, item in file.items() if isinstance(item, h5py.Group) and name[0] != "#"]
+        return bool(groups) or any(kind == "O" and size > 1 for kind, size in kinds)
 
 
 def _mat5_has_cells(path: Path) -> bool:

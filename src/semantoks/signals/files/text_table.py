@@ -14,7 +14,7 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
 from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect
-from semantoks.signals.files.intact import check_line_ends
+from semantoks.signals.files.intact import check_line_ends, readable
 from semantoks.storage.text import check_extent, read_content, read_text
 
 EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
@@ -69,7 +69,7 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
             index_col=False,
         )
     except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise DataError(f"{where} is not a table of numbers below a header of labels: {reason}.") from error
     check_line_ends(content, where)
     if not len(frame):
@@ -98,7 +98,8 @@ def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
             dtype=np.float64,
         )
     except (ValueError, OverflowError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: the column {name} is not of numbers: {' '.join(str(error).split())}.") from error
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise DataError(f"{path}: the column {name} is not of numbers: {reason}.") from error
     column: Float[ndarray, " frame"] = frame.iloc[:, 0].to_numpy()
     return column
 
@@ -126,7 +127,11 @@ def read_text_table(path: Path) -> TextTable:
         If the file cannot be read as text, is empty, has lines of different length or a cell that is no number, has
         comments between its numbers, or does not end with a line break, as when it is cut off.
     """
-    text = read_text(path)
+    with readable(f"{path} cannot be read as a table of numbers"):
+        return _text_table(read_text(path), path)
+
+
+def _text_table(text: str, path: Path) -> TextTable:
     check_extent(path, lines=text.count("\n"))
     lines = text.splitlines()
     if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
@@ -139,7 +144,9 @@ def read_text_table(path: Path) -> TextTable:
     check_line_ends(text.encode(), path)
     dialect = find_dialect(data)
     names: list[str] | None = None
-    check_extent(path, cells=len(first := dialect.cells(data[0])))
+    if not (first := dialect.cells(data[0])):
+        raise DataError(f"{path} has no numbers in it: its first line is {data[0][:LONGEST_WORD]!r}.")
+    check_extent(path, cells=len(first))
     if _is_header(first, dialect):
         names, data = first, data[1:]
     if not data:

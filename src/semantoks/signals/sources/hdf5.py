@@ -23,6 +23,7 @@ from semantoks.signals.files.counters import only_counts
 from semantoks.signals.files.intact import readable
 from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import identify
+from semantoks.signals.files.series_file import refuse_elsewhere
 from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_rows
@@ -200,6 +201,7 @@ def open_reference_hdf5(request: Request) -> OpenedSource:
 def _open_reference(request: Request) -> OpenedSource:
     path = request.path
     with open_hdf5(path) as file:
+        refuse_elsewhere(file[GROUP], path)
         if GROUP_IDS not in file:
             raise DataError(f"{path} has {GROUP}/ but no {GROUP_IDS} (n,). It contains {contents(file)}.")
         ids = [without_prefix("sub", name) for name in read_texts(file, GROUP_IDS)]
@@ -284,6 +286,7 @@ def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
     for group in (file, file.get(LABELS)):
         for name, item in group.items() if isinstance(group, h5py.Group) else ():
             if name not in (GROUP_IDS, GROUP_LENGTH) and getattr(item, "shape", None) == (len(ids),):
+                refuse_elsewhere(item, file.filename)
                 columns[name] = item[()] if item.dtype.kind in "biuf" else read_texts(group, name)
     if not columns:
         return None
@@ -307,6 +310,7 @@ def dataset(group: Any, name: str, ndim: int) -> Any:
     if not isinstance(found, h5py.Dataset) or found.shape is None or len(found.shape) != ndim:
         what = "a group or a broken link" if not isinstance(found, h5py.Dataset) else f"of shape {found.shape}"
         raise DataError(f"{group.file.filename}: {name} has to be a {ndim}-D array, and is {what}.")
+    refuse_elsewhere(found, group.file.filename)
     return found
 
 
@@ -339,6 +343,7 @@ def _read_rows(path: Path, names: Sequence[str], row: int) -> list[Float32[ndarr
     with open_hdf5(path) as file:
         found = []
         for name in names:
+            refuse_elsewhere(file[name], path)
             try:
                 found.append(np.asarray(file[name][row], dtype=np.float32))
             except OSError as error:

@@ -5,6 +5,7 @@ import csv
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ from semantoks.signals.sources.source import (
 from semantoks.signals.sources.versions import run_key
 from semantoks.signals.typed_columns import MISSING
 from semantoks.storage.tables import decoded, plain
+from semantoks.storage.text import check_extent
 
 ENTITIES = {"participant": "sub", "session": "ses", "task": "task", "run": "run"}
 COLUMNS = {
@@ -161,9 +163,11 @@ def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
     if not table:
         raise DataError(f"{path} is empty. Expected a header with path and participant_id, and a line for each file.")
     header = table[0][1]
-    if twice := sorted({name for name in header if header.count(name) > 1}):
+    check_extent(path, cells=len(header))
+    if twice := sorted(name for name, count in Counter(header).items() if count > 1):
         raise DataError(f"{path} has the column {twice[0]!r} more than once: which one counts?")
-    columns = {what: find_column(pd.DataFrame(columns=header), names) for what, names in COLUMNS.items()}
+    bare = pd.DataFrame(columns=header)
+    columns = {what: find_column(bare, names) for what, names in COLUMNS.items()}
     if lacking := [COLUMNS[what][0] for what in ("path", "participant") if columns[what] is None]:
         raise DataError(
             f"{path} has no column {' and no column '.join(lacking)}. Expected path and participant_id, and, where "
