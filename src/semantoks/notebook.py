@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from semantoks.visible import visible
+from semantoks.visible import one_line, visible
 
 
 def as_html(title: str, rows: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
@@ -31,7 +31,7 @@ class Described:
 
     def __str__(self) -> str:
         """Return the lines."""
-        return "\n".join(self.facts)
+        return "\n".join(map(one_line, self.facts))
 
     def __iter__(self) -> Iterator[str]:
         """Yield the lines."""

@@ -73,8 +73,11 @@ class Checkup:
         """Return all of it as text, as ``semantoks doctor`` prints it."""
         lines = list(self.facts)
         for one in self.problems:
-            lines.append(f"\n{'LEFT OUT' if one.partial else 'PROBLEM':<10} {one.evidence}\n       ->  {one.remedy}")
-        return "\n".join([*lines, *(f"\nWARNING    {warning}" for warning in self.warnings)])
+            kind = "LEFT OUT" if one.partial else "PROBLEM"
+            lines += ["", f"{kind:<10} {one.evidence}", f"       ->  {one.remedy}"]
+        for warning in self.warnings:
+            lines += ["", f"WARNING    {warning}"]
+        return "\n".join(map(one_line, lines))
 
     def __repr__(self) -> str:
         """Count what was found."""
