@@ -28,6 +28,7 @@ from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source, participant_of
 from semantoks.signals.writer import Progress, checked, read_recording
 from semantoks.types import RoiMask, Series
+from semantoks.visible import one_line
 
 SOME = 20
 STAND_IN_TR = 1.0
