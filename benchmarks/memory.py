@@ -94,7 +94,7 @@ def resident(process: int) -> tuple[float, float]:
     own = mapped = 0.0
     with contextlib.suppress(OSError):  # it has ended
         for name, pages, anonymous in PAGES.findall(Path(f"/proc/{process}/smaps").read_text()):
-            of_array = name.endswith(".npy")
+            of_array = ".npy" in name  # also one that is deleted, and still mapped
             own += int(anonymous if of_array else pages)
             mapped += int(pages) - int(anonymous) if of_array else 0
         own, mapped = own / 2**20, mapped / 2**20

@@ -98,9 +98,9 @@ def verify_path(path: Path) -> tuple[list[str], list[str]]:
 def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     """Read run.json, every checkpoint and the encoder of a run, or an encoder, and say which are damaged."""
     from semantoks.errors import SemantoksError
-    from semantoks.model.card import TEACHER, TRAINING
+    from semantoks.model.card import TEACHER, TRAINING, sums_of_weights
     from semantoks.model.hub import find_encoder, load_encoder
-    from semantoks.model.tensors import read_training, read_whole
+    from semantoks.model.tensors import REMEDY, read_training, read_whole
     from semantoks.storage.checksums import stated_sum
 
     encoder = find_encoder(path)
@@ -111,7 +111,8 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     if (path / "run.json").exists():
         checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
     checks += [functools.partial(read_whole, file, CHECKPOINT) for file in files[:-2]]
-    problems = []
+    lost = [name for name in sums_of_weights(encoder) if not (encoder / name).exists()]
+    problems = [f"{encoder / name} is lost. {REMEDY}" for name in lost if name != TEACHER]
     for check in checks:
         try:
             check()
@@ -153,6 +154,8 @@ def _run(path: Path) -> list[str]:
         lines = _of_record(path, run)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise DataError(f"{record} was not written by a training run: {error!r}.") from error
+    if (card := path / "encoder" / "config.json").exists():
+        unsealed(read_json(card), card)
     weights = [file for part in ("checkpoints", "encoder") for file in sorted((path / part).glob("*.safetensors"))]
     if problems := damaged(weights, f"semantoks info {path} --verify says what to do."):
         raise DataError(" ".join(problems))

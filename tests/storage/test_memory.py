@@ -77,7 +77,7 @@ def test_the_limit_of_a_shell_counts(monkeypatch):
 
 STUDY = "--target age --out out --seeds 0 --held-out 0.5 --folds 2 --repeats 1 --n-jobs 1 --steps 3"
 COMMANDS = {
-    "finetune": ("finetune {encoder} {cohort} --target age --out out", "evaluate.finetuning.finetune"),
+    "finetune": ("finetune {encoder} {cohort} --target age --out out", "evaluate.methods"),
     "audit": ("audit {encoder} {cohort} --out out", "inside.audit"),
     "vocabulary": ("vocabulary {encoder} {cohort} --out out --words 4", "inside.tokens"),
     "explain": ("explain {encoder} {cohort} --out out", "inside.explain"),

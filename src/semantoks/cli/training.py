@@ -19,7 +19,7 @@ from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
 from semantoks.errors import EXIT_OK, ConfigError
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 from semantoks.types import Precision
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _settings_before(argv: list[str]) -> "PretrainConfig | None":
     if "resume" not in options or "recipe" in options or not path.is_file():
         return None
     with suppress(OSError, ValueError, KeyError, TypeError, ConfigError):  # the job says what is wrong with it
-        plain = plain_json(path.read_text(encoding="utf-8"))["config"]
+        plain = read_json(path)["config"]
         return from_plain(PretrainConfig, completed(modernise(plain, str(path))), str(path))
     return None
 

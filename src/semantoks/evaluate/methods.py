@@ -105,11 +105,17 @@ def chosen_methods(study: Study) -> Collection[str]:
     return ALWAYS | named | stacked if named else OF_BLOCKS if study.people.unit == "block" else PROBED
 
 
-def feature_sets(study: Study) -> dict[str, FeatureSet]:
-    """Make the feature sets that the settings ask for, and your own.
+def feature_sets(study: Study, *, training: int | None = None) -> dict[str, FeatureSet]:
+    """Make the feature sets that the settings ask for, and your own; say before what memory that will need.
 
     A baseline for which the cohort has no data is left out, with a note. One of your own that predicts by itself has no
     features: it goes to ``Study.predictors``.
+
+    Parameters
+    ----------
+    training
+        Bytes that trainings on the same splits need, beside what linear models of the features do; None = there are
+        none.
     """
     chosen = chosen_methods(study)
     sets: dict[str, FeatureSet] = {}
@@ -125,7 +131,10 @@ def feature_sets(study: Study) -> dict[str, FeatureSet]:
         folder=study.work.arrays,
     )
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
-    need_memory("probe", _bytes(study, builds), _LESS)
+    if training is None:
+        need_memory("probe", _bytes(study, builds), _LESS)
+    else:
+        need_memory("finetune", _bytes(study, builds) + training, "take a smaller --batch-size")
     if study.work.folder is not None:
         remedy = "choose an --out with more room, or name fewer --methods"
         need_room("probe", _bytes_on_disk(study, builds), study.work.folder, remedy)

@@ -23,7 +23,7 @@ from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 from semantoks.types import Precision
 
 
@@ -110,7 +110,7 @@ def probe(
 def _refuse_another(out: Path, targets: Sequence[str], config: ProbeConfig, extra: Mapping[str, Baseline]) -> None:
     """Refuse to overwrite the scores of other targets or settings, which may be hours of work."""
     try:
-        before = plain_json((out / ABOUT).read_text(encoding="utf-8"))
+        before = read_json(out / ABOUT)
         now, usual = (json.loads(json.dumps(to_plain(one))) for one in (config, ProbeConfig()))
         kept, same = list(before["targets"]), usual | before["settings"] == now  # older probes lack newer settings
         same = same and set(before.get("extra", ())) == set(extra)

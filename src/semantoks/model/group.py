@@ -21,7 +21,7 @@ from semantoks.errors import ConfigError, WeightsError
 from semantoks.model.encoder import Encoder, EncoderConfig
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig, ConnectivityTokens
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 
 GROUP, ABOUT = "group.safetensors", "group.json"
 """The correlations above the diagonal, float16, in the order of ``numpy.triu_indices(roi, 1)``; and whose they are."""
@@ -143,7 +143,7 @@ def read_about(folder: Path) -> GroupAbout:
     """Read whose correlations a folder holds; WeightsError if that is lost or damaged."""
     path = folder / ABOUT
     try:
-        return from_plain(GroupAbout, plain_json(path.read_text(encoding="utf-8")), str(path))
+        return from_plain(GroupAbout, read_json(path), str(path))
     except (OSError, ValueError, TypeError, ConfigError) as error:
         raise WeightsError(f"{path} does not say whose correlations {GROUP} holds: {error}") from error
 

@@ -244,6 +244,7 @@ def write_folder(source: Path, folder: Path, card: EncoderCard) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES[1:]:
         if (source / name).exists():
+            (folder / name).unlink(missing_ok=True)  # a link would be written through
             shutil.copyfile(source / name, folder / name)
     write_durably(folder / README, model_card(card).encode())
     return write_card(folder, card)

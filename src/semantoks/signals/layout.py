@@ -60,7 +60,9 @@ def read_cohort_participants(cohort: Path) -> pd.DataFrame:
     table = read_participants(cohort / PARTICIPANTS)
     if (cohort / PARTICIPANTS_JSON).is_file():
         columns = read_json(cohort / PARTICIPANTS_JSON).items()
-        stored = {name: one[TAKEN_AS_MISSING] for name, one in columns if TAKEN_AS_MISSING in one}
+        stored = {
+            name: one[TAKEN_AS_MISSING] for name, one in columns if isinstance(one, dict) and TAKEN_AS_MISSING in one
+        }
         table.attrs[UNKNOWN] = {**stored, **table.attrs[UNKNOWN]}
     return table
 
@@ -68,12 +70,13 @@ def read_cohort_participants(cohort: Path) -> pd.DataFrame:
 def load_array(path: Path, what: str) -> ndarray:
     """Map an array of a cohort into memory; DataError where it cannot be opened, whatever numpy makes of its header."""
     try:
+        regular_size(path)
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise ValueError("it is no .npy file")
         found: ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        reason = " ".join(str(error).removeprefix(f"{path} cannot be read: ").split())[:100] or type(error).__name__
         raise DataError(f"{what} {path} cannot be opened: {reason}. Prepare the cohort again.") from error
     return found
 

@@ -36,7 +36,7 @@ from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, ru
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.storage.tables import table_text, write_table
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 
 MEANING = {
     "ItemsSha256": "the list of recordings or the size of a file",
@@ -244,7 +244,7 @@ def claim(out: Path, description: dict[str, Any]) -> None:
 
 def _compare(file: Path, description: dict[str, Any]) -> None:
     try:
-        stored = plain_json(file.read_text(encoding="utf-8"))
+        stored = read_json(file)
     except ValueError:
         stored = None
     if not isinstance(stored, dict) or "SchemaVersion" not in stored:

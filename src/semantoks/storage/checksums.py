@@ -9,7 +9,7 @@ from typing import Any
 
 from semantoks.errors import DataError, SemantoksError
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import plain_json, read_text
+from semantoks.storage.text import plain_json, read_text, regular_size
 
 SEAL = "sha256"
 """Key of the checksum: of the object that it stands in, or of the tensors whose metadata it stands in."""
@@ -66,6 +66,7 @@ def read_tensors(path: Path, *, error: type[SemantoksError], remedy: str) -> tup
         When it cannot be read, or does not have the checksum that it states; ``remedy`` is what to do then.
     """
     try:
+        regular_size(path)
         content = path.read_bytes()
         header, data = _split(memoryview(content))
         metadata = dict(header.get(METADATA) or {})
@@ -79,6 +80,7 @@ def read_tensors(path: Path, *, error: type[SemantoksError], remedy: str) -> tup
 def stated_sum(path: Path) -> str:
     """Return the checksum that a safetensors file states of itself; empty without one."""
     try:
+        regular_size(path)
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = plain_json(file.read(min(length, path.stat().st_size)))
@@ -173,6 +175,7 @@ def check_sum(path: Path, sums: Mapping[str, str], name: str, remedy: str) -> No
     if name not in sums:
         return
     try:
+        regular_size(path)
         found = file_sum(path)
     except OSError as cause:
         raise DataError(f"{path} cannot be read: {cause.strerror or cause}. {remedy}") from cause

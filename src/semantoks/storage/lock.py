@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from semantoks.errors import BusyError
+from semantoks.errors import BusyError, DataError
 from semantoks.storage.durable import clear_temporary, need_folder
 from semantoks.storage.text import plain_json
 
@@ -115,10 +115,12 @@ def _locked(path: Path, what: Path) -> int:
 
 
 def _opened(path: Path) -> tuple[int, bool]:
-    """Open a lock, and say whether this made it."""
+    """Open a lock, and say whether this made it; a link, whose file would be overwritten, is none."""
     with contextlib.suppress(FileExistsError):
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), True
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666), False
+    if path.is_symlink():
+        raise DataError(f"{path} is a link, and semantoks makes a file of this name: delete it.")
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666), False
 
 
 def _lock(handle: int, path: Path, what: Path, new: bool) -> bool:

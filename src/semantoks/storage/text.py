@@ -141,7 +141,7 @@ def read_json(path: Path, *, error: type[SemantoksError] = DataError) -> dict[st
         If it cannot be read, or is no JSON object.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        if regular_size(path) > LARGEST:
             raise ValueError(f"it has more than {LARGEST >> 20} MiB")
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.memory import need_memory
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
 from semantoks.studies.table import RUNS, Planned, Study
@@ -52,7 +52,7 @@ def status_of(study: Study, run: Planned) -> str:
     if (folder / FAILED).exists():
         return "failed"
     try:
-        status = plain_json((folder / "run.json").read_text(encoding="utf-8"))["status"]
+        status = read_json(folder / "run.json")["status"]
     except (OSError, ValueError, KeyError, TypeError):
         return "absent"
     if status != "finished":
@@ -203,7 +203,7 @@ def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     """Return the runs of the study that is there, after comparing it with this one."""
     path = study.out / STUDY
     try:
-        before = unsealed(plain_json(path.read_text(encoding="utf-8")), path, error=ConfigError)
+        before = unsealed(read_json(path), path, error=ConfigError)
         runs = {name: run | {"config": _whole(PretrainConfig, run["config"])} for name, run in before["runs"].items()}
         before["probe"] = _whole(ProbeConfig, before["probe"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:

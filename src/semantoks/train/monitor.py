@@ -186,6 +186,7 @@ def _words(column: str) -> str:
 def _keep_rows_before(path: Path, first_step: int) -> list[dict[str, Any]]:
     """Drop rows that a resumed run is about to write again, and lines that a kill cut; return the others."""
     if not path.exists():
+        path.unlink(missing_ok=True)  # a link to nowhere, which would be written through
         return []
     kept = [row for row in read_rows(path)[0] if row["step"] < first_step]
     write_durably(path, "".join(json.dumps(row) + "\n" for row in kept).encode())

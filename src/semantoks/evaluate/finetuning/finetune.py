@@ -41,7 +41,6 @@ from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, TargetKind
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
-from semantoks.storage.memory import need_memory
 from semantoks.types import Precision
 from semantoks.views.pool import Pool, open_pool
 
@@ -228,10 +227,8 @@ def tune_and_compare(
     """Score fine-tuning and the methods beside it on every split of a study; return the scores, and the epochs."""
     tuned_in = choose_precision(precision, study.device, study.card.encoder)
     tell(tuned_in)
-    if study.device.type == "cpu":
-        needed = study.card.encoder.training_bytes(study.embedded.atlas.n_networks, config.batch_size)
-        need_memory("finetune", needed, "take a smaller --batch-size")
-    sets = feature_sets(study)
+    needed = study.card.encoder.training_bytes(study.embedded.atlas.n_networks, config.batch_size)
+    sets = feature_sets(study, training=needed if study.device.type == "cpu" else 0)
     study.stages.next()
     starts: dict[str, Encoder | Trainable] = {FINETUNED: in_precision(study.encoder, tuned_in.precision, study.device)}
     if from_scratch:

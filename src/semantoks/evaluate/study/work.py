@@ -16,7 +16,7 @@ import pandas as pd
 from semantoks.signals.cluster import map_on_cluster
 from semantoks.statistics.tables import PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import plain_json
+from semantoks.storage.text import read_json
 from semantoks.storage.workers import Call, run_calls
 
 UNFINISHED, ARRAYS = ".unfinished-semantoks", "arrays"
@@ -154,7 +154,7 @@ def _read(folder: Path, piece: Piece) -> Results | None:
     """Return what is kept of a piece; None where there is nothing, or nothing whole."""
     name = piece.name
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-        about = plain_json((folder / f"{name}.json").read_text(encoding="utf-8"))
+        about = read_json(folder / f"{name}.json")
         found = Results(list(about["scores"]), epochs=list(about["epochs"]))
         if about["rows"]:
             found.predictions.append(pd.read_parquet(folder / f"{name}.parquet"))
@@ -176,6 +176,8 @@ def unfinished(out: Path, about: Sequence[Any]) -> Iterator[Path]:
     """
     here = (out / UNFINISHED).absolute()
     folder = here / name_of(*about)
+    if here.is_symlink():  # what it leads to is not ours to clear
+        here.unlink()
     for other in here.glob("*"):
         if other != folder and not other.is_symlink():
             shutil.rmtree(other, ignore_errors=True)
