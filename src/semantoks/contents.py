@@ -111,8 +111,8 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     if (path / "run.json").exists():
         checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
     checks += [functools.partial(read_whole, file, CHECKPOINT) for file in files[:-2]]
-    lost = [name for name in sums_of_weights(encoder) if not (encoder / name).exists()]
-    problems = [f"{encoder / name} is lost. {REMEDY}" for name in lost if name != TEACHER]
+    lost = TRAINING in sums_of_weights(encoder) and not (encoder / TRAINING).exists()
+    problems = [f"{encoder / TRAINING} is lost. {REMEDY}"] if lost else []
     for check in checks:
         try:
             check()

@@ -20,6 +20,7 @@ from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinis
 from semantoks.statistics.tables import read_scores
 from semantoks.storage import arrays
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
+from semantoks.storage.checksums import read_sums, sha256
 
 CONFIG = ProbeConfig(
     crops=1, folds=2, repeats=2, methods=("fc_tangent", "fc_partial", "pca"), analyses=("permutation",), permutations=9
@@ -63,6 +64,7 @@ def test_a_probe_that_was_stopped_goes_on_from_the_splits_that_are_done(
     assert run_probe(model, cohort, tmp_path) == undisturbed
     assert len(done) == 1
     assert not (tmp_path / work.UNFINISHED).exists()
+    assert read_sums(tmp_path) == {name: sha256(content) for name, content in zip(FILES, undisturbed, strict=True)}
 
 
 def test_tables_on_disk_change_no_score(undisturbed, cohort, model, tmp_path, monkeypatch):

@@ -1,14 +1,17 @@
 """Links and pipes in a folder from elsewhere: files are read through links, nothing is written or removed so."""
 
 import os
+import re
 import shutil
 
 import pytest
 
+from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import DataError, SemantoksError, WeightsError
 from semantoks.evaluate.study.work import ARRAYS, UNFINISHED, unfinished
 from semantoks.model.card import EncoderCard
-from semantoks.model.hub import load_encoder, write_folder
+from semantoks.model.hub import find_encoder, load_encoder, write_folder
+from semantoks.reporting.study import RESULTS, STUDY, read_study
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.layout import load_array
 from semantoks.storage.checksums import check_sum, damaged, read_tensors, stated_sum
@@ -109,3 +112,20 @@ def test_an_encoder_in_the_box_is_no_path():
     for name in ("../encoders/mist122", "/mist122", "mist122/..", "..", ".", "", "mist122/../../model"):
         assert box_folder(name) is None, name
     assert box_folder("mist122") is not None
+
+
+@pytest.mark.parametrize("name", ["a/..", "../a", "/etc/passwd", "a/b/../../c", "..", "a\\..\\b"])
+def test_a_name_that_leads_elsewhere_is_no_encoder_on_the_hub_and_no_atlas(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match=rf"{re.escape(name)} (is neither|cannot be used)"):
+        find_encoder(name)
+    with pytest.raises(DataError):
+        get_atlas(name)
+
+
+def test_a_run_that_a_studys_table_names_elsewhere_is_not_read(tmp_path):
+    (tmp_path / STUDY).write_text("{}")
+    (tmp_path / RESULTS).write_text("run\tstatus\n../../theirs\tfinished\n")
+    with pytest.raises(DataError, match=r"results\.tsv names a run outside its folder, '\.\./\.\./theirs'"):
+        read_study(tmp_path)

@@ -7,12 +7,16 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
-from semantoks.errors import ConfigError
+from semantoks.errors import BusyError, ConfigError
+from semantoks.model.export import export
+from semantoks.reporting.page import report
 from semantoks.storage import lock
 from semantoks.storage.lock import LOCK, hold_file, hold_folder
+from tiny_people import save_model
 
 HOLD = """
 import sys, time
@@ -63,6 +67,25 @@ def test_the_same_file_is_refused_and_its_neighbour_is_not(tmp_path):
     first, second, words = tmp_path / "a.parquet", tmp_path / "b.parquet", r"a\.parquet is being written by process"
     with hold_file(first), hold_file(second), pytest.raises(ConfigError, match=words), hold_file(first):
         pass
+
+
+def test_what_another_job_writes_in_moments_is_waited_for(tmp_path):
+    held = ExitStack()
+    held.enter_context(hold_file(tmp_path / "study.json"))
+    threading.Timer(0.3, held.close).start()
+    with hold_file(tmp_path / "study.json", patience=10.0):
+        pass
+    with hold_file(tmp_path / "study.json"), pytest.raises(BusyError), hold_file(tmp_path / "study.json", patience=0.2):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_job_at_a_time_writes_a_page_or_a_program(tmp_path):
+    with hold_file(tmp_path / "page.html"), pytest.raises(BusyError, match=r"page\.html is being written by process"):
+        report(tmp_path, tmp_path / "page.html")
+    model = save_model(tmp_path / "model")
+    with hold_file(tmp_path / "m.pt2"), pytest.raises(BusyError, match=r"m\.pt2 is being written by process"):
+        export(model, tmp_path / "m.pt2")
 
 
 def test_a_job_of_slurm_is_named(tmp_path, monkeypatch):

@@ -52,7 +52,7 @@ from semantoks.statistics.methods import (
     TANGENT_FULL,
 )
 from semantoks.storage.arrays import LARGE, LARGE_SCRATCH, empty, kept
-from semantoks.storage.memory import need_memory, need_room
+from semantoks.storage.memory import WORKER, need_memory, need_room
 
 ALWAYS = frozenset({ENCODER, FC, BOTH})
 OPTIONAL = frozenset({BOXED, FC_FULL, TANGENT_FULL})
@@ -176,7 +176,8 @@ def _bytes(study: Study, names: Collection[str]) -> int:
         + 3 * 4 * min(rows * edges, BLOCK)
         + 5 * 8 * rows * min(rows, study.config.components or rows)
     )
-    return int(in_memory + each * effective_n_jobs(study.work.n_jobs))
+    jobs = 1 if study.work.scheduler else effective_n_jobs(study.work.n_jobs)
+    return int(in_memory + jobs * each + (jobs > 1) * jobs * WORKER)
 
 
 def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:

@@ -9,6 +9,7 @@ from semantoks.model.hub import find_encoder, upload
 from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, ALPHA, PREDICTIONS, SCORES, read_predictions, read_scores
+from semantoks.storage.checksums import unsealed
 from semantoks.storage.text import read_json
 
 
@@ -45,7 +46,7 @@ def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
 
 
 def _rows(probe: Path) -> list[dict[str, str]]:
-    about = read_json(probe / ABOUT)
+    about = unsealed(read_json(probe / ABOUT), probe / ABOUT)
     settings = about["settings"]
     found = summarise(
         read_scores(probe / SCORES),

@@ -31,6 +31,7 @@ from semantoks.model.released import (
 from semantoks.model.tensors import load_state, load_weights, read_training, save_encoder, under, with_prefix
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.storage.durable import write_durably
+from semantoks.storage.lock import hold_file, hold_folder
 
 LEARNER = "self-distillation"
 """The objective that a released checkpoint was trained with, and whose heads it has."""
@@ -135,7 +136,8 @@ def convert_checkpoint(
         band=(0.01, 0.1),
         origin=_origin(path, content, state),
     )
-    return save_encoder(out, encoder, card, training)
+    with hold_folder(Path(out)):
+        return save_encoder(out, encoder, card, training)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -275,10 +277,10 @@ def convert_back(folder: str | Path, out: str | Path) -> Path:
     state = {key: tensor for role in ROLES for key, tensor in from_ours(ours[role], layout, role).items()}
     buffer = io.BytesIO()
     torch.save({"epoch": 0, "model_state_dict": state, "config": {}, **_start_of_training(layout)}, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, buffer.getvalue())
-    if atlas.fingerprint != get_atlas(PUBLISHED).fingerprint:
-        write_map(path.with_suffix(".npz"), parts)
+    with hold_file(path):
+        write_durably(path, buffer.getvalue())
+        if atlas.fingerprint != get_atlas(PUBLISHED).fingerprint:
+            write_map(path.with_suffix(".npz"), parts)
     return path
 
 

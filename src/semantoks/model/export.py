@@ -14,6 +14,7 @@ from semantoks.model.hub import find_encoder, load_encoder
 from semantoks.model.tensors import Which
 from semantoks.notebook import Described
 from semantoks.storage.durable import write_durably
+from semantoks.storage.lock import hold_file
 
 SUFFIX = ".pt2"
 TOLERANCE = 1e-5
@@ -64,10 +65,10 @@ def export(model: str | Path, out: str | Path, *, which: Which = "teacher") -> D
     series, mask = _example(encoder, 2)
     with torch.no_grad():
         program = torch.export.export(Traced(encoder), (series, mask), dynamic_shapes=({0: batch}, {0: batch}))
-    out.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={CARD: card_text(folder, published(card))})
-    write_durably(out, buffer.getvalue())
+    with hold_file(out):
+        write_durably(out, buffer.getvalue())
     apart = max(_apart(encoder, out, size) for size in (1, 5))
     assert apart < TOLERANCE, f"the program differs from the encoder by {apart:.1e}"
     fixed = encoder.any_length

@@ -1,6 +1,7 @@
 """The page about a run or a cohort, in the order in which a reader asks: one HTML file that opens offline."""
 
 import datetime
+import logging
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,7 @@ from semantoks.reporting.study import sections as study_sections
 from semantoks.reporting.tables import write_tables
 from semantoks.reporting.wording import listed
 from semantoks.storage.durable import write_durably
+from semantoks.storage.lock import hold_file
 from semantoks.visible import visible
 
 FURTHER = {
@@ -47,6 +49,7 @@ FURTHER = {
 INSIDE = {"audit": audit, "vocabulary": vocabulary, "explain": explain}
 """The pages of looks inside an encoder, by the command."""
 WHY = "They are analyses of `semantoks probe`; where they were asked for, the notes say why there are none."
+TOLD = logging.getLogger("semantoks.reporting")
 MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -100,17 +103,24 @@ def report(run: Path | str | Sequence[Path | str], out: Path | str | None = None
         raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / usual.name}.")
     if cohorts and target.resolve().is_relative_to(whole):
         raise DataError(f"--out {target} is inside the cohort {first}, which stays as prepare left it. Try {usual}.")
-    page, found = _written(given, of_cohort=bool(cohorts), show_ids=show_ids)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(target, page.encode())
-    write_tables(target, found)
+    with hold_file(target):
+        page, found = _written(given, of_cohort=bool(cohorts), show_ids=show_ids)
+        write_durably(target, page.encode())
+        write_tables(target, found)
     return target
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Say what a page says of missing and damaged files, too, to whoever asked for it."""
+    for note in notes:
+        TOLD.warning("%s", note)
 
 
 def _written(given: Sequence[Path], *, of_cohort: bool, show_ids: bool) -> tuple[str, list[Section]]:
     """Return a page as HTML, and its sections."""
     if of_cohort:
         cohort = read_cohort(given[0], show_ids=show_ids)
+        _tell(cohort.notes)
         found = cohort_sections(cohort)
         return _html(cohort.title, cohort_facts(cohort), found), found
     if is_inside(given[0]):
@@ -123,6 +133,7 @@ def _written(given: Sequence[Path], *, of_cohort: bool, show_ids: bool) -> tuple
         found = study_sections(study)
         return _html(study.title, study_facts(study), found), found
     runs = [read_run(one) for one in given]
+    _tell([note for run in runs for note in (*run.notes, *run.probe_notes)])
     if len(runs) > 1:
         found = compare(runs, given)
         return _html(f"{len(runs)} runs compared", [], found), found

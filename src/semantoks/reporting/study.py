@@ -29,7 +29,7 @@ from semantoks.reporting.recipes import drawn_scores, numbers
 from semantoks.reporting.wording import duration, interval, metric_words, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
-from semantoks.storage.checksums import check_sum, read_sums, unsealed
+from semantoks.storage.checksums import check_sum, leads_out, read_sums, unsealed
 from semantoks.storage.tables import read_typed_table
 from semantoks.storage.text import read_json
 
@@ -101,6 +101,8 @@ def read_study(folder: Path) -> StudyFolder:
         name: _table(folder / name, _LAW_TEXTS if name == LAWS else _TEXTS)
         for name in (RESULTS, SUMMARY, ANSWERS, LAWS, RECIPES)
     }
+    if outside := [name for name in tables[RESULTS].get("run", []) if leads_out(name)]:
+        raise DataError(f"{folder / RESULTS} names a run outside its folder, {outside[0][:80]!r}: it was changed.")
     return StudyFolder(
         folder=folder,
         about=about,

@@ -8,6 +8,7 @@ import pandas as pd
 
 from semantoks.errors import DataError
 from semantoks.statistics.methods import FC, TANGENT
+from semantoks.storage.checksums import check_sum, read_sums
 from semantoks.storage.tables import read_table
 
 TargetKind = Literal["class", "value"]
@@ -17,6 +18,8 @@ Verdict = Literal["higher", "lower", "undecided", ""]
 ALPHA = 0.05
 """A p below it counts as sure."""
 SCORES, PREDICTIONS, ABOUT = "scores.csv", "predictions.parquet", "probe.json"
+AGAIN = "Run the probe again."
+"""What to do when one of them is damaged."""
 QUESTION = ("analysis", "condition", "target", "kind")
 """The columns that begin every table: what all methods are compared on."""
 ROW = (*QUESTION, "method", "split")
@@ -85,8 +88,9 @@ def read_scores(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is missing, cut short, or lacks a column.
+        If the file is missing, cut short, not the one that was written, or lacks a column.
     """
+    check_sum(path, read_sums(path.parent), path.name, AGAIN)
     table = read_table(path, SCORE_KEYS, separator=",", what="scores", remedy="run the probe again")
     try:
         for name in ("n_train", "n_test", *METRICS, *EXTRA):
@@ -106,8 +110,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file is missing, damaged, or lacks a column.
+        If the file is missing, damaged, not the one that was written, or lacks a column.
     """
+    check_sum(path, read_sums(path.parent), path.name, AGAIN)
     try:
         table = pd.read_parquet(path)
     except Exception as error:  # of a damaged one, pyarrow and pandas raise whatever they trip over

@@ -138,9 +138,10 @@ def write_sums(folder: Path, sums: Mapping[str, str], name: str = SUMS) -> None:
     write_durably(folder / name, "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)).encode())
 
 
-def write_sums_of_tables(folder: Path) -> None:
-    """Write the list of checksums of the tables in a folder, once all of them are there."""
-    write_sums(folder, {path.name: file_sum(path) for path in folder.glob("*.tsv")})
+def write_sums_of_tables(folder: Path, names: Iterable[str] = ()) -> None:
+    """Write the list of checksums of the tables in a folder, or of files by name, once all of them are there."""
+    files = [folder / name for name in names] or folder.glob("*.tsv")
+    write_sums(folder, {path.name: file_sum(path) for path in files})
 
 
 def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
@@ -157,7 +158,7 @@ def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
     lines = [line.partition("  ") for line in read_text(path).splitlines()]
     if not all(len(digest) == 64 and file for digest, _, file in lines):
         raise DataError(f"{path} is damaged: it is no list of checksums. Restore it, or delete it to read without.")
-    if outside := [file for _, _, file in lines if _leaves(file)]:
+    if outside := [file for _, _, file in lines if leads_out(file)]:
         raise DataError(
             f"{path} names {len(outside)} files outside its folder, such as {outside[0][:80]!r}: it was changed. "
             "Restore it, or delete it to read without."
@@ -165,7 +166,7 @@ def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
     return {file: digest for digest, _, file in lines}
 
 
-def _leaves(name: str) -> bool:
+def leads_out(name: str) -> bool:
     """Say whether a name leads out of its folder, on any system."""
     return any(kind(name).anchor or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))
 

@@ -41,9 +41,21 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def hold_file(file: Path) -> Iterator[None]:
-    """Write ``file`` (or a folder that appears whole) as the only job; BusyError says who else writes it."""
-    with _made(file.parent), _hold(file.with_name(f".{file.name}{LOCK}"), file):
+def hold_file(file: Path, *, patience: float = 0.0) -> Iterator[None]:
+    """Write ``file`` (or a folder that appears whole) as the only job; BusyError says who else writes it.
+
+    For what takes moments, have ``patience``: so many seconds are waited for the other job.
+    """
+    until = time.monotonic() + patience
+    with _made(file.parent), contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(_hold(file.with_name(f".{file.name}{LOCK}"), file))
+                break
+            except BusyError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.1)
         yield
 
 

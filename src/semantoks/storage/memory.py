@@ -9,8 +9,8 @@ from pathlib import Path
 
 from semantoks.errors import MemoryShort
 
-LIBRARIES = 500 << 20
-"""Bytes that a process takes before it has read anything."""
+LIBRARIES, WORKER = 500 << 20, 300 << 20
+"""Bytes that a process takes before it has read anything, and one that it starts to work for it."""
 OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 """Which control groups this process is in, and where they are: a container's, those of a batch system's jobs."""
 TOLD = logging.getLogger("semantoks.memory")

@@ -12,11 +12,12 @@ from semantoks.errors import ConfigError
 from semantoks.notebook import as_html
 from semantoks.progress import shown_if
 from semantoks.reporting.page import report
-from semantoks.reporting.study import read_study
+from semantoks.reporting.study import RESULTS, read_study
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import write_sums_of_tables
-from semantoks.studies.engine import Done, Tell, begin, carry_out, done_of
+from semantoks.storage.lock import hold_file
+from semantoks.studies.engine import MOMENTS, Done, Tell, begin, carry_out, done_of
 from semantoks.studies.settings import StudyConfig
 from semantoks.studies.sides import Sides, check_targets, hold_out, keep_apart
 from semantoks.studies.table import Study, measure_rate, plan_table
@@ -126,13 +127,14 @@ def run_study(
     about = replace(about, **_how_far(done))
     if part is not None and done.missing:
         return about
-    answers = tuple(f"{target}: {answer}" if target else answer for target, answer in assemble_it(study))
-    for answer in answers:
-        say(answer)
-    write_sums_of_tables(study.out)
-    page = report(study.out)
-    say(f"Open {page} in a browser.")
-    return replace(about, answers=answers, summary=read_study(study.out).summary, page=page)
+    with hold_file(study.out / RESULTS, patience=MOMENTS):  # the last two parts may end at once
+        answers = tuple(f"{target}: {answer}" if target else answer for target, answer in assemble_it(study))
+        for answer in answers:
+            say(answer)
+        write_sums_of_tables(study.out)
+        page = report(study.out)
+        say(f"Open {page} in a browser.")
+        return replace(about, answers=answers, summary=read_study(study.out).summary, page=page)
 
 
 def _how_far(done: Done) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import BusyError, ConfigError
+from semantoks.errors import BusyError, ConfigError, DataError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
@@ -22,6 +22,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
 from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.durable import write_durably
+from semantoks.storage.lock import hold_file
 from semantoks.storage.memory import need_memory
 from semantoks.storage.text import read_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
@@ -33,6 +34,8 @@ from semantoks.train.run import pretrain, training_bytes
 FAILED = "failed.txt"
 """Why a run could not be trained to its end; deleted, it is tried again."""
 PROBED, SPREAD = "probe/probe.json", "spread.json"
+MOMENTS = 60.0
+"""Seconds in which another job has to have written what takes moments."""
 OVER = ("finished", "failed")
 """What runs are that need no more work."""
 Tell = Callable[[str], None]
@@ -172,6 +175,11 @@ def begin(study: Study) -> None:
     ConfigError
         If the folder holds a study of other people, targets, probes or settings.
     """
+    with hold_file(study.out / STUDY, patience=MOMENTS):  # parts of a study begin at once
+        _write_down(study)
+
+
+def _write_down(study: Study) -> None:
     path = study.out / STUDY
     mine = {
         "schema": 1,
@@ -195,7 +203,6 @@ def begin(study: Study) -> None:
     mine["table"] = list(mine["runs"])
     if path.exists():
         mine["runs"] = _compared(study, mine) | mine["runs"]
-    study.out.mkdir(parents=True, exist_ok=True)
     write_durably(path, json.dumps(sealed(mine), indent=1).encode())
 
 
@@ -203,11 +210,13 @@ def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     """Return the runs of the study that is there, after comparing it with this one."""
     path = study.out / STUDY
     try:
-        before = unsealed(read_json(path), path, error=ConfigError)
+        before = unsealed(read_json(path), path)
         runs = {name: run | {"config": _whole(PretrainConfig, run["config"])} for name, run in before["runs"].items()}
         before["probe"] = _whole(ProbeConfig, before["probe"])
+    except DataError as error:
+        raise DataError(f"{error} Or delete it, and run the command again: runs that are there stay.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path} is damaged ({error}): delete it, and run the command again.") from error
+        raise DataError(f"{path} is damaged ({error!r}): delete it, and run the command again.") from error
     words = {"kind": "another kind", "people": "other people", "targets": "other targets", "probe": "another probe"}
     if other := [what for name, what in words.items() if before.get(name) != mine[name]]:
         raise ConfigError(f"{study.out} holds a study with {' and '.join(other)}: choose another --out.")

@@ -1,6 +1,5 @@
 """One table of what the runs of a study have scored, and their scores with the test people resampled."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +9,6 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.errors import DataError
 from semantoks.reporting.recipes import LINES
 from semantoks.reporting.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, RANDOM
@@ -155,14 +153,15 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
     folder = study.folder(run)
     try:
         record = read_record(folder)
-    except (OSError, DataError):
+    except FileNotFoundError:
         return {}
     rows = read_rows(folder / "metrics.jsonl")[0]
     last = rows[-1] if rows else {}
     warned = [row["step"] for row in read_rows(folder / "warnings.jsonl")[0] if "collapsing" in str(row.get("message"))]
-    spread = {}
-    with contextlib.suppress(FileNotFoundError, DataError):
+    try:
         spread = read_json(folder / SPREAD)
+    except FileNotFoundError:
+        spread = {}
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],

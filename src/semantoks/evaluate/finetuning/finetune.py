@@ -38,7 +38,8 @@ from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
-from semantoks.statistics.tables import ABOUT, TargetKind
+from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, TargetKind
+from semantoks.storage.checksums import sealed, write_sums_of_tables
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 from semantoks.types import Precision
@@ -354,5 +355,6 @@ def finetune(
         scores, predictions = results.write(out, study.people.ids if settings.identifiers else None)
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}
-        write_durably(out / ABOUT, json.dumps(about, indent=1).encode())
+        write_sums_of_tables(out, (SCORES, PREDICTIONS))
+        write_durably(out / ABOUT, json.dumps(sealed(about), indent=1).encode())
         return summarise(scores, predictions, bound=settings.equivalence, seed=settings.seed)
