@@ -11,16 +11,17 @@ import pandas as pd
 import pytest
 from distributed import LocalCluster
 
+from semantoks.errors import DataError
 from semantoks.evaluate.models import linear
 from semantoks.evaluate.models.linear import standardise, standardised_rows
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study import crossval, work
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
-from semantoks.statistics.tables import read_scores
+from semantoks.statistics.tables import read_predictions, read_scores
 from semantoks.storage import arrays
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
-from semantoks.storage.checksums import read_sums, sha256
+from semantoks.storage.checksums import SUMS, read_sums, sha256, write_sums
 
 CONFIG = ProbeConfig(
     crops=1, folds=2, repeats=2, methods=("fc_tangent", "fc_partial", "pca"), analyses=("permutation",), permutations=9
@@ -116,6 +117,19 @@ def test_pieces_that_are_kept_are_read_in_their_places(tmp_path):
     rows_of(tmp_path, 2)
     assert rows_of(tmp_path, 4) == ([0, 2, 4, 6], [1] * 4)
     assert CALLED == [2, 3]
+
+
+def test_predictions_that_are_not_the_ones_that_were_written_are_refused_and_without_the_list_read(
+    undisturbed, tmp_path
+):
+    for name, content in zip(FILES, undisturbed, strict=True):
+        (tmp_path / name).write_bytes(content)
+    write_sums(tmp_path, {name: sha256(undisturbed[0]) for name in FILES})  # those of another file, for one
+    assert len(read_scores(tmp_path / FILES[0]))
+    with pytest.raises(DataError, match=r"predictions\.parquet does not match its checksum.*Run the probe again"):
+        read_predictions(tmp_path / FILES[1])
+    (tmp_path / SUMS).unlink()
+    assert len(read_predictions(tmp_path / FILES[1]))
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"rows": 3, "scores": []}', "[" * 5000])

@@ -12,11 +12,9 @@ from contextlib import ExitStack
 import pytest
 
 from semantoks.errors import BusyError, ConfigError
-from semantoks.model.export import export
 from semantoks.reporting.page import report
 from semantoks.storage import lock
 from semantoks.storage.lock import LOCK, hold_file, hold_folder
-from tiny_people import save_model
 
 HOLD = """
 import sys, time
@@ -80,12 +78,9 @@ def test_what_another_job_writes_in_moments_is_waited_for(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_one_job_at_a_time_writes_a_page_or_a_program(tmp_path):
+def test_one_job_at_a_time_writes_a_page(tmp_path):
     with hold_file(tmp_path / "page.html"), pytest.raises(BusyError, match=r"page\.html is being written by process"):
         report(tmp_path, tmp_path / "page.html")
-    model = save_model(tmp_path / "model")
-    with hold_file(tmp_path / "m.pt2"), pytest.raises(BusyError, match=r"m\.pt2 is being written by process"):
-        export(model, tmp_path / "m.pt2")
 
 
 def test_a_job_of_slurm_is_named(tmp_path, monkeypatch):
