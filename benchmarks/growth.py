@@ -141,13 +141,17 @@ def draw(measured: dict[int, dict[str, dict[str, float]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, key, unit, label in zip(
-        figure.subplots(1, 2), ("seconds", "peak"), (1, 2**30), ("seconds", "most memory (GiB)"), strict=True
-    ):
+    panels = (("seconds", 1, "log", "seconds"), ("peak", 2**30, "linear", "most memory (GiB)"))
+    for axes, (key, unit, scale, label) in zip(figure.subplots(1, 2), panels, strict=True):
         for stage in next(iter(measured.values())):
             points = [measured[people][stage][key] / unit for people in measured]
             axes.plot(list(measured), points, marker="o", label=stage)
-        axes.set(xscale="log", yscale="log", xlabel="people", ylabel=label)
+        axes.set(xscale="log", yscale=scale, xlabel="people", ylabel=label)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        if scale == "linear":
+            axes.set_ylim(bottom=0)
+        else:
+            axes.yaxis.set_major_formatter("{x:g}")
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False)
     figure.savefig(path, metadata={"Date": None})

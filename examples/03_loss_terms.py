@@ -3,6 +3,7 @@
 # %% A student and a teacher for any atlas
 import copy
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
@@ -24,3 +25,11 @@ batch = semantoks.Batch(
 terms = semantoks.step_terms(student, teacher, batch, ttr_weight=0.5)
 print(f"L {terms.loss:.3f} = L_CLS {terms.cls.loss:.3f} + 0.5 L_Tok {terms.token:.3f} + 0.5 L_TTR {terms.ttr.loss:.3f}")
 terms.loss.backward()
+
+# %% Drawn: the first person's first view, and the patches of it that the student was not shown
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+left.imshow(crops[0], aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3)
+left.set(xlabel="frame", ylabel="ROI")
+right.imshow(mask[0], aspect="auto", cmap="Greys", vmin=0, vmax=1)
+right.set(xlabel="patch", yticks=range(atlas.n_networks), yticklabels=atlas.network_names)
+figure.savefig("hidden.png")

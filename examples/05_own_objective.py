@@ -3,6 +3,8 @@
 # %% The objective: a head on the encoder's tokens, and a loss
 import dataclasses
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import torch
 
 import semantoks
@@ -37,3 +39,10 @@ class VarianceOfOtherView(Objective):
 recipe = dataclasses.replace(semantoks.load_recipe("smoke"), steps=5, objective=VarianceOfOtherView())
 print(semantoks.pretrain(["cohort"], out="own", config=recipe)["status"])
 print(semantoks.embed("cohort", model="own").shape)
+
+# %% Drawn: what metrics.jsonl says of every step
+rows = pd.read_json("own/metrics.jsonl", lines=True)
+figure, axis = plt.subplots(figsize=(6, 2.5), layout="constrained")
+axis.plot(rows["step"], rows["loss"], marker="o")
+axis.set(xlabel="step", ylabel="loss")
+figure.savefig("loss.png")
