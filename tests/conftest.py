@@ -9,6 +9,16 @@ if (
 ):  # a shell's background job ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+import jaxtyping
+import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook("semantoks", "beartype.beartype")
+
+
+@pytest.fixture
+def untyped():
+    """As users have it: the tests' own type checks would speak first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

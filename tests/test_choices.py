@@ -164,6 +164,7 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         (lambda: semantoks.CleaningConfig(already_filtered="no"), "already_filtered has to be of type bool, not 'no'"),
         (lambda: semantoks.ProbeConfig(readouts="cls"), "readouts has to be a list of values, not 'cls'"),
         (lambda: semantoks.ProbeConfig(methods="fc"), "methods has to be a list of values, not 'fc'"),
+        (lambda: semantoks.StudyConfig(seeds=3), "seeds has to be a list of values, not 3"),
         (lambda: semantoks.ProbeConfig(split="leave-site-oust"), "Did you mean 'leave-site-out'"),
         (lambda: semantoks.ProbeConfig(crops=0), "crops have to be at least 1"),
         (lambda: semantoks.ProbeConfig(missing=[-9999]), "missing has to be text, not -9999"),
@@ -174,7 +175,7 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         (lambda: semantoks.FinetuneConfig(validation_crops=0), "validation_crops at least 1"),
         (lambda: semantoks.HeadConfig(hidden_layers=0), "at least 1"),
         (lambda: EmbeddingConfig(crops=0), "crops must be at least 1"),
-        (lambda: ReadingConfig(parcellation="there.nii"), "parcellation has to be of type Path, not 'there.nii'"),
+        (lambda: ReadingConfig(parcellation="there.nii"), "parcellation has to be a path, not 'there.nii'"),
         (lambda: TuningCorruption(noise="loud"), "noise has to be of type float"),
         (lambda: semantoks.GateConfig(max_fd=0), "max_fd and warn_fd must be above 0"),
         (lambda: semantoks.SimulationConfig(participants=0), "participants has to be 1 or more"),
@@ -239,7 +240,9 @@ def test_numbers_of_numpy_and_lists_for_tuples_are_fine():
 def test_arguments_are_checked_by_their_types_and_others_pass():
     def job(where: Path | str, *, names: typing.Sequence[str], tr: float | None = None, fast: bool = False): ...
 
-    check_arguments(job, {"where": {"a"}, "names": ["a"], "tr": None, "fast": np.bool_(True), "unknown": 1})
+    check_arguments(job, {"where": Path("a"), "names": ["a"], "tr": None, "fast": np.bool_(True), "unknown": 1})
+    with pytest.raises(ConfigError, match=r"where has to be a path, not \{'a'\}"):
+        check_arguments(job, {"where": {"a"}})
     with pytest.raises(ConfigError, match="names has to be a list of values, not 'age'"):
         check_arguments(job, {"names": "age"})
     with pytest.raises(ConfigError, match="names has to be text, not 3"):

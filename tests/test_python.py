@@ -1,6 +1,7 @@
 """In a Python session: short names of things, one where several may be given, bars, and errors in our words."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -10,7 +11,7 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.embed import _as_cohort
 from semantoks.model.hub import load_encoder
-from tiny_people import ATLAS, cohort, model
+from tiny_people import ATLAS, RECIPE, cohort, model
 
 __all__ = ["cohort", "model"]
 
@@ -37,6 +38,57 @@ def test_what_things_say_of_themselves_fits_a_line(cohort, model):
 
 def test_one_thing_may_be_given_for_a_list(tmp_path):
     assert [as_list(one) for one in ("a", tmp_path, ["a"], ("a", "b"))] == [["a"], [tmp_path], ["a"], ("a", "b")]
+
+
+def test_what_fills_a_page_is_named_in_a_message_by_its_kind(cohort, model, untyped, tmp_path):
+    recordings = semantoks.recordings_from_arrays([np.ones((60, 8))], tr=2.0, atlas=ATLAS)
+    for call in (
+        lambda: semantoks.prepare([np.zeros((50, 8))], out=tmp_path / "c", atlas=ATLAS),
+        lambda: semantoks.prepare(pd.DataFrame({"path": ["a"] * 50}), out=tmp_path / "c", atlas=ATLAS),
+        lambda: semantoks.prepare(recordings, out=tmp_path / "c"),
+        lambda: semantoks.prepare(cohort, out=tmp_path / "c"),
+        lambda: semantoks.doctor(cohort),
+        lambda: semantoks.probe(model, pd.DataFrame({"age": range(50)}), targets="age", out=tmp_path / "p"),
+        lambda: semantoks.embed({"a": np.zeros((50, 8))}, model=model),
+        lambda: semantoks.embed(recordings, model=torch.nn.Linear(2, 2)),
+        lambda: semantoks.probe(model, cohort, targets="age", out=tmp_path / "p", extra={"mine": 3}),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            call()
+        assert len(str(refused.value)) < 300
+
+
+def test_recordings_in_memory_are_prepared_and_examined_as_they_are(tmp_path):
+    arrays = np.random.default_rng(0).normal(size=(3, 150, 8))
+    recordings = semantoks.recordings_from_arrays(arrays, tr=2.0, atlas=ATLAS)
+    assert repr(recordings[0]) == "Recording(1: 150 frames of 8 ROIs, TR 2 s)"
+    made = semantoks.prepare(recordings, out=tmp_path / "cohort", atlas=ATLAS, verbose=False)
+    assert made.recordings["participant_id"].tolist() == ["1", "2", "3"]
+    found = semantoks.doctor(recordings, atlas=ATLAS, recordings=0)
+    assert len(found.table) == 3
+    assert len(repr(found)) < 120
+    assert found._repr_html_().startswith("<table>")
+    assert str(found).startswith("recognised") or "recordings in memory" in str(found)
+
+
+def test_a_cohort_that_is_open_may_be_given_where_its_path_may(cohort, model):
+    there = semantoks.info(cohort)
+    assert (there.kind, there.path, there.problems) == ("cohort", cohort.path, ())
+    assert str(there).splitlines() == list(there) == list(there.facts)
+    assert len(repr(there)) < 160
+    assert there._repr_html_().startswith("<table>")
+    assert len(repr(load_encoder(model)[1])) < 160
+    page = semantoks.report(cohort)
+    assert page == semantoks.report(str(cohort.path))
+
+
+def test_a_training_answers_with_its_status_and_all_of_run_json(cohort, tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(RECIPE)
+    told = semantoks.pretrain(cohort, out=tmp_path / "run", config=semantoks.load_recipe(recipe))
+    assert (told.status, told.steps, told["cost"]["samples"]) == ("finished", 3, 24)
+    assert repr(told).endswith("run': finished, 3 steps)")
+    assert semantoks.info(tmp_path / "run").kind == "run"
 
 
 def test_one_target_and_one_cohort_may_be_given_by_themselves(cohort, model, tmp_path, capsys):

@@ -61,6 +61,7 @@ from .studies.scale import scale as scale
 from .studies.settings import StudyConfig as StudyConfig
 from .train.closed_form import FitConfig as FitConfig
 from .train.closed_form import fit as fit
+from .train.job import Trained as Trained
 from .train.recipe import PretrainConfig as PretrainConfig
 from .train.recipe import load_recipe as load_recipe
 from .train.run import pretrain as pretrain

@@ -21,6 +21,8 @@ DEEPEST = 64
 """Levels of JSON and of settings."""
 LARGEST = 1 << 20
 """Bytes of a file of settings."""
+_SHORT = 80
+"""Characters of a value that a message shows."""
 
 
 def to_plain(config: Any) -> dict[str, Any]:
@@ -171,11 +173,12 @@ def check_value(value: Any, hint: Any, where: str) -> None:
     elif origin in (types.UnionType, typing.Union):
         _check_union(value, args, where)
     elif origin is Sequence and args != (str,):
-        if isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
+        table = isinstance(value, Mapping) or type(value).__name__ == "DataFrame"
+        if table or isinstance(value, str | bytes) or not hasattr(value, "__iter__"):
             raise ConfigError(f"{where} has to be a list, not {_short(value)}.")
     elif origin is tuple or origin is Sequence:
         if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
-            raise ConfigError(f"{where} has to be a list of values, not {value!r}.")
+            raise ConfigError(f"{where} has to be a list of values, not {_in_short(value)}.")
         fixed = origin is tuple and Ellipsis not in args
         if fixed and len(value) != len(args):
             raise ConfigError(f"{where} has to be a list of {len(args)} values, not {value!r}.")
@@ -189,12 +192,18 @@ def check_value(value: Any, hint: Any, where: str) -> None:
         or (inspect.isclass(hint) and hint.__module__.startswith("semantoks.") and not hasattr(hint, "_is_protocol"))
     ):
         if not _is_one(value, hint):
-            wanted = "text" if hint is str else f"of type {hint.__name__}"
-            raise ConfigError(f"{where} has to be {wanted}, not {value!r}.")
+            wanted = {str: "text", Path: "a path"}.get(hint, f"of type {hint.__name__}")
+            raise ConfigError(f"{where} has to be {wanted}, not {_in_short(value)}.")
         if isinstance(value, int) and value.bit_length() > 63:
             raise ConfigError(f"{where} has to be a number below 2^63, not one of {value.bit_length():,} bits.")
         if hint is float and value != value:
             raise ConfigError(f"{where} has to be a number, not NaN.")
+
+
+def _in_short(value: Any) -> str:
+    """Write a value as Python does, or, where that would fill a message, its type."""
+    shown = repr(value)
+    return shown if len(shown) <= _SHORT and "\n" not in shown else f"a {type(value).__name__}"
 
 
 def _short(value: Any) -> str:
@@ -210,7 +219,7 @@ def _is_one(value: Any, hint: Any) -> bool:
     if hint is Path:
         return isinstance(value, os.PathLike)
     if hint is str:  # a path or a device does, too
-        return not isinstance(value, bytes | numbers.Number | list | tuple | Mapping | None)
+        return isinstance(value, str | os.PathLike) or type(value).__name__ == "device"
     if hint not in NUMBERS:
         return isinstance(value, hint)
     switch = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from semantoks.config import check_arguments
 from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.notebook import Described
+from semantoks.signals.cohort import Cohort
 from semantoks.storage.checksums import damaged, unsealed
 from semantoks.storage.text import read_json, read_rows
 
@@ -33,13 +33,13 @@ class Info(Described):
     """What else looking at the checksums has shown."""
 
 
-def info(path: Path | str, *, verify: bool = False) -> Info:
+def info(path: Cohort | Path | str, *, verify: bool = False) -> Info:
     """Describe a cohort, a run or an encoder; what is returned reads as lines where it is printed.
 
     Parameters
     ----------
     path
-        A folder that semantoks wrote, or the name of an encoder in the box (``schaefer400``).
+        A folder that semantoks wrote (or the Cohort in it), or the name of an encoder in the box (``schaefer400``).
     verify
         Check every file against its checksum, too; of a cohort also name near copies under different ids.
 
@@ -48,8 +48,7 @@ def info(path: Path | str, *, verify: bool = False) -> Info:
     DataError
         If there is nothing that semantoks wrote.
     """
-    check_arguments(info, locals())
-    path = Path(path)
+    path = Path(path) if isinstance(path, str | Path) else path.path
     folder, kind, describe = _kind_of(path)
     problems, notes = verify_path(folder) if verify else ([], [])
     if problems:
@@ -80,7 +79,6 @@ def verify_path(path: Path) -> tuple[list[str], list[str]]:
     """Check a cohort, run or encoder against its checksums: one sentence per problem; and what else is to be known."""
     if not (path / "dataset_description.json").exists():
         return _verify_weights(path)
-    from semantoks.signals.cohort import Cohort
     from semantoks.signals.likeness import find_alike
 
     cohort = Cohort(path, verify=False)
@@ -123,7 +121,6 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _cohort(path: Path) -> list[str]:
-    from semantoks.signals.cohort import Cohort
     from semantoks.signals.cohort_checks import full_band_words
 
     cohort = Cohort(path)

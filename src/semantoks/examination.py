@@ -1,5 +1,6 @@
 """What is wrong with a source of recordings, for ``prepare`` or for an encoder: the doctor, with all that it needs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,14 +11,15 @@ from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
 from semantoks.progress import Report, shown_if
 from semantoks.signals.clean import CleaningConfig
-from semantoks.signals.opened_source import GATES, PUBLISHED
+from semantoks.signals.opened_source import GATES, PUBLISHED, as_source
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Source
 
 
 def doctor(
-    source: str | Path | Source,
+    source: str | Path | Source | Sequence[Recording],
     *,
     atlas: Atlas | Path | str | None = None,
     model: str | Path | None = None,
@@ -81,7 +83,7 @@ def doctor(
         cleaning, gates = cleaning_for(card, already_filtered=cleaning.already_filtered)
     with shown_if(verbose, "doctor", "recordings", progress) as shown:
         return checkup(
-            source,
+            as_source(source, atlas),
             atlas=atlas,
             tr=tr,
             participants=participants,

@@ -2,7 +2,6 @@
 
 import pickle
 
-import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,14 +112,6 @@ def test_worker_processes_change_no_number(embedder, series):
 def test_after_fit_the_number_of_rois_is_known(embedder, series):
     assert embedder.fit(series).n_features_in_ == 8
     assert "n_features_in_" not in vars(clone(embedder))
-
-
-@pytest.fixture
-def untyped():
-    """As users have it: the tests' own type checks would speak first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.parametrize("method", ["fit", "transform"])

@@ -88,9 +88,9 @@ def pretrain(argv: list[str]) -> int:
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
     record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
-    found(out=out, status=record["status"], steps=record["steps_total"])
+    found(out=out, status=record.status, steps=record.steps)
     print(info(out))
-    if record["status"] == "stopped":
+    if record.status == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}")
         return 128 + signal.SIGTERM
     else:

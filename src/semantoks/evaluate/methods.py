@@ -78,9 +78,11 @@ STACKS: Mapping[str, tuple[str, str]] = {BOTH: (FC, ENCODER), TANGENT_BOTH: (TAN
 """Second models on the predictions of two methods."""
 
 
-def check_extra(names: Collection[str]) -> None:
-    """Raise ConfigError if a baseline of your own has the name of a packaged method."""
-    for name in names:
+def check_extra(extra: Mapping[str, object]) -> None:
+    """Raise ConfigError if a baseline of your own is none, or has the name of a packaged method."""
+    for name, given in extra.items():
+        if not hasattr(given, "words"):
+            raise ConfigError(f"extra baseline {name!r} has to be a Baseline, not {type(given).__name__}.")
         if name in METHODS:
             raise ConfigError(f"extra baseline {name!r}: a packaged method already has this name; choose another one.")
 

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
-from semantoks.config import check_arguments
+from semantoks.config import as_list, check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.evaluate.baselines.recorded import motion
@@ -28,6 +28,7 @@ from semantoks.model.tensors import load_state, read_whole, under
 from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import COMPONENTS, ORDERS, PAIRS
 from semantoks.reporting.wording import share_words
+from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.checksums import unsealed
 from semantoks.storage.lock import hold_folder
@@ -43,10 +44,10 @@ _TEACHER = "teacher.encoder."
 
 def audit(
     model: str | Path,
-    cohort: str | Path,
+    cohort: Cohort | str | Path,
     *,
     out: str | Path,
-    targets: Sequence[str] = (),
+    targets: Sequence[str] | str = (),
     components: int = MOST_COMPONENTS,
     config: InsideConfig | None = None,
     command: str = "",
@@ -77,7 +78,7 @@ def audit(
         For settings, recordings or weights that cannot be used.
     """
     check_arguments(audit, locals())
-    config, out = config or InsideConfig(), Path(out)
+    config, out, targets = config or InsideConfig(), Path(out), as_list(targets)
     if components < 1:
         raise ConfigError(f"--components has to be at least 1, not {components}.")
     with hold_folder(out), shown_if(verbose, "audit", "%", progress) as progress:

@@ -24,6 +24,7 @@ from semantoks.inside.settings import InsideConfig
 from semantoks.model.encoder import Encoder
 from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import KERNELS, MAPS, RELEVANCE, ROIS, SANITY
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
 from semantoks.signals.targets import target as read_target
 from semantoks.statistics.methods import ENCODER, RANDOM
@@ -44,7 +45,7 @@ LEAST_SANE = 6
 
 def explain(
     model: str | Path,
-    cohort: str | Path,
+    cohort: Cohort | str | Path,
     *,
     out: str | Path,
     target: str | None = None,

@@ -103,7 +103,7 @@ class Opened:
         write_durably(out / FINDINGS, json.dumps(sealed(about), indent=1).encode())
 
 
-def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> Opened:
+def open_inside(model: str | Path, cohort: Cohort | str | Path, config: InsideConfig) -> Opened:
     """Open an encoder and a cohort; choose whom it is looked at with.
 
     Raises
@@ -116,7 +116,7 @@ def open_inside(model: str | Path, cohort: str | Path, config: InsideConfig) -> 
     encoder, card = open_encoder(model)
     device = find_device(config.device)
     encoder = in_precision(encoder, config.precision, device)
-    whole = Cohort(cohort)
+    whole = cohort if isinstance(cohort, Cohort) else Cohort(cohort)
     as_encoder_takes(whole, card)
     seen = overlap(card, whole, people_of(whole))
     ids, notes = np.array(people_of(whole).ids), [f"{words.removesuffix('.')}." for words in seen.words()]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import entr
 
-from semantoks.config import check_arguments
+from semantoks.config import as_list, check_arguments
 from semantoks.counted import plural
 from semantoks.errors import ConfigError
 from semantoks.evaluate.study.shown import Baseline, Shown
@@ -36,6 +36,7 @@ from semantoks.inside.words import (
 from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
 from semantoks.reporting.wording import percent
+from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table
@@ -56,14 +57,14 @@ PER_WORD = 10
 
 def vocabulary(
     model: str | Path,
-    cohort: str | Path,
+    cohort: Cohort | str | Path,
     *,
     out: str | Path,
     words: int = 64,
     codebook: Kind = "kmeans",
     whole_brain: bool = False,
     seconds: float | None = None,
-    targets: Sequence[str] = (),
+    targets: Sequence[str] | str = (),
     config: InsideConfig | None = None,
     command: str = "",
     verbose: bool = False,
@@ -99,7 +100,7 @@ def vocabulary(
         For settings, recordings or weights that cannot be used.
     """
     check_arguments(vocabulary, locals())
-    config, out = config or InsideConfig(), Path(out)
+    config, out, targets = config or InsideConfig(), Path(out), as_list(targets)
     if words < 2:
         raise ConfigError(f"--words has to be at least 2, not {words}.")
     check_words(words, codebook)

@@ -16,6 +16,7 @@ from semantoks.config import from_plain, to_plain
 from semantoks.errors import ConfigError, DataError, WeightsError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
+from semantoks.notebook import as_html
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import GateConfig
@@ -32,7 +33,7 @@ WEIGHTS = "weights"
 """Key of config.json: the checksums that the files of weights state of themselves, so that all are of one step."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class EncoderCard:
     """What has to be known to use an encoder's weights, and what they cost."""
 
@@ -62,6 +63,15 @@ class EncoderCard:
     """samples, flops (4 x the encoder's forward pass; the head is not counted), seconds, peak_memory_bytes."""
     scores: tuple[dict[str, str], ...] = ()
     """What its probes found, for the model card: one row per target and cohort, with the FC baseline (``publish``)."""
+
+    def __repr__(self) -> str:
+        """Say what the encoder takes and gives."""
+        size = f"width {self.encoder.width}, {self.encoder.depth} blocks"
+        return f"EncoderCard({size}, {self.atlas.name}, TR {self.tr:g} s, {len(self.participants)} people known)"
+
+    def _repr_html_(self) -> str:
+        hashes = {"participants": f"{len(self.participants)} hashes", "recordings": f"{len(self.recordings)} hashes"}
+        return as_html("EncoderCard", {**vars(self), **hashes})
 
     def __post_init__(self) -> None:
         """Check what a file can get wrong."""

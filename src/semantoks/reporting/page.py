@@ -34,6 +34,7 @@ from semantoks.reporting.study import is_study, read_study
 from semantoks.reporting.study import sections as study_sections
 from semantoks.reporting.tables import write_tables
 from semantoks.reporting.wording import listed
+from semantoks.signals.cohort import Cohort
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_file
 from semantoks.visible import visible
@@ -56,7 +57,9 @@ MONTHS = (
 )
 
 
-def report(run: Path | str | Sequence[Path | str], out: Path | str | None = None, *, show_ids: bool = False) -> Path:
+def report(
+    run: Cohort | Path | str | Sequence[Path | str], out: Path | str | None = None, *, show_ids: bool = False
+) -> Path:
     """Write the report of a run or a cohort, or of several runs beside each other, and return its path.
 
     The tables of the page are written beside it, as TSV files in ``<page>_tables``.
@@ -82,7 +85,7 @@ def report(run: Path | str | Sequence[Path | str], out: Path | str | None = None
     ConfigError
         If several folders are given and one is a cohort, or ``show_ids`` where there are no recordings.
     """
-    given = [Path(one) for one in as_list(run)]
+    given = [Path(one) for one in as_list(run.path if isinstance(run, Cohort) else run)]
     if not given:
         raise ConfigError("expected one or more folders of runs, probes or a cohort, and got none.")
     cohorts = [one for one in given if is_cohort(one)]

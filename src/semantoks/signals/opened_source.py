@@ -12,11 +12,13 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.clean import CleaningConfig
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.pairing import unmatched_ids
 from semantoks.signals.participants_json import read_participants_in_words
 from semantoks.signals.phenotypes import NOTES, tidy_participants, unknown_note
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
+from semantoks.signals.recording import Recording
 from semantoks.signals.session_tables import with_sessions
 from semantoks.signals.sources import (
     Item,
@@ -27,6 +29,7 @@ from semantoks.signals.sources import (
     participant_of,
     usual_atlas,
 )
+from semantoks.signals.sources.memory import MemorySource
 from semantoks.signals.sources.source import refuse_twins
 
 SPREADSHEETS = ("participants.xlsx", "participants.xls", "participants.ods", "participants.sav")
@@ -90,6 +93,27 @@ def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -
             "which atlas? This source does not imply one: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
         )
     return get_atlas(name)
+
+
+def as_source(
+    source: Path | str | Source | Sequence[Recording], atlas: Atlas | Path | str | None
+) -> Path | str | Source:
+    """Make a source of a list of recordings in memory; all else that can be one is passed through.
+
+    Raises
+    ------
+    ConfigError
+        For a prepared cohort, a list of something else, or one without an atlas.
+    """
+    if isinstance(source, Cohort):
+        raise ConfigError(f"{source.path} is a cohort that is prepared already: use it as it is.")
+    if not isinstance(source, Sequence) or isinstance(source, str):
+        return source
+    if not all(isinstance(one, Recording) for one in source):
+        raise ConfigError("a list of recordings has to hold Recording: recordings_from_arrays makes them of arrays.")
+    if atlas is None:
+        raise ConfigError("recordings in memory follow an atlas, and do not say which: give atlas=NAME.")
+    return MemorySource(source, atlas=atlas)
 
 
 def find_source(source: Path | str | Source, config: SourceConfig) -> Source:

@@ -23,6 +23,7 @@ from semantoks.signals.opened_source import (
     GATES,
     PUBLISHED,
     SourceConfig,
+    as_source,
     find_source,
     introduce,
     people_of,
@@ -31,6 +32,7 @@ from semantoks.signals.opened_source import (
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.reasons import common_reasons
+from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
 from semantoks.storage.durable import TEMPORARY, clear_temporary, write_durably
@@ -45,7 +47,7 @@ MEANING = {
 
 
 def prepare(
-    source: Path | str | Source,
+    source: Path | str | Source | Sequence[Recording],
     *,
     out: Path | str,
     atlas: Atlas | Path | str | None = None,
@@ -65,7 +67,7 @@ def prepare(
     Parameters
     ----------
     source
-        A path that ``open_source`` knows, or a Source of your own.
+        A path that ``open_source`` knows, a Source of your own, or a list of Recording whose series follow ``atlas``.
     out
         Folder of the cohort: new, empty, or left by the same call on files of the same names and sizes.
     atlas
@@ -110,7 +112,7 @@ def prepare(
     """
     check_arguments(prepare, locals())
     check_jobs(n_jobs)
-    out = Path(out)
+    out, source = Path(out), as_source(source, atlas)
     given = SourceConfig(
         atlas=atlas, tr=tr, participants=participants, reading=reading, cleaning=cleaning, gates=gates
     ).with_atlas(source)

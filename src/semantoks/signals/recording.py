@@ -23,7 +23,7 @@ def bare_label(label: str, prefix: str) -> str:
     return label.strip().removeprefix(prefix)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Recording:
     """One run of one person, as a source yields it.
 
@@ -69,6 +69,12 @@ class Recording:
     band: tuple[float | None, float | None] | None = None
     tr_from: str = ""
     source: str
+
+    def __repr__(self) -> str:
+        """Say whose it is and how long."""
+        frames, rois = self.series.shape
+        whose = ", ".join(part for part in (self.participant, self.session, self.run) if part)
+        return f"Recording({whose}: {frames} frames of {rois} ROIs, TR {self.tr:g} s)"
 
     def __post_init__(self) -> None:
         """Check the values, and bring array and labels to their one form."""

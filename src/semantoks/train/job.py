@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from semantoks.config import to_plain
 from semantoks.errors import DataError
 from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
+from semantoks.notebook import as_html
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.checksums import sealed, unsealed
 from semantoks.storage.cores import WAIT
@@ -111,6 +112,44 @@ def start_record(
         "cost": before.get("cost", {"samples": 0, "flops": 0.0, "seconds": 0.0, "peak_memory_bytes": 0}),
         "salt": before.get("salt") or (parent and parent.salt) or secrets.token_hex(8),
     }
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Trained(Mapping[str, Any]):
+    """A training as far as it is: where it is, and all that run.json says, by the names there (``run["cost"]``)."""
+
+    out: Path
+    record: dict[str, Any]
+
+    @property
+    def status(self) -> str:
+        """``finished`` or ``stopped``; the same call goes on with the latter."""
+        return str(self.record["status"])
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+        return int(self.record["steps_total"])
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an entry of run.json."""
+        return self.record[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in run.json."""
+        return iter(self.record)
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.record)
+
+    def __repr__(self) -> str:
+        """Say where it is and how far."""
+        return f"Trained({str(self.out)!r}: {self.status}, {self.steps} steps)"
+
+    def _repr_html_(self) -> str:
+        cost = ", ".join(f"{name} {value:g}" for name, value in self.record["cost"].items())
+        return as_html(str(self.out), {"status": self.status, "steps": self.steps, "cost": cost})
 
 
 @dataclass(kw_only=True)

@@ -27,7 +27,7 @@ from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
-from semantoks.train.job import Job, read_record, recordings_hash, start_record
+from semantoks.train.job import Job, Trained, read_record, recordings_hash, start_record
 from semantoks.train.launch import Device, compile_parts, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
@@ -64,7 +64,7 @@ def pretrain(
     on_row: OnRow | None = None,
     on_epoch: Callable[[int, Path], None] | None = None,
     command: str = "",
-) -> dict[str, Any]:
+) -> Trained:
     """Pretrain an encoder by the objective of ``config`` and return what ``run.json`` says.
 
     Parameters
@@ -94,6 +94,11 @@ def pretrain(
         Show a bar with loss, agreement and effective rank, in a terminal or a notebook, where there is no ``on_row``.
     on_row, on_epoch
         Called with a step's metrics as they are written; with an epoch just ended and the run folder.
+
+    Returns
+    -------
+    Trained
+        Its ``status`` and ``steps``, and all of run.json as in a dict.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def pretrain(
         monitor = _watch(job, done, log_every, on_row)
         job.take_up(done)
         _train(job, monitor, done, checkpoint_every, on_epoch)
-        return job.record
+        return Trained(out, job.record)
 
 
 def _watch(job: Job, done: int, log_every: int, on_row: OnRow | None) -> Monitor:

@@ -280,7 +280,7 @@ def finetune(
     config: FinetuneConfig | None = None,
     probe: ProbeConfig | None = None,
     from_scratch: bool = False,
-    beside: Sequence[str] = (),
+    beside: Sequence[str] | str = (),
     extra: Mapping[str, Baseline | Trainable] | None = None,
     device: str = "auto",
     precision: Precision = "auto",
@@ -332,7 +332,8 @@ def finetune(
         When a training diverges.
     """
     check_arguments(finetune, locals())
-    config, out, extra, targets = config or FinetuneConfig(), Path(out), extra or {}, as_list(targets)
+    config, out, extra = config or FinetuneConfig(), Path(out), extra or {}
+    targets, beside = as_list(targets), as_list(beside)
     if not targets:
         raise ConfigError("finetune needs at least one target: a column of the cohort's participants.tsv.")
     if probe is not None and probe.events is not None:
