@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -160,6 +161,15 @@ def test_no_path_of_this_machine_and_no_participant_is_uploaded(hub, trained, tm
     words = [f"{tempfile.gettempdir()}/", str(tmp_path), str(trained.parent), *(f"ward{i:02d}" for i in range(20))]
     assert [word for word in words for data in [*kept, *asked] if word.encode() in data] == []
     assert [one for one in HASHES for request in hub.log if one in json.dumps(request.headers)] == []
+
+
+def test_damaged_weights_are_not_uploaded(hub, trained, tmp_path, capsys):
+    folder = shutil.copytree(trained / "encoder", tmp_path / "encoder")
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert command(["push", str(folder), "me/mine"]) == 3
+    assert "model.safetensors does not match the checksum in it" in capsys.readouterr().err
+    assert not hub.repos
 
 
 def test_a_teacher_pushed_over_a_whole_encoder_leaves_no_student_of_another(hub, trained, tmp_path):

@@ -16,7 +16,7 @@ from semantoks.model.box import box_folder, list_box
 from semantoks.model.card import CARD, TEACHER, TRAINING, EncoderCard, published, read_card, write_card
 from semantoks.model.group import ABOUT, GROUP
 from semantoks.model.model_card import model_card
-from semantoks.model.tensors import Which, load_weights, save_encoder
+from semantoks.model.tensors import Which, check_weights, load_weights, save_encoder
 from semantoks.model.tokenizers.tokenizer import TokenizerSettings
 from semantoks.notebook import as_html
 from semantoks.storage.durable import scratch_folder, write_durably
@@ -256,6 +256,7 @@ def upload(source: Path, repo_id: str, card: EncoderCard, *, private: bool, toke
 
     if not HUB_ID.fullmatch(repo_id):
         raise WeightsError(f"an id on the Hugging Face hub is owner/name, not {repo_id!r}.")
+    check_weights(source)
     api, it = hub.HfApi(token=token), f"on the Hugging Face hub {repo_id}"
     with scratch_folder() as scratch, _at_the_hub(it, unreached=". Go online to upload."):
         folder = write_folder(source, scratch, published(card))

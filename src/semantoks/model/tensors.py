@@ -122,6 +122,13 @@ def read_whole(path: Path, remedy: str = REMEDY) -> tuple[dict[str, Tensor], dic
         raise WeightsError(f"{path} cannot be read as safetensors: {shorten(str(error), 120)}. {remedy}") from error
 
 
+def check_weights(folder: Path) -> None:
+    """Raise WeightsError where a file of weights in an encoder folder is damaged, or not the one of its card."""
+    for name in (TEACHER, TRAINING):
+        if (folder / name).exists():
+            _read(folder / name)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     tensors, metadata = read_whole(path)
     expected = sums_of_weights(path.parent).get(path.name)
