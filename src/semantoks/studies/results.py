@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from semantoks.errors import DataError
 from semantoks.reporting.recipes import LINES
 from semantoks.reporting.study import ANSWERS, LAWS, RESULTS, SUMMARY
 from semantoks.statistics.methods import ENCODER, RANDOM
@@ -162,6 +163,8 @@ def trained(study: Study, run: Planned) -> dict[str, Any]:
         spread = read_json(folder / SPREAD)
     except FileNotFoundError:
         spread = {}
+    except DataError as error:
+        raise DataError(f"{error} Delete it: its columns stay empty then.") from error
     return {
         "trained_people": sum(part["participants"] for part in record["cohorts"]),
         "steps": record["steps_total"],
