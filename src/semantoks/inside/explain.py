@@ -86,8 +86,8 @@ def explain(
         opened = open_inside(model, cohort, config)
         labels = None if target is None else _labels(opened, target)
         series, hidden = _windows(opened, windows)
-        size = opened.card.encoder
-        need_memory("explain", size.training_bytes(len(hidden[0]), len(series)), "look at fewer --windows")
+        kept = opened.card.encoder.training_bytes(len(hidden[0]), len(series))
+        need_memory("explain", kept + 8 * series.nbytes, "look at fewer --windows")  # points, gradients, their sums
         found: dict[str, dict[str, Any]] = {}
         notes: list[str] = []
         for number, (name, encoder) in enumerate({ENCODER: opened.encoder, RANDOM: opened.random()}.items(), start=1):
