@@ -1,5 +1,6 @@
 """A process of its own reads binary files, with limits: what a file does to it is one refusal by the file's name."""
 
+import operator
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semantoks.errors import DataError
+from semantoks.errors import DataError, WeightsError
 from semantoks.storage import apart
 from semantoks.storage.apart import read_apart
 
@@ -45,11 +46,21 @@ def test_relative_paths_mean_what_they_mean_here_also_after_a_change_of_folder(f
         assert read_apart(Path("c.bin"), Path.read_text, Path("c.bin")) == name
 
 
-def test_an_error_comes_back_as_it_was(file):
-    with pytest.raises(ValueError, match="invalid literal"):
-        read_apart(file, int, "x")
-    with pytest.raises(DataError, match="AttributeError: "):
-        read_apart(file, getattr, 1, "absent")
+def refuse():
+    raise WeightsError("as it is")
+
+
+def test_an_error_of_ours_comes_back_as_it_was_and_any_other_is_the_files_fault(file):
+    with pytest.raises(WeightsError, match=r"^as it is$"):
+        read_apart(file, refuse)
+    for function, args, reason in (
+        (int, ("x",), "ValueError: invalid literal"),
+        (getattr, (1, "absent"), "AttributeError: "),
+        (Path.read_bytes, (Path("absent"),), "FileNotFoundError: "),
+        (operator.getitem, ((), 0), "IndexError: "),
+    ):
+        with pytest.raises(DataError, match=rf"a\.bin cannot be read, is it damaged\? \({reason}"):
+            read_apart(file, function, *args)
 
 
 def test_a_file_that_keeps_its_reader_busy_is_refused_and_not_tried_again(file):

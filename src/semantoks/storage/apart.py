@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from semantoks.errors import DataError
+from semantoks.errors import DataError, SemantoksError
 from semantoks.storage.text import regular_size
 
 Result = TypeVar("Result")
@@ -44,7 +44,8 @@ def read_apart(path: Path, function: Callable[..., Result], *args: object) -> Re
     Raises
     ------
     DataError
-        When the file is none, takes too much time or memory, or ends the process; and what the function raises.
+        When the file is none, takes too much time or memory, or ends the process, and for whatever else the function
+        raises: only errors of semantoks come as they are.
     """
     size, file = _size(path), (path.absolute(), path.stat().st_mtime_ns)
     if file in _given_up:
@@ -66,7 +67,13 @@ def read_apart(path: Path, function: Callable[..., Result], *args: object) -> Re
             f"{path} cannot be read: it takes more than {memory >> 20:,} MiB of memory, and has {size / 2**20:,.1f} "
             "MiB itself. It is damaged or made to do harm: copy or make it again."
         )
+    if isinstance(value, Unforeseen):
+        raise DataError(f"{path} cannot be read, is it damaged? ({value})") from value
     raise value
+
+
+class Unforeseen(Exception):
+    """Whatever else a reader raises, in words: it is the file's fault."""
 
 
 def _size(path: Path) -> int:
@@ -167,7 +174,7 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...], seconds: float,
     except MemoryError:
         return False, MemoryError()
     except Exception as error:
-        return False, error if isinstance(error, OSError | ValueError | LookupError) else DataError(_words(error))
+        return False, error if isinstance(error, SemantoksError) else Unforeseen(_words(error))
     finally:
         _limit(0, None)
 
@@ -182,7 +189,7 @@ def _send(answer: tuple[bool, Any], answers: BinaryIO) -> None:
         if not answer[0]:
             pickle.loads(content)
     except Exception as error:  # an answer that cannot travel
-        content = pickle.dumps((False, DataError(_words(error if answer[0] else answer[1]))))
+        content = pickle.dumps((False, Unforeseen(_words(error if answer[0] else answer[1]))))
     answers.write(content)
     answers.flush()
 
