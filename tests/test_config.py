@@ -8,6 +8,8 @@ import pytest
 
 from semantoks.config import from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.settings import ProbeConfig
+from semantoks.studies.settings import StudyConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +126,12 @@ def test_a_kind_that_does_not_exist_and_a_setting_of_another_kind_are_refused():
         from_plain(Drawing, {"shape": {"kind": "squre"}})
     with pytest.raises(ConfigError, match="unknown key 'radius'"):
         from_plain(Drawing, {"shape": {"kind": "square", "radius": 1.0}})
+
+
+def test_numbers_that_no_generator_or_machine_takes_are_refused_in_words():
+    for seed, words in ((2**32, "up to 4294967295, not 4294967296"), (10**5000, "below 2.63, not one of 16,610 bits")):
+        with pytest.raises(ConfigError, match=words):
+            ProbeConfig(seed=seed)
+        with pytest.raises(ConfigError, match=words):
+            StudyConfig(seeds=(0, seed))
+    assert ProbeConfig(seed=2**32 - 1).seed == 2**32 - 1

@@ -19,6 +19,8 @@ from semantoks.errors import ConfigError
 T = TypeVar("T")
 DEEPEST = 64
 """Levels of JSON and of settings."""
+LARGEST_SEED = 2**32 - 1
+"""Of scikit-learn's generators."""
 LARGEST = 1 << 20
 """Bytes of a file of settings."""
 _SHORT = 80
@@ -144,7 +146,9 @@ def check_fields(config: Any) -> None:
     """
     kind: Any = type(config)
     for name, hint in _hints(kind).items():
-        check_value(getattr(config, name), hint, f"{kind.__name__}: {name}")
+        check_value(value := getattr(config, name), hint, f"{kind.__name__}: {name}")
+        if name in ("seed", "seeds") and (most := max(value, default=0) if name == "seeds" else value) > LARGEST_SEED:
+            raise ConfigError(f"{kind.__name__}: {name} may be up to {LARGEST_SEED}, not {most}.")
 
 
 def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:

@@ -56,6 +56,16 @@ def test_other_columns_come_by_name_and_an_unknown_one_is_refused(sited):
         confound_table(sited, people, ["weight"])
 
 
+@pytest.mark.parametrize("endless", [np.inf, -1e300])
+def test_a_column_whose_square_is_no_number_is_refused_as_a_confound(sited, endless, monkeypatch):
+    table = sited.participants.assign(iq=[endless, 1, 2, 3, 4, 5])
+    monkeypatch.setattr(sited, "participants", table)
+    with pytest.raises(
+        DataError, match=r"the column iq of the participants table has -?(inf|1e\+300), which cannot be"
+    ):
+        confound_table(sited, people_of(sited), ["iq"])
+
+
 def test_age_and_sex_are_there_where_they_are_known_and_asked_for_only_then(tmp_path):
     series, table = make_people(4)
     cohort = write_cohort(tmp_path, series, table.drop(columns=["age", "sex"]))

@@ -157,3 +157,13 @@ def test_an_unknown_target_is_answered_with_the_nearest_names(name: str, hint: s
 def test_the_id_is_no_target() -> None:
     with pytest.raises(DataError, match="no target 'participant_id'"):
         target(people(age=[1, 2]), "participant_id")
+
+
+@pytest.mark.parametrize("values", [[1e300, -2e300, 5.0], [1e-300, 2e-300, 3e-300], [1e200, 1.5, 2.5]])
+def test_values_whose_square_is_no_number_are_refused_in_words(values):
+    table = pd.DataFrame({"participant_id": ["1", "2", "3"], "score": values})
+    with pytest.raises(
+        DataError, match=r"score has values from .* no variance can be computed: give it in another unit"
+    ):
+        target(table, "score")
+    assert target(table.assign(score=[1e90, -1e90, 5.0]), "score").kind == "value"

@@ -15,6 +15,8 @@ from semantoks.types import Precision
 TOLD = logging.getLogger("semantoks.precision")
 NARROW = 256
 """Encoders of less width stay in float32 on a CPU: casts cost what products save."""
+WIDE = 4096
+"""Wider products gain as these do, and may not fit."""
 FASTER = 1.5
 """A CPU computes in bfloat16 if that is so many times as fast as float32."""
 _ROWS, _TURNS = 256, 3
@@ -50,7 +52,8 @@ def choose_precision(asked: Precision, device: torch.device, size: EncoderConfig
         return Choice("32-true", "no fast bfloat16 here")
     if size is None or size.width < NARROW or size.any_length:
         return Choice("32-true", f"an encoder less than {NARROW} wide, or of correlations, gains nothing by bfloat16")
-    gain = measure_gain(size.width, size.mlp_ratio * size.width)
+    width = min(size.width, WIDE)
+    gain = measure_gain(width, size.mlp_ratio * width)
     because = f"products {size.width} wide are {gain:.1f} times as fast in bfloat16 as in float32 here"
     return Choice("bf16-mixed" if gain >= FASTER else "32-true", because)
 

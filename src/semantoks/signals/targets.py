@@ -35,6 +35,8 @@ CLASS_NAMES = frozenset(
 """Columns whose whole numbers are codes of classes, also as the last word of a name: ``dx_group``."""
 MAX_CODES = 5
 """At most so many different whole numbers from 0 to 9 are codes of classes, whatever the column is called."""
+SMALLEST, LARGEST = 1e-100, 1e100
+"""How far values may differ: the square of more, or less, is no number."""
 SHOWN = 3
 """People, values or codes that a message names."""
 
@@ -179,7 +181,13 @@ def _numbers(values: pd.Series, name: str) -> pd.Series:
     if wrong.any():
         raise DataError(
             f"{name} is to be a value, but {_have(int(wrong.sum()))} something else, for example "
-            f"{values[wrong].iloc[0]!r}. Make it a class (--as-class {name}), or make those cells n/a (--missing)."
+            f"{values[wrong].tolist()[0]!r}. Make it a class (--as-class {name}), or make those cells n/a (--missing)."
+        )
+    spread = float((numbers / 2).max() - (numbers / 2).min())
+    if not SMALLEST < spread < LARGEST:
+        raise DataError(
+            f"{name} has values from {numbers.min():g} to {numbers.max():g}, of which no variance can be computed: "
+            "give it in another unit."
         )
     return numbers
 

@@ -19,6 +19,7 @@ from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.phenotypes import find_column
+from semantoks.signals.targets import LARGEST
 from semantoks.statistics.confounder import association, p_of_association, redrawn
 from semantoks.statistics.methods import MOTION, MOTION_SCAN, SCAN, SITE
 from semantoks.statistics.tables import TargetKind, row_key
@@ -54,7 +55,7 @@ def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) ->
     Raises
     ------
     DataError
-        If participants.tsv lacks a column named in ``extra``.
+        If participants.tsv lacks a column named in ``extra``, or one has numbers whose square is none.
     """
     recordings, participants = cohort.recordings, cohort.participants
     table = {"site": people.first(recordings["site"].fillna("").astype(str).tolist())}
@@ -86,6 +87,11 @@ def kind_of(column: Shaped[ndarray, " person"]) -> TargetKind:
 def _of_people(participants: pd.DataFrame, name: str, people: People) -> ndarray:
     column = participants.set_index("participant_id")[name]
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        if (endless := column.abs() > LARGEST).any():
+            raise DataError(
+                f"the column {name} of the participants table has {column[endless].iloc[0]:g}, which cannot be "
+                "regressed out: make that cell n/a, give the column in another unit, or leave it out of --confounds."
+            )
         return column.groupby(level=0).mean().reindex(list(people.ids)).to_numpy(np.float64)
     text = column.dropna().astype(str).groupby(level=0).first()
     return text.reindex(list(people.ids)).fillna("").to_numpy(object)
