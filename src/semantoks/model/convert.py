@@ -179,10 +179,9 @@ def _refuse_bomb(path: Path) -> None:
 def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None:
     """Refuse keys that do not fit, values that are not finite, and buffers that are not the published method's."""
     if found := problems(state, layout):
-        listed = "\n  ".join(found)
         raise WeightsError(
             f"{path} is not a released checkpoint of this atlas, {len(found)} keys do not fit (another atlas needs its "
-            f"--network-map):\n  {listed}"
+            f"--network-map): {'; '.join(found)}."
         )
     if wrong := [key for key, value in state.items() if not torch.isfinite(value).all()]:
         raise WeightsError(f"{path} has values that are not finite, in {', '.join(wrong)}.")

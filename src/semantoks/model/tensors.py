@@ -88,7 +88,9 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> 
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
-        raise WeightsError(f"{path} does not have the weights that {CARD} describes: {error}") from error
+        raise WeightsError(
+            f"{path} does not have the weights that {CARD} describes: {' '.join(str(error).split())}"
+        ) from error
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
