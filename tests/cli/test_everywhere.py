@@ -1,6 +1,7 @@
 """What every command takes: --quiet, --verbose, --json; and completion for three shells."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 from semantoks.cli.completing import options_of
 from semantoks.cli.everywhere import found
 from semantoks.cli.main import COMMANDS, run
+from tiny_people import cohort
+
+__all__ = ["cohort"]
 
 SMALL = ["simulate", "--participants", "2", "--sessions", "1", "--atlas", "schaefer100", "--minutes", "2"]
 
@@ -41,6 +45,33 @@ def test_json_of_a_failure_has_the_error(capsys, tmp_path):
     said = json.loads(out)
     assert said["exit_code"] == 3
     assert err == f"semantoks: {said['error']}\n"
+
+
+@pytest.mark.parametrize("words", [["probe"], ["probe", "r", "c", "--out", "p", "--fold", "3"], ["info"]])
+def test_json_of_a_wrong_option_has_an_error_too(capsys, words):
+    assert run([*words, "--json"]) == 2
+    shown = capsys.readouterr()
+    assert "standard error says which" in json.loads(shown.out)["error"]
+    assert shown.err
+
+
+def test_the_page_about_json_has_a_row_for_every_command():
+    page = (Path(__file__).parents[2] / "docs" / "terminal.md").read_text(encoding="utf-8")
+    table = page.split("| command | beside that |")[1].split("What is not a finite")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(COMMANDS)
+
+
+def test_json_of_what_is_fitted_and_looked_at_says_where_it_is(capsys, cohort, tmp_path):
+    assert (
+        run(["fit", str(cohort.path), "--columns", "4", "--components", "2", "--out", f"{tmp_path}/a", "--json"]) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert (told["out"], told["columns"], told["people"]) == (f"{tmp_path}/a", 4, 40)
+    assert run(["info", f"{tmp_path}/a", "--verify", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kind"], told["problems"]) == ("encoder", [])
+    assert told["facts"]
 
 
 def test_verbose_ends_with_time_and_memory(capsys, tmp_path):

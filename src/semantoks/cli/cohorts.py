@@ -247,7 +247,7 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
     from semantoks.contents import info as look
 
     there = look(path, verify=verify)
-    found(path=there.path, kind=there.kind, facts=there.facts, problems=there.problems, notes=there.notes)
+    found(path=there.path, kind=there.kind, facts=there.facts, problems=there.problems)
     if there.problems:
         print("\n".join(there.problems))
         return EXIT_INPUT

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import found
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED, words_if_empty
 from semantoks.errors import EXIT_OK
@@ -152,6 +153,7 @@ def _shown(out: Path) -> int:
     from semantoks.reporting.inside.folder import read_inside
     from semantoks.reporting.page import report
 
-    print("\n".join(read_inside(out).listed("answers")))
-    print(f"Open {report(out)} in a browser.")
+    answers, page = read_inside(out).listed("answers"), report(out)
+    found(out=out, answers=answers, page=page)
+    print("\n".join([*answers, f"Open {page} in a browser."]))
     return EXIT_OK

@@ -93,6 +93,7 @@ def answer(argv: list[str]) -> int:
         print(_overview())
         return EXIT_OK
     if argv[0] == "--version":
+        found(version=version("semantoks"))
         print(f"semantoks {version('semantoks')}")
         return EXIT_OK
     if argv[0] not in COMMANDS:
@@ -127,7 +128,10 @@ def answered(call: Callable[[], int]) -> int:
         where = f" {error.filename}" if error.filename else ""
         return _refused(f"cannot read or write{where}: {error.strerror or error}.", EXIT_INPUT)
     except SystemExit as end:  # tyro has printed help, or what is wrong with the options
-        return end.code if isinstance(end.code, int) else EXIT_USAGE
+        code = end.code if isinstance(end.code, int) else EXIT_USAGE
+        if code:
+            found(error="an option or what it has to have is wrong or missing: standard error says which.")
+        return code
     except Stopped as stop:
         return _refused(f"stopped by {signal.Signals(stop.number).name}.{_go_on()}", stop.exit_code)
     except KeyboardInterrupt:

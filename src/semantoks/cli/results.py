@@ -244,6 +244,7 @@ def demo(out: Path = Path("demo"), participants: int = 80, steps: int = 40, seed
     from semantoks.walkthrough import demo as run
 
     summary = run(out, participants=participants, steps=steps, seed=seed, verbose=True)
+    found(out=out, scores=summary.to_dict("records"), page=out / "report.html")
     print(score_table(summary))
     print(
         f"\nA small encoder and {participants} simulated people: this shows the workflow, not what the method can do."

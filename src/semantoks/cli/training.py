@@ -147,7 +147,8 @@ def fit(
         band=band,
         min_seconds=min_seconds,
     )
-    run(cohorts, out=out, config=config, verbose=True)
+    card = run(cohorts, out=out, config=config, verbose=True)
+    found(out=out, columns=card.encoder.width, people=len(card.participants))
     print(info(out))
     encoder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
     print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out {probes}")

@@ -106,8 +106,8 @@ def report(
         raise DataError(f"expected a file name for the report, but {target} is a folder. Try {target / usual.name}.")
     if cohorts and target.resolve().is_relative_to(whole):
         raise DataError(f"--out {target} is inside the cohort {first}, which stays as prepare left it. Try {usual}.")
+    page, found = _written(given, of_cohort=bool(cohorts), show_ids=show_ids)  # first: holding makes the folder
     with hold_file(target):
-        page, found = _written(given, of_cohort=bool(cohorts), show_ids=show_ids)
         write_durably(target, page.encode())
         write_tables(target, found)
     return target
