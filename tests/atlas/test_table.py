@@ -94,3 +94,9 @@ def test_commas_semicolons_and_utf_16_are_read_as_tabs_are(tmp_path, mark, encod
     (tmp_path / "own.csv").write_bytes(text.encode(encoding))
     atlas = get_atlas(str(tmp_path / "own.csv"))
     assert (atlas.labels, atlas.networks) == (("V1", "M1"), ("Vis", "Mot"))
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", "a\u202eb", "a\x9b"])
+def test_a_label_that_a_table_cannot_hold_or_a_terminal_obeys_is_refused(name):
+    with pytest.raises(DataError, match="tab, line break or control character"):
+        Atlas(name="a", labels=(name, "b"), networks=("x", "y"))

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
+from semantoks.visible import one_line
 
 UNKNOWN = "n/a"
 HEMISPHERES = ("L", "R", UNKNOWN)
@@ -98,8 +99,10 @@ def check_names(labels: Sequence[str], networks: Sequence[str], *, owner: str, w
         for kind, name in (("label", label), ("network", network)):
             if name in ("", UNKNOWN):
                 problems.append(f"{where(i)}: the {kind} is {name or 'empty'}")
-            elif name != name.strip() or any(c in name for c in "\t\r\n"):
-                problems.append(f"{where(i)}: the {kind} {name!r} has blanks at an end, a tab or a line break")
+            elif name != name.strip() or name != one_line(name):
+                problems.append(
+                    f"{where(i)}: the {kind} {name!r} has blanks at an end, or a tab, line break or control character"
+                )
         if label in first:
             problems.append(f"{where(i)}: the label {label!r} occurs already at {where(first[label])}")
         first.setdefault(label, i)
