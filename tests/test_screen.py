@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from semantoks import progress as module
-from semantoks.progress import progress
-from semantoks.screen import probe_notes, score_table
+from semantoks.progress import fitting, progress
+from semantoks.screen import FACTS, folded, probe_notes, score_table
 
 NAN = float("nan")
 
@@ -105,7 +105,27 @@ def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(mon
     said = []
     for clock.now, done in ((3, 1), (3, 20), (12, 1), (12, 0), (60, 1000)):
         said.append(module._time(done, 1000, 0.0))
-    assert said == ["3 s", "3 s, about 2 min left", "12 s, about 3 h 20 min left", "12 s", "60 s"]
+    left = [["3 s", "about 2 min left"], ["12 s", "about 3 h 20 min left"]]
+    assert said == [["3 s"], *left, ["12 s"], ["60 s"]]
+
+
+@pytest.mark.parametrize(
+    ("room", "line"),
+    [
+        (None, "20 of 200 steps, loss -2.6, rank 2.2, 12 s, about 2 min left"),
+        (60, "20 of 200 steps, loss -2.6, rank 2.2, 12 s, about 2 min left"),
+        (59, "20 of 200 steps, loss -2.6, 12 s, about 2 min left"),
+        (49, "20 of 200 steps, 12 s, about 2 min left"),
+        (38, "20 of 200 steps, about 2 min left"),
+        (10, "20 of 200 steps, about 2 min left"),
+    ],
+)
+def test_where_room_is_short_notes_are_left_out_and_the_time_that_is_left_stays(room, line):
+    assert fitting(["20 of 200 steps", "loss -2.6", "rank 2.2"], ["12 s", "about 2 min left"], room) == line
+
+
+def test_without_a_note_nothing_stands_in_its_place():
+    assert fitting(["2 of 4 people", ""], ["3 s"], 60) == "2 of 4 people, 3 s"
 
 
 def test_what_has_no_unit_is_a_share(capsys):
@@ -120,14 +140,28 @@ def test_on_a_terminal_there_is_a_bar_where_there_is_room(monkeypatch, capsys, c
         monkeypatch.setenv(name, value)
     with progress("pretrain", "steps") as shown:
         shown(3, 4)
-        shown(4, 4, "loss -1.234, agreement 0.91, rank 12.3")
+        shown(4000, 4000, "loss -1.234, agreement 0.91, rank 12.3")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     assert max(map(len, text.splitlines())) <= columns
     words = " ".join(text.replace("━", "").split())
-    assert all(part in words for part in ("pretrain", "4 of 4 steps", "agreement 0.91", "rank 12.3"))
+    assert all(part in words for part in ("pretrain", "4,000 of 4,000 steps", "loss -1.234", ", 0 s"))
+    assert ("agreement 0.91, rank 12.3" in words) == (columns > 80)
+    assert "…" not in text
     assert ("━" in text) == (columns >= 80)
 
 
 def test_an_error_inside_a_job_goes_through_the_bar():
     with pytest.raises(ValueError, match="inside"), progress("embed"):
         raise ValueError("inside")
+
+
+def test_a_terminal_gets_lines_broken_between_words_and_a_file_gets_them_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    text = "atlas      schaefer400+tian-s3+buckner7 has it: within networks +0.25\n\nshort"
+    assert folded(text, False, FACTS) == text
+    assert folded(text, True, FACTS).split("\n") == [
+        "atlas      schaefer400+tian-s3+buckner7",
+        "           has it: within networks +0.25",
+        "",
+        "short",
+    ]

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 _SECONDS_PER_LINE = 30.0
 _FIRST_GUESS = 0.02, 10.0
 """Share of the work, or seconds, after which the first word is said on the time that is left."""
-_BAR_FROM = 80
-"""Columns of a terminal from which on there is room for a bar."""
+_BARS = {120: 40, 80: 15}
+"""Columns of a terminal from which on there is room for a bar, and for one of how many."""
 QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
 """Whether nothing but errors is shown."""
 
@@ -38,16 +38,34 @@ def progress(title: str, unit: str = "") -> Iterator[Report]:
 
     console, begin = Console(stderr=True), time.monotonic()
 
-    def words(done: int, total: int, note: str) -> str:
-        return ", ".join(part for part in (_counted(done, total, unit), note, _time(done, total, begin)) if part)
+    bar_width = next((bar for width, bar in _BARS.items() if console.width >= width), 0)
+    drawn = (BarColumn(bar_width),) if bar_width else ()
+    room = console.width - len(title) - bar_width - len(drawn) - 1
+
+    def words(done: int, total: int, note: str, room: int | None = None) -> str:
+        return fitting([_counted(done, total, unit), *note.split(", ")], _time(done, total, begin), room)
 
     if not (console.is_terminal or console.is_jupyter):
         yield _lines(title, words, begin)
         return
-    room = (BarColumn(),) if console.width >= _BAR_FROM else ()
-    with Progress(TextColumn(title), *room, TextColumn("{task.fields[words]}"), console=console) as bar:
+    with Progress(TextColumn(title), *drawn, TextColumn("{task.fields[words]}"), console=console) as bar:
         task = bar.add_task(title, total=None, words="")
-        yield lambda done, total, note="": bar.update(task, completed=done, total=total, words=words(done, total, note))
+
+        def report(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, words=words(done, total, note, room))
+
+        yield report
+
+
+def fitting(parts: Sequence[str], times: Sequence[str], room: int | None) -> str:
+    """Join what is counted, the notes and the times; where room is short, notes go from the last on, then times passed.
+
+    What is counted and the time that is left stay.
+    """
+    count, *notes = filter(None, parts)
+    kept = [[*notes[:n], *times] for n in range(len(notes), -1, -1)] + [list(times[-1:])]
+    lines = [", ".join([count, *rest]) for rest in kept]
+    return next((line for line in lines if room is None or len(line) <= room), lines[-1])
 
 
 def _silent(done: int, total: int, note: str = "") -> None:
@@ -60,13 +78,13 @@ def _counted(done: int, total: int, unit: str) -> str:
     return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
 
 
-def _time(done: int, total: int, begin: float) -> str:
+def _time(done: int, total: int, begin: float) -> list[str]:
     """Say how long it took, and, once that can be guessed, how long the rest will."""
     elapsed = time.monotonic() - begin
     share = done / max(total, 1)
     if not 0 < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
-        return duration(elapsed)
-    return f"{duration(elapsed)}, about {duration(elapsed * (1 / share - 1))} left"
+        return [duration(elapsed)]
+    return [duration(elapsed), f"about {duration(elapsed * (1 / share - 1))} left"]
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a terminal shows at the end of a probe: the table of scores, and its notes."""
+"""What a terminal shows: lines broken between words, and at the end of a probe the table of scores and its notes."""
 
 import shutil
 import textwrap
@@ -17,6 +17,21 @@ HELD_BESIDE = (ENCODER, FINETUNED, TANGENT_BOTH, FC)
 """The methods that are held against tangent FC, too."""
 _INTERVALS_FROM, _P_FROM = 80, 64
 """Columns of a terminal from which on the table has the intervals of differences, and p."""
+
+FACTS = 11
+"""Columns before what a fact says, as ``info`` and ``doctor`` lay it out."""
+
+
+def folded(text: str, terminal: bool, indent: int = 2) -> str:
+    """Break lines between words for a terminal, ``indent`` columns in from the second on.
+
+    Elsewhere, a line stays a line: what reads it (grep, a log) wants it whole.
+    """
+    if not terminal:
+        return text
+    width, below = shutil.get_terminal_size((80, 24)).columns, " " * indent
+    lay = textwrap.TextWrapper(width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False).fill
+    return "\n".join(lay(line) for line in text.split("\n"))
 
 
 def score_table(summary: "pd.DataFrame", width: int | None = None) -> str:

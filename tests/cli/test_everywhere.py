@@ -1,16 +1,19 @@
 """What every command takes: --quiet, --verbose, --json; and completion for three shells."""
 
+import io
 import json
+import logging
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from semantoks.cli.completing import options_of
 from semantoks.cli.everywhere import found
-from semantoks.cli.main import COMMANDS, run
+from semantoks.cli.main import COMMANDS, Told, run
 from tiny_people import cohort
 
 __all__ = ["cohort"]
@@ -114,3 +117,15 @@ def test_completion_is_a_script_that_its_shell_reads(shell, capsys, tmp_path):
         asked += "echo ${COMPREPLY[@]}"
         done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
         assert done.stdout == "paper\n"
+
+
+def test_what_is_told_goes_to_what_standard_error_is_by_then(capsys):
+    told = logging.LogRecord("semantoks", logging.INFO, "", 0, "%s needs about %s of memory", ("embed", "1 GiB"), None)
+    handler = Told()
+    before, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        handler.emit(told)
+        assert sys.stderr.getvalue() == "embed needs about 1 GiB of memory\n"
+    finally:
+        sys.stderr = before
+    assert capsys.readouterr().err == ""

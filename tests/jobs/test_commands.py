@@ -168,8 +168,8 @@ def test_recordings_that_cannot_be_used_are_listed_and_the_exit_code_is_four(roa
     np.save(bad, np.load(bad)[:7])
     answer = type_in("prepare", tmp_path / "raw", "--out", tmp_path / "cohort", "--atlas", "schaefer100")
     assert answer.code == 4
-    assert f"1 recording was excluded: see {tmp_path / 'cohort' / 'excluded.tsv'}" in answer.out
-    table = pd.read_csv(tmp_path / "cohort" / "excluded.tsv", sep="\t")
+    table = pd.read_csv(listed := tmp_path / "cohort" / "excluded.tsv", sep="\t")
+    assert f"1 recording was excluded: see {listed}.\n(1 x) {table['reason'][0]}\n" in answer.out
     assert len(table) == 1
     assert bad.name in table["source_file"].iloc[0]
     assert len(Cohort(tmp_path / "cohort")) == 23

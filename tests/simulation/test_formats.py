@@ -12,7 +12,7 @@ from semantoks.errors import ConfigError
 from semantoks.signals.prepare import prepare
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.as_tool import fitted, recordings_of, simulate_as
-from semantoks.simulation.cohort import Simulation, SimulationConfig
+from semantoks.simulation.cohort import Simulation, SimulationConfig, simulate
 
 SMALL = SimulationConfig(participants=3, sessions=2, atlas="schaefer100+tian-s3", minutes=5.0, seed=4)
 KINDS = {
@@ -87,3 +87,12 @@ def test_what_is_there_is_not_replaced(tmp_path):
     with pytest.raises(ConfigError, match="new or an empty folder"):
         simulate_as("xcpd", SMALL, out=tmp_path)
     assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_arrays_with_as_many_frames_as_rois_are_refused_for_no_one_could_tell_time_from_rois(tmp_path):
+    settings = {"participants": 1, "sessions": 1, "atlas": "schaefer100"}
+    with pytest.raises(
+        ConfigError, match=r"2.5 minutes at site B are 100 frames, as many as .*: choose other --minutes"
+    ):
+        simulate(SimulationConfig(minutes=2.5, **settings), out=tmp_path / "arrays")
+    assert not (tmp_path / "arrays").exists()

@@ -9,19 +9,17 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import found, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.sources import AtlasName, Files, ReadingOptions, Source, SourceFlags, SourceOptions, named_source
-from semantoks.counted import plural
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_PARTIAL
 
-Tool = Literal["xcpd", "ukb", "abide", "hdf5", "ptseries"]
+Tool = Literal["arrays", "xcpd", "ukb", "abide", "hdf5", "ptseries"]
 Band = Annotated[tuple[float, float] | None, arg(metavar="LOW HIGH")]
 TargetTR = Annotated[float, arg(metavar="SECONDS")]
 MaxFD = Annotated[float | None, arg(metavar="MM")]
 COLUMNS, BATCH = 256, 128
 """People above which the usual closed form fits, and from which on the recipe small has a batch."""
-TOOLS = "{xcpd,ukb,abide,hdf5,ptseries}"
 
 
 def prepare(
@@ -65,6 +63,7 @@ def prepare(
     from semantoks.signals.clean import CleaningConfig
     from semantoks.signals.prepare import prepare as run
     from semantoks.signals.quality import GateConfig
+    from semantoks.signals.reasons import excluded_words
 
     cleaning = CleaningConfig(band=band, already_filtered=already_filtered, full_band=full_band, target_tr=target_tr)
     cohort = run(
@@ -81,11 +80,10 @@ def prepare(
         verbose=True,
         tell=print,
     )
-    print(f"\n{look(out)}")
+    show(f"\n{look(out)}")
     found(out=out, recordings=len(cohort), excluded=len(cohort.excluded))
     if len(cohort.excluded):
-        lost = plural(len(cohort.excluded), "recording was", "recordings were")
-        print(f"\n{lost} excluded: see {out / 'excluded.tsv'}.")
+        show(f"\n{excluded_words(cohort.excluded.to_dict('records'), out / 'excluded.tsv')}", indent=2)
     people = cohort.recordings["participant_id"].nunique()
     edges = " --edges" if people <= COLUMNS else ""
     print(f"\nNext: semantoks fit {shlex.quote(str(out))}{edges} --out encoders/a")
@@ -150,7 +148,7 @@ def doctor(
     )
     problems = [dataclasses.asdict(problem) for problem in findings.problems]
     found(atlas=findings.atlas, facts=findings.facts, problems=problems, warnings=findings.warnings)
-    print(findings)
+    show(findings)
     if table is not None:
         write_table(table, findings.table)
     if not findings.usable:
@@ -193,7 +191,7 @@ def _flags(reading: ReadingOptions) -> list[str]:
 
 def simulate(
     out: Path,
-    tool: Annotated[Tool | None, arg(name="as", metavar=TOOLS, help_behavior_hint="(default: arrays)")] = None,
+    tool: Annotated[Tool, arg(name="as")] = "arrays",
     participants: int = 100,
     sessions: int = 2,
     atlas: str = "schaefer400+tian-s3+buckner7",
@@ -249,9 +247,9 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
     there = look(path, verify=verify)
     found(path=there.path, kind=there.kind, facts=there.facts, problems=there.problems)
     if there.problems:
-        print("\n".join(there.problems))
+        show("\n".join(there.problems))
         return EXIT_INPUT
-    print(there)
+    show(there)
     if verify:
-        print("\n".join(["verified: everything agrees with its checksum", *there.notes]))
+        show("\n".join(["verified: everything agrees with its checksum", *there.notes]))
     return EXIT_OK

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from semantoks.progress import QUIET, duration
+from semantoks.screen import FACTS, folded
 from semantoks.storage.memory import gib
 from semantoks.visible import visible
 
@@ -47,6 +48,11 @@ class Visible(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write the record."""
         return visible(super().format(record))
+
+
+def show(text: object, indent: int = FACTS) -> None:
+    """Say a text, broken between words where standard output is a terminal."""
+    say(folded(str(text), sys.stdout.isatty(), indent))
 
 
 def shown_as(flags: Collection[str], command: str, call: Callable[[], int]) -> int:

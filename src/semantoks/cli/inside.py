@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import found, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED, words_if_empty
 from semantoks.errors import EXIT_OK
@@ -155,5 +155,6 @@ def _shown(out: Path) -> int:
 
     answers, page = read_inside(out).listed("answers"), report(out)
     found(out=out, answers=answers, page=page)
-    print("\n".join([*answers, f"Open {page} in a browser."]))
+    show("\n".join(answers), indent=2)
+    print(f"Open {page} in a browser.")
     return EXIT_OK

@@ -13,7 +13,7 @@ from importlib.metadata import version
 import tyro
 
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.everywhere import FLAGS, Visible, found, shown_as, split_flags
+from semantoks.cli.everywhere import FLAGS, Visible, found, show, shown_as, split_flags
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
@@ -26,6 +26,7 @@ from semantoks.cli.typed import TYPED
 from semantoks.cli.weights import convert, export, push
 from semantoks.cli.without_torch import without_torch
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
+from semantoks.screen import folded
 from semantoks.storage.cores import share_cores
 from semantoks.storage.stopping import Stopped, stoppable
 from semantoks.visible import message
@@ -90,7 +91,7 @@ def run(argv: list[str]) -> int:
 def answer(argv: list[str]) -> int:
     """Run one command; what goes wrong is raised, and SystemExit after help."""
     if not argv or argv[0] in ("-h", "--help"):
-        print(_overview())
+        show(_overview(), indent=13)
         return EXIT_OK
     if argv[0] == "--version":
         found(version=version("semantoks"))
@@ -141,7 +142,7 @@ def answered(call: Callable[[], int]) -> int:
 def _refused(why: str, code: int) -> int:
     """Say why a command did not do what it was asked for."""
     why = message(why)
-    print(f"semantoks: {why}", file=sys.stderr)
+    print(folded(f"semantoks: {why}", sys.stderr.isatty()), file=sys.stderr)
     found(error=why)
     return code
 
@@ -155,11 +156,19 @@ def _go_on() -> str:
     return " The same command begins anew." if command in COMMANDS else ""
 
 
+class Told(logging.Handler):
+    """Writes to what standard error is by then: a bar that is drawn there makes room for what is said."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        print(folded(self.format(record), sys.stderr.isatty()), file=sys.stderr)
+
+
 def main() -> None:
     """Entry point of the ``semantoks`` command."""
     told = logging.getLogger("semantoks")
     told.setLevel(logging.INFO)
-    (handler := logging.StreamHandler()).setFormatter(Visible())
+    (handler := Told()).setFormatter(Visible())
     told.addHandler(handler)
     share_cores()
     sys.exit(run(sys.argv[1:]))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import found, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.sources import Files, Source, SourceFlags, SourceOptions, named_source
 from semantoks.cli.typed import TYPED, worded
-from semantoks.counted import plural
 from semantoks.errors import EXIT_OK, EXIT_PARTIAL, ConfigError
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.block_config import BlockConfig
@@ -100,6 +99,7 @@ def embed(
     from semantoks.features.embed import embed as run
     from semantoks.features.embed import left_out_of, write_features
     from semantoks.features.events import reasons_words
+    from semantoks.signals.reasons import excluded_words
 
     if out.suffix != ".parquet" or out.is_dir():
         raise ConfigError(f"--out must be a file that ends in .parquet, not {out}.")
@@ -123,14 +123,14 @@ def embed(
                 n_jobs=n_jobs,
                 verbose=True,
             )
-        print("\n".join(table.attrs["notes"]))
+        show("\n".join(table.attrs["notes"]))
         excluded = write_features(table, out)
     columns = table.shape[1] - list(table).index("crop_spread") - 1
     found(out=out, rows=len(table), features=columns)
     found(excluded=len(table.attrs["excluded"]), left_out=len(table.attrs["left_out"]))
     print(f"\n{len(table)} row{'s' * (len(table) != 1)} x {columns} feature{'s' * (columns != 1)} in {out}")
     if excluded is not None:
-        print(f"{plural(len(table.attrs['excluded']), 'recording was', 'recordings were')} excluded: see {excluded}.")
+        show(excluded_words(table.attrs["excluded"], excluded), indent=2)
     if left_out := table.attrs["left_out"]:
         print(f"Left out: {reasons_words(left_out)}. See {left_out_of(out)}.")
     return EXIT_PARTIAL if left_out or excluded is not None else EXIT_OK
@@ -193,7 +193,7 @@ def tell_scores(summary: "pd.DataFrame", model: str | Path, out: Path) -> int:
     """
     found(out=out, scores=summary.to_dict("records"))
     print(score_table(summary))
-    print("\n".join(probe_notes(out)))
+    show("\n".join(probe_notes(out)), indent=2)
     of_run = out.resolve().parent == Path(model).resolve() and out.name in ("probe", "finetune")
     page = model if of_run and Path(model, "run.json").exists() else out
     print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(page))}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 import tyro
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import found, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
@@ -89,7 +89,7 @@ def pretrain(argv: list[str]) -> int:
     del options["recipe"]
     record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
     found(out=out, status=record.status, steps=record.steps)
-    print(info(out))
+    show(info(out))
     if record.status == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}")
         return 128 + signal.SIGTERM
@@ -149,7 +149,7 @@ def fit(
     )
     card = run(cohorts, out=out, config=config, verbose=True)
     found(out=out, columns=card.encoder.width, people=len(card.participants))
-    print(info(out))
+    show(info(out))
     encoder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
     print(f"\nNext: semantoks probe {encoder} {cohort} --target NAME --out {probes}")
     return EXIT_OK

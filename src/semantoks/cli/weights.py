@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import found, show
 from semantoks.cli.everywhere import say as print
 from semantoks.errors import EXIT_OK
 
@@ -48,7 +48,7 @@ def convert(
     if back:
         print(f"Wrote the encoder in the authors' layout to {written}.")
         return EXIT_OK
-    print(info(out))
+    show(info(out))
     print(f"\nNext: semantoks embed RECORDINGS --model {shlex.quote(str(out))} --out features.parquet")
     return EXIT_OK
 
@@ -73,7 +73,7 @@ def export(
 
     there = run(model, out, which=which)
     found(out=there.path, facts=there.facts)
-    print(there)
+    show(there)
     return EXIT_OK
 
 

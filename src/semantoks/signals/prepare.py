@@ -31,7 +31,7 @@ from semantoks.signals.opened_source import (
 )
 from semantoks.signals.quality import GateConfig
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
-from semantoks.signals.reasons import common_reasons
+from semantoks.signals.reasons import why_excluded
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources import Item, Source
 from semantoks.signals.writer import Progress, ShardJob, assemble, plan_jobs, run_jobs
@@ -285,7 +285,5 @@ def _check_apart(source: Path, out: Path) -> None:
 
 def nothing_left(cohort: Cohort) -> str:
     """Say why no recording of a cohort could be used: the most common reasons."""
-    named = cohort.excluded[["recording_id", "source_file", "participant_id", "session_id", "run"]]
-    refused = zip(named.astype(str).to_numpy().tolist(), cohort.excluded["reason"], strict=True)
-    listed = " ".join(common_reasons(refused))
+    listed = " ".join(why_excluded(cohort.excluded.to_dict("records")))
     return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"

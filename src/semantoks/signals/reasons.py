@@ -2,8 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from semantoks.counted import plural
 from semantoks.signals.sources.source import Item
 
 NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
@@ -25,6 +28,18 @@ def common_reasons(refused: Iterable[tuple[Sequence[str], str]]) -> list[str]:
     lines = [f"({len(found)} x{', for example' if len(set(found)) > 1 else ''}) {found[0]}" for found in ranked[:MOST]]
     left = sum(map(len, ranked[MOST:]))
     return [*lines, f"({left} x) other reasons"] if left else lines
+
+
+def why_excluded(rows: Iterable[Mapping[Any, Any]]) -> list[str]:
+    """Give the most common reasons of excluded recordings; of each its names and ``reason``, as in excluded.tsv."""
+    names = ("recording_id", "source_file", "participant_id", "session_id", "run")
+    return common_reasons(([str(row[name]) for name in names], row["reason"]) for row in rows)
+
+
+def excluded_words(rows: Sequence[Mapping[Any, Any]], where: Path) -> str:
+    """Say how many recordings were excluded, where they are listed, and the most common reasons, one a line."""
+    lost = plural(len(rows), "recording was", "recordings were")
+    return "\n".join([f"{lost} excluded: see {where}.", *why_excluded(rows)])
 
 
 def names_of(item: Item) -> tuple[str, ...]:

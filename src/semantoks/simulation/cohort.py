@@ -250,7 +250,7 @@ def simulate(
     config: SimulationConfig,
     *,
     out: str | Path,
-    tool: Tool | None = None,
+    tool: Tool | Literal["arrays"] | None = "arrays",
     n_jobs: int = 1,
     verbose: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -267,7 +267,7 @@ def simulate(
     out
         Output folder; an earlier simulation is replaced.
     tool
-        Write files as another tool does instead (``--as``): see `semantoks.simulation.as_tool.simulate_as`.
+        Instead of arrays, write files as another tool does (``--as``): see `semantoks.simulation.as_tool.simulate_as`.
     n_jobs
         Worker processes; -1 uses all cores. The files of a tool are written by one.
     verbose
@@ -284,7 +284,7 @@ def simulate(
     if n_jobs == 0:
         raise ConfigError("--n-jobs must not be 0: give a number of processes, or -1 for all cores.")
     with shown_if(verbose, "simulate", "recordings", progress) as shown:
-        if tool is None:
+        if tool is None or tool == "arrays":
             return _written(config, Path(out), n_jobs, shown)
         from semantoks.simulation.as_tool import simulate_as
 
@@ -295,6 +295,7 @@ def _written(config: SimulationConfig, out: Path, n_jobs: int, progress: Callabl
     with hold_file(out):
         _check_replaceable(out)
         simulation = Simulation(config, get_atlas(config.atlas))
+        _check_not_square(simulation)
         partial = out.with_name(f".{out.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -312,6 +313,17 @@ def _written(config: SimulationConfig, out: Path, n_jobs: int, progress: Callabl
             shutil.rmtree(out)
         partial.rename(out)
         return out
+
+
+def _check_not_square(simulation: Simulation) -> None:
+    """Refuse arrays with as many frames as ROIs: what reads them could not tell which axis is time."""
+    config, atlas = simulation.config, simulation.atlas
+    for site in config.sites:
+        if config.frames_at(site) == atlas.n_rois:
+            raise ConfigError(
+                f"simulation: {config.minutes:g} minutes at site {site.name} are {atlas.n_rois} frames, as many as "
+                f"{atlas.name} has ROIs, and prepare could not tell time from ROIs: choose other --minutes."
+            )
 
 
 def _write_participant(simulation: Simulation, folder: Path, participant: int) -> int:

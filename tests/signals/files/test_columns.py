@@ -14,7 +14,8 @@ def test_the_axis_as_long_as_the_atlas_is_the_rois(atlas: Atlas, series: np.ndar
 
 
 def test_a_square_array_is_ambiguous(atlas: Atlas, series: np.ndarray) -> None:
-    with pytest.raises(DataError, match="either axis could be time"):
+    remedy = r"either axis could be time\. Save it as \.tsv with the atlas's labels as its first line\."
+    with pytest.raises(DataError, match=remedy):
         in_atlas_order(series[:5], atlas, where="f")
 
 

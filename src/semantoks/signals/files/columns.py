@@ -227,7 +227,7 @@ def _oriented(values: Num[ndarray, "row column"], atlas: Atlas, where: str) -> N
     if columns == atlas.n_rois + 1 and rows != atlas.n_rois and np.isnan(values[:, -1]).all():
         return values[:, :-1]  # each line ends with a delimiter, as MATLAB's fprintf leaves it
     if rows == columns == atlas.n_rois:
-        raise either_axis(rows, atlas, where, "Save it with the atlas's labels as a header.")
+        raise either_axis(rows, atlas, where, "Save it as .tsv with the atlas's labels as its first line.")
     if columns == atlas.n_rois:
         return values
     if rows == atlas.n_rois:
