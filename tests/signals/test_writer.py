@@ -62,7 +62,7 @@ def test_one_bad_recording_is_listed_with_its_reason_and_stops_nothing(tmp_path)
     rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
     reasons = [row["reason"] for row in rows]
     beginnings = [
-        "the file has no series.",
+        r"the file has\tno\nseries.",
         "somewhere/x2 could not be read (OSError: stale handle).",
         "somewhere/x3 could not be read (ValueError: cannot reshape).",
         "somewhere/x4 could not be read (EOFError: cut off).",

@@ -79,6 +79,7 @@ def test_what_another_job_writes_in_moments_is_waited_for(tmp_path):
 
 
 def test_one_job_at_a_time_writes_a_page(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("")
     with hold_file(tmp_path / "page.html"), pytest.raises(BusyError, match=r"page\.html is being written by process"):
         report(tmp_path, tmp_path / "page.html")
 
