@@ -1,6 +1,7 @@
 """A source before any signal is read: how it is opened, what it lists, and whom its participants table misses."""
 
 import dataclasses
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,8 +90,10 @@ def named_atlas(atlas: Atlas | Path | str | None, source: Path | str | Source) -
     """
     name = atlas or (usual_atlas(Path(source)) if isinstance(source, str | Path) else "")
     if not name:
+        place = f" {shlex.quote(str(source))}" if isinstance(source, str | Path) else ""
         raise ConfigError(
-            "which atlas? This source does not imply one: give --atlas NAME or FILE.tsv (`semantoks doctor` finds out)."
+            "which atlas? This source does not imply one: give --atlas NAME or FILE.tsv "
+            f"(`semantoks doctor{place}` finds out)."
         )
     return get_atlas(name)
 

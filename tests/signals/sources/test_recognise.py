@@ -8,6 +8,7 @@ import pytest
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.sources import find_participants, open_source
+from semantoks.signals.sources.recognise import usual_atlas
 
 WriteH5 = Callable[..., Path]
 
@@ -43,8 +44,19 @@ def test_a_single_file_of_an_array_is_answered_with_its_folder(tmp_path: Path, a
 
 
 def test_nothing_at_the_path_is_said(tmp_path: Path, atlas: Atlas) -> None:
-    with pytest.raises(DataError, match=r"there is no .*gone"):
+    with pytest.raises(DataError, match=r"there is no file or folder .*gone\.$"):
         kind(tmp_path / "gone", atlas)
+
+
+def test_a_path_that_is_misspelt_is_answered_with_the_nearest_beside_it(tmp_path: Path, atlas: Atlas) -> None:
+    (tmp_path / "xcp_d").mkdir()
+    with pytest.raises(DataError, match=r"there is no file or folder .*xcp\. Did you mean 'xcp_d'\?"):
+        kind(tmp_path / "xcp", atlas)
+
+
+def test_an_empty_folder_is_not_asked_for_its_atlas(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is an empty folder: give the one that has the recordings"):
+        usual_atlas(tmp_path)
 
 
 def test_a_prepared_cohort_is_no_source(tmp_path: Path, atlas: Atlas) -> None:

@@ -9,6 +9,7 @@ import h5py
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.config import did_you_mean
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.lying_there import set_aside
 from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
@@ -79,7 +80,7 @@ def open_source(
         If no repetition time can be known for any recording, or there is a choice that was not made.
     """
     if not path.exists():
-        raise DataError(f"there is no {path}.")
+        raise _nothing_at(path)
     table = None if participants is None else tidy_participants(participants, where="the participants table")
     request = Request(path=path, atlas=atlas, tr=tr, participants=table, reading=reading)
     if path.is_dir() and (path / "recordings.tsv").exists() and (path / "shards").is_dir():
@@ -118,13 +119,21 @@ def usual_atlas(path: Path) -> str:
     Raises
     ------
     DataError
-        If there is nothing at ``path``.
+        If there is nothing at ``path``, or a folder without anything in it.
     """
     if not path.exists():
-        raise DataError(f"there is no {path}.")
+        raise _nothing_at(path)
     if not path.is_dir():
         return ""
+    if not any(path.iterdir()):
+        raise DataError(f"{path} is an empty folder: give the one that has the recordings.")
     return next((usual for is_of, _, usual in FOLDERS if is_of(path)), "")
+
+
+def _nothing_at(path: Path) -> DataError:
+    """Make the error of a path that is not there, with the nearest name beside it."""
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    return DataError(f"there is no file or folder {path}.{did_you_mean(path.name, beside)}")
 
 
 def find_participants(path: Path) -> Path | None:
