@@ -86,27 +86,41 @@ def test_what_a_probe_has_to_say_is_said(tmp_path):
     assert probe_notes(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value for age)."]
 
 
-def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(monkeypatch, capsys):
-    now = iter([0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0, 63.0, 63.0])
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands until ``now`` is set."""
+    found = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: found.now))
+    return found
+
+
+def test_without_a_terminal_a_line_comes_every_half_minute_and_at_the_end(clock, capsys):
     with progress("embed", "recordings") as shown:
-        for done in range(1, 6):
+        for done, clock.now in enumerate((10.0, 31.0, 40.0, 62.0, 63.0), start=1):
             shown(done, 5, "loss 2")
     assert capsys.readouterr().err.splitlines() == [
-        "embed: 2 of 5 recordings, loss 2, 31 s, about 46 s left",
-        "embed: 4 of 5 recordings, loss 2, 62 s, about 16 s left",
+        "embed: 2 of 5 recordings, loss 2, 31 s, about 63 s left",
+        "embed: 4 of 5 recordings, loss 2, 62 s, about 15 s left",
         "embed: 5 of 5 recordings, loss 2, 63 s",
     ]
 
 
-def test_the_time_left_is_guessed_only_when_there_is_something_to_guess_from(monkeypatch):
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
-    said = []
-    for clock.now, done in ((3, 1), (3, 20), (12, 1), (12, 0), (60, 1000)):
-        said.append(module._time(done, 1000, 0.0))
-    left = [["3 s", "about 2 min left"], ["12 s", "about 3 h 20 min left"]]
-    assert said == [["3 s"], *left, ["12 s"], ["60 s"]]
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ([(3, 0.001)], ["3 s"]),  # too little to guess from
+        ([(3, 0.02)], ["3 s", "about 2 min left"]),
+        ([(12, 0.001)], ["12 s", "about 3 h 20 min left"]),
+        ([(12, 0.0)], ["12 s"]),
+        ([(60, 1.0)], ["60 s"]),
+        ([(1, 0.8), (11, 0.81), (21, 0.82)], ["21 s", "about 3 min left"]),  # the first 80 % were there already
+    ],
+)
+def test_the_time_left_is_guessed_from_the_later_half_of_the_time_that_passed(clock, seen, words):
+    pace = module.Pace()
+    for clock.now, share in seen:
+        said = pace.words(share)
+    assert said == words
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,17 +37,17 @@ def progress(title: str, unit: str = "") -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    console, begin = Console(stderr=True), time.monotonic()
+    console, pace = Console(stderr=True), Pace()
 
     bar_width = next((bar for width, bar in _BARS.items() if console.width >= width), 0)
     drawn = (BarColumn(bar_width),) if bar_width else ()
     room = console.width - len(title) - bar_width - len(drawn) - 1
 
     def words(done: int, total: int, note: str, room: int | None = None) -> str:
-        return fitting([_counted(done, total, unit), *note.split(", ")], _time(done, total, begin), room)
+        return fitting([_counted(done, total, unit), *note.split(", ")], pace.words(done / max(total, 1)), room)
 
     if not (console.is_terminal or console.is_jupyter):
-        yield _lines(title, words, begin)
+        yield _lines(title, words)
         return
     with Progress(TextColumn(title), *drawn, TextColumn("{task.fields[words]}"), console=console) as bar:
         task = bar.add_task(title, total=None, words="")
@@ -78,13 +79,27 @@ def _counted(done: int, total: int, unit: str) -> str:
     return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
 
 
-def _time(done: int, total: int, begin: float) -> list[str]:
-    """Say how long it took, and, once that can be guessed, how long the rest will."""
-    elapsed = time.monotonic() - begin
-    share = done / max(total, 1)
-    if not 0 < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
-        return [duration(elapsed)]
-    return [duration(elapsed), f"about {duration(elapsed * (1 / share - 1))} left"]
+class Pace:
+    """How long a job took, and how long the rest will take at the pace of the later half of that time.
+
+    What an earlier call had kept goes by at once, and says nothing of the pace.
+    """
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.seen = deque([(self.begin, 0.0)])
+
+    def words(self, share: float) -> list[str]:
+        """Note the share that is done by now; say the time that passed, and what is left once it can be guessed."""
+        now = time.monotonic()
+        self.seen.append((now, share))
+        while len(self.seen) > 2 and self.seen[1][0] <= (self.begin + now) / 2:
+            self.seen.popleft()
+        then, before = self.seen[0]
+        elapsed = now - self.begin
+        if not before < share < 1 or (share < _FIRST_GUESS[0] and elapsed < _FIRST_GUESS[1]):
+            return [duration(elapsed)]
+        return [duration(elapsed), f"about {duration((1 - share) * (now - then) / (share - before))} left"]
 
 
 def duration(seconds: float) -> str:
@@ -95,15 +110,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _lines(title: str, words: Callable[[int, int, str], str], begin: float) -> Report:
-    last = begin
+def _lines(title: str, words: Callable[[int, int, str], str]) -> Report:
+    last = time.monotonic()
 
     def report(done: int, total: int, note: str = "") -> None:
         nonlocal last
-        now = time.monotonic()
+        now, said = time.monotonic(), words(done, total, note)
         if now - last >= _SECONDS_PER_LINE or done == total:
             last = now
-            sys.stderr.write(f"{title}: {words(done, total, note)}\n")
+            sys.stderr.write(f"{title}: {said}\n")
             sys.stderr.flush()
 
     return report
