@@ -1,6 +1,6 @@
 """The semantic tokenizer: ours beside two straightforward ways to compute the same tokens.
 
-    python -m benchmarks.tokenizer [--threads N] [--width 64 768]
+    python -m benchmarks.tokenizer [--threads N] [--width 64 768] [--turns 5]
 
 - ours: patches laid out [roi, frame, item]; the dense convolution is one matrix product over shifted copies, the
   depthwise one a batched product with small Toeplitz matrices (model/tokenizers/conv.py).
@@ -79,7 +79,7 @@ def tokenize(tokenizer: NetworkTokenizers, series: Tensor, convolve: object) -> 
     return rearrange(torch.stack(tokens), "n (b p) d -> b n p d", b=len(series))
 
 
-def lines(width: int, rate: float) -> list[list[str]]:
+def lines(width: int, rate: float, turns: int) -> list[list[str]]:
     """Measure the three at one width."""
     index = [int(i) for i in get_atlas("schaefer400+tian-s3+buckner7").network_index]
     encoder = Encoder(EncoderConfig(width=width, depth=0, frames=FRAMES, patch=PATCH), index)
@@ -92,10 +92,10 @@ def lines(width: int, rate: float) -> list[list[str]]:
     }
     with torch.no_grad():
         difference = {name: (call() - calls["ours"]()).abs().max() for name, call in calls.items()}
-        forward = compare(calls, repeats=5)
+        forward = compare(calls, repeats=turns)
     weight = torch.randn_like(tokenizer(series))
     training = {name: (lambda call=call: (call() * weight).sum().backward()) for name, call in calls.items()}
-    both = compare(training, repeats=5)
+    both = compare(training, repeats=turns)
     return [
         [
             f"{name}, width {width}",
@@ -111,7 +111,7 @@ def lines(width: int, rate: float) -> list[list[str]]:
     ]
 
 
-def second_order(width: int, rate: float) -> list[list[str]]:
+def second_order(width: int, rate: float, turns: int) -> list[list[str]]:
     """Measure connectivity tokens beside the published ones, and the share of the eigendecomposition."""
     index = [int(i) for i in get_atlas("schaefer400+tian-s3+buckner7").network_index]
     published = Encoder(EncoderConfig(width=width, depth=0, frames=FRAMES, patch=PATCH), index)
@@ -133,7 +133,7 @@ def second_order(width: int, rate: float) -> list[list[str]]:
             "300 frames": lambda: tokens(series.repeat(1, 1, 3)),
             "a network missing": lambda: tokens(gap),
         }
-        seconds = compare(calls, repeats=5)
+        seconds = compare(calls, repeats=turns)
     counted = {"published": published.flops(), "connectivity": encoder.flops(), "first order": first.flops()}
     return [
         [
@@ -151,15 +151,16 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--width", type=int, nargs="+", choices=list(WINDOWS), default=list(WINDOWS))
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     title = f"Tokenizer, ms; f+b = forward and backward. {machine(torch.device('cpu'))}"
     rate = matmul_rate(torch.device("cpu"))
     header = ["", "GFLOP", "floor", "forward", "/ ours", "f+b", "/ ours", "max difference"]
-    show(title, header, [row for width in chosen.width for row in lines(width, rate)])
+    show(title, header, [row for width in chosen.width for row in lines(width, rate, chosen.turns)])
     header = ["", "GFLOP", "floor", "forward", "/ published"]
-    rows = [row for width in chosen.width for row in second_order(width, rate)]
+    rows = [row for width in chosen.width for row in second_order(width, rate, chosen.turns)]
     show("Connectivity tokens beside the published ones, ms", header, rows)
 
 

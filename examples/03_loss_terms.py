@@ -28,8 +28,8 @@ terms.loss.backward()
 
 # %% Drawn: the first person's first view, and the patches of it that the student was not shown
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-left.imshow(crops[0], aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3)
+left.imshow(crops[0].numpy(), aspect="auto", cmap="RdBu_r", vmin=-3, vmax=3)
 left.set(xlabel="frame", ylabel="ROI")
-right.imshow(mask[0], aspect="auto", cmap="Greys", vmin=0, vmax=1)
+right.imshow(mask[0].numpy(), aspect="auto", cmap="Greys", vmin=0, vmax=1)
 right.set(xlabel="patch", yticks=range(atlas.n_networks), yticklabels=atlas.network_names)
 figure.savefig("hidden.png")

@@ -18,7 +18,7 @@ THREADS = ("--threads", 1)
 TOY = {
     "training_step": ("--size", "toy", *THREADS),
     "beside_plain": ("--case", "toy", "--turns", 1, "--no-bf16", *THREADS),
-    "tokenizer": ("--width", 64, *THREADS),
+    "tokenizer": ("--width", 64, "--turns", 1, *THREADS),
     "attention": ("--tokens", 46, *THREADS),
     "prepare": ("--recordings", 2),
     "xcpd": ("--runs", 2),
