@@ -257,7 +257,9 @@ def test_without_its_map_another_atlas_is_refused_and_with_a_wrong_one_too(tmp_p
     with pytest.raises(WeightsError, match=r"no maps for schaefer400 \+ tian3 \+ buckner7"):
         convert_checkpoint(given["checkpoint"], given["out"], network_map=tmp_path / "other.npz")
     (tmp_path / "text.npz").write_text("no")
-    with pytest.raises(WeightsError, match="cannot be read as a network map"):
+    with pytest.raises(
+        WeightsError, match=r"a network map is an \.npz of network_map_<atlas>, but .*text\.npz cannot be read"
+    ):
         convert_checkpoint(given["checkpoint"], given["out"], network_map=tmp_path / "text.npz")
 
 

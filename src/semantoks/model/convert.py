@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ from semantoks.storage.lock import hold_file, hold_folder
 
 LEARNER = "self-distillation"
 """The objective that a released checkpoint was trained with, and whose heads it has."""
+PLAIN = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
+"""Numbers that a checkpoint may hold."""
 PATCH = 20
 """Frames per patch in every published run; the released file does not record it."""
 
@@ -144,7 +150,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read the file without running anything in it; return all its content, and the weights without ``module.``."""
     _refuse_bomb(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of other pickles than its own; what follows says more
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no checkpoint {path}.") from None
     except Exception as error:  # whatever PyTorch makes of a damaged file; its advice is to load it unsafely
@@ -159,7 +167,18 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     state = {re.sub(r"^(module\.)+", "", str(k)): v for k, v in weights.items() if isinstance(v, Tensor)}
     if not state:
         raise WeightsError(f"{path} has no model_state_dict and no tensors: it is not a released checkpoint.")
+    if odd := [key for key, value in state.items() if not _is_plain(value)]:
+        raise WeightsError(
+            f"{path} is not a released checkpoint: {odd[0]} and {len(odd) - 1} more of its tensors are sparse, "
+            "quantised, complex or without values of their own. Download it again."
+        )
     return content, {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def _is_plain(value: Tensor) -> bool:
+    """Say whether a tensor has plain numbers in memory, one of its own for every place (a view may repeat one)."""
+    dense = value.layout is torch.strided and value.device.type == "cpu" and value.dtype in PLAIN
+    return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -187,7 +206,7 @@ def _check(state: dict[str, Tensor], layout: ReleasedLayout, path: Path) -> None
         raise WeightsError(f"{path} has values that are not finite, in {', '.join(wrong)}.")
     for one in (one for role in ROLES for one in released_tensors(layout, role)):
         expected = expected_buffer(one, layout)
-        if expected is not None and not torch.allclose(state[one.key], expected, atol=1e-3):
+        if expected is not None and not torch.allclose(state[one.key].float(), expected, atol=1e-3):
             raise WeightsError(f"{path}: {one.key} is not that of the published method (docs/METHOD.md 3 and 4).")
 
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-import zipfile
 from collections.abc import Sequence
 from itertools import product, takewhile
 from pathlib import Path
@@ -13,7 +12,8 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas, join
 from semantoks.atlas.catalog import get_atlas, list_atlases
-from semantoks.errors import WeightsError
+from semantoks.errors import DataError, WeightsError
+from semantoks.storage.apart import read_apart
 from semantoks.storage.durable import write_durably
 
 PUBLISHED = "schaefer400+tian-s3+buckner7"
@@ -50,10 +50,16 @@ def atlas_of_map(path: Path, parts: Sequence[str], sizes: Sequence[int]) -> Atla
 
 def _read(path: Path) -> dict[str, ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files if name.startswith(KEY) and file[name].dtype.kind in "iuf"}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path} cannot be read as a network map (.npz of {KEY}<atlas>): {error}.") from error
+        maps: dict[str, ndarray] = read_apart(path, _maps_in, path)
+    except DataError as error:
+        raise WeightsError(f"a network map is an .npz of {KEY}<atlas>, but {error}") from error
+    return maps
+
+
+def _maps_in(path: Path) -> dict[str, ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        maps = {name: file[name] for name in file.files if name.startswith(KEY)}
+    return {name: values for name, values in maps.items() if values.dtype.kind in "iuf"}
 
 
 def known_name(part: str) -> str:

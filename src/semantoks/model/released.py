@@ -248,7 +248,7 @@ class ReleasedSizes:
 
     def networks(self) -> list[int]:
         """Count the ROIs of each network."""
-        count = self._most(INNER + r"network_learnable_pos_embedding\.weight", 0)
+        count = self._countable(self._most(INNER + r"network_learnable_pos_embedding\.weight", 0))
         return [
             self._most(self._tokenizer(network) + r"(?:\d+\.weight|\d+\.slconv\.\w+)", 1) for network in range(count)
         ]
@@ -308,11 +308,20 @@ class ReleasedSizes:
 
     def _numbers(self, pattern: str) -> list[int]:
         """The different numbers that the pattern's group finds, rising."""
-        return sorted({int(found[1]) for found, _ in self._matching(pattern)})
+        return sorted({self._countable(found[1]) for found, _ in self._matching(pattern)})
+
+    def _countable(self, number: int | str) -> int:
+        """Return how many there are of a thing that has tensors of its own: no more than there are tensors."""
+        if len(str(number)) > 9 or int(number) > len(self.state):
+            raise WeightsError(
+                f"{self.path} is not a released checkpoint: it counts to {str(number)[:20]}, and has "
+                f"{len(self.state)} tensors. Download it again."
+            )
+        return int(number)
 
     def _most(self, pattern: str, axis: int) -> int:
         """The size along ``axis`` that most of the tensors that match have."""
-        sizes = [t.shape[axis] for _, t in self._matching(pattern) if t.ndim > axis]
+        sizes = [t.shape[axis] for _, t in self._matching(pattern) if t.ndim > max(axis, 0)]
         if not sizes:
             raise self._lacking(re.sub(r"\(\?:(\w+)[^)]*\)|\\", r"\1", pattern))
         return mode(sizes)
