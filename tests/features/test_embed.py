@@ -1,5 +1,8 @@
 """From recordings to a table in one call: the same numbers as by way of a cohort, and everything said that was done."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,7 @@ from semantoks.features.encode import find_device
 from semantoks.model.card import EncoderCard
 from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import save_encoder
+from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from tiny_people import ATLAS, RAW, SIZE, make_people, save_model, write_cohort
@@ -96,6 +100,16 @@ def test_what_was_done_is_said_line_by_line(tmp_path, published):
     assert table["hidden_networks"].tolist() == ["", "y", ""]
     assert table["short"].tolist() == [False, False, True]
     assert table["hidden_share"].tolist() == pytest.approx([0, 1 / 3, 2 / 5])
+
+
+def test_a_cohort_that_does_not_say_where_it_is_from_is_embedded_all_the_same(cohort, model, tmp_path):
+    folder = shutil.copytree(cohort.path, tmp_path / "cohort")
+    description = json.loads((folder / "dataset_description.json").read_text())
+    del description["SourceKind"], description["AlreadyFiltered"]
+    (folder / "dataset_description.json").write_text(json.dumps(description))
+    notes = embed(Cohort(folder, verify=False), model=model).attrs["notes"]
+    assert "source     not known" in notes
+    assert "cleaned    not band-passed, z-scored per ROI" in notes
 
 
 def test_one_bad_recording_is_left_out_and_said_and_the_others_are_embedded(tmp_path, published):

@@ -8,8 +8,10 @@ from simulated_probe import SMALL, Size, write_probe
 
 from semantoks.errors import ConfigError
 from semantoks.reporting.comparison import distinct
+from semantoks.reporting.content import Cell, Section, Table
 from semantoks.reporting.page import report
 from semantoks.reporting.run.folder import read_run
+from semantoks.reporting.tables import write_tables
 from semantoks.reporting.wording import score
 
 
@@ -65,6 +67,12 @@ def test_a_cohort_among_runs_is_refused(probes: list[Path], whole_cohort: Path) 
         report(probes[0], show_ids=True)
     with pytest.raises(ConfigError, match="got none"):
         report([])
+
+
+def test_a_table_beside_a_page_is_in_visible_characters(tmp_path: Path) -> None:
+    table = Table(label="t", caption="c", columns=["name"], rows=[[Cell("half \ud800 \x1b[2J")]])
+    folder = write_tables(tmp_path / "page.html", [Section(key="s", title="S", short="s", blocks=[table])])
+    assert r"half \ud800 \x1b[2J" in (folder / "s_t.tsv").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_a_page_lie_beside_it_as_tsv(probes: list[Path]) -> None:

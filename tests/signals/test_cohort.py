@@ -274,6 +274,13 @@ def test_a_recording_that_cannot_lie_where_its_row_says_is_refused(cohort_folder
         Cohort(cohort_folder)
 
 
+def test_frames_that_no_memory_holds_are_refused_before_the_bad_ones_among_them_are_marked(cohort_folder):
+    edit_recordings(cohort_folder, 0, "bad_frames", "1")
+    edit_recordings(cohort_folder, 0, "frames", "9" * 15)
+    with pytest.raises(DataError, match=r"recordings\.tsv.*frames has to end within the shard"):
+        Cohort(cohort_folder)
+
+
 def test_a_shard_that_lacks_frames_is_refused_at_once(cohort_folder):
     file = cohort_folder / "shards" / "000002.npy"
     np.save(file, np.load(file)[:-1])

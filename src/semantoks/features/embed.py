@@ -321,14 +321,14 @@ def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[st
     band = about["Band"]
     filtered = f"band-passed to {band[0]:g} to {band[1]:g} Hz" if band else "not band-passed"
     filtered = "not band-passed, the linear trend removed" if cohort.band == "full" else filtered
-    source_lines = source_lines or [str(about["SourceKind"])]
+    source_lines = source_lines or [str(about.get("SourceKind", "not known"))]
     lines = [
         f"source     {source_lines[0]}",
         *[f"           {line}" for line in source_lines[1:]],
         f"used       {plural(len(table), 'recording')} of {plural(people, 'person')}; {len(cohort.excluded)} "
         f"{'was' if len(cohort.excluded) == 1 else 'were'} excluded",
         f"TR         {shown} s" + (f", brought to {cohort.tr:g} s by cubic interpolation" if changed else ""),
-        f"cleaned    {filtered}{' (were filtered before)' if about['AlreadyFiltered'] else ''}, z-scored per ROI",
+        f"cleaned    {filtered}{' (were filtered before)' if about.get('AlreadyFiltered') else ''}, z-scored per ROI",
         *_coverage(cohort),
     ]
     if short := int(_short(cohort, card.encoder).sum()):

@@ -84,9 +84,17 @@ class EncoderCard:
             raise ConfigError("full_band of an encoder has to be true or false, and true only without a band.")
         if self.band is not None and len(self.band) != 2:
             raise ConfigError("the band of an encoder has to be two numbers, or null.")
-        texts = (*self.participants, *self.recordings, *self.origin, *self.versions.values())
+        texts = [*self.participants, *self.recordings, *self.origin, *self.versions.values()]
+        texts += [self.atlas.name, self.normalisation, self.salt]
         if not all(isinstance(name, str) for name in texts):
-            raise ConfigError("participants, recordings, origin and versions of an encoder have to be text.")
+            raise ConfigError(
+                "the name of the atlas, normalisation, salt, participants, recordings, origin and versions of an "
+                "encoder have to be text."
+            )
+        if not all(
+            isinstance(row, dict) and all(isinstance(cell, str) for cell in row.values()) for row in self.scores
+        ):
+            raise ConfigError("scores of an encoder have to be rows of text.")
 
 
 def hash_participant(salt: str, participant: str) -> str:

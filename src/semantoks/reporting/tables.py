@@ -9,6 +9,7 @@ import pandas as pd
 
 from semantoks.reporting.content import Beside, Block, Card, Cell, Folded, PairColumns, Pairs, Section, Table
 from semantoks.storage.durable import write_durably
+from semantoks.visible import visible
 
 INDEX = "index.tsv"
 
@@ -76,9 +77,9 @@ def _filled(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def _tsv(rows: Sequence[Sequence[str]]) -> bytes:
-    """Write rows as TSV; minus signs and spaces become plain, so that numbers can be read."""
+    """Write rows as TSV, in visible characters; minus signs and spaces become plain, so that numbers can be read."""
     plain = str.maketrans({"\t": " ", "\n": " ", "\r": " ", "\u00a0": " ", "−": "-"})
-    return "".join("\t".join(text.translate(plain) for text in row) + "\n" for row in rows).encode()
+    return visible("".join("\t".join(text.translate(plain) for text in row) + "\n" for row in rows)).encode()
 
 
 def _name(label: str, taken: set[str]) -> str:

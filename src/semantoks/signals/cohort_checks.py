@@ -68,6 +68,7 @@ def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, fi
     """
     known = table["shard"].between(1, len(shards))
     room = np.array([0, *shards])[table["shard"].where(known, 0)] - table["offset"]
+    within = table["frames"] <= room
     texts = {text: _names_rois(text, n_rois) for text in table["missing_rois"].unique()}
     rules = {
         "recording_id has to be there": table["recording_id"] != "",
@@ -75,9 +76,10 @@ def check_recordings(table: pd.DataFrame, shards: Sequence[int], n_rois: int, fi
         f"shard has to be 1 to {len(shards)}": known,
         "frames has to be 1 or more": table["frames"] >= 1,
         "offset has to be 0 or more": table["offset"] >= 0,
-        "frames has to end within the shard": table["frames"] <= room,
+        "frames has to end within the shard": within,
         "bad_frames has to hold frames within the recording": [
-            _names_frames(text, frames) for text, frames in zip(table["bad_frames"], table["frames"], strict=True)
+            _names_frames(text, frames) if fits else True  # the rule before this one says so
+            for text, frames, fits in zip(table["bad_frames"], table["frames"], within, strict=True)
         ],
         f"missing_rois has to hold numbers from 0 to {n_rois - 1}": table["missing_rois"].map(texts).astype(bool),
     }

@@ -18,6 +18,9 @@ from semantoks.model.tokenizers.conv import DenseConv, DepthwiseConv, PlainKerne
 from semantoks.model.tokenizers.projection import SharedProjection
 from semantoks.model.tokenizers.tokenizer import one_roi_each, rois_by_network
 
+MOST_PIECES = 16
+"""Of a structured kernel, whose length doubles with each: far more than any window has frames."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
@@ -43,6 +46,10 @@ class TokenizerConfig:
         check_fields(self)
         if min(self.dense_taps, self.pieces, self.piece_taps) < 1:
             raise ConfigError("dense_taps, pieces and piece_taps have to be at least 1.")
+        if self.pieces > MOST_PIECES:
+            raise ConfigError(
+                f"pieces has to be at most {MOST_PIECES}, not {self.pieces}: each doubles the length of a kernel."
+            )
 
     def build(self, network_index: Sequence[int], width: int, patch: int) -> "NetworkTokenizers | SharedProjection":
         """Return the tokenizer; where each of several ROIs is its own network, one projection is shared (METHOD 1)."""
