@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from semantoks.cli.bids_app import run as bids
 from semantoks.cli.completing import options_of
-from semantoks.cli.everywhere import found
+from semantoks.cli.everywhere import Spelt, found
 from semantoks.cli.main import COMMANDS, Told, run
+from semantoks.visible import IN_TEXT
 from tiny_people import cohort
 
 __all__ = ["cohort"]
@@ -56,6 +58,25 @@ def test_json_of_a_wrong_option_has_an_error_too(capsys, words):
     shown = capsys.readouterr()
     assert "standard error says which" in json.loads(shown.out)["error"]
     assert shown.err
+
+
+@pytest.mark.parametrize("command", ["prepare", "pretrain", "finetune", "semantoks-bids"])
+def test_usage_errors_quote_words_in_visible_characters(capsys, command):
+    needed = ["finetune", "a", "b", "--target", "c", "--out", "d"]
+    before = {"semantoks-bids": ["a", "b", "participant"], "finetune": needed}
+    words = [*before.get(command, [command]), "--bad\x1b[2J", "--worse\u202e"]
+    assert (bids if command == "semantoks-bids" else run)(words) == 2
+    said = capsys.readouterr().err
+    assert r"--bad\x1b[2J" in said
+    assert r"--worse\u202e" in said
+    assert not IN_TEXT.search(said)
+
+
+def test_colours_of_usage_errors_stay_on_a_terminal():
+    shown = io.StringIO()
+    shown.isatty = lambda: True
+    print("\x1b[31mred\x1b[0m \x1b[2J", end="", file=Spelt(shown))
+    assert shown.getvalue() == "\x1b[31mred\x1b[0m \\x1b[2J"
 
 
 def test_the_page_about_json_has_a_row_for_every_command():

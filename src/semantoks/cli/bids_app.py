@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
 from tyro.conf import Positional, arg
 
 from semantoks.bids_app.settings import EmbeddingConfig
+from semantoks.cli.everywhere import call_with_words
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.main import answered
 from semantoks.cli.main import run as run_command
@@ -202,7 +202,7 @@ def run(argv: list[str]) -> int:
     if argv == ["--version"]:
         return run_command(argv)
     TYPED.set(shlex.join([PROGRAM, *argv]))
-    return answered(lambda: tyro.cli(bids, args=_ours(argv), prog=PROGRAM))
+    return answered(lambda: call_with_words(bids, _ours(argv), PROGRAM))
 
 
 def main() -> None:

@@ -1,17 +1,21 @@
 """What every command takes beside its own options: --quiet, --verbose and --json."""
 
 import contextlib
+import functools
 import io
 import json
 import logging
 import math
+import re
 import sys
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
+
+import tyro
 
 from semantoks.progress import QUIET, duration
 from semantoks.screen import FACTS, folded
@@ -25,6 +29,7 @@ FLAGS = {
 }
 FOUND: ContextVar[dict[str, Any]] = ContextVar("FOUND")
 """What the JSON object of this command will have."""
+COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def split_flags(argv: Sequence[str]) -> tuple[set[str], list[str]]:
@@ -40,6 +45,39 @@ def found(**what: Any) -> None:
 def say(*what: object, end: str = "\n", file: Any = None) -> None:
     """Print in visible characters, whatever names come out of files; the commands' ``print``."""
     print(visible(" ".join(map(str, what))), end=end, file=file)
+
+
+class Spelt:
+    """A stream in visible characters, but for colours of a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Pass on what can be seen."""
+        parts = COLOUR.split(text) if self.stream.isatty() else [text]
+        self.stream.write("".join(part if COLOUR.fullmatch(part) else visible(part) for part in parts))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        """Be in all else the stream."""
+        return getattr(self.stream, name)
+
+
+def read_words(kind: Callable[..., Any], argv: Sequence[str], prog: str, **more: Any) -> Any:
+    """Return what tyro reads of words; its errors, which quote them, are shown in visible characters."""
+    with contextlib.redirect_stderr(cast(TextIO, Spelt(sys.stderr))):
+        return tyro.cli(kind, args=argv, prog=prog, **more)
+
+
+def call_with_words(command: Callable[..., int], argv: Sequence[str], prog: str) -> int:
+    """Call a command with the options and arguments that tyro reads of words (`read_words`)."""
+
+    @functools.wraps(command)
+    def bound(*given: Any, **named: Any) -> Callable[[], int]:
+        return functools.partial(command, *given, **named)
+
+    return int(read_words(bound, argv, prog)())
 
 
 class Visible(logging.Formatter):

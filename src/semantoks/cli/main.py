@@ -10,10 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 
-import tyro
-
 from semantoks.cli.cohorts import doctor, info, prepare, simulate
-from semantoks.cli.everywhere import FLAGS, Visible, found, show, shown_as, split_flags
+from semantoks.cli.everywhere import FLAGS, Visible, call_with_words, found, show, shown_as, split_flags
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.fetching import fetch
 from semantoks.cli.inside import audit, explain, vocabulary
@@ -102,7 +100,7 @@ def answer(argv: list[str]) -> int:
         raise ConfigError(f"there is no command {argv[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
     if argv[0] in WITH_RECIPES:
         return _helped(COMMANDS[argv[0]], argv[1:])
-    return tyro.cli(COMMANDS[argv[0]], args=argv[1:], prog=f"semantoks {argv[0]}")
+    return call_with_words(COMMANDS[argv[0]], argv[1:], f"semantoks {argv[0]}")
 
 
 def _helped(command: Callable[[list[str]], int], argv: list[str]) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 import tyro
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found, show
+from semantoks.cli.everywhere import found, read_words, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
@@ -80,7 +80,7 @@ def pretrain(argv: list[str]) -> int:
         kw_only=True,
     )
     markers = (tyro.conf.AvoidSubcommands,)
-    given = tyro.cli(kinds, args=argv, prog="semantoks pretrain", description=inspect.getdoc(pretrain), config=markers)
+    given = read_words(kinds, argv, "semantoks pretrain", description=inspect.getdoc(pretrain), config=markers)
     from semantoks.train.run import pretrain as run  # the trainer's libraries take a second, which no help needs
 
     settings: PretrainConfig = given.config

@@ -6,9 +6,9 @@ import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
-import tyro
 from tyro.conf import Positional, arg
 
+from semantoks.cli.everywhere import read_words
 from semantoks.cli.results import tell_scores
 from semantoks.cli.typed import TYPED, worded, words_if_empty
 from semantoks.types import Precision
@@ -93,7 +93,7 @@ def finetune(argv: list[str]) -> int:
         ("people", Annotated[_People, arg(name="")], dataclasses.field(default=_People())),
     ]
     kinds: Any = dataclasses.make_dataclass("Finetune", settings, bases=(_Finetune,), frozen=True, kw_only=True)
-    given = tyro.cli(kinds, args=argv, prog="semantoks finetune", description=inspect.getdoc(finetune))
+    given = read_words(kinds, argv, "semantoks finetune", description=inspect.getdoc(finetune))
     from semantoks.evaluate.finetuning.finetune import (
         finetune as run,  # scikit-learn takes a second, which no help needs
     )
