@@ -209,6 +209,14 @@ def test_a_recording_without_any_signal_is_flat(value):
         clean(np.full((100, 5), value), 2.0, CONFIG)
 
 
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+def test_a_recording_of_infinite_values_is_infinite_and_not_flat(value):
+    with np.errstate(over="ignore"):
+        series = np.full((100, 5), value).astype(np.float32)
+    with pytest.raises(DataError, match=r"infinite: .* beyond float32"):
+        clean(series, 2.0, CONFIG)
+
+
 def test_without_a_target_the_recording_keeps_its_own_interval():
     assert clean(noise(10, 100), 0.8, AS_IT_IS).series.shape == (100, 5)
 

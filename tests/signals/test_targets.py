@@ -54,7 +54,7 @@ def test_rows_of_a_participant_that_agree_count_once() -> None:
     ("values", "message"),
     [
         (["x", "x", "x"], "3 participants have it, all with the same value"),
-        ([None, None, None], "0 participants have it"),
+        ([None, None, None], "t cannot be predicted: no participant has a value of it"),
         (["x", "y", "z"], "Is it a name or an id"),
     ],
 )

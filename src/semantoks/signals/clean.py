@@ -319,6 +319,8 @@ def clean(
         raise DataError(f"censored: none of its {len(series)} frames is good.")
     missing = missing_rois(series if good.all() else series[good])
     if missing.all():
+        if np.isinf(series[good]).any():
+            raise DataError("infinite: it has no values that vary, and some are infinite or beyond float32 (1e38).")
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
     refuse_holes(series, good, missing)
     refuse_spikes(series, good, missing)

@@ -76,6 +76,8 @@ def target(participants: pd.DataFrame, name: str, kind: Literal["auto", "class",
         hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {_some(usable, 12) or 'none'}."
         raise DataError(f"the participants table has no target {name!r}. {hint}")
     values, notes = _one_a_participant(participants, name, kind)
+    if values.empty:
+        raise DataError(f"{name} cannot be predicted: no participant has a value of it.")
     if values.nunique() < 2:
         raise DataError(f"{name} cannot be predicted: {_have(len(values))} it, all with the same value.")
     chosen = kind
