@@ -116,6 +116,7 @@ def test_a_participant_is_remembered_by_a_salted_hash():
         (lambda plain: plain["encoder"].update(width=7), "even"),
         (lambda plain: plain.update(unheard=1), "unheard"),
         (lambda plain: plain["encoder"]["tokenizer"].update(pieces=10**12), "pieces has to be at most 16"),
+        (lambda plain: plain["encoder"].update(depth=10**12), "depth has to be 0 to 1000"),
         (lambda plain: plain.update(scores=[["r"]]), "scores"),
         (lambda plain: plain.update(scores=[{"r": 0.5}]), "scores"),
         (lambda plain: plain.update(normalisation=1.0), "normalisation"),

@@ -19,6 +19,9 @@ from semantoks.model.tokenizers.projection import ProjectionConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 from semantoks.model.tokenizers.tokenizer import Tokenizer, TokenizerSettings
 
+DEEPEST = 1000
+"""Blocks: each takes time and memory before it is known whether there are weights for it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -52,8 +55,11 @@ class EncoderConfig:
             raise ConfigError(
                 f"encoder width has to be even and a multiple of its {self.heads} heads, not {self.width}."
             )
-        if self.depth < 0 or self.mlp_ratio < 1:
-            raise ConfigError("encoder depth has to be at least 0 and mlp_ratio at least 1.")
+        if not 0 <= self.depth <= DEEPEST or self.mlp_ratio < 1:
+            raise ConfigError(
+                f"encoder depth has to be 0 to {DEEPEST} and mlp_ratio at least 1, not {self.depth} and "
+                f"{self.mlp_ratio}."
+            )
         if not 1 <= self.patch <= self.frames:
             raise ConfigError(f"patch has to be 1 to {self.frames} (the frames per window), not {self.patch}.")
 
