@@ -205,6 +205,9 @@ def test_a_shard_of_another_shape_is_refused_by_name(cohort_folder):
         ({"GeneratedBy": {"Name": "x"}}, "GeneratedBy has to be a list of tools"),
         ({"Atlas": 5}, "Atlas has to be text, and is 5"),
         ({"AtlasFingerprint": None}, "AtlasFingerprint has to be text, and is None"),
+        ({"MaxMeanFD": [0.5]}, r"MaxMeanFD has to be a number from 0 or null, and is \[0.5\]"),
+        ({"BridgeSeconds": "3"}, "BridgeSeconds has to be a number from 0 or null, and is '3'"),
+        ({"MinFrames": float("inf")}, "MinFrames has to be a number from 0 or null, and is inf"),
         ({"AtlasFingerprint": "0" * 16}, "table was changed"),
     ],
 )

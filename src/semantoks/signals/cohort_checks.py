@@ -38,7 +38,8 @@ def read_description(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} has the schema {schema}; this version reads {layout.SCHEMA_VERSION}: {remedy}.")
     if lacking := [key for key in FIELDS if key not in description]:
         raise DataError(f"{file} lacks {', '.join(lacking)}: it was changed. Restore it, or prepare the cohort again.")
-    for key, (expected, fits) in FIELDS.items():
+    optional = {key: MEASURE for key in MEASURES if key in description}
+    for key, (expected, fits) in {**FIELDS, **optional}.items():
         if not fits(description[key]):
             raise DataError(
                 f"{file}: {key} has to be {expected}, and is {description[key]!r}: it was changed. Restore it, or "
@@ -171,6 +172,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _is_measure(value: Any) -> bool:
+    return value is None or (_is_number(value) and 0 <= value <= LARGEST)
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
@@ -186,3 +191,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "SourcePath": ("text", _is_text),
     "GeneratedBy": ("a list of tools with Name and Version", _is_makers),
 }
+MEASURES = ("MaxMeanFD", "WarnMeanFD", "MinFrames", "BridgeSeconds")
+"""Keys that not all versions wrote."""
+LARGEST = 1e9
+MEASURE = ("a number from 0 or null", _is_measure)
