@@ -112,7 +112,7 @@ def test_what_is_not_there_or_no_source_is_said_once(tmp_path):
     with pytest.raises(DataError, match=r"there is no .*gone"):
         checkup(tmp_path / "gone", tr=2.0)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no recordings"):
+    with pytest.raises(DataError, match="is an empty folder"):
         checkup(tmp_path / "empty", tr=2.0)
 
 
