@@ -10,8 +10,8 @@ from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.notebook import Described
 from semantoks.signals.cohort import Cohort
-from semantoks.storage.checksums import damaged, unsealed
-from semantoks.storage.text import read_json, read_rows
+from semantoks.storage.checksums import damaged, read_sealed
+from semantoks.storage.text import read_rows
 
 if TYPE_CHECKING:
     from semantoks.model.card import EncoderCard
@@ -107,7 +107,7 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
     if (encoder / TRAINING).exists():
         checks.append(lambda: read_training(encoder))
     if (path / "run.json").exists():
-        checks.append(lambda: unsealed(read_json(path / "run.json"), path / "run.json"))
+        checks.append(lambda: read_sealed(path / "run.json"))
     checks += [functools.partial(read_whole, file, CHECKPOINT) for file in files[:-2]]
     lost = TRAINING in sums_of_weights(encoder) and not (encoder / TRAINING).exists()
     problems = [f"{encoder / TRAINING} is lost. {REMEDY}"] if lost else []
@@ -146,13 +146,13 @@ def _cohort(path: Path) -> list[str]:
 
 def _run(path: Path) -> list[str]:
     record = path / "run.json"
-    run = unsealed(read_json(record), record)
+    run = read_sealed(record)
     try:
         lines = _of_record(path, run)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise DataError(f"{record} was not written by a training run: {error!r}.") from error
     if (card := path / "encoder" / "config.json").exists():
-        unsealed(read_json(card), card)
+        read_sealed(card)
     weights = [file for part in ("checkpoints", "encoder") for file in sorted((path / part).glob("*.safetensors"))]
     if problems := damaged(weights, f"semantoks info {path} --verify says what to do."):
         raise DataError(" ".join(problems))

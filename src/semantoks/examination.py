@@ -70,10 +70,8 @@ def doctor(
     if recordings < 0:
         raise ConfigError(f"--recordings must be at least 0, not {recordings}.")
     if model is not None:
-        from semantoks.model.card import (  # torch takes seconds, which a source alone does not need
-            cleaning_for,
-            read_card,
-        )
+        # torch takes seconds, which a source alone does not need
+        from semantoks.model.card import cleaning_for, read_card
         from semantoks.model.hub import find_encoder
 
         card = read_card(find_encoder(model))

@@ -131,28 +131,17 @@ def checkup(
     most: int = SOME,
     progress: Progress | None = None,
 ) -> Checkup:
-    """Look at a source: kind, people, repetition times, atlas, missing networks, filters, lengths, order of ROIs.
-
-    Each recording that is looked into is cleaned as ``prepare`` would do it, so that what it would leave out is known.
-    All else is judged by good frames alone.
+    """Look at a source as `semantoks.doctor` does, which says what all of this is.
 
     Parameters
     ----------
-    source, tr, participants, reading, cleaning, gates
-        As for ``prepare``.
-    atlas
-        What the columns should be; None finds out by labels, by number, and by what correlates with what.
     most
         Recordings to examine, spread evenly over the source; 0 = all.
-    progress
-        Called with the recordings done and their number.
 
     Raises
     ------
-    ConfigError
-        For arguments that cannot be.
-    DataError
-        If there is nothing at the path, or nothing that can be recognised.
+    ConfigError, DataError
+        For arguments that cannot be; if there is nothing at the path, or nothing that can be recognised.
     """
     check_arguments(checkup, locals())
     if most < 0:

@@ -1,7 +1,7 @@
 """Commands of many runs: ablate, scale, compare."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -64,23 +64,8 @@ def ablate(
     """
     from semantoks.studies.ablate import ablate as run
 
-    return _tell(
-        run(
-            cohort,
-            targets=target,
-            out=out,
-            grid=grid,
-            only=only,
-            recipe=recipe,
-            config=StudyConfig(**vars(config)),
-            part=part,
-            assemble=assemble,
-            dry_run=dry_run,
-            command=TYPED.get(),
-            verbose=True,
-            tell=print,
-        )
-    )
+    how = _how(config, part, assemble, dry_run)
+    return _tell(run(cohort, targets=target, out=out, grid=grid, only=only, recipe=recipe, **how))
 
 
 def scale(
@@ -120,24 +105,8 @@ def scale(
     """
     from semantoks.studies.scale import scale as run
 
-    return _tell(
-        run(
-            cohort,
-            targets=target,
-            out=out,
-            over=over,
-            values=values,
-            equal=equal,
-            recipe=recipe,
-            config=StudyConfig(**vars(config)),
-            part=part,
-            assemble=assemble,
-            dry_run=dry_run,
-            command=TYPED.get(),
-            verbose=True,
-            tell=print,
-        )
-    )
+    how = _how(config, part, assemble, dry_run)
+    return _tell(run(cohort, targets=target, out=out, over=over, values=values, equal=equal, recipe=recipe, **how))
 
 
 def compare(
@@ -177,24 +146,14 @@ def compare(
     """
     from semantoks.studies.compare import compare as run
 
-    return _tell(
-        run(
-            cohort,
-            targets=target,
-            out=out,
-            recipes=recipes,
-            grid=grid,
-            views=views,
-            equal=equal,
-            config=StudyConfig(**vars(config)),
-            part=part,
-            assemble=assemble,
-            dry_run=dry_run,
-            command=TYPED.get(),
-            verbose=True,
-            tell=print,
-        )
-    )
+    how = _how(config, part, assemble, dry_run)
+    return _tell(run(cohort, targets=target, out=out, recipes=recipes, grid=grid, views=views, equal=equal, **how))
+
+
+def _how(config: _Settings, part: str | None, assemble: bool, dry_run: bool) -> dict[str, Any]:
+    """Return the options that all studies take, and how they are shown here."""
+    asked = {"config": StudyConfig(**vars(config)), "part": part, "assemble": assemble, "dry_run": dry_run}
+    return {**asked, "command": TYPED.get(), "verbose": True, "tell": print}
 
 
 def _tell(study: "StudyResult") -> int:

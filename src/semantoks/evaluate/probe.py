@@ -21,8 +21,7 @@ from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES
-from semantoks.storage.checksums import sealed, write_sums_of_tables
-from semantoks.storage.durable import write_durably
+from semantoks.storage.checksums import write_sealed, write_sums_of_tables
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.text import read_json
 from semantoks.types import Precision
@@ -105,7 +104,7 @@ def probe(
         scores, predictions = results.write(out, study.names if config.identifiers else None)
         about = {"command": command, **study.about()}
         write_sums_of_tables(out, (SCORES, PREDICTIONS))
-        write_durably(out / ABOUT, json.dumps(sealed(about), indent=1).encode())
+        write_sealed(out / ABOUT, about)
         return summarise(scores, predictions, bound=config.equivalence, seed=config.seed)
 
 

@@ -9,8 +9,7 @@ from semantoks.model.hub import find_encoder, upload
 from semantoks.statistics.methods import BAR, ENCODER, method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, ALPHA, PREDICTIONS, SCORES, read_predictions, read_scores
-from semantoks.storage.checksums import unsealed
-from semantoks.storage.text import read_json
+from semantoks.storage.checksums import read_sealed
 
 
 def push(model: str | Path, repo_id: str, *, public: bool = False, token: str | None = None) -> str:
@@ -46,7 +45,7 @@ def with_scores(card: EncoderCard, run: Path) -> EncoderCard:
 
 
 def _rows(probe: Path) -> list[dict[str, str]]:
-    about = unsealed(read_json(probe / ABOUT), probe / ABOUT)
+    about = read_sealed(probe / ABOUT)
     settings = about["settings"]
     found = summarise(
         read_scores(probe / SCORES),

@@ -30,11 +30,10 @@ from semantoks.reporting.inside.folder import COMPONENTS, ORDERS, PAIRS
 from semantoks.reporting.wording import share_words
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
-from semantoks.storage.checksums import unsealed
+from semantoks.storage.checksums import read_sealed
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
 from semantoks.storage.tables import write_table
-from semantoks.storage.text import read_json
 
 MOST_COMPONENTS = 50
 EVERY = (ENCODER, RANDOM, MOTION, FC, "fc_tangent", "spectra", "roi")
@@ -130,7 +129,7 @@ def _checkpoints(opened: Opened, notes: list[str]) -> list[tuple[int, Encoder]]:
     if not record.is_file():
         return []
     try:
-        last = int(unsealed(read_json(record), record)["steps_total"])
+        last = int(read_sealed(record)["steps_total"])
     except (DataError, KeyError, TypeError, ValueError) as error:
         notes.append(f"Checkpoints are left out: {error}")
         return []

@@ -1,6 +1,5 @@
 """An encoder and the people it is looked at with: opened, checked, and kept apart from those it was trained on."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +34,7 @@ from semantoks.reporting.inside.folder import FINDINGS
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.likeness import find_alike
 from semantoks.signals.part import Part
-from semantoks.storage.checksums import sealed, write_sums_of_tables
-from semantoks.storage.durable import write_durably
+from semantoks.storage.checksums import write_sealed, write_sums_of_tables
 
 LEAST_PEOPLE = 20
 
@@ -100,7 +98,7 @@ class Opened:
             **more,
         }
         write_sums_of_tables(out)
-        write_durably(out / FINDINGS, json.dumps(sealed(about), indent=1).encode())
+        write_sealed(out / FINDINGS, about)
 
 
 def open_inside(model: str | Path, cohort: Cohort | str | Path, config: InsideConfig) -> Opened:

@@ -20,9 +20,8 @@ from semantoks.notebook import as_html
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import GateConfig
-from semantoks.storage.checksums import sealed, stated_sum, unsealed
+from semantoks.storage.checksums import read_sealed, sealed, stated_sum
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import read_json
 
 SCHEMA = 3
 """Of config.json as it is written. 1 had no kinds of tokenizers, 2 no checksums; both are read."""
@@ -144,7 +143,7 @@ def card_text(folder: Path, card: EncoderCard) -> str:
 
 def sums_of_weights(folder: Path) -> dict[str, str]:
     """Return the checksums that config.json wants the files of weights to state; empty where it does not say."""
-    plain = unsealed(read_json(folder / CARD, error=WeightsError), folder / CARD, error=WeightsError)
+    plain = read_sealed(folder / CARD, error=WeightsError)
     found = plain.get(WEIGHTS)
     return found if isinstance(found, dict) else {}
 
@@ -164,7 +163,7 @@ def read_card(folder: str | Path, tokenizer: TokenizerSettings | None = None) ->
     """
     path = Path(folder) / CARD
     try:
-        plain = unsealed(read_json(path, error=WeightsError), path, error=WeightsError)
+        plain = read_sealed(path, error=WeightsError)
         schema = plain.pop("schema")
         plain.pop(WEIGHTS, None)
         if schema not in range(1, SCHEMA + 1):

@@ -29,9 +29,8 @@ from semantoks.reporting.recipes import drawn_scores, numbers
 from semantoks.reporting.wording import duration, interval, metric_words, number, p_value, score
 from semantoks.statistics.methods import ENCODER, FC, RANDOM, TANGENT, method_look, method_name
 from semantoks.statistics.tables import METRICS
-from semantoks.storage.checksums import check_sum, leads_out, read_sums, unsealed
+from semantoks.storage.checksums import check_sum, leads_out, read_sealed, read_sums
 from semantoks.storage.tables import read_typed_table
-from semantoks.storage.text import read_json
 
 STUDY, RESULTS, SUMMARY, LAWS, ANSWERS = "study.json", "results.tsv", "summary.tsv", "laws.tsv", "answers.tsv"
 RECIPES = "recipes.tsv"
@@ -92,7 +91,7 @@ def read_study(folder: Path) -> StudyFolder:
         If a file is damaged, or nothing was assembled yet.
     """
     try:
-        about = unsealed(read_json(folder / STUDY), folder / STUDY)
+        about = read_sealed(folder / STUDY)
     except DataError as error:
         raise DataError(f"{error} Run the study's command again.") from error
     if not (folder / RESULTS).is_file():

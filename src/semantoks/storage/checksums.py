@@ -9,7 +9,7 @@ from typing import Any
 
 from semantoks.errors import DataError, SemantoksError
 from semantoks.storage.durable import write_durably
-from semantoks.storage.text import plain_json, read_text, regular_size
+from semantoks.storage.text import plain_json, read_json, read_text, regular_size
 
 SEAL = "sha256"
 """Key of the checksum: of the object that it stands in, or of the tensors whose metadata it stands in."""
@@ -46,6 +46,16 @@ def unsealed(plain: Mapping[str, Any], path: Path, *, error: type[SemantoksError
             f'is meant, take its entry "{SEAL}" out.'
         )
     return content
+
+
+def read_sealed(path: Path, *, error: type[SemantoksError] = DataError) -> dict[str, Any]:
+    """Read a JSON object that has its checksum in it (see `read_json` and `unsealed`)."""
+    return unsealed(read_json(path, error=error), path, error=error)
+
+
+def write_sealed(path: Path, plain: Mapping[str, Any]) -> None:
+    """Write a JSON object whole, with its checksum in it."""
+    write_durably(path, json.dumps(sealed(plain), indent=1).encode())
 
 
 def seal_tensors(content: bytes) -> tuple[bytes, memoryview]:

@@ -20,7 +20,7 @@ from semantoks.objective.watch import spread_of
 from semantoks.reporting.study import STUDY
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
-from semantoks.storage.checksums import sealed, unsealed
+from semantoks.storage.checksums import read_sealed, write_sealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_file
 from semantoks.storage.memory import need_memory
@@ -203,14 +203,14 @@ def _write_down(study: Study) -> None:
     mine["table"] = list(mine["runs"])
     if path.exists():
         mine["runs"] = _compared(study, mine) | mine["runs"]
-    write_durably(path, json.dumps(sealed(mine), indent=1).encode())
+    write_sealed(path, mine)
 
 
 def _compared(study: Study, mine: dict[str, Any]) -> dict[str, Any]:
     """Return the runs of the study that is there, after comparing it with this one."""
     path = study.out / STUDY
     try:
-        before = unsealed(read_json(path), path)
+        before = read_sealed(path)
         runs = {name: run | {"config": _whole(PretrainConfig, run["config"])} for name, run in before["runs"].items()}
         before["probe"] = _whole(ProbeConfig, before["probe"])
     except DataError as error:

@@ -26,9 +26,8 @@ from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
 from semantoks.notebook import as_html
 from semantoks.signals.cohort import Cohort
-from semantoks.storage.checksums import sealed, unsealed
+from semantoks.storage.checksums import unsealed, write_sealed
 from semantoks.storage.cores import WAIT
-from semantoks.storage.durable import write_durably
 from semantoks.storage.text import read_json
 from semantoks.train.checkpoint import (
     GROWN,
@@ -179,9 +178,8 @@ class Job:
     def write_record(self, status: str) -> None:
         """Write run.json whole."""
         self.record["status"] = status
-        text = json.dumps(sealed(self.record), indent=1)
         if self.trainer.fabric.is_global_zero:
-            write_durably(self.out / "run.json", text.encode())
+            write_sealed(self.out / "run.json", self.record)
 
     def save(self, step: int, status: str) -> None:
         """Write checkpoint, encoder and run.json, in this order; on several devices the first one does.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -39,7 +38,7 @@ from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, TargetKind
-from semantoks.storage.checksums import sealed, write_sums_of_tables
+from semantoks.storage.checksums import write_sealed, write_sums_of_tables
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_folder
 from semantoks.types import Precision
@@ -357,5 +356,5 @@ def finetune(
         write_durably(out / EPOCHS, epochs.to_csv(index=False).encode())
         about = {"command": command, **study.about(), "finetune": to_plain(config)}
         write_sums_of_tables(out, (SCORES, PREDICTIONS))
-        write_durably(out / ABOUT, json.dumps(sealed(about), indent=1).encode())
+        write_sealed(out / ABOUT, about)
         return summarise(scores, predictions, bound=settings.equivalence, seed=settings.seed)

@@ -18,9 +18,8 @@ from semantoks.reporting.wording import interval, metric_words, score
 from semantoks.statistics.methods import method_name
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import PREDICTIONS, SCORES, read_predictions, read_scores
-from semantoks.storage.checksums import check_sum, read_sums, unsealed
+from semantoks.storage.checksums import check_sum, read_sealed, read_sums
 from semantoks.storage.tables import read_typed_table
-from semantoks.storage.text import read_json
 
 FINDINGS = "findings.json"
 ORDERS, COMPONENTS, PAIRS = "orders.tsv", "components.tsv", "pairs.tsv"
@@ -85,7 +84,7 @@ def read_inside(folder: Path) -> Inside:
     """Read such a folder; DataError where it is damaged."""
     path = folder / FINDINGS
     try:
-        about = unsealed(read_json(path), path)
+        about = read_sealed(path)
     except DataError as error:
         raise DataError(f"{error} {REMEDY}") from error
     lists = ("answers", "notes", "networks")

@@ -16,8 +16,8 @@ from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError, DataError
 from semantoks.reporting.run.evaluation import Evaluation, read_evaluation, table_of
 from semantoks.statistics.tables import ABOUT, SCORES
-from semantoks.storage.checksums import damaged, unsealed
-from semantoks.storage.text import plain_json, read_json, read_rows
+from semantoks.storage.checksums import damaged, read_sealed
+from semantoks.storage.text import plain_json, read_rows
 
 _MARKS = ("run.json", "metrics.jsonl")
 AGAIN = "In a run, --resume with the command that made it writes it again."
@@ -157,7 +157,7 @@ def _read_object(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not path.is_file():
         return {}, [f"There is no {path.name}, so its contents are missing here."]
     try:
-        return unsealed(read_json(path), path), []
+        return read_sealed(path), []
     except DataError as error:
         told = str(error).replace(str(path), path.name)
         return {}, [f"{told} Its contents are missing here."]
