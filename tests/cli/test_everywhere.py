@@ -1,5 +1,6 @@
 """What every command takes: --quiet, --verbose, --json; and completion for three shells."""
 
+import contextlib
 import io
 import json
 import logging
@@ -13,7 +14,7 @@ import pytest
 
 from semantoks.cli.bids_app import run as bids
 from semantoks.cli.completing import options_of
-from semantoks.cli.everywhere import Spelt, found
+from semantoks.cli.everywhere import COLOUR, Spelt, found
 from semantoks.cli.main import COMMANDS, Told, run
 from semantoks.visible import IN_TEXT
 from tiny_people import cohort
@@ -70,6 +71,36 @@ def test_usage_errors_quote_words_in_visible_characters(capsys, command):
     assert r"--bad\x1b[2J" in said
     assert r"--worse\u202e" in said
     assert not IN_TEXT.search(said)
+
+
+@pytest.fixture(scope="module", params=[*COMMANDS, "semantoks-bids", "all"])
+def help_of(request):
+    """A command's help as a terminal of so many columns shows it."""
+
+    def at(columns):
+        shown, words = io.StringIO(), {"all": [], "semantoks-bids": []}.get(request.param, [request.param])
+        shown.isatty = lambda: True
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(shown):
+            patch.setenv("COLUMNS", str(columns))
+            patch.setenv("TERM", "dumb" if columns > 100 else "xterm")
+            assert (bids if request.param == "semantoks-bids" else run)([*words, "--help"]) == 0
+        return COLOUR.sub("", shown.getvalue()).splitlines()
+
+    return at
+
+
+def test_help_fits_a_narrow_terminal_and_cuts_no_word(help_of):
+    narrow, wide = help_of(60), help_of(129)
+    assert max(map(len, narrow)) <= 60
+    words = [{word for line in lines for part in line.split() for word in part.split(",")} for lines in (narrow, wide)]
+    frames = {word for word in words[0] if set(word) <= set("╭─╮╰╯│-+|")}
+    assert words[0] - words[1] - frames == {"\\"} & words[0]
+
+
+def test_an_example_in_a_narrow_terminal_can_be_pasted(help_of):
+    narrow, wide = ("\n".join(help_of(columns)) for columns in (60, 200))
+    for example in re.findall(r"^Example: (semantoks.*)$", wide, re.M):
+        assert example in narrow.replace(" \\\n  ", " ")
 
 
 def test_colours_of_usage_errors_stay_on_a_terminal():

@@ -3,11 +3,14 @@
 import contextlib
 import functools
 import io
+import itertools
 import json
 import logging
 import math
 import re
+import shutil
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
@@ -64,9 +67,31 @@ class Spelt:
         return getattr(self.stream, name)
 
 
+class HelpPage(Spelt):
+    """A terminal that breaks usage and description between words, as tyro does with what stands in its boxes."""
+
+    def write(self, text: str) -> int:
+        """Break the lines that are too long; an example, so that it can be pasted."""
+        width = shutil.get_terminal_size((80, 24)).columns
+        for end, line in zip(itertools.chain([""], itertools.repeat("\n")), text.split("\n"), strict=False):
+            plain = COLOUR.sub("", line)
+            self.stream.write(end + (line if len(plain) <= width else self._broken(plain, width)))
+        return len(text)
+
+    @staticmethod
+    def _broken(line: str, width: int) -> str:
+        if line.startswith("usage") or ": semantoks" not in line:
+            return folded(line, True, indent=2 * line.startswith("usage"))
+        parts = textwrap.wrap(line, width - 2, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
+        return " \\\n".join(parts)
+
+
 def read_words(kind: Callable[..., Any], argv: Sequence[str], prog: str, **more: Any) -> Any:
-    """Return what tyro reads of words; its errors, which quote them, are shown in visible characters."""
-    with contextlib.redirect_stderr(cast(TextIO, Spelt(sys.stderr))):
+    """Return what tyro reads of words; help fits the terminal, and errors quote words in visible characters."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stderr(cast(TextIO, Spelt(sys.stderr))))
+        if sys.stdout.isatty():
+            stack.enter_context(contextlib.redirect_stdout(cast(TextIO, HelpPage(sys.stdout))))
         return tyro.cli(kind, args=argv, prog=prog, **more)
 
 

@@ -63,19 +63,17 @@ WITH_RECIPES = ("pretrain", "finetune")
 """Commands whose defaults come from a recipe: they read their words themselves."""
 
 
-def _overview() -> str:
+def _overview() -> list[str]:
     lines = ["semantoks: resting-state fMRI recordings in, representations of the person out.", "", "commands:"]
     lines += [f"  {name:<10} {(f.__doc__ or '').splitlines()[0]}" for name, f in COMMANDS.items()]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            *(f"  {flag:<10} with any of them: {what}" for flag, what in FLAGS.items()),
-            "",
-            "semantoks COMMAND --help explains a command; semantoks --version says which this is.",
-            "semantoks-bids is the BIDS App: one participant at a time, on any number of machines.",
-        ]
-    )
+    return [
+        *lines,
+        "",
+        *(f"  {flag:<10} with any of them: {what}" for flag, what in FLAGS.items()),
+        "",
+        "semantoks COMMAND --help explains a command; semantoks --version says which this is.",
+        "semantoks-bids is the BIDS App: one participant at a time, on any number of machines.",
+    ]
 
 
 def run(argv: list[str]) -> int:
@@ -89,7 +87,8 @@ def run(argv: list[str]) -> int:
 def answer(argv: list[str]) -> int:
     """Run one command; what goes wrong is raised, and SystemExit after help."""
     if not argv or argv[0] in ("-h", "--help"):
-        show(_overview(), indent=13)
+        for line in _overview():
+            show(line, indent=13 if line.startswith(" ") else 0)
         return EXIT_OK
     if argv[0] == "--version":
         found(version=version("semantoks"))

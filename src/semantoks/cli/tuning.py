@@ -73,8 +73,7 @@ class _People:
 def finetune(argv: list[str]) -> int:
     """Fine-tune an encoder on targets, beside linear probes on the same splits.
 
-    Example: semantoks finetune runs/a cohort/ --target dx --out runs/a/finetune --epochs 10 --lr 1e-4 1e-3
-    --beside fc_mlp fc_transformer dynamic_graph
+    Example: semantoks finetune runs/a cohort/ --target dx --out runs/a/finetune --lr 1e-4 1e-3 --beside fc_mlp
 
     On each split, a copy of the encoder is trained on the training people; a share of them is held out to choose the
     epoch and the learning rate. The test people are scored once. Writes scores.csv, predictions.parquet, probe.json
