@@ -1,5 +1,7 @@
 """In a Python session: short names of things, one where several may be given, bars, and errors in our words."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,6 +20,28 @@ __all__ = ["cohort", "model"]
 
 def test_the_version_is_the_packages():
     assert semantoks.__version__.count(".") == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: semantoks.probe("r", "c", tagets="age", out="p"), "Did you mean targets?"),
+        (lambda: semantoks.pretrain("c", out="r", batchsize=8), "Did you mean config=PretrainConfig(batch_size=...)?"),
+        (lambda: semantoks.probe("r", "c", targets="age", out="p", fold=3), "mean config=ProbeConfig(folds=...)?"),
+        (lambda: semantoks.info("c", xyzzy=1), "info() has no option 'xyzzy'. It has path, verify."),
+        (lambda: semantoks.write_report("c", outt="p"), "report() has no option 'outt'. Did you mean out?"),
+    ],
+)
+def test_an_option_that_there_is_not_is_answered_with_the_nearest(call, words):
+    with pytest.raises(TypeError) as refused:
+        call()
+    assert words in str(refused.value)
+
+
+def test_public_functions_are_one_each_and_go_to_other_processes():
+    assert semantoks.probe is semantoks.probe
+    assert semantoks.checkup is semantoks.doctor
+    assert pickle.loads(pickle.dumps(semantoks.embed)) is semantoks.embed
 
 
 def test_what_things_say_of_themselves_fits_a_line(cohort, model):

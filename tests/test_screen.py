@@ -142,10 +142,20 @@ def test_without_a_note_nothing_stands_in_its_place():
     assert fitting(["2 of 4 people", ""], ["3 s"], 60) == "2 of 4 people, 3 s"
 
 
-def test_what_has_no_unit_is_a_share(capsys):
+def test_what_has_no_unit_is_a_share_and_its_end_is_said_once(clock, capsys):
     with progress("probe", "%") as shown:
-        shown(1500, 1500)
-    assert capsys.readouterr().err.startswith("probe: 100 %, ")
+        for clock.now, done in ((40, 1499), (41, 1500), (42, 1500)):
+            shown(done, 1500)
+    assert capsys.readouterr().err.splitlines() == ["probe: 99 %, 40 s, about 0 s left", "probe: 100 %, 41 s"]
+
+
+def test_a_job_that_is_refused_before_it_begins_leaves_no_bar(monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(ValueError, match="too few"), progress("fit"):
+        raise ValueError("too few")
+    last = re.split(r"\x1b\[2?K", capsys.readouterr().err)[-1]  # what stands after the last line that was cleared
+    assert "fit" not in last
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])

@@ -3,6 +3,7 @@
 The public names are in ``__init__.pyi``, with their modules; each is imported when it is first used.
 """
 
+import inspect
 import warnings
 from importlib.metadata import version
 from typing import Any
@@ -21,4 +22,12 @@ def __getattr__(name: str) -> Any:
         return version("semantoks")
     if name in FORMER:
         warnings.warn(f"semantoks.{name} is called semantoks.{FORMER[name]} now.", DeprecationWarning, stacklevel=2)
-    return _public((FORMER | ALSO).get(name, name))
+    name = (FORMER | ALSO).get(name, name)
+    if name in globals():  # asked for by its second name
+        return globals()[name]
+    found = _public(name)
+    if inspect.isfunction(found):
+        from semantoks.config import hinting  # when a function is asked for: `import semantoks` stays quick
+
+        globals()[name] = found = hinting(found, __name__, name)
+    return found

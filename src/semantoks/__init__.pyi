@@ -53,6 +53,7 @@ from .simulation.cohort import SimulationConfig as SimulationConfig
 from .simulation.cohort import simulate as simulate
 from .speed import Bench as Bench
 from .speed import bench as bench
+from .statistics.shown import Scores as Scores
 from .statistics.summary import summarise as summarise
 from .studies.ablate import ablate as ablate
 from .studies.command import StudyResult as StudyResult

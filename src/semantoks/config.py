@@ -158,6 +158,38 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
             check_value(given[name], hint, name)
 
 
+def hinting(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    """Return a function that names the nearest option when a call has one that there is not, as Python 3.13 does.
+
+    An option of the settings that the function takes counts, too. It is public as ``module.name``, where pickle and
+    documentation find it.
+    """
+    known = inspect.signature(function).parameters.values()
+    names, anything = [one.name for one in known], any(one.kind is one.VAR_KEYWORD for one in known)
+
+    @functools.wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        for other in () if anything else [one for one in named if one not in names]:
+            raise TypeError(f"{name}() has no option {other!r}.{_nearest_option(other, function)}")
+        return function(*given, **named)
+
+    call.__module__, call.__qualname__ = module, name
+    return call
+
+
+def _nearest_option(given: str, function: Callable[..., Any]) -> str:
+    """Say which option of a function, or of the settings that it takes, was meant; else, which it has."""
+    own = list(inspect.signature(function).parameters)
+    options: dict[str, str] = {}
+    for name, hint in typing.get_type_hints(inspect.unwrap(function)).items():
+        for kind in typing.get_args(hint) or (hint,):
+            if getattr(kind, "__name__", "").endswith("Config"):
+                options |= {one.name: f"{name}={kind.__name__}({one.name}=...)" for one in dataclasses.fields(kind)}
+    options |= {name: name for name in own}
+    near = difflib.get_close_matches(given, options, n=1)
+    return f" Did you mean {options[near[0]]}?" if near else f" It has {', '.join(own)}."
+
+
 def as_list(given: Any) -> Any:
     """Return what may be given alone or as several, as several: a text, a path or a cohort is a list of one."""
     return [given] if isinstance(given, str | os.PathLike) or not hasattr(given, "__iter__") else given

@@ -55,7 +55,10 @@ def progress(title: str, unit: str = "") -> Iterator[Report]:
         def report(done: int, total: int, note: str = "") -> None:
             bar.update(task, completed=done, total=total, words=words(done, total, note, room))
 
-        yield report
+        try:
+            yield report
+        finally:  # a job that was refused before it began leaves no empty bar
+            bar.update(task, visible=bar.tasks[0].total is not None)
 
 
 def fitting(parts: Sequence[str], times: Sequence[str], room: int | None) -> str:
@@ -75,7 +78,7 @@ def _silent(done: int, total: int, note: str = "") -> None:
 
 def _counted(done: int, total: int, unit: str) -> str:
     if unit == "%":
-        return f"{100 * done / max(total, 1):.0f} %"
+        return f"{int(100 * done / max(total, 1))} %"  # 100 is the end, no sooner
     return f"{done:,} of {total:,}{' ' * bool(unit)}{unit}"
 
 
@@ -111,13 +114,13 @@ def duration(seconds: float) -> str:
 
 
 def _lines(title: str, words: Callable[[int, int, str], str]) -> Report:
-    last = time.monotonic()
+    last, ended = time.monotonic(), False
 
     def report(done: int, total: int, note: str = "") -> None:
-        nonlocal last
+        nonlocal last, ended
         now, said = time.monotonic(), words(done, total, note)
-        if now - last >= _SECONDS_PER_LINE or done == total:
-            last = now
+        if now - last >= _SECONDS_PER_LINE or (done == total and not ended):
+            last, ended = now, done == total
             sys.stderr.write(f"{title}: {said}\n")
             sys.stderr.flush()
 

@@ -3,8 +3,6 @@
 import dataclasses
 from pathlib import Path
 
-import pandas as pd
-
 from semantoks.config import check_arguments
 from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
@@ -15,6 +13,7 @@ from semantoks.progress import shown_if
 from semantoks.reporting.page import report
 from semantoks.signals.prepare import prepare
 from semantoks.simulation.cohort import SimulationConfig, simulate
+from semantoks.statistics.shown import Scores
 from semantoks.train.recipe import PretrainConfig, load_recipe
 from semantoks.train.run import pretrain
 
@@ -35,7 +34,7 @@ def _config(steps: int, seed: int) -> PretrainConfig:
 
 def demo(
     out: Path | str = "demo", *, participants: int = 80, steps: int = 40, seed: int = 0, verbose: bool = False
-) -> pd.DataFrame:
+) -> Scores:
     """Write simulated recordings, a cohort, a run, features and ``report.html`` into ``out``; return the scores.
 
     With a small encoder and few people, it shows the workflow, not what the method can do.
@@ -55,8 +54,8 @@ def demo(
 
     Returns
     -------
-    DataFrame
-        As ``probe`` returns it.
+    Scores
+        As ``probe`` returns them.
     """
     check_arguments(demo, locals())
     out = Path(out)

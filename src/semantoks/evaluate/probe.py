@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.analyses.run import run_analyses
@@ -19,6 +17,7 @@ from semantoks.evaluate.study.work import Work, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
+from semantoks.statistics.shown import Scores
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES
 from semantoks.storage.checksums import write_sealed, write_sums_of_tables
@@ -42,7 +41,7 @@ def probe(
     verbose: bool = False,
     progress: Progress | None = None,
     extra: Mapping[str, Baseline] | None = None,
-) -> pd.DataFrame:
+) -> Scores:
     """Predict ``targets`` from the encoder and from every baseline on the same people, splits and frames.
 
     Scaling, penalties, tangent references and confound regressions are fitted inside each training fold; each test
@@ -69,9 +68,10 @@ def probe(
 
     Returns
     -------
-    DataFrame
-        The table of ``statistics.summary.summarise``: one row per target and method, with intervals and the comparison
-        with FC. It is computed from scores.csv, predictions.parquet and probe.json, which are written to ``out``.
+    Scores
+        The DataFrame of ``summarise``, which has its columns: one row per target and method, with intervals and the
+        comparison with FC; a notebook shows it as the terminal does. It is computed from scores.csv,
+        predictions.parquet and probe.json, which are written to ``out``.
 
     Raises
     ------

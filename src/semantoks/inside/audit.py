@@ -67,9 +67,15 @@ def audit(
     Returns
     -------
     DataFrame
-        One row per structure and source (``orders.tsv``): ``explained`` is the explained variance on people never seen,
-        averaged over components, with its 95 % interval over people; ``whole`` the share of all variance, of which
-        ``held`` is in as many components as the source has columns; ``gain`` the difference from random weights.
+        One row per structure and source (``orders.tsv``).
+
+        - ``order structure source``: 1 to 3, what is read, and from what; ``step`` of a checkpoint, else NaN.
+        - ``components``: how many of the structure are read.
+        - ``explained``: share of their variance on people never seen, the mean over components; at most 1.
+        - ``whole``: the share of all of the structure's variance, of which ``held``, 0..1, is in as many components
+          as the source has columns.
+        - ``gain``: ``explained`` minus that of random weights; NaN in their own rows.
+        - ``explained_low explained_high`` and so on: 95 % intervals over people.
 
     Raises
     ------

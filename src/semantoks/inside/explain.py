@@ -70,8 +70,9 @@ def explain(
     Returns
     -------
     DataFrame
-        One row per map (``sanity.tsv``): its rank correlation with that of random weights, and whether it survives
-        randomisation, which means that it says nothing of what was learned.
+        One row per map (``sanity.tsv``): ``map`` its name, ``values`` how many are compared, ``rank_correlation`` with
+        the map of random weights, -1..1 (NaN: too few values, or all alike), and whether it ``survives``
+        randomisation, which means that it says nothing of what was learned. The maps themselves are in ``out``.
 
     Raises
     ------

@@ -91,8 +91,9 @@ def vocabulary(
     Returns
     -------
     DataFrame
-        One row per word (``words.tsv``): share of all tokens, people who use it, mean dwell time in seconds and what
-        chance would make of it.
+        One row per word (``words.tsv``): ``word`` its number as text; ``share`` of all tokens and of ``people`` who
+        use it, 0..1; ``dwell``, its mean duration in seconds, and ``dwell_by_chance`` for a word of that share;
+        ``network``, the one that uses it most, and the share of the word's tokens that are ``of_network``.
 
     Raises
     ------

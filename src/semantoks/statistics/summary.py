@@ -13,6 +13,7 @@ from semantoks.errors import ConfigError
 from semantoks.statistics.intervals import LEVEL, beyond, bootstrap, draw, interval, stretched
 from semantoks.statistics.methods import NUISANCES
 from semantoks.statistics.paired import corrected_mean, holm, paired_permutation, unit_contributions
+from semantoks.statistics.shown import Scores
 from semantoks.statistics.tables import ALPHA, BARS, LOWER_IS_BETTER, MAIN, QUESTION, SUMMARY, Verdict
 from semantoks.statistics.tested import SplitTested, count_units, held_out, over_splits, overlap, people_of
 
@@ -33,7 +34,7 @@ def summarise(
     samples: int = 1000,
     flips: int = 10_000,
     seed: int = 0,
-) -> pd.DataFrame:
+) -> Scores:
     """Summarise scores.csv and predictions.parquet in one metric: one row per analysis, condition, target and method.
 
     Parameters
@@ -49,7 +50,9 @@ def summarise(
 
     Returns
     -------
-    DataFrame
+    Scores
+        A DataFrame that a notebook shows as the terminal does: of each target, one line per method.
+
         - ``analysis condition target kind method metric``; sorted, analyses as in ``COMPARED``.
         - ``mean sd splits``: of the scores of the splits; the mean counts each split by its test people (sd: n - 1;
           spread, not uncertainty).
@@ -98,7 +101,7 @@ def summarise(
         table[_ONE] = one
         parts.append(table)
     if not parts:
-        return pd.DataFrame(columns=list(SUMMARY))
+        return Scores(columns=list(SUMMARY))
     found = pd.concat(parts, ignore_index=True)
     alike = found.groupby(["analysis", "condition", "method"])
     for prefix in BARS.values():
@@ -109,7 +112,7 @@ def summarise(
     found = found.merge(_nulls(scores), how="left", on=["analysis", "condition", "target", "method"])
     order = found["analysis"].map(COMPARED.index)
     found = found.assign(order=order).sort_values(["order", "condition", "target", "method"], ignore_index=True)
-    return found[list(SUMMARY)]
+    return Scores(found[list(SUMMARY)])
 
 
 def _scored(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

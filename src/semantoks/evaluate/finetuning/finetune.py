@@ -36,6 +36,7 @@ from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.statistics.methods import BAR, ENCODER, FINETUNED, FINETUNED_RANDOM, RANDOM
+from semantoks.statistics.shown import Scores
 from semantoks.statistics.summary import summarise
 from semantoks.statistics.tables import ABOUT, PREDICTIONS, SCORES, TargetKind
 from semantoks.storage.checksums import write_sealed, write_sums_of_tables
@@ -286,7 +287,7 @@ def finetune(
     command: str = "",
     verbose: bool = False,
     progress: Progress | None = None,
-) -> pd.DataFrame:
+) -> Scores:
     """Fine-tune an encoder (a run's or folder's teacher, or a loaded one) on ``targets``, beside every baseline.
 
     On each split, a copy of the encoder learns the target from the training people, some of whom are held out to
@@ -315,9 +316,10 @@ def finetune(
 
     Returns
     -------
-    DataFrame
-        ``statistics.summary.summarise``: one row per target and method. ``out`` then has scores.csv,
-        predictions.parquet and probe.json, as after a probe, and epochs.csv with the validation after every epoch.
+    Scores
+        The DataFrame of ``summarise``, which has its columns: one row per target and method. ``out`` then has
+        scores.csv, predictions.parquet and probe.json, as after a probe, and epochs.csv with the validation after
+        every epoch.
 
     Raises
     ------
