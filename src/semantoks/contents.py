@@ -177,8 +177,8 @@ def _of_record(path: Path, run: dict[str, Any]) -> list[str]:
             + (f" ({c['too_short']} too short to train on)" if c.get("too_short") else "")
             for c in run["cohorts"]
         ],
-        f"encoder    width {size['width']}, depth {size['depth']}, {size['frames'] // size['patch']} patches of "
-        f"{size['patch']} frames",
+        f"encoder    width {size['width']}, depth {size['depth']}, "
+        f"{plural(size['frames'] // size['patch'], 'patch', 'patches')} of {size['patch']} frames",
         f"training   batch {config['batch_size']}, lr {config['optim']['lr']:g} per 256, views "
         f"{config['views']['policy']}, seed {config['seed']}",
         f"cost       {cost['samples']} samples, {cost['flops'] / 1e12:.1f} TFLOP, {cost['seconds']:.0f} s, "

@@ -36,6 +36,7 @@ from semantoks.model.precision import in_precision
 from semantoks.progress import shown_if
 from semantoks.signals import layout
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.files.left_over import without_remedy
 from semantoks.signals.opened_source import SourceConfig, find_source
 from semantoks.signals.prepare import check_jobs, nothing_left, store
 from semantoks.signals.quality import missing_networks
@@ -321,7 +322,7 @@ def recording_notes(cohort: Cohort, card: EncoderCard, source_lines: Sequence[st
     band = about["Band"]
     filtered = f"band-passed to {band[0]:g} to {band[1]:g} Hz" if band else "not band-passed"
     filtered = "not band-passed, the linear trend removed" if cohort.band == "full" else filtered
-    source_lines = source_lines or [str(about.get("SourceKind", "not known"))]
+    source_lines = [without_remedy(line) for line in source_lines] or [str(about.get("SourceKind", "not known"))]
     lines = [
         f"source     {source_lines[0]}",
         *[f"           {line}" for line in source_lines[1:]],

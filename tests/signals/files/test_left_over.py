@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from semantoks.atlas.catalog import get_atlas
-from semantoks.signals.files.left_over import left_over
+from semantoks.signals.files.left_over import left_over, without_remedy
 from semantoks.signals.sources import open_source
 
 SMALL, BOTH = get_atlas("schaefer100"), get_atlas("schaefer100+tian-s1")
@@ -44,6 +44,21 @@ def test_three_parts_are_named_in_the_join() -> None:
     assert left_over("x", ["a", "b"], whole) == []
     (note,) = left_over("x", whole.labels, get_atlas("schaefer400:one"))
     assert note.endswith("--atlas schaefer400+tian-s3+buckner7:one takes them")
+
+
+def test_a_packaged_atlas_that_has_all_columns_is_named_before_a_join() -> None:
+    labels = get_atlas("4s456").labels
+    (note,) = left_over("x", labels, get_atlas("schaefer400"))
+    assert note.endswith("; --atlas 4s456 takes them")
+    (note,) = left_over("x", labels, get_atlas("schaefer400:one"))
+    assert note.endswith("; --atlas 4s456:one takes them")
+
+
+def test_who_cannot_choose_the_atlas_is_not_told_to() -> None:
+    for labels in (get_atlas("4s456").labels, [*get_atlas("schaefer400").labels, "elsewhere"]):
+        (note,) = left_over("x", labels, get_atlas("schaefer400"))
+        assert without_remedy(note) == note[: note.index("; ")]
+        assert without_remedy(note).endswith(")")
 
 
 def test_the_authors_layout_says_which_parts_are_left_out_and_the_atlas_that_is_named_takes_them(

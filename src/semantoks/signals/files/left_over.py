@@ -1,5 +1,6 @@
 """Labelled columns that are no ROI of the atlas: which and how many they are, and which atlas would take them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -45,7 +46,11 @@ def left_over(what: str, labels: Sequence[str], atlas: Atlas, *, reorder: bool =
 def wider_atlas(atlas: Atlas, idle: Sequence[str]) -> str:
     """Name the packaged atlas, or the join, that has these labels beside those of ``atlas``; empty if there is none."""
     name, colon, suffix = atlas.name.partition(":")
-    left, parts = list(idle), []
+    whole, left, parts = [*atlas.labels, *idle], list(idle), list[str]()
+    for part in list_atlases():
+        with suppress(DataError):
+            if (get_atlas(part).match(whole) >= 0).sum() == len(whole):
+                return part + colon + suffix
     for part in sorted(list_atlases(), key=lambda one: -get_atlas(one).n_rois):
         with suppress(DataError):
             found = get_atlas(part).match(left)
@@ -56,6 +61,11 @@ def wider_atlas(atlas: Atlas, idle: Sequence[str]) -> str:
     with suppress(DataError):
         return joined if parts and not left and get_atlas(joined) else ""
     return ""
+
+
+def without_remedy(note: str) -> str:
+    """Return a note for who cannot choose the atlas, as it is the encoder's."""
+    return re.sub(r"; (--atlas \S+|no wider packaged atlas) takes them.*$", "", note)
 
 
 def left_over_in(paths: Iterable[Path], root: Path, atlas: Atlas, *, reorder: bool = False) -> list[str]:
