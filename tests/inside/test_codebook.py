@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semantoks.errors import ConfigError
-from semantoks.inside.codebook import kept, learn_words, levels_of, nearest
+from semantoks.inside.codebook import kept, learn_words, levels_of, nearest, stages_of
 
 KINDS = ("kmeans", "residual", "fsq")
 
@@ -59,6 +59,15 @@ def test_words_are_split_into_few_and_equal_factors():
     found = [levels_of(words) for words in (2, 8, 12, 64, 100, 128, 512)]
     assert found == [(2,), (8,), (4, 3), (8, 8), (5, 5, 4), (8, 4, 4), (8, 8, 8)]
     assert [levels_of(words, 4) for words in (7, 16, 64, 100)] == [(7,), (4, 4), (4, 4, 4), (5, 5, 4)]
+
+
+def test_residual_words_have_two_stages_at_least_or_are_refused_with_a_number_that_has(tokens):
+    assert [stages_of(words) for words in (4, 6, 8, 9, 64)] == [(2, 2), (3, 2), (4, 2), (3, 3), (8, 8)]
+    for words in (2, 3, 5, 7):
+        with pytest.raises(ConfigError, match="needs two stages") as refused:
+            learn_words(tokens, words, 0, "residual")
+        assert len(stages_of(int(re.search(r"use --words (\d+)", str(refused.value))[1]))) == 2
+    assert not np.allclose(learn_words(tokens, 8, 0, "residual"), learn_words(tokens, 8, 0, "kmeans"))
 
 
 @pytest.mark.parametrize("words", [11, 22, 61, 121, 997])

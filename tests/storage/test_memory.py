@@ -25,6 +25,15 @@ def test_what_is_needed_is_said_before_it_is_taken(monkeypatch, caplog):
     assert caplog.messages == ["fit needs about 5.0 GiB of memory; 16.0 GiB are free"]
 
 
+@pytest.mark.parametrize(("free", "said"), [(11 * GIB, 0), (9 * GIB, 1), (None, 1)])
+def test_little_of_what_is_free_is_not_worth_saying(monkeypatch, caplog, free, said):
+    monkeypatch.setattr(memory, "free_memory", lambda: free)
+    monkeypatch.setattr(memory, "_said", set())
+    with caplog.at_level(logging.INFO, "semantoks"):
+        need_memory("vocabulary", 0, "look at fewer")
+    assert len(caplog.messages) == said
+
+
 def test_more_than_there_is_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 16 * GIB)
     with pytest.raises(MemoryShort) as caught:

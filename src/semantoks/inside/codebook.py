@@ -45,7 +45,8 @@ def learn_words(tokens: Tokens, words: int, seed: int, kind: Kind = "kmeans") ->
     Raises
     ------
     ConfigError
-        If ``words`` is no product of stages or levels of 2 to 8, or the library of ``fsq`` is not installed.
+        If ``words`` is no product of stages or levels of 2 to 8 (of two stages at least), or the library of ``fsq`` is
+        not installed.
     """
     rng = np.random.default_rng(seed)
     most = min(MOST_TOKENS, MOST_NUMBERS // tokens.shape[1])
@@ -60,9 +61,10 @@ def learn_words(tokens: Tokens, words: int, seed: int, kind: Kind = "kmeans") ->
 
 def check_words(words: int, kind: Kind) -> None:
     """Raise what `learn_words` would raise of a number of words, or of a library that is not installed."""
-    if kind != "kmeans":
-        levels_of(words)
+    if kind == "residual":
+        stages_of(words)
     if kind == "fsq":
+        levels_of(words)
         _library()
 
 
@@ -96,6 +98,19 @@ def levels_of(words: int, most: int = MOST_FACTOR) -> tuple[int, ...]:
     return found
 
 
+def stages_of(words: int) -> tuple[int, ...]:
+    """Split a number of words as `levels_of`, but into two stages at least: one alone is plain k-means."""
+    found = levels_of(words)
+    found = found if len(found) > 1 else _factors(words, words - 1) or ()
+    if not found:
+        raise ConfigError(
+            f"--codebook residual needs two stages, of 2 words at least: use --words 4, or more, not {words}."
+            if words < 4
+            else f"--codebook residual needs two stages, and {words} words cannot be split: use --words {words + 1}."
+        )
+    return found
+
+
 def _factors(words: int, most: int = MOST_FACTOR) -> tuple[int, ...] | None:
     """Return the fewest factors of at most ``most``, with the smallest largest one; None if there are none."""
     if words == 1:
@@ -116,7 +131,7 @@ def _kmeans(tokens: Tokens, words: int, seed: int) -> Centres:
 
 def _residual(tokens: Tokens, words: int, seed: int) -> Centres:
     left, found = tokens, np.zeros((1, tokens.shape[1]))
-    for size in levels_of(words):
+    for size in stages_of(words):
         stage = _kmeans(left, size, seed)
         left = left - stage[nearest(left, stage)]
         found = (found[:, None] + stage).reshape(-1, tokens.shape[1])

@@ -17,6 +17,8 @@ TOLD = logging.getLogger("semantoks.memory")
 """Says what will be needed; the command line shows it."""
 _said: set[tuple[str, str]] = set()
 """What this process has said: a job in many parts says it once."""
+WORTH_SAYING = 0.05
+"""Share of the free memory below which nobody needs to know."""
 
 
 def free_memory() -> int | None:
@@ -60,7 +62,7 @@ def _left_in_groups() -> Iterator[int]:
 
 
 def need_memory(what: str, needed: int, remedy: str) -> None:
-    """Say, once, that ``what`` will need so many bytes (beside ``LIBRARIES``), and how many are free.
+    """Say, once, that ``what`` will need so many bytes (beside ``LIBRARIES``), and how many are free, if it is much.
 
     Raises
     ------
@@ -69,7 +71,8 @@ def need_memory(what: str, needed: int, remedy: str) -> None:
     """
     free, wanted = free_memory(), needed + LIBRARIES
     known = "" if free is None else f"; {gib(free)} are free"
-    if (what, gib(wanted)) not in _said:
+    much = free is None or wanted > WORTH_SAYING * free
+    if much and (what, gib(wanted)) not in _said:
         _said.add((what, gib(wanted)))
         TOLD.info("%s needs about %s of memory%s", what, gib(wanted), known)
     if free is not None and needed > free:
