@@ -68,7 +68,7 @@ def test_below_the_table_stands_what_reaches_the_scores_without_a_brain_and_what
     assert score_table(pd.DataFrame(rows), 100).splitlines()[6:] == [
         "",
         "dx: random_weights alone scores 0.510, within or above the interval of encoder.",
-        "dx: site alone scores 0.550, within or above the interval of encoder and fc.",
+        "dx: site alone scores 0.550, within or above the intervals of encoder and fc.",
         "dx without confounds: encoder 0.520 [0.500, 0.700], fc 0.610 [0.500, 0.700].",
     ]
 
@@ -84,6 +84,19 @@ def test_what_a_probe_has_to_say_is_said(tmp_path):
     about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value for age", 4]]}
     (tmp_path / "probe.json").write_text(json.dumps(about))
     assert probe_notes(tmp_path) == ["", "0 people on both sides.", "3 were seen.", "Left out: 4 (no value for age)."]
+
+
+def test_what_is_said_alike_of_several_targets_is_said_once(tmp_path):
+    checks = [
+        "sex: 0 people on both sides.",
+        "age: 0 people on both sides.",
+        "age: 3 unknown.",
+        "No families: one.",
+    ]
+    about = {"targets": ["sex", "age"], "checks": checks, "notes": ["No families: one."], "excluded": []}
+    (tmp_path / "probe.json").write_text(json.dumps(about))
+    found = ["", "sex, age: 0 people on both sides.", "age: 3 unknown.", "No families: one."]
+    assert probe_notes(tmp_path) == found
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import shutil
 import textwrap
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,9 +97,10 @@ def _cautions(summary: "pd.DataFrame") -> list[str]:
         own = [(name, row) for name in BESIDE if (row := rows.get(("main", target, name)))]
         reaching = in_order(name for _, row in own for name in row["reached_by"].split(",") if name)
         for name in reaching:
-            whose = " and ".join(method for method, row in own if name in row["reached_by"].split(","))
-            mean = rows["main", target, name]["mean"]
-            lines.append(f"{target}: {name} alone scores {mean:.3f}, within or above the interval of {whose}.")
+            whose = [method for method, row in own if name in row["reached_by"].split(",")]
+            those = " and ".join(filter(None, [", ".join(whose[:-1]), whose[-1]]))
+            mean, ends = rows["main", target, name]["mean"], "interval" if len(whose) == 1 else "intervals"
+            lines.append(f"{target}: {name} alone scores {mean:.3f}, within or above the {ends} of {those}.")
         left = [(name, row) for name in BESIDE if (row := rows.get(("deconfounded", target, name)))]
         if left:
             scores = ", ".join(f"{name} {row['mean']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for name, row in left)
@@ -110,4 +112,13 @@ def probe_notes(folder: Path) -> list[str]:
     """Return the checks and notes of a finished probe, and who was left out."""
     about = read_json(folder / "probe.json")
     left_out = [f"Left out: {count} ({reason})." for reason, count in about["excluded"]]
-    return ["", *about["checks"], *about["notes"], *left_out]
+    return ["", *_together([*about["checks"], *about["notes"]], about.get("targets", ())), *left_out]
+
+
+def _together(lines: Sequence[str], targets: Collection[str]) -> list[str]:
+    """Write once what is said alike of several targets."""
+    said: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, words = line.partition(": ")
+        said.setdefault(words if name in targets else line, []).extend([name] * (name in targets))
+    return [f"{', '.join(names)}: {words}" if names else words for words, names in said.items()]

@@ -189,7 +189,7 @@ def test_the_command_prints_facts_problems_and_what_comes_next(tmp_path, series,
     words = ["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--table", str(tmp_path / "qc.tsv")]
     assert run(words) == 0
     said = capsys.readouterr().out
-    assert f"Nothing wrong. Next: semantoks prepare {folder} --atlas schaefer100+tian-s1 --out cohort/" in said
+    assert f"Nothing wrong.\nNext: semantoks prepare {folder} --atlas schaefer100+tian-s1 --out cohort/" in said
     assert (tmp_path / "qc.tsv").read_text().splitlines()[1].split("\t")[:4] == ["00", "n/a", "n/a", "150"]
     assert run([*words[:4], "--tr", "2", "--model", "m"]) == 2
     assert "give only one" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import pytest
 
 from semantoks.cli.bids_app import run as bids
 from semantoks.cli.completing import options_of
-from semantoks.cli.everywhere import COLOUR, Spelt, found
+from semantoks.cli.everywhere import COLOUR, Spelt, found, say
 from semantoks.cli.main import COMMANDS, Told, run
 from semantoks.visible import IN_TEXT
 from tiny_people import cohort
@@ -101,6 +101,17 @@ def test_an_example_in_a_narrow_terminal_can_be_pasted(help_of):
     narrow, wide = ("\n".join(help_of(columns)) for columns in (60, 200))
     for example in re.findall(r"^Example: (semantoks.*)$", wide, re.M):
         assert example in narrow.replace(" \\\n  ", " ")
+
+
+def test_a_terminal_gets_what_is_said_broken_between_words_but_for_commands(monkeypatch):
+    words, command = "Open runs/a/report.html in a browser.", "Next: semantoks report runs/a --out elsewhere.html"
+    for terminal, lines in ((True, ["Open runs/a/report.html in a", "  browser.", command]), (False, [words, command])):
+        shown = io.StringIO()
+        shown.isatty = lambda answer=terminal: answer
+        monkeypatch.setenv("COLUMNS", "30")
+        with contextlib.redirect_stdout(shown):
+            say(f"{words}\n{command}")
+        assert shown.getvalue().splitlines() == lines
 
 
 def test_colours_of_usage_errors_stay_on_a_terminal():

@@ -38,7 +38,7 @@ def test_without_options_the_recipe_decides(asked, capsys):
     assert asked["beside"] == ()
     out = capsys.readouterr().out
     assert out.startswith("the table\na note\n")
-    assert out.endswith("All scores: o/scores.csv. Next: semantoks report o\n")
+    assert out.endswith("All scores: o/scores.csv\nNext: semantoks report o\n")
 
 
 @pytest.mark.parametrize("joined", [True, False])

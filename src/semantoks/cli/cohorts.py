@@ -162,7 +162,7 @@ def doctor(
     words += [*([] if options.participants is None else ["--participants", str(options.participants)])]
     words += [*dict.fromkeys([*findings.options, *(["--already-filtered"] if already_filtered else [])])]
     words += _flags(options.reading)
-    fine = "" if findings.problems or findings.warnings else "Nothing wrong. "
+    fine = "" if findings.problems or findings.warnings else "Nothing wrong.\n"
     found(next=shlex.join(["semantoks", *words]))
     print(f"\n{fine}Next: {shlex.join(['semantoks', *words])}")
     return EXIT_PARTIAL if findings.problems else EXIT_OK

@@ -46,8 +46,14 @@ def found(**what: Any) -> None:
 
 
 def say(*what: object, end: str = "\n", file: Any = None) -> None:
-    """Print in visible characters, whatever names come out of files; the commands' ``print``."""
-    print(visible(" ".join(map(str, what))), end=end, file=file)
+    """Print in visible characters, whatever names come out of files; the commands' ``print``.
+
+    A terminal gets lines broken between words, but for a command that is to be pasted.
+    """
+    text = visible(" ".join(map(str, what)))
+    if file is None and end == "\n" and sys.stdout.isatty():
+        text = "\n".join(line if ": semantoks " in line else folded(line, True) for line in text.split("\n"))
+    print(text, end=end, file=file)
 
 
 class Spelt:

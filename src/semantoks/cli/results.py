@@ -196,7 +196,7 @@ def tell_scores(summary: "pd.DataFrame", model: str | Path, out: Path) -> int:
     show("\n".join(probe_notes(out)), indent=2)
     of_run = out.resolve().parent == Path(model).resolve() and out.name in ("probe", "finetune")
     page = model if of_run and Path(model, "run.json").exists() else out
-    print(f"\nAll scores: {out / 'scores.csv'}. Next: semantoks report {shlex.quote(str(page))}")
+    print(f"\nAll scores: {out / 'scores.csv'}\nNext: semantoks report {shlex.quote(str(page))}")
     return EXIT_OK
 
 

@@ -332,8 +332,8 @@ def _answers_of_codebooks(books: pd.DataFrame, stable: Rows, agreed: Rows) -> li
     beside = "".join(f"; {row['codebook']} with as many words, {percent(row['kept'])}" for _, row in others.iterrows())
     halves, seeds = (row["agreement"] for row in agreed)
     return [
-        f"A word has {own['bits']:.1f} bits ({own['used_bits']:.1f} as used) and keeps {percent(own['kept'])} of the "
-        f"variance of the tokens of people whom it was not learned from{beside}.",
+        f"Learned from half of the people, a word has {own['bits']:.1f} bits ({own['used_bits']:.1f} as used) and "
+        f"keeps {percent(own['kept'])} of the variance of the other half's tokens{beside}.",
         f"Codebooks of two halves of the people agree to {halves:.2f}, of two seeds to {seeds:.2f} (adjusted Rand "
         "index; 1 = the same, 0 = chance).",
         *(

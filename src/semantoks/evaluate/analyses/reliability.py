@@ -236,7 +236,7 @@ def _correlated(
 
 def _description(parts: TwoParts, minutes: float, scores: Mapping[str, Mapping[str, float]]) -> str:
     """Say what is compared, and who is found again from the most data."""
-    again = ", ".join(f"{method_name(name)} {found['identification']:.2f}" for name, found in scores.items())
+    again = "; ".join(f"{method_name(name)} {found['identification']:.2f}" for name, found in scores.items())
     easy = {
         "halves": " Halves share head position, scanner and filter, and were z-scored together; across days, people "
         "resemble themselves less.",
