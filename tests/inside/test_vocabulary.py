@@ -105,6 +105,19 @@ def test_a_word_that_nobody_uses_has_no_share_no_time_and_no_pattern(people, tmp
     assert (pattern[["together", "level"]].fillna(0) == 0).all(axis=None)
 
 
+def test_a_network_of_which_nobody_has_data_is_neither_high_nor_low(people, tmp_path, monkeypatch):
+    opened = open_inside(save(tmp_path / "encoder", PATCHES), people.path, InsideConfig())
+    networks = opened.card.atlas.network_names
+    nobodys = np.tile(np.arange(len(networks)) == 1, (PEOPLE, 1))
+    monkeypatch.setattr("semantoks.inside.vocabulary.missing_networks", lambda *_: nobodys)
+    named = named_of([[0, 0, 1]] * PEOPLE)
+    tokens = np.zeros((PEOPLE, 3, 1, 4), np.float32)
+    series = TokenSeries(tokens=tokens, there=named >= 0, of=("x",), frames=4, seconds=8.0)
+    pattern = _patterns(named, series, opened, 2)
+    known = pattern[pattern["level"].notna() | pattern["together"].notna()]
+    assert set(known["network"]) | set(known["other"]) == set(networks) - {networks[1]}
+
+
 def test_a_codebook_of_training_people_has_seen_no_other_tokens():
     rng = np.random.default_rng(0)
     series = TokenSeries(

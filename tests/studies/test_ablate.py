@@ -93,6 +93,12 @@ def test_the_function_of_that_name_says_what_the_command_has_found(done, people,
     assert found._repr_html_().startswith("<table>")
     plan = semantoks.ablate(people, out=out, dry_run=True, **options)
     assert "4 runs, 4 there" in plan.plan
+    head, *rows = plan.plan.splitlines()
+    assert head.split() == ["condition", "runs", "there", "people", "steps", "hours"]
+    assert rows[0].split()[:-5] == FULL.split()
+    assert rows[0].split()[-5:-3] == ["2", "2"]
+    assert rows[2] == "  objective.ttr_share 0.0"
+    assert max(map(len, [head, *rows[:3]])) <= 60
     assert plan.page is None
 
 

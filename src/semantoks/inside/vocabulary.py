@@ -37,6 +37,7 @@ from semantoks.progress import shown_if
 from semantoks.reporting.inside.folder import CODEBOOKS, FOLLOWING, PATTERNS, STABILITY, USAGE, WORDS
 from semantoks.reporting.wording import percent
 from semantoks.signals.cohort import Cohort
+from semantoks.signals.quality import missing_networks
 from semantoks.statistics.methods import ENCODER, FC, MOTION, RANDOM
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.tables import write_table
@@ -264,9 +265,11 @@ def _direction(follow: Float[ndarray, "recording word word"], opened: Opened) ->
 def _patterns(named: Words, series: TokenSeries, opened: Opened, words: int) -> pd.DataFrame:
     """Return the mean level of each network, and correlation of each pair, in the windows that a word names.
 
-    Both less the mean over all tokens' windows; correlations are of networks' mean series.
+    Both less the mean over all tokens' windows; correlations are of networks' mean series. NaN for a network of which
+    nobody has data.
     """
     networks = len(opened.card.atlas.network_names)
+    nobodys = missing_networks(opened.cohort.missing, opened.cohort.atlas.network_index).all(axis=0)
     sums = np.zeros((words, networks + networks**2))
     counts = np.zeros(words)
     for index in range(len(named)):
@@ -284,6 +287,7 @@ def _patterns(named: Words, series: TokenSeries, opened: Opened, words: int) -> 
     names, rows = opened.card.atlas.network_names, []
     for word in range(words):
         level, together = pattern[word, :networks], pattern[word, networks:].reshape(networks, networks)
+        level[nobodys] = together[nobodys] = together[:, nobodys] = np.nan
         for i, j in zip(*np.triu_indices(networks), strict=True):
             if i != j and networks > MOST_NETWORKS:
                 continue
@@ -329,7 +333,7 @@ def _answers(
 def _answers_of_codebooks(books: pd.DataFrame, stable: Rows, agreed: Rows) -> list[str]:
     """Say what words keep of the tokens, and how stable they are."""
     own, others = books.iloc[0], books.iloc[1:]
-    beside = "".join(f"; {row['codebook']} with as many words, {percent(row['kept'])}" for _, row in others.iterrows())
+    beside = "".join(f"; k-means with as many words, {percent(row['kept'])}" for _, row in others.iterrows())
     halves, seeds = (row["agreement"] for row in agreed)
     return [
         f"Learned from half of the people, a word has {own['bits']:.1f} bits ({own['used_bits']:.1f} as used) and "

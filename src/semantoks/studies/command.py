@@ -45,18 +45,29 @@ def recipe_and_sides(
 
 
 def plan_words(study: Study) -> str:
-    """Return the plan as text: the table of runs, and what all will cost."""
+    """Return the plan as text: a line per condition, and what all will cost."""
     over = [run.name for run in done_of(study).there]
     stated = study.settings.tflops
     rate, how = (stated * 1e12, "as stated") if stated else measure_rate(study)
     table = plan_table(study, rate, over)
     open_rows = table[table["there"] == ""]
-    lines = [table.to_string(index=False), ""]
+    lines = [*condition_lines(table), ""]
     lines.append(
         f"{len(table)} runs, {len(table) - len(open_rows)} there; the others train {open_rows['hours'].sum():.2g} h, "
         f"{open_rows['tflop'].sum():.3g} TFLOP at {rate / 1e9:.3g} GFLOP/s ({how}). The probe of each run comes on top."
     )
     return "\n".join([*lines, *left_out_words(study)])
+
+
+def condition_lines(table: pd.DataFrame) -> list[str]:
+    """Lay out `plan_table`, a line per condition with the hours of all its runs, and below it how it differs."""
+    width = max(len("condition"), *(len(name) for name in table["condition"]))
+    lines = [f"{'condition':<{width}} {'runs':>4} {'there':>5} {'people':>6} {'steps':>6} {'hours':>6}"]
+    for name, runs in table.groupby("condition", sort=False):
+        first, there = runs.iloc[0], int((runs["there"] != "").sum())
+        numbers = f"{len(runs):4} {there:5} {first['people']:6} {first['steps']:6} {runs['hours'].sum():6.2g}"
+        lines += [f"{name:<{width}} {numbers}", *([f"  {first['differs']}"] if first["differs"] else [])]
+    return lines
 
 
 def left_out_words(study: Study) -> list[str]:

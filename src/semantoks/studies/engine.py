@@ -17,6 +17,7 @@ from semantoks.evaluate.settings import ProbeConfig
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
 from semantoks.features.stored import embed_stored
 from semantoks.objective.watch import spread_of
+from semantoks.progress import duration
 from semantoks.reporting.study import STUDY
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
@@ -255,7 +256,7 @@ class _Clock:
         """Tell something, and the time that is left."""
         elapsed, left = time.monotonic() - self.since, ""
         if 0 < self.done < self.total:
-            left = f", about {elapsed * (self.total / self.done - 1) / 3600:.1f} h left"
+            left = f", about {duration(elapsed * (self.total / self.done - 1))} left"
         self.tell(what + left)
 
     def row(self, row: dict[str, Any]) -> None:

@@ -206,6 +206,7 @@ def plan_table(study: Study, rate: float, done: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": run.name,
+            "condition": run.condition,
             "people": run.people,
             "steps": run.config.total_steps(run.people),
             "batch": run.config.batch_size,
