@@ -17,11 +17,11 @@ from semantoks.evaluate.models.linear import (
     fit_path,
     fold_of,
     log_odds,
-    logistic_path,
     ridge_path,
     squared_error,
     surprise,
 )
+from semantoks.evaluate.models.logistic import logistic_path
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.types import Columns, Features
 

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from semantoks.evaluate.models.logistic import logistic_path
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
@@ -25,7 +26,6 @@ INVERSE_PENALTIES = np.logspace(-3, 4, 8)
 """C of the logistic model, for rows of mean squared length 1; the ridge model's alphas are their inverses."""
 MARGIN_PENALTIES = INVERSE_PENALTIES[:5]
 """C of support vectors: above 10 the classes are separated, nothing changes, and solving takes 100 times longer."""
-_ITERATIONS, _TOLERANCE = 500, 1e-6
 _RANK, _RANK_FLOAT32 = 1e-10, 1e-6
 _MANY_COLUMNS = 4096
 _FEW_ROWS = 2000
@@ -211,15 +211,6 @@ def logistic(fold: Fold) -> Predicted:
     """
     found, _ = fit_path(logistic_path, surprise, fold)
     return calibrated(found, fold.labels, log_odds)
-
-
-def logistic_path(
-    rows: Features, labels: ndarray, inverse_penalties: ndarray
-) -> Iterator[Callable[[Features], Outputs]]:
-    """Fit from the strongest penalty to the weakest, each from where the one before ended."""
-    model = LogisticRegression(class_weight="balanced", max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True)
-    for inverse in inverse_penalties:
-        yield _fitted(model.set_params(C=inverse), rows, labels).predict_proba
 
 
 def surprise(labels: ndarray, chances: Outputs, classes: ndarray | None) -> float:
