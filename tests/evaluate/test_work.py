@@ -17,6 +17,7 @@ from semantoks.evaluate.models.linear import standardise, standardised_rows
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study import crossval, work
+from semantoks.evaluate.study.study import Stages
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
 from semantoks.statistics.tables import read_predictions, read_scores
 from semantoks.storage import arrays
@@ -217,3 +218,13 @@ def test_with_as_many_components_as_rows_nothing_is_lost():
     train, test = standardise(values[:40], values[40:])
     np.testing.assert_allclose(rows @ rows.T, train @ train.T, atol=1e-5)
     np.testing.assert_allclose(held @ rows.T, test @ train.T, atol=1e-5)
+
+
+def test_progress_counts_a_stage_as_much_as_it_is_expected_to_cost():
+    seen = []
+    stages = Stages(lambda done, total: seen.append(done / total), [1.0, 3.0])
+    stages.step(1, 2)
+    stages.next()
+    stages.ticks(3)()
+    stages.next()
+    assert seen == [0.125, 0.25, 0.5, 1.0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
-from semantoks.evaluate.analyses.run import run_analyses
+from semantoks.evaluate.analyses.run import expected_costs, run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.protocols import run_protocol
@@ -92,8 +92,7 @@ def probe(
         _refuse_another(out, targets, config, extra)
         study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision)
         study.extra = extra
-        analyses = len(config.analyses) if study.protocol.analyses else 0
-        study.stages = Stages(progress, 2 + analyses + bool(config.seconds))
+        study.stages = Stages(progress, expected_costs(study))
         with unfinished(out, study.fingerprint()) as folder:
             study.work = Work(n_jobs, scheduler, folder)
             sets = feature_sets(study)

@@ -118,7 +118,7 @@ def _sources(
     """
     notes: list[str] = []
     steps = {f"step {step}": encoder for step, encoder in _checkpoints(opened, notes)}
-    stages, found = Stages(progress, len(steps) + 3), dict[str, FeatureSet]()
+    stages, found = Stages(progress, [1.0] * (len(steps) + 3)), dict[str, FeatureSet]()
     for name, encoder in {ENCODER: opened.encoder, RANDOM: opened.random(), **steps}.items():
         found[name] = Fixed(opened.embed(encoder, stages.step))
         stages.next()

@@ -108,7 +108,7 @@ def vocabulary(
     check_words(words, codebook)
     with hold_folder(out), shown_if(verbose, "vocabulary", "%", progress) as progress:
         opened = open_inside(model, cohort, config)
-        stages = Stages(progress, 3 + bool(targets))
+        stages = Stages(progress, [1.0] * (3 + bool(targets)))
         series = _tokens(opened, seconds, whole_brain, stages.step)
         stages.next()
         count = int(series.there.sum())

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from semantoks.counted import plural
 from semantoks.evaluate.analyses.confounds import (
+    DECODED,
     DEFAULT,
     HELD,
     confound_table,
@@ -61,6 +62,16 @@ def run_analyses(study: Study, sets: Sets, results: Results) -> None:
     for name in study.config.analyses:
         _ANALYSES[name](study, sets, results)
         study.stages.next()
+
+
+def expected_costs(study: Study) -> list[float]:
+    """Guess what features, scores, short windows and analyses cost beside each other, in splits of all methods."""
+    config, once = study.config, float(sum(len(first_repeats(plan, study.config).splits) for plan in study.plans))
+    costs = [2.0, float(sum(len(plan.splits) for plan in study.plans))] + [once] * bool(config.seconds)
+    if study.protocol.analyses and study.people.unit != "block":
+        decoding = float(len(DECODED) * config.folds)
+        costs += [once * _COSTS[name] + decoding * (name == "confounds") for name in config.analyses]
+    return costs
 
 
 def _central(sets: Sets) -> Sets:
@@ -208,6 +219,14 @@ _ANALYSES: Mapping[Analysis, Callable[[Study, Sets, Results], None]] = {
     "networks": _networks,
     "reliability": _reliability,
 }
+_COSTS: Mapping[Analysis, float] = {
+    "permutation": 0.7,
+    "learning_curve": 0.7,
+    "confounds": 1.0,
+    "networks": 1.5,
+    "reliability": 0.3,
+}
+"""Of a split with all methods, as ABIDE's 858 people cost; for decoding the confounds see `expected_costs`."""
 
 
 SMALLEST = 50

@@ -346,7 +346,7 @@ def finetune(
     with hold_folder(out), shown_if(verbose, "finetune", "%", progress) as progress:
         settings = settings_beside(probe or ProbeConfig(), config)
         study = open_study(model, cohort, targets, settings, device=device, out=out)
-        study.stages = Stages(progress, 2)
+        study.stages = Stages(progress, [1.0, 9.0])
         study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
         how = (to_plain(config), os.urandom(8) if extra else b"")
         with unfinished(out, (*study.fingerprint(), *how)) as folder:

@@ -38,16 +38,18 @@ Sets = Mapping[str, FeatureSet]
 
 
 class Stages:
-    """Progress over stages of unknown length: each counts as one thousand steps."""
+    """Progress over stages: each counts as much as it is expected to cost beside the others, in thousandths of all."""
 
-    def __init__(self, progress: Progress | None, stages: int) -> None:
-        self.progress, self.stages, self.done = progress or (lambda _done, _total: None), stages, 0
-        self.furthest = 0
+    def __init__(self, progress: Progress | None, costs: Sequence[float]) -> None:
+        self.progress, self.done, self.furthest = progress or (lambda _done, _total: None), 0, 0
+        self.ends = np.cumsum([0.0, *costs]) / sum(costs)
 
     def step(self, done: int, total: int) -> None:
         """Show the progress of the current stage."""
-        self.furthest = max(self.furthest, 1000 * self.done + 1000 * done // max(total, 1))
-        self.progress(self.furthest, 1000 * self.stages)
+        begin, end = self.ends[min(self.done, len(self.ends) - 2) :][:2]
+        share = 1.0 if self.done > len(self.ends) - 2 else begin + (end - begin) * done / max(total, 1)
+        self.furthest = max(self.furthest, int(1000 * share + 1e-6))
+        self.progress(self.furthest, 1000)
 
     def ticks(self, total: int) -> Callable[[], None]:
         """Return a function to call after each of the ``total`` pieces of the current stage."""
@@ -136,7 +138,7 @@ class Study:
     decoded: dict[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Baseline] = field(default_factory=dict)
     predictors: dict[str, Method] = field(default_factory=dict)
-    stages: Stages = field(default_factory=lambda: Stages(None, 1))
+    stages: Stages = field(default_factory=lambda: Stages(None, [1.0]))
     work: Work = field(default_factory=Work)
 
     @property
