@@ -140,7 +140,7 @@ def test_the_logistic_penalty_is_the_one_that_a_loop_over_the_inner_splits_finds
             likelihood.append(np.mean(each))
     best = np.reshape(likelihood, (-1, 3)).mean(axis=1).argmax()
     assert 0 < best < len(linear.INVERSE_PENALTIES) - 1
-    found, chosen = fit_path(linear.logistic_path, linear.surprise, Fold(rows, labels, rows, inner, "class"))
+    found, chosen = fit_path(linear.logistic_paths, linear.surprise, Fold(rows, labels, rows, inner, "class"))
     assert chosen == best
     np.testing.assert_array_equal(found.candidates[best], found.test)
     penalty = linear.INVERSE_PENALTIES[best]
@@ -227,12 +227,12 @@ def test_a_class_that_an_inner_training_side_lacks_gets_probability_zero_there()
     rows, labels = wide(30, 5), np.array(["a"] * 14 + ["b"] * 14 + ["c"] * 2)
     halves = [(np.arange(28), np.arange(28, 30)), (np.r_[0:10, 14:24, 28:30], np.r_[10:14, 24:28])]
     fold = Fold(standardise(rows, rows)[0], labels, rows, halves, "class")
-    assert np.all(fit_path(linear.logistic_path, linear.surprise, fold)[0].inner[28:, 2] == 0)
+    assert np.all(fit_path(linear.logistic_paths, linear.surprise, fold)[0].inner[28:, 2] == 0)
 
 
 def test_a_chance_of_zero_is_no_news_to_the_user(monkeypatch):
     sure = lambda rows: np.eye(2)[np.zeros(len(rows), int)]  # noqa: E731
-    monkeypatch.setattr(linear, "logistic_path", lambda _rows, _labels, penalties: [sure] * len(penalties))
+    monkeypatch.setattr(linear, "logistic_paths", lambda _rows, _labels, c, parts: [[sure] * len(c)] * len(parts))
     rows, labels = wide(40, 5), np.array(["a", "b"] * 20)
     found = logistic(Fold(rows, labels, rows, inner_of(labels, "class"), "class"))
     np.testing.assert_allclose(found.test, 0.5, atol=1e-6)  # what says the same of all is calibrated to no knowledge

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from semantoks.evaluate.models import logistic
 from semantoks.evaluate.models.linear import INVERSE_PENALTIES, standardise
-from semantoks.evaluate.models.logistic import logistic_path, minimised
+from semantoks.evaluate.models.logistic import logistic_path, logistic_paths, minimised
 
 
 def people(n, columns, classes, seed=0, spread=1.0):
@@ -49,8 +49,10 @@ def test_no_fit_is_worse_than_scikit_learns(seed):
     rows = np.hstack([rows, rows[:, :1], np.zeros((len(rows), 1))])  # a column that stands twice, and one of nothing
     for inverse, chances in zip(INVERSE_PENALTIES, logistic_path(rows, labels, INVERSE_PENALTIES), strict=True):
         direct = LogisticRegression(C=inverse, class_weight="balanced", tol=1e-6, max_iter=500).fit(rows, labels)
-        (weights,) = chances.args
-        ours = objective(weights[:, :-1], weights[:, -1], rows, labels, inverse)
+        weights, axes = chances.args
+        ours = objective(
+            weights[:, :-1] @ (np.eye(rows.shape[1]) if axes is None else axes.T), weights[:, -1], rows, labels, inverse
+        )
         theirs = objective(direct.coef_, direct.intercept_, rows, labels, inverse)
         assert ours <= theirs + 1e-5
 
@@ -65,6 +67,17 @@ def test_float32_and_float64_say_the_same(monkeypatch):
     assert np.abs(np.subtract(*found)).max() > 0
 
 
+def test_fits_on_several_choices_of_rows_are_those_of_each_alone():
+    rows, labels = people(120, 30, 4)
+    trainings = [np.arange(80), np.arange(40, 120), np.flatnonzero(labels != "class 1")]
+    many = list(logistic_paths(rows, labels, INVERSE_PENALTIES[:5], trainings))
+    for one, found in zip(trainings, many, strict=True):
+        for alone, together in zip(logistic_path(rows[one], labels[one], INVERSE_PENALTIES[:5]), found, strict=True):
+            there = np.isin(np.unique(labels), labels[one])
+            np.testing.assert_allclose(together(rows)[:, there], alone(rows), atol=2e-4)
+            assert np.all(together(rows)[:, ~there] == 0)
+
+
 def test_a_minimum_of_quadratic_functions_is_exact_and_costs_few_gradients():
     rng = np.random.default_rng(0)
     bends, ends = np.exp(rng.normal(size=(3, 6))), rng.normal(size=(3, 6))
@@ -74,16 +87,20 @@ def test_a_minimum_of_quadratic_functions_is_exact_and_costs_few_gradients():
         calls.append(len(problems))
         return bends[problems] * (weights - ends[problems])
 
-    np.testing.assert_allclose(minimised(gradient, 1 / bends), ends, atol=1e-6)
+    found = minimised(gradient, lambda _, problems: 1 / bends[problems], np.zeros_like(bends))
+    np.testing.assert_allclose(found, ends, atol=1e-6)
     assert calls == [3, 3]
     calls.clear()
-    np.testing.assert_allclose(minimised(gradient, np.ones_like(bends)), ends, atol=1e-5)
+    found = minimised(gradient, lambda weights, _: np.ones_like(weights), np.zeros_like(bends))
+    np.testing.assert_allclose(found, ends, atol=1e-5)
     assert len(calls) < 40
 
 
 def test_what_cannot_be_reached_ends():
     rows, labels = people(60, 4, 2)
-    found = minimised(lambda weights, _: np.exp(-weights) * -1e3, np.ones((2, 3)))
+    found = minimised(
+        lambda weights, _: np.exp(-weights) * -1e3, lambda weights, _: np.ones_like(weights), np.zeros((2, 3))
+    )
     assert np.isfinite(found).all()
     for chances in logistic_path(1e6 * rows, labels, np.array([1e12])):
         assert np.isfinite(chances(1e6 * rows)).all()

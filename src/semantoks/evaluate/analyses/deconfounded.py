@@ -17,6 +17,7 @@ from semantoks.evaluate.models.linear import (
     fit_path,
     fold_of,
     log_odds,
+    one_by_one,
     ridge_path,
     squared_error,
     surprise,
@@ -124,7 +125,7 @@ class LinearWithout:
         path, loss = (logistic_path, surprise) if task.kind == "class" else (ridge_path, squared_error)
         inside = _without(path, regressors.shape[1])
         found, _ = fit_path(
-            inside, loss, dataclasses.replace(fold, rows=rows, test=test, inner=fold.fine or fold.inner)
+            one_by_one(inside), loss, dataclasses.replace(fold, rows=rows, test=test, inner=fold.fine or fold.inner)
         )
         return calibrated(found, task.labels, log_odds) if task.kind == "class" else found
 

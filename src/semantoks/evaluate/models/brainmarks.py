@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from semantoks.errors import ConfigError
-from semantoks.evaluate.models.linear import Fold, Outputs, fit_path, standardised_rows
+from semantoks.evaluate.models.linear import Fold, Outputs, fit_path, one_by_one, standardised_rows
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.splits import Split, shuffle_people
 from semantoks.evaluate.study.tasks import FeatureSet, Plan, Predicted, Task
@@ -68,7 +68,9 @@ class LogisticCV:
         rows, test = standardised_rows(everybody, len(task.train))
         # ``standardise`` divides by the root of the number of features, StandardScaler does not.
         rows, test = rows * np.sqrt(everybody.shape[1]), test * np.sqrt(everybody.shape[1])
-        return fit_path(_path, _error_rate, Fold(rows, task.labels, test, task.inner, task.kind), PENALTIES)[0]
+        return fit_path(
+            one_by_one(_path), _error_rate, Fold(rows, task.labels, test, task.inner, task.kind), PENALTIES
+        )[0]
 
 
 def _path(rows: Features, labels: ndarray, penalties: ndarray) -> Iterator[Callable[[Features], Outputs]]:

@@ -1,13 +1,13 @@
 """L2-penalised linear models of many features: logistic, ridge, support vectors; inner splits choose the penalty."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from semantoks.evaluate.models.logistic import logistic_path
+from semantoks.evaluate.models.logistic import logistic_paths
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
@@ -161,14 +161,22 @@ def fold_of(features: FeatureSet, task: Task) -> Fold:
 
 
 Outputs = Float[ndarray, "_ output"]
-PenaltyPath = Callable[[Features, ndarray, ndarray], Iterator[Callable[[Features], Outputs]]]
+Fitted = Iterable[Callable[[Features], Outputs]]
+PenaltyPath = Callable[[Features, ndarray, ndarray], Fitted]
 """(rows, labels, inverse penalties) -> the fitted model of each penalty, from the strongest to the weakest."""
+PenaltyPaths = Callable[[Features, ndarray, ndarray, Sequence[Int[ndarray, " _"]]], Iterable[Fitted]]
+"""(rows, labels, inverse penalties, choices of rows) -> those of each choice."""
 Loss = Callable[[ndarray, Outputs, ndarray | None], float]
 """(labels, outputs, classes) -> what the inner splits minimise."""
 
 
+def one_by_one(path: PenaltyPath) -> PenaltyPaths:
+    """Fit on one choice of rows after the other."""
+    return lambda rows, labels, penalties, trainings: (path(rows[one], labels[one], penalties) for one in trainings)
+
+
 def fit_path(
-    path: PenaltyPath, loss: Loss, fold: Fold, penalties: Float[ndarray, " penalty"] = INVERSE_PENALTIES
+    paths: PenaltyPaths, loss: Loss, fold: Fold, penalties: Float[ndarray, " penalty"] = INVERSE_PENALTIES
 ) -> tuple[Predicted, int]:
     """Fit a model at every penalty; the one with the lowest mean loss over the inner splits predicts the test people.
 
@@ -184,15 +192,18 @@ def fit_path(
     losses = np.empty((len(inner), len(penalties)))
     unseen = np.zeros((len(penalties), len(rows), 1 if classes is None else len(classes)))
     with _few_threads(rows):
-        for part, (train, test) in enumerate(inner):
+        fits = iter(paths(rows, labels, penalties, [*(train for train, _ in inner), np.arange(len(rows))]))
+        for part, ((train, test), models) in enumerate(zip(inner, fits, strict=False)):
             present = slice(None) if classes is None else np.searchsorted(classes, np.unique(labels[train]))
-            for place, model in enumerate(path(rows[train], labels[train], penalties)):
-                found = np.zeros((len(test), unseen.shape[2]))
-                found[:, present] = model(rows[test])
+            for place, model in enumerate(models):
+                found = model(rows[test])
+                if found.shape[1] < unseen.shape[2]:
+                    known, found = found, np.zeros((len(test), unseen.shape[2]))
+                    found[:, present] = known
                 losses[part, place] = loss(labels[test], found, classes)
                 unseen[place, test] = found
         best = int(losses.mean(axis=0).argmin())
-        outputs = np.stack([model(fold.test) for model in path(rows, labels, penalties)])
+        outputs = np.stack([model(fold.test) for model in next(fits)])
     return Predicted(classes=classes, test=outputs[best], inner=unseen[best], candidates=outputs), best
 
 
@@ -209,7 +220,7 @@ def logistic(fold: Fold) -> Predicted:
     those of the inner splits (``calibrated``): with many more features than people, and classes of unequal size, the
     intercept alone would put nearly everybody into one class, however well they are ranked.
     """
-    found, _ = fit_path(logistic_path, surprise, fold)
+    found, _ = fit_path(logistic_paths, surprise, fold)
     return calibrated(found, fold.labels, log_odds)
 
 
@@ -290,8 +301,8 @@ def support_vectors(fold: Fold) -> Predicted:
     Margins become probabilities by ``calibrated``.
     """
     if fold.kind == "value":
-        return fit_path(_margin_value_path, squared_error, fold, MARGIN_PENALTIES)[0]
-    found, _ = fit_path(_margin_path, _error_rate, fold, MARGIN_PENALTIES)
+        return fit_path(one_by_one(_margin_value_path), squared_error, fold, MARGIN_PENALTIES)[0]
+    found, _ = fit_path(one_by_one(_margin_path), _error_rate, fold, MARGIN_PENALTIES)
     return calibrated(found, fold.labels, lambda margins: margins)
 
 

@@ -1,6 +1,6 @@
 """Logistic regression under many L2 penalties at once: their steps share products of matrices, in float32 if large."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,16 +16,21 @@ _TOLERANCE, _ITERATIONS = 1e-6, 500
 _REMEMBERED, _TRIALS, _OVERSHOT = 6, 20, 0.9
 _LARGE = 1 << 17
 """Cells from which on rows are multiplied in float32, whose rounding is a hundredth of the tolerance."""
+_FLAT = 1e-3
+"""Least curvature of an intercept, of what it has where all classes are equally likely."""
 
+Rows = Int[ndarray, " _"]
+Chances = Callable[[Features], Float[ndarray, "row class"]]
 Weights = Num[ndarray, "problem weight"]
-Gradient = Callable[[Weights, Int[ndarray, " problem"]], Weights]
-"""(weights of some problems, which these are) -> the gradient of each."""
+Which = Int[ndarray, " problem"]
+OfProblems = Callable[[Weights, Which], Weights]
+"""(weights of some problems, which these are) -> the gradient of each, or one over its second derivatives."""
 
 
-def logistic_path(
-    rows: Features, labels: ndarray, inverse_penalties: Float[ndarray, " penalty"]
-) -> Iterator[Callable[[Features], Float[ndarray, "row class"]]]:
-    """Fit a multinomial logistic regression with balanced class weights under every penalty.
+def logistic_paths(
+    rows: Features, labels: ndarray, inverse_penalties: Float[ndarray, " penalty"], trainings: Sequence[Rows]
+) -> Iterator[list[Chances]]:
+    """Fit a multinomial logistic regression with balanced class weights on each choice of rows, under every penalty.
 
     Each minimises what ``sklearn.linear_model.LogisticRegression(C=..., class_weight="balanced")`` does: the sum of
     -log p(true class) of all rows, each times n / (classes x rows of its class), plus the squared length of the weights
@@ -34,18 +39,36 @@ def logistic_path(
 
     Yields
     ------
-    Callable
-        (features [row, feature]) -> probabilities [row, class], classes in ascending order; one for each of
-        ``inverse_penalties`` (C), in their order.
+    list of Callable
+        For each of ``trainings``, one for each of ``inverse_penalties`` (C): (features [row, feature]) ->
+        probabilities [row, class], classes of ``labels`` in ascending order; 0 for one without a row in the training.
     """
     classes, codes = np.unique(labels, return_inverse=True)
-    problems = _Problems.of(rows, codes, len(classes), inverse_penalties)
-    for weights in minimised(problems.gradient, problems.inverse_curvature()):
-        yield partial(_chances, weights.astype(np.float64).reshape(-1, rows.shape[1] + 1))
+    axes = _principal_axes(rows)
+    problems = _Problems.of(rows if axes is None else rows @ axes, codes, len(classes), inverse_penalties, trainings)
+    found = minimised(problems.gradient, problems.inverse_curvature, problems.start)
+    for path in found.astype(np.float64).reshape(len(trainings), len(inverse_penalties), len(problems.truth), -1):
+        yield [partial(_chances, weights, axes) for weights in path]
 
 
-def _chances(weights: Float[ndarray, "output column"], rows: Features) -> Float[ndarray, "row class"]:
-    odds = rows @ weights[:, :-1].T + weights[:, -1]
+def logistic_path(rows: Features, labels: ndarray, inverse_penalties: Float[ndarray, " penalty"]) -> list[Chances]:
+    """Fit on all rows, as `logistic_paths` does."""
+    return next(logistic_paths(rows, labels, inverse_penalties, [np.arange(len(rows))]))
+
+
+def _principal_axes(rows: Features) -> Float[ndarray, "column axis"] | None:
+    """Return the axes along which columns have their own curvature; None where rows are few, and stand so already."""
+    if rows.shape[1] > 0.9 * len(rows):
+        return None
+    found: ndarray = np.linalg.eigh(rows.T @ rows)[1]
+    return found
+
+
+def _chances(
+    weights: Float[ndarray, "output weight"], axes: Float[ndarray, "column axis"] | None, rows: Features
+) -> Float[ndarray, "row class"]:
+    slopes = weights[:, :-1].T
+    odds = rows @ (slopes if axes is None else axes @ slopes) + weights[:, -1]
     if len(weights) == 1:
         return np.hstack([expit(-odds), expit(odds)])
     return _softmax(odds, axis=1)
@@ -61,77 +84,101 @@ def _softmax(odds: Num[ndarray, "..."], axis: int) -> Num[ndarray, "..."]:
 
 @dataclass(frozen=True)
 class _Problems:
-    """One regression per penalty on the same rows; weights are those of all columns and the intercept, per output.
+    """One regression per training and penalty; weights are those of all columns and the intercept, for each output.
 
     Attributes
     ----------
-    rows, columns
-        Features, and their transpose, each contiguous.
+    rows, columns, squares
+        Features, their transpose, and their squares, each contiguous.
     truth
         Whether a row is of an output's class: one output for two classes, else one for each.
     share
-        Weight of each row in the mean loss.
+        Weight of each row in the mean loss of a problem.
     strengths
-        Factor of half the weights' squared length in the mean loss.
-    curvature
-        Second derivative of a row's loss by its log odds, where all classes are equally likely.
+        Factor of half the weights' squared length in that mean.
+    start
+        Weights of 0; the intercept of a class that a training lacks is minus infinity.
     """
 
     rows: Num[ndarray, "row column"]
     columns: Num[ndarray, "column row"]
+    squares: Num[ndarray, "row column"]
     truth: Num[ndarray, "output row"]
-    share: Num[ndarray, " row"]
+    share: Num[ndarray, "problem row"]
     strengths: Num[ndarray, " problem"]
-    curvature: float
+    start: Weights
 
     @classmethod
     def of(
-        cls, rows: Features, codes: Int[ndarray, " row"], classes: int, inverse_penalties: Float[ndarray, " problem"]
+        cls,
+        rows: Features,
+        codes: Int[ndarray, " row"],
+        classes: int,
+        inverse_penalties: Float[ndarray, " penalty"],
+        trainings: Sequence[Rows],
     ) -> "_Problems":
         precision = np.float32 if rows.size >= _LARGE else np.float64
-        outputs = 1 if classes == 2 else classes
-        share = 1 / (classes * np.bincount(codes)[codes])
+        outputs, count = 1 if classes == 2 else classes, len(inverse_penalties)
+        share = np.zeros((len(trainings), len(rows)))
+        start = np.zeros((len(trainings), outputs, rows.shape[1] + 1))
+        for place, training in enumerate(trainings):
+            sizes = np.bincount(codes[training], minlength=classes)
+            share[place, training] = 1 / (np.count_nonzero(sizes) * sizes[codes[training]])
+            if outputs > 1:
+                start[place, sizes == 0, -1] = -np.inf
+        strengths = np.concatenate([1 / (inverse_penalties * len(training)) for training in trainings])
         return cls(
             rows=np.ascontiguousarray(rows, dtype=precision),
             columns=np.ascontiguousarray(rows.T, dtype=precision),
+            squares=np.square(rows, dtype=precision),
             truth=(codes == np.arange(classes)[-outputs:, None]).astype(precision),
-            share=share.astype(precision),
-            strengths=(1 / (inverse_penalties * len(rows))).astype(precision),
-            curvature=1 / classes - 1 / classes**2,
+            share=share.repeat(count, axis=0).astype(precision),
+            strengths=strengths.astype(precision),
+            start=start.reshape(len(trainings), -1).repeat(count, axis=0).astype(precision),
         )
 
-    def inverse_curvature(self) -> Weights:
-        """Return one over the second derivatives where all classes are equally likely."""
-        squares = self.curvature * (self.share @ self.rows**2)
-        each = np.append(squares + self.strengths[:, None], np.full((len(self.strengths), 1), self.curvature), axis=1)
-        return np.tile(1 / each, len(self.truth)).astype(self.rows.dtype)
+    def _shaped(self, weights: Weights) -> Num[ndarray, "problem output own"]:
+        return weights.reshape(len(weights), len(self.truth), -1)
 
-    def gradient(self, weights: Weights, problems: Int[ndarray, " problem"]) -> Weights:
+    def _probabilities(self, weights: Weights) -> Num[ndarray, "problem output row"]:
+        shaped = self._shaped(weights)
+        odds = (shaped[:, :, :-1].reshape(-1, len(self.columns)) @ self.columns).reshape(*shaped.shape[:2], -1)
+        odds += shaped[:, :, -1:]
+        return expit(odds) if len(self.truth) == 1 else _softmax(odds, axis=1)
+
+    def gradient(self, weights: Weights, problems: Which) -> Weights:
         """Return the gradient of the penalised mean loss of some of the problems."""
-        shaped = weights.reshape(len(problems), len(self.truth), -1)
-        slopes, intercepts = shaped[:, :, :-1], shaped[:, :, -1:]
-        odds = (slopes.reshape(-1, len(self.columns)) @ self.columns).reshape(*shaped.shape[:2], -1) + intercepts
-        off = expit(odds) if len(self.truth) == 1 else _softmax(odds, axis=1)
+        off = self._probabilities(weights)
         off -= self.truth
-        off *= self.share
-        found = np.empty_like(shaped)
-        found[:, :, :-1] = (off.reshape(-1, len(self.rows)) @ self.rows).reshape(slopes.shape)
-        found[:, :, :-1] += self.strengths[problems, None, None] * slopes
+        off *= self.share[problems, None]
+        found = np.empty_like(self._shaped(weights))
+        found[:, :, :-1] = (off.reshape(-1, len(self.rows)) @ self.rows).reshape(found[:, :, :-1].shape)
+        found[:, :, :-1] += self.strengths[problems, None, None] * self._shaped(weights)[:, :, :-1]
         found[:, :, -1] = off.sum(axis=2)
         return found.reshape(weights.shape)
 
+    def inverse_curvature(self, weights: Weights, problems: Which) -> Weights:
+        """Return one over the second derivative along each weight."""
+        chances = self._probabilities(weights)
+        chances *= 1 - chances
+        chances *= self.share[problems, None]
+        found = np.empty_like(self._shaped(weights))
+        found[:, :, :-1] = (chances.reshape(-1, len(self.rows)) @ self.squares).reshape(found[:, :, :-1].shape)
+        found[:, :, :-1] += self.strengths[problems, None, None]
+        found[:, :, -1] = np.maximum(chances.sum(axis=2), _FLAT / 4)
+        return 1 / found.reshape(weights.shape)
 
-def minimised(gradient: Gradient, inverse_curvature: Weights) -> Weights:
-    """Minimise convex functions side by side from 0, by L-BFGS (Nocedal & Wright 2006, algorithm 7.4).
 
-    A step is accepted where the slope along it has not turned by more than it was, which for a convex function needs no
-    value of the function, whose rounding would hide small gains. Those that are done leave the products.
+def minimised(gradient: OfProblems, inverse_curvature: OfProblems, start: Weights) -> Weights:
+    """Minimise convex functions side by side, by L-BFGS (Nocedal & Wright 2006, algorithm 7.4).
+
+    Its first guess of the inverse Hessian is a diagonal, taken anew after 1, 2, 4, 8 ... steps. A step is accepted
+    where the slope along it has not turned by more than it was, which for a convex function needs no value of the
+    function, whose rounding would hide small gains. Those that are done leave the products.
     """
-    going = np.arange(len(inverse_curvature))
-    found = np.zeros_like(inverse_curvature)
-    here, memory = found.copy(), _Memory(inverse_curvature)
-    slope = gradient(here, going)
-    for _ in range(_ITERATIONS):
+    going, found, here = np.arange(len(start)), start.copy(), start
+    slope, memory = gradient(here, going), _Memory(inverse_curvature(here, going))
+    for done in range(_ITERATIONS):
         open_ = np.abs(slope).max(axis=1) > _TOLERANCE
         if not open_.all():
             found[going[~open_]] = here[~open_]
@@ -139,6 +186,8 @@ def minimised(gradient: Gradient, inverse_curvature: Weights) -> Weights:
             memory.keep(open_)
         if not len(going):
             return found
+        if done and done & (done - 1) == 0:
+            memory.inverse_curvature = inverse_curvature(here, going)
         step, there = _step(gradient, here, slope, memory.direction(slope), going)
         memory.add(step, there - slope)
         here, slope = here + step, there
@@ -147,19 +196,20 @@ def minimised(gradient: Gradient, inverse_curvature: Weights) -> Weights:
 
 
 def _step(
-    gradient: Gradient, here: Weights, slope: Weights, direction: Weights, problems: Int[ndarray, " problem"]
+    gradient: OfProblems, here: Weights, slope: Weights, direction: Weights, problems: Which
 ) -> tuple[Weights, Weights]:
     """Go along each direction, less far where that overshoots; return the steps, and the gradients where they end."""
     before, length = _dot(direction, slope), np.ones(len(here), here.dtype)
-    there, trying = np.empty_like(slope), np.arange(len(here))
+    there = gradient(here + direction, problems)
+    after, trying = _dot(direction, there), np.arange(len(here))
     for _ in range(_TRIALS):
-        there[trying] = gradient(here[trying] + length[trying, None] * direction[trying], problems[trying])
-        after = _dot(direction[trying], there[trying])
         over = after > -_OVERSHOT * before[trying]
         if not over.any():
             break
         trying, after = trying[over], after[over]
         length[trying] *= np.clip(before[trying] / (before[trying] - after), 0.1, 0.7)
+        there[trying] = gradient(here[trying] + length[trying, None] * direction[trying], problems[trying])
+        after = _dot(direction[trying], there[trying])
     return length[:, None] * direction, there
 
 
