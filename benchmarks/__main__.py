@@ -12,6 +12,7 @@ SCRIPTS = (
     "xcpd",
     "cli_start",
     "baselines",
+    "penalties",
     "paper_probe",
     "embedding",
     "finetune_step",

@@ -24,6 +24,7 @@ TOY = {
     "xcpd": ("--runs", 2),
     "cli_start": ("--starts", 1),
     "baselines": ("--people", 12, "--frames", 110, "--atlas", "schaefer100"),
+    "penalties": ("--people", 40, "--classes", 2, 3, "--columns", 60, 8, "--turns", 1),
     "paper_probe": ("--people", 60, "--features", 8, "--targets", 1, "--turns", 1, *THREADS),
     "embedding": ("--turns", 1, "--batch", 2, "--depth", 1, *THREADS),
     "finetune_step": ("--size", "small", *THREADS),
