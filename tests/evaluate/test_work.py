@@ -12,12 +12,16 @@ import pytest
 from distributed import LocalCluster
 
 from semantoks.errors import DataError
+from semantoks.evaluate.analyses.run import null_scores
 from semantoks.evaluate.models import linear
 from semantoks.evaluate.models.linear import standardise, standardised_rows
+from semantoks.evaluate.models.predictors import Fixed, Linear, Svm
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study import crossval, work
-from semantoks.evaluate.study.study import Stages
+from semantoks.evaluate.study.splits import split_people
+from semantoks.evaluate.study.study import Stages, first_tests
+from semantoks.evaluate.study.tasks import Plan
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
 from semantoks.statistics.tables import read_predictions, read_scores
 from semantoks.storage import arrays
@@ -228,3 +232,30 @@ def test_progress_counts_a_stage_as_much_as_it_is_expected_to_cost():
     stages.ticks(3)()
     stages.next()
     assert seen == [0.125, 0.25, 0.5, 1.0]
+
+
+def test_rows_that_the_null_asks_for_again_are_made_once(tmp_path, monkeypatch):
+    made, plain_matrix = [], Fixed.matrix
+
+    def counted(self, train, people):
+        made.append(len(train))
+        return plain_matrix(self, train, people)
+
+    monkeypatch.setattr(Fixed, "matrix", counted)
+    rng = np.random.default_rng(0)
+    features = Fixed(rng.normal(size=(40, 60)))
+    labels, everyone = np.repeat(["a", "b"], 20), np.arange(40)
+    splits = tuple(split_people(labels, everyone, kind="class", folds=2, repeats=2, seed=0, inner=3))
+    plan = Plan(target="sex", kind="class", people=everyone, labels=labels, groups=everyone, splits=splits)
+    plain = crossval.cross_validate(plan, {"fc": Linear(features)}, seed=0)
+    made.clear()
+    kept_plan = dataclasses.replace(plan, again=(2, tmp_path))
+    found = crossval.cross_validate(kept_plan, {"fc": Linear(features), "fc_svm": Svm(features)}, seed=0)
+    assert len(made) == 2 + 2 * 2  # once in the first two splits, by each method in the others
+    assert len(list(tmp_path.glob("rows-*.npy"))) == 2
+    assert [row for row in found.scores if row["method"] == "fc"] == plain.scores
+    null = null_scores([(first_tests(kept_plan, 1), {"fc": features})], permutations=20, seed=0)
+    assert len(made) == 6
+    again = null_scores([(first_tests(plan, 1), {"fc": features})], permutations=20, seed=0)
+    assert null == again
+    assert len(made) == 8

@@ -158,12 +158,13 @@ def feature_sets(study: Study, *, training: int | None = None) -> dict[str, Feat
 
 
 def _bytes_on_disk(study: Study, names: Collection[str]) -> int:
-    """Count the bytes of the large tables, which are files while a probe runs."""
+    """Count the bytes of the large tables, and of their rows in splits, which are files while a probe runs."""
     n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
     pairs, squares = 4 * rows * n_rois * (n_rois - 1) // 2, 4 * rows * n_rois**2
     sizes = {FC: pairs, "fc_partial": pairs, FC_FULL: pairs, TANGENT: squares + pairs, TANGENT_FULL: squares + pairs}
     sizes["pca"] = 2 * squares
-    return sum(size for name in names if (size := sizes.get(name, 0)) >= LARGE)
+    kept_rows = sum(8 * len(plan.people) ** 2 * plan.again[0] for plan in study.plans if plan.again)
+    return sum(size + kept_rows for name in names if (size := sizes.get(name, 0)) >= LARGE)
 
 
 def _bytes(study: Study, names: Collection[str]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
-from semantoks.evaluate.analyses.run import expected_costs, run_analyses
+from semantoks.evaluate.analyses.run import expected_costs, plans_of_null, run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
 from semantoks.evaluate.plans import open_study
 from semantoks.evaluate.protocols import run_protocol
@@ -95,6 +95,7 @@ def probe(
         study.stages = Stages(progress, expected_costs(study))
         with unfinished(out, study.fingerprint()) as folder:
             study.work = Work(n_jobs, scheduler, folder)
+            study.plans = plans_of_null(study)
             sets = feature_sets(study)
             study.stages.next()
             results = run_protocol(study, sets)

@@ -1,7 +1,9 @@
 """Arrays that may be larger than memory: in a file, read as they are needed, and passed on to workers by name."""
 
 import math
+import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -114,6 +116,18 @@ def scratch(shape: tuple[int, ...], folder: Path | None) -> Float32[ndarray, "..
         return np.empty(shape, dtype=np.float32)
     with tempfile.TemporaryFile(dir=folder) as file:
         return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+
+
+def remembered(path: Path, make: Callable[[], ndarray]) -> ndarray:
+    """Read an array from its .npy file; where there is none yet, make the array, and write it there."""
+    if path.exists():
+        found: ndarray = np.load(path, allow_pickle=False)
+        return found
+    found = make()
+    unfinished = path.with_name(f"{path.stem}-{os.getpid()}.npy")
+    np.save(unfinished, found)
+    unfinished.replace(path)
+    return found
 
 
 def _is_large(shape: tuple[int, ...]) -> bool:

@@ -41,6 +41,8 @@ from semantoks.statistics.null import permutation_null
 from semantoks.statistics.tables import MAIN, row_key
 
 CURVE_REPEATS = 2
+MOST_KEPT = 2000
+"""People of a target up to whom the rows of a split are kept for the permutation null."""
 MOST_COMPARED = 2000
 """Most people among whom a person is looked for: both parts of all are in memory."""
 
@@ -72,6 +74,22 @@ def expected_costs(study: Study) -> list[float]:
         decoding = float(len(DECODED) * config.folds)
         costs += [once * _COSTS[name] + decoding * (name == "confounds") for name in config.analyses]
     return costs
+
+
+def plans_of_null(study: Study) -> list[Plan]:
+    """Say of the plans which splits the permutation null takes, too: their standardised rows are worth keeping.
+
+    A file takes 8 bytes x people² for each wide kind of FC. With a baseline of one's own nothing is kept.
+    """
+    asked = "permutation" in study.config.analyses and study.protocol.analyses and study.people.unit != "block"
+    if not asked or study.extra or study.work.arrays is None:
+        return list(study.plans)
+    return [
+        dataclasses.replace(plan, again=(len(first_tests(plan, 1).splits), study.work.arrays))
+        if len(plan.people) <= MOST_KEPT
+        else plan
+        for plan in study.plans
+    ]
 
 
 def _central(sets: Sets) -> Sets:

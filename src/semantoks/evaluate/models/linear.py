@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import joblib
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -20,6 +21,7 @@ from semantoks.evaluate.models.logistic import logistic_paths
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.tasks import FeatureSet, Predicted, Task
 from semantoks.statistics.tables import TargetKind
+from semantoks.storage.arrays import remembered
 from semantoks.types import Columns, Features, HeldOut
 
 INVERSE_PENALTIES = np.logspace(-3, 4, 8)
@@ -155,9 +157,14 @@ class Fold:
 
 def fold_of(features: FeatureSet, task: Task) -> Fold:
     """Standardise the features of a task by its training people, and turn them into the span of their rows."""
-    matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
-    rows, test = standardised_rows(matrix, len(task.train), task.components)
-    return Fold(rows, task.labels, test, task.inner, task.kind, task.fine)
+
+    def rows() -> Features:
+        matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
+        return np.vstack(standardised_rows(matrix, count, task.components))
+
+    count, about = len(task.train), (features, task.train, task.test, task.components)
+    whole = rows() if task.rows_in is None else remembered(task.rows_in / f"rows-{joblib.hash(about)}.npy", rows)
+    return Fold(whole[:count], task.labels, whole[count:], task.inner, task.kind, task.fine)
 
 
 Outputs = Float[ndarray, "_ output"]

@@ -101,6 +101,7 @@ def score_split(plan: Plan, methods: Mapping[str, Method], number: int, seed: in
 def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) -> Task:
     """Make the task of one split, without the test people's labels; 0 ``folds`` gives no inner splits."""
     train, test = split
+    shared, folder = plan.again if plan.again and plan.analysis == "main" else (0, None)
     labels, groups = plan.labels[train], plan.groups[train]
     inner, fine = list[Split](), list[Split]()
     if folds:
@@ -116,6 +117,7 @@ def task_of(plan: Plan, split: Split, seed: int, *, folds: int = INNER_FOLDS) ->
         seed=seed,
         fine=tuple(fine),
         components=plan.components,
+        rows_in=folder if any(split is one for one in plan.splits[:shared]) else None,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -37,6 +38,9 @@ class Plan:
         What a row is.
     components
         Principal components of the training people that wide features are reduced to; None = none.
+    again
+        How many of the first splits another analysis takes, too, and the folder in which standardised features are kept
+        for it; None = none does.
     analysis, condition
         The part of the evaluation: see ``statistics.tables.ANALYSES``.
     """
@@ -52,6 +56,7 @@ class Plan:
     unscored: tuple[Int[ndarray, " _"], ...] = ()
     unit: Literal["person", "block"] = "person"
     components: int | None = None
+    again: tuple[int, Path] | None = None
 
     def with_splits(self, splits: Sequence[Split]) -> "Plan":
         """Return the plan with those splits that can be scored (``splits.can_be_scored``)."""
@@ -96,6 +101,8 @@ class Task:
         Finer ones, of a value; they cost a ridge regression nothing (``linear.ridge``). Empty = ``inner``.
     components
         As in ``Plan``.
+    rows_in
+        The folder of ``Plan.again``, if this is one of these splits.
     seed
         Seed for everything random in the method.
     """
@@ -108,6 +115,7 @@ class Task:
     seed: int
     fine: tuple[Split, ...] = ()
     components: int | None = None
+    rows_in: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
