@@ -4,6 +4,9 @@ BIN := .venv/bin
 SETUP := .venv/.installed
 DOCS := .venv/.installed-docs
 
+# Compiled files are kept, whatever the shell says: every worker and command would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # One file, one worker: what a file's tests share is made once.
 WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 

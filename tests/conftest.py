@@ -11,9 +11,10 @@ if (
 
 import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
-install_import_hook("semantoks", "beartype.beartype")
+from typed import check_types
+
+check_types("semantoks")
 
 
 @pytest.fixture

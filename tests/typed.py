@@ -1,0 +1,74 @@
+"""Beartype over the package, made cheap: a function's checks are made at its first call, and axes bound if it has any.
+
+Most functions are never called in a worker of the suite, where the checks of all took ten seconds. What jaxtyping adds
+to beartype, that axes agree within a call, costs a call without arrays as much as one with them.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any, get_args
+
+import jaxtyping
+from jaxtyping import AbstractArray, install_import_hook
+
+AT_ONCE = jaxtyping.jaxtyped
+JUDGES: dict[types.CodeType, Callable[..., Any]] = {}
+"""The checks of functions that are defined within others, by their code: each call of the outer defines them anew."""
+
+
+def has_arrays(hint: Any) -> bool:
+    """Say whether a type has axes, or may have them: one that is written as text is not looked into."""
+    if isinstance(hint, list):  # the arguments of a callable
+        return any(map(has_arrays, hint))
+    own = isinstance(hint, str) or (inspect.isclass(hint) and issubclass(hint, AbstractArray))
+    return own or any(map(has_arrays, get_args(hint)))
+
+
+def checks_of(made: Callable[..., Any], beartype: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function: by jaxtyping where an argument or the result is an array, else by beartype alone."""
+    signature = inspect.signature(made)
+    hints = [signature.return_annotation, *(one.annotation for one in signature.parameters.values())]
+    if any(map(has_arrays, hints)):
+        return AT_ONCE(made, typechecker=beartype)
+    checked = beartype(made)
+    return lambda *args, **options: (made if jaxtyping.config.jaxtyping_disable else checked)(*args, **options)
+
+
+def _instance(_made, /, *args, **options):
+    return _made(*args, **options)
+
+
+def judge_of(made: types.FunctionType, beartype: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the checks of a function within another, which take the function itself before its arguments."""
+    if made.__code__ not in JUDGES:
+        signature = inspect.signature(made)
+        first = inspect.Parameter("_made", inspect.Parameter.POSITIONAL_ONLY)
+        twin = types.FunctionType(_instance.__code__, made.__globals__, made.__name__)
+        twin.__module__, twin.__qualname__ = made.__module__, made.__qualname__
+        twin.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])
+        JUDGES[made.__code__] = AT_ONCE(twin, typechecker=beartype)
+    return functools.partial(JUDGES[made.__code__], made)
+
+
+def at_first_call(made: Any, *, typechecker: Callable[..., Any]) -> Any:
+    """Decorate a function so that its checks are made when it is first called."""
+    if not inspect.isfunction(made):
+        return AT_ONCE(made, typechecker=typechecker)
+    make, checked = judge_of if "<locals>" in made.__qualname__ else checks_of, None
+
+    @functools.wraps(made)
+    def called(*args: Any, **options: Any) -> Any:
+        nonlocal checked
+        checked = checked or make(made, typechecker)
+        return checked(*args, **options)
+
+    return called
+
+
+def check_types(package: str) -> None:
+    """Check the arguments and results of all functions of a package that is imported from now on."""
+    jaxtyping.jaxtyped = lambda *, typechecker: functools.partial(at_first_call, typechecker=typechecker)
+    jaxtyping._decorator.jaxtyped = at_first_call  # what wraps the methods of a class
+    install_import_hook(package, "beartype.beartype")
