@@ -16,8 +16,7 @@ demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.
 	$(BIN)/semantoks demo --out demo
 
 test: $(SETUP) ## all tests, and how much of the package the fast ones run
-	$(BIN)/python -m pytest $(WORKERS) -m "not slow" --cov --cov-report=
-	$(BIN)/python -m pytest $(WORKERS) -m slow
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=
 
 test-fast: $(SETUP) ## all but the slow ones, in a minute and a half on two free cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"

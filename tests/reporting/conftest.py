@@ -10,6 +10,7 @@ from simulated_cohort import write_cohort
 from simulated_probe import SMALL, write_probe
 from simulated_run import about, write_run
 
+from made_once import made_once
 from semantoks.reporting.page import report
 from semantoks.reporting.run.folder import RunFolder, read_run
 
@@ -17,7 +18,8 @@ from semantoks.reporting.run.folder import RunFolder, read_run
 @pytest.fixture(scope="session")
 def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with everything; nobody may change it."""
-    return write_run(tmp_path_factory.mktemp("runs") / "a", steps=80, total=80, probe=True)
+    name = "whole_run"
+    return made_once(tmp_path_factory, name, lambda at: write_run(at / "a", steps=80, total=80, probe=True)) / "a"
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +31,22 @@ def whole(whole_run: Path) -> RunFolder:
 @pytest.fixture(scope="session")
 def whole_page(whole_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return its report."""
-    return report(whole_run, tmp_path_factory.mktemp("pages") / "page.html")
+    page = "page.html"
+    return made_once(tmp_path_factory, "whole_page", lambda at: report(whole_run, at / page)) / page
 
 
 @pytest.fixture(scope="session")
 def whole_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a cohort with everything; nobody may change it."""
-    return write_cohort(tmp_path_factory.mktemp("cohorts"), people=4, frames=330)
+    name = "whole_cohort"
+    return made_once(tmp_path_factory, name, lambda at: write_cohort(at, people=4, frames=330)) / "cohort"
+
+
+@pytest.fixture(scope="session")
+def cohort_page(whole_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return its report."""
+    page = "page.html"
+    return made_once(tmp_path_factory, "cohort_page", lambda at: report(whole_cohort, at / page)) / page
 
 
 @pytest.fixture

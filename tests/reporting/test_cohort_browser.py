@@ -13,9 +13,9 @@ from semantoks.reporting.page import report
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on the PATH")]
 
 
-@pytest.fixture(scope="module")
-def page(whole_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report(whole_cohort, tmp_path_factory.mktemp("pages") / "page.html")
+@pytest.fixture
+def page(cohort_page: Path) -> Path:
+    return cohort_page
 
 
 @pytest.mark.parametrize(("width", "mode"), [(360, "light"), (1280, "dark")])

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def page(whole_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return report(whole_cohort, tmp_path_factory.mktemp("pages") / "page.html").read_text(encoding="utf-8")
+def page(cohort_page: Path) -> str:
+    return cohort_page.read_text(encoding="utf-8")
 
 
 def test_the_sections_follow_the_reader_s_questions(page: str) -> None:

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,14 @@ from semantoks.reporting.wording import score
 @pytest.fixture
 def probes(tmp_path: Path) -> list[Path]:
     return [write_probe(tmp_path / name / "probe", SMALL) for name in ("a", "b")]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A probe with its page and the tables beside it; nobody may change it."""
+    probe = write_probe(tmp_path_factory.mktemp("reported") / "a" / "probe", SMALL)
+    report(probe)
+    return probe
 
 
 def test_several_probes_stand_beside_each_other_on_one_page(probes: list[Path]) -> None:
@@ -75,24 +84,25 @@ def test_a_table_beside_a_page_is_in_visible_characters(tmp_path: Path) -> None:
     assert r"half \ud800 \x1b[2J" in (folder / "s_t.tsv").read_text(encoding="utf-8")
 
 
-def test_the_tables_of_a_page_lie_beside_it_as_tsv(probes: list[Path]) -> None:
-    folder = report(probes[0]).with_name("report_tables")
+def test_the_tables_of_a_page_lie_beside_it_as_tsv(reported: Path) -> None:
+    folder = reported / "report_tables"
     index = pd.read_csv(folder / "index.tsv", sep="\t")
     assert sorted([*index["file"], "index.tsv"]) == sorted(path.name for path in folder.iterdir())
-    found = read_run(probes[0]).probe
+    found = read_run(reported).probe
     assert found is not None
     table = pd.read_csv(folder / "targets_age_all_scores_of_age.tsv", sep="\t", index_col="Method")
     assert table.loc["encoder", "correlation r"] == round(found.compared("age")["encoder"].mean, 3)
     assert table.loc["encoder", "minus FC"] == round(found.compared("age")["encoder"].diff, 3)
 
 
-def test_tables_of_an_earlier_page_go_and_other_files_stay(probes: list[Path]) -> None:
-    folder = report(probes[0]).with_name("report_tables")
+def test_tables_of_an_earlier_page_go_and_other_files_stay(reported: Path, tmp_path: Path) -> None:
+    probe = shutil.copytree(reported, tmp_path / "a")
+    folder = probe / "report_tables"
     (folder / "mine.tsv").write_text("mine")
     (folder / "index.tsv").write_text("file\tsection\tcaption\nold.tsv\t\t\n../out.tsv\t\t\n")
     (folder / "old.tsv").write_text("old")
     (folder.parent / "out.tsv").write_text("not of this folder")
-    report(probes[0])
+    report(probe)
     assert not (folder / "old.tsv").exists()
     assert (folder / "mine.tsv").read_text() == "mine"
     assert (folder.parent / "out.tsv").exists()

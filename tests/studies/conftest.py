@@ -3,6 +3,7 @@
 import pytest
 
 from semantoks.cli.main import run
+from semantoks.studies.sides import hold_out
 from tiny_people import QUICK_STUDY, RECIPE, make_people, write_cohort
 
 
@@ -10,6 +11,18 @@ from tiny_people import QUICK_STUDY, RECIPE, make_people, write_cohort
 def people(tmp_path_factory):
     """A cohort of forty people with planted answers."""
     return write_cohort(tmp_path_factory.mktemp("studied"), *make_people(40))
+
+
+@pytest.fixture(scope="session")
+def halves(people):
+    """Half of them held out."""
+    return hold_out(people, 0.5, min_seconds=0.0)
+
+
+@pytest.fixture(scope="session")
+def most(people):
+    """Twenty-eight of them to train on."""
+    return hold_out(people, 0.3, min_seconds=0.0)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,6 @@ from semantoks.storage.lock import hold_folder
 from semantoks.studies import engine
 from semantoks.studies.ablate import FULL, Grid, answers_of, list_grids, load_grid, plan_ablation
 from semantoks.studies.settings import StudyConfig
-from semantoks.studies.sides import hold_out
 from semantoks.studies.table import Study, changed
 from semantoks.train.recipe import load_recipe
 from semantoks.train.run import pretrain
@@ -110,9 +109,8 @@ def test_the_condition_that_does_not_fit_is_named_with_its_reason(done):
     assert "1 condition left out:" in (out / "report.html").read_text()
 
 
-def test_nobody_who_is_tested_was_trained_on_in_any_run(done, people):
-    out, _ = done
-    sides = hold_out(people, 0.5, min_seconds=0.0)
+def test_nobody_who_is_tested_was_trained_on_in_any_run(done, halves):
+    out, sides = done[0], halves
     for folder in sorted((out / "runs").iterdir()):
         card = load_encoder(folder / "encoder")[1]
         assert not overlap(card, sides.tested, people_of(sides.tested)).seen.any()
@@ -175,9 +173,8 @@ def test_other_targets_people_or_settings_in_the_same_folder_are_refused(done, g
     assert people.path.exists()
 
 
-def test_a_stopped_study_goes_on_and_its_runs_are_the_unbroken_ones(done, grid, people, recipe, monkeypatch, tmp_path):
-    whole, _ = done
-    sides = hold_out(people, 0.5, min_seconds=0.0)
+def test_a_stopped_study_goes_on_and_its_runs_are_the_unbroken_ones(done, grid, halves, recipe, monkeypatch, tmp_path):
+    (whole, _), sides = done, halves
     runs, _ = plan_ablation(load_grid(grid, ["loss"]), load_recipe(recipe), sides, [0])
     settings = StudyConfig(seeds=(0,), folds=2, repeats=1)
     study = Study(kind="ablate", out=tmp_path, sides=sides, targets=("age",), settings=settings, runs=runs)
@@ -207,10 +204,9 @@ def test_a_stopped_study_goes_on_and_its_runs_are_the_unbroken_ones(done, grid, 
         assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_a_run_that_another_job_writes_is_left_to_it(done, grid, people, recipe, monkeypatch, tmp_path):
-    sides = hold_out(people, 0.5, min_seconds=0.0)
-    runs, _ = plan_ablation(load_grid(grid, ["loss"]), load_recipe(recipe), sides, [0])
-    study = Study(kind="ablate", out=tmp_path, sides=sides, targets=("age",), settings=StudyConfig(), runs=runs[:1])
+def test_a_run_that_another_job_writes_is_left_to_it(grid, halves, recipe, tmp_path):
+    runs, _ = plan_ablation(load_grid(grid, ["loss"]), load_recipe(recipe), halves, [0])
+    study = Study(kind="ablate", out=tmp_path, sides=halves, targets=("age",), settings=StudyConfig(), runs=runs[:1])
     with hold_folder(study.folder(runs[0])):
         found = engine.carry_out(study)
     assert [state for _, state in found.missing] == ["another job is writing it"]
@@ -250,8 +246,8 @@ def test_every_packaged_condition_is_a_change_of_a_packaged_recipe(name, recipe_
         assert one.networks != "own" or to_plain(changed(recipe, one.set, one.name)) != whole, one.name
 
 
-def test_other_networks_and_what_does_not_fit_this_recipe_are_planned_as_such(grid, people, recipe, tmp_path):
-    sides, config = hold_out(people, 0.5, min_seconds=0.0), load_recipe(recipe)
+def test_other_networks_and_what_does_not_fit_this_recipe_are_planned_as_such(grid, halves, recipe, tmp_path):
+    sides, config = halves, load_recipe(recipe)
     runs, left_out = plan_ablation(load_grid(grid), config, sides, [0])
     assert [run.condition for run in runs] == [FULL, "TTR off", "one network"]
     assert runs[2].tested(sides).atlas.n_networks == runs[2].cohort(sides).atlas.n_networks == 1
@@ -272,9 +268,9 @@ def test_other_networks_and_what_does_not_fit_this_recipe_are_planned_as_such(gr
     )
 
 
-def test_a_wrong_grid_is_answered_in_a_sentence(tmp_path, people, recipe):
+def test_a_wrong_grid_is_answered_in_a_sentence(tmp_path, halves, recipe):
     path = tmp_path / "g.toml"
-    sides, config = hold_out(people, 0.5, min_seconds=0.0), load_recipe(recipe)
+    sides, config = halves, load_recipe(recipe)
     wrong = {
         '[[condition]]\nname = "x"': "the condition 'x' changes nothing",
         "": "lacks condition",

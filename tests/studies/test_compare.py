@@ -12,7 +12,6 @@ from semantoks.errors import ConfigError
 from semantoks.statistics.methods import FC
 from semantoks.statistics.tables import read_scores
 from semantoks.studies.compare import named_recipes, plan_comparison
-from semantoks.studies.sides import hold_out
 from semantoks.studies.table import build
 from semantoks.train.recipe import load_recipe
 from tiny_people import QUICK_STUDY, RECIPE
@@ -104,18 +103,16 @@ def test_the_page_has_every_recipe_the_bars_and_the_answers(done):
         assert words in text
 
 
-def test_equal_operations_give_a_cheaper_recipe_more_steps(people, files):
-    sides = hold_out(people, 0.5, min_seconds=0.0)
+def test_equal_operations_give_a_cheaper_recipe_more_steps(halves, files):
     first = replace(load_recipe(files[0]), steps=300)
-    runs, _, _ = plan_comparison(named_recipes(files[:2]), first, sides, [0], equal="operations")
-    costs = [run.config.steps * run.config.objective.flops(build(run, sides), 8) for run in runs]
+    runs, _, _ = plan_comparison(named_recipes(files[:2]), first, halves, [0], equal="operations")
+    costs = [run.config.steps * run.config.objective.flops(build(run, halves), 8) for run in runs]
     assert costs[1] == pytest.approx(costs[0], rel=0.5 / runs[1].config.steps)
     assert runs[1].config.steps > runs[0].config.steps == 300
 
 
-def test_own_views_are_kept_if_asked_for(people, files):
-    sides, first = hold_out(people, 0.5, min_seconds=0.0), load_recipe(files[0])
-    runs, _, notes = plan_comparison(named_recipes(files[:2]), first, sides, [0], views="own")
+def test_own_views_are_kept_if_asked_for(halves, files):
+    runs, _, notes = plan_comparison(named_recipes(files[:2]), load_recipe(files[0]), halves, [0], views="own")
     assert [run.config.batch_size for run in runs] == [8, 4]
     assert not notes
 

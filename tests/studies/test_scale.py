@@ -12,13 +12,12 @@ from semantoks.statistics.seeds import over_seeds
 from semantoks.studies import scale
 from semantoks.studies.results import Scored
 from semantoks.studies.scale import amount_of, plan_scaling, summarise_scaling
-from semantoks.studies.sides import hold_out
 from semantoks.train.recipe import load_recipe
 
 
-@pytest.fixture(scope="module")
-def sides(people):
-    return hold_out(people, 0.3, min_seconds=0.0)
+@pytest.fixture
+def sides(most):
+    return most
 
 
 def test_sizes_are_nested_random_subsets_with_batches_that_they_can_fill(sides, recipe):

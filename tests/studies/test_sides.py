@@ -17,25 +17,23 @@ def ids(cohort):
     return set(cohort.recordings["participant_id"])
 
 
-def test_nobody_is_tested_and_trained_and_the_share_is_the_one_asked_for(people):
-    sides = hold_out(people, 0.3, min_seconds=0.0)
-    assert len(ids(sides.tested)) == 12
-    assert set(sides.pool) == ids(people) - ids(sides.tested)
-    assert sides.notes == ()
+def test_nobody_is_tested_and_trained_and_the_share_is_the_one_asked_for(people, most):
+    assert len(ids(most.tested)) == 12
+    assert set(most.pool) == ids(people) - ids(most.tested)
+    assert most.notes == ()
 
 
-def test_the_same_people_are_tested_whatever_is_trained_and_other_shares_are_others(people):
-    one, again, more = (hold_out(people, share, min_seconds=0.0) for share in (0.3, 0.3, 0.5))
-    assert one.fingerprint == again.fingerprint != more.fingerprint
+def test_the_same_people_are_tested_whatever_is_trained_and_other_shares_are_others(people, most, halves):
+    again = hold_out(people, 0.3, min_seconds=0.0)
+    assert most.fingerprint == again.fingerprint != halves.fingerprint
 
 
-def test_subsets_of_a_seed_are_nested_and_those_of_another_seed_are_others(people):
-    sides = hold_out(people, 0.3, min_seconds=0.0)
-    few, many, other = sides.trained(5, 0), sides.trained(20, 0), sides.trained(5, 1)
+def test_subsets_of_a_seed_are_nested_and_those_of_another_seed_are_others(most):
+    few, many, other = most.trained(5, 0), most.trained(20, 0), most.trained(5, 1)
     assert len(few) == 5
-    assert set(few) < set(many) < set(sides.pool)
+    assert set(few) < set(many) < set(most.pool)
     assert set(few) != set(other)
-    assert set(sides.trained(28, 3)) == set(sides.pool)
+    assert set(most.trained(28, 3)) == set(most.pool)
 
 
 def test_families_are_on_one_side(tmp_path):
@@ -58,14 +56,13 @@ def test_who_is_in_the_probe_s_cohort_by_id_or_by_recording_is_in_no_training(pe
         assert f"{len(out)} people have an id or a recording in" in sides.notes[0]
 
 
-def test_people_without_a_long_recording_are_not_trained_on_and_counted(people):
-    whole = hold_out(people, 0.3, min_seconds=0.0)
+def test_people_without_a_long_recording_are_not_trained_on_and_counted(people, most):
     seconds = 2.0 * people.recordings["good_frames"]
-    longest = people.recordings.assign(s=seconds).groupby("participant_id")["s"].max()[list(whole.pool)]
+    longest = people.recordings.assign(s=seconds).groupby("participant_id")["s"].max()[list(most.pool)]
     limit = float(np.median(longest))
     sides = hold_out(people, 0.3, min_seconds=limit)
     assert set(sides.pool) == set(longest.index[longest >= limit])
-    assert f"{len(whole.pool) - len(sides.pool)} people have less than {limit:g} s" in sides.notes[0]
+    assert f"{len(most.pool) - len(sides.pool)} people have less than {limit:g} s" in sides.notes[0]
 
 
 def test_what_leaves_too_few_people_and_shares_out_of_range_are_refused(people):
@@ -75,13 +72,12 @@ def test_what_leaves_too_few_people_and_shares_out_of_range_are_refused(people):
         hold_out(people, 0.95, min_seconds=0.0)
 
 
-def test_targets_that_the_test_people_cannot_answer_are_refused_before_any_training(people):
-    sides = hold_out(people, 0.5, min_seconds=0.0)
+def test_targets_that_the_test_people_cannot_answer_are_refused_before_any_training(halves):
     config = ProbeConfig(folds=2, repeats=1, analyses=())
-    check_targets(sides, ["sex", "age"], config)
+    check_targets(halves, ["sex", "age"], config)
     with pytest.raises(DataError, match="agee"):
-        check_targets(sides, ["agee"], config)
+        check_targets(halves, ["agee"], config)
     with pytest.raises(DataError, match="Use --folds 5"):
-        check_targets(sides, ["sex"], dataclasses.replace(config, folds=9))
+        check_targets(halves, ["sex"], dataclasses.replace(config, folds=9))
     with pytest.raises(ConfigError, match="at least one target"):
-        check_targets(sides, [], config)
+        check_targets(halves, [], config)

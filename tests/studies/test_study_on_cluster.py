@@ -12,7 +12,6 @@ from semantoks.studies import on_cluster
 from semantoks.studies.engine import carry_out
 from semantoks.studies.on_cluster import Typed, run_part
 from semantoks.studies.settings import StudyConfig
-from semantoks.studies.sides import hold_out
 from semantoks.studies.table import Planned, Study
 from semantoks.train.recipe import load_recipe
 
@@ -31,15 +30,15 @@ COMMAND = "semantoks ablate 'a cohort/' --scheduler tcp://h:1 --target sex --par
 
 
 @pytest.fixture
-def study(people, recipe, tmp_path, monkeypatch):
+def study(halves, recipe, tmp_path, monkeypatch):
     """Three runs of a study whose command was typed in a folder."""
     monkeypatch.chdir(tmp_path)
-    sides, config = hold_out(people, 0.5, min_seconds=0.0), load_recipe(recipe)
+    config = load_recipe(recipe)
     runs = tuple(Planned(name=f"r{k}", condition="full", seed=k, people=20, config=config) for k in range(3))
     return Study(
         kind="ablate",
         out=Path("study"),
-        sides=sides,
+        sides=halves,
         targets=("sex",),
         settings=StudyConfig(),
         runs=runs,

@@ -9,17 +9,16 @@ from semantoks.config import merged
 from semantoks.errors import ConfigError
 from semantoks.studies.engine import begin
 from semantoks.studies.settings import StudyConfig
-from semantoks.studies.sides import hold_out
 from semantoks.studies.table import Planned, Study, build, changed, folder_name, for_people
 from semantoks.train.recipe import PretrainConfig, load_recipe
 
 
 @pytest.fixture
-def study(people, recipe, tmp_path):
-    sides, config = hold_out(people, 0.3, min_seconds=0.0), load_recipe(recipe)
+def study(most, recipe, tmp_path):
+    config = load_recipe(recipe)
     runs = tuple(Planned(name=f"r{seed}", condition="full", seed=seed, people=28, config=config) for seed in range(11))
     return Study(
-        kind="ablate", out=tmp_path, sides=sides, targets=("sex",), settings=StudyConfig(), runs=runs, reference="full"
+        kind="ablate", out=tmp_path, sides=most, targets=("sex",), settings=StudyConfig(), runs=runs, reference="full"
     )
 
 
