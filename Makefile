@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.installed
+DEV := .venv/.installed-dev
 DOCS := .venv/.installed-docs
+# Compiled by one process per core afterwards; pip has one for all. Some packages hold files that no Python 3 compiles.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 # Compiled files are kept, whatever the shell says: every worker and command would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,23 +19,23 @@ WORKERS := -n auto --dist loadscope --no-loadscope-reorder
 demo: $(SETUP) ## the main job end to end on simulated people; open demo/report.html afterwards
 	$(BIN)/semantoks demo --out demo
 
-test: $(SETUP) ## all tests, and how much of the package the fast ones run
+test: $(DEV) ## all tests, and how much of the package the fast ones run
 	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=
 
-test-fast: $(SETUP) ## all but the slow ones, in a minute and a half on two free cores
+test-fast: $(DEV) ## all but the slow ones, in a minute and a half on two free cores
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
-check: $(SETUP) ## style, types, layers and caps
+check: $(DEV) ## style, types, layers and caps
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/caps.py
 
-bench: $(SETUP) ## speed and memory, a table each
+bench: $(DEV) ## speed and memory, a table each
 	$(BIN)/python -m benchmarks
 
-results: $(SETUP) ## the table of docs/results.md on a cohort of yours: COHORT=cohort/ [OUT=results/]
+results: $(DEV) ## the table of docs/results.md on a cohort of yours: COHORT=cohort/ [OUT=results/]
 	$(BIN)/python -m benchmarks.results $(COHORT) --out $(or $(OUT),results)
 
 docs: $(DOCS) ## the site of docs/ with the examples run; open docs/_build/html/index.html afterwards
@@ -50,10 +54,16 @@ $(SETUP): pyproject.toml constraints.txt
 	  { echo "Python's venv is not installed. On Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) .
+	$(COMPILE)
 	@touch $(SETUP)
 
-$(DOCS): $(SETUP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+$(DEV): $(SETUP)
+	$(INSTALL) '.[dev]'
+	$(COMPILE)
+	@touch $(DEV)
+
+$(DOCS): $(DEV)
+	$(INSTALL) '.[docs]'
+	$(COMPILE)
 	@touch $(DOCS)

@@ -28,8 +28,8 @@ WAYS = {
 }
 
 
-def line(name: str, way: str, device: torch.device) -> list[str]:
-    """Measure one way to fine-tune one size."""
+def line(name: str, way: str, turns: int, device: torch.device) -> list[str]:
+    """Measure one way to fine-tune one size, so many epochs."""
     size, config = sizes()[name], WAYS[way]
     pool = random_pool(size.atlas, PEOPLE, device)
     encoder = Encoder(size.config.encoder, pool.network_index)
@@ -39,7 +39,7 @@ def line(name: str, way: str, device: torch.device) -> list[str]:
     training, steps = Tuning(model, pool, lesson, config), PEOPLE // config.batch_size
     flops = count_flops(lambda epoch: training.run_epoch(epoch), (1,)) / steps
     before = matmul_rate(device)
-    times = seconds(lambda: training.run_epoch(2), repeats=3 if name == "paper" else 30, device=device)
+    times = seconds(lambda: training.run_epoch(2), repeats=turns, device=device)
     step, rate = statistics.median(times) / steps, statistics.mean([before, matmul_rate(device)])
     predict = seconds(lambda: predict_people(model, pool, np.arange(8), config.crops), repeats=3, device=device)
     learning = sum(p.numel() for group in training.optimizer.param_groups for p in group["params"] if p.requires_grad)
@@ -59,13 +59,17 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", choices=["small", "paper"], default=["small", "paper"])
+    parser.add_argument(
+        "--turns", type=int, help="epochs that are timed (default: 30 of the small size, 3 of the paper's)"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     device = torch.device(chosen.device)
     header = ["", "million learn", "GFLOP", "forward x 3", "floor, ms", "step, ms", "/ floor", "a person, ms"]
-    rows = [line(name, way, device) for name in chosen.size for way in WAYS]
+    turns = {"small": 30, "paper": 3} if chosen.turns is None else dict.fromkeys(chosen.size, chosen.turns)
+    rows = [line(name, way, turns[name], device) for name in chosen.size for way in WAYS]
     show(f"One fine-tuning step of 16 people. {machine(device)}", header, rows)
 
 

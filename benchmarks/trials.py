@@ -133,7 +133,7 @@ def main() -> None:
         encoder, card = open_encoder(run)
         last = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-50:]
         apart = [r["agreement_overlap_0"] for r in last if r["agreement_overlap_0"] is not None]
-        rest = f"{np.mean([r['effective_rank'] for r in last]):.0f}, {np.mean(apart):.2f}"
+        rest = f"{np.mean([r['effective_rank'] for r in last]):.0f}, {np.mean(apart) if apart else np.nan:.2f}"
         row(name, identification(*(encode(encoder, w) for w in windows)), dict(table["encoder"][targets]), rest)
         start = random_encoder(card.encoder, card.atlas.network_index, card.seed).eval()
         found = identification(*(encode(start, w) for w in windows))

@@ -119,7 +119,7 @@ def test_a_network_of_ones_own_and_a_baseline_have_rows_beside_the_packaged_ones
         "ends": Baseline(words="first frame", features=lambda shown: np.array([shown.series(i)[0] for i in range(80)])),
     }
     config = dataclasses.replace(QUICK, epochs=2, crops=1, beside_lr=(1e-3, 1e-2))
-    probe = ProbeConfig(folds=2, repeats=1)
+    probe = ProbeConfig(folds=2, repeats=1, methods=("motion",), analyses=())
     summary = finetune(
         model, cohort, targets=["sex"], out=tmp_path, config=config, probe=probe, beside=("fc_mlp",), extra=extra
     )

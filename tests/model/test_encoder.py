@@ -81,8 +81,8 @@ def adapted(encoder):
 @pytest.mark.parametrize("changed", [lambda same: same, adapted])
 @pytest.mark.parametrize(("depth", "masked"), [(0, False), (1, True), (3, False)])
 def test_cls_alone_is_that_of_all_tokens_with_the_same_gradient(depth, masked, changed):
-    encoder = changed(random_encoder(EncoderConfig(width=64, depth=depth, frames=60), [0, 0, 1, 1, 2], 0))
-    series = torch.randn(4, 5, 60)
+    encoder = changed(random_encoder(EncoderConfig(width=64, depth=depth, frames=60), [0, 0, 1, 1, 2], 0)).double()
+    series = torch.randn(4, 5, 60, dtype=torch.float64)
     mask = torch.rand(4, 3, 3) < 0.5 if masked else None
     found = []
     for cls in (encoder(series, mask).cls, encoder.cls(series, mask)):
@@ -91,7 +91,7 @@ def test_cls_alone_is_that_of_all_tokens_with_the_same_gradient(depth, masked, c
         found.append([cls.detach(), *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)])
     assert len(found[0]) == len(found[1])
     for of_all, alone in zip(*found, strict=True):
-        torch.testing.assert_close(alone, of_all, rtol=1e-5, atol=2e-6)
+        torch.testing.assert_close(alone, of_all, rtol=1e-10, atol=1e-10)
 
 
 def test_where_cls_alone_is_read_the_last_block_computes_no_other_token():

@@ -13,13 +13,29 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError
 from semantoks.model.card import EncoderCard
 from semantoks.model.encoder import Encoder, EncoderConfig
+from semantoks.model.hub import load_encoder
 from semantoks.model.tensors import save_encoder
 from semantoks.model.tokenizers.connectivity import ConnectivityConfig
 from semantoks.model.tokenizers.published import TokenizerConfig
 
 ATLAS = Atlas(name="six", labels=tuple("abcdef"), networks=("x", "y", "x", "z", "y", "z"))
 SIZE = EncoderConfig(width=16, depth=2, frames=60, patch=20)
-EXPORT = "import sys; from semantoks.model.export import export; print('\\n'.join(export(*sys.argv[1:])))"
+KINDS = {  # first the one that warns of nothing: what torch warns of once would be silent there
+    "connectivity": EncoderConfig(
+        width=4, depth=0, norm=False, frames=60, patch=60, tokenizer=ConnectivityConfig(components=2, shrinkage=0.3)
+    ),
+    "plain": SIZE,
+    "attention": dataclasses.replace(SIZE, tokenizer=TokenizerConfig(branches="dense+depthwise", pooling="attention")),
+}
+EXPORT = """
+import json, sys, warnings
+from semantoks.model.export import export
+said = {}
+for name in sys.argv[2:]:
+    warnings.simplefilter("error" if name == "connectivity" else "default", UserWarning)
+    said[name] = "\\n".join(export(f"{sys.argv[1]}/{name}", f"{sys.argv[1]}/out/{name}.pt2"))
+print(json.dumps(said))
+"""
 RUN = """
 import sys, numpy, torch
 program = torch.export.load(sys.argv[1], extra_files=(extra := {"config.json": ""}))
@@ -39,19 +55,27 @@ def python(code, *words):
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with encoders and their programs in ``out``, and what was said of each."""
+    folder = tmp_path_factory.mktemp("exported")
+    for name, size in KINDS.items():
+        card = EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None)
+        save_encoder(folder / name, Encoder(size, ATLAS.network_index), card)
+    return folder, json.loads(python(EXPORT, folder, *KINDS))
+
+
 @pytest.mark.slow
-def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path):
-    encoder = Encoder(SIZE, ATLAS.network_index).eval()
-    card = EncoderCard(encoder=SIZE, atlas=ATLAS, tr=2.0, band=None)
-    save_encoder(tmp_path / "e", encoder, card)
-    said = python(EXPORT, tmp_path / "e", tmp_path / "out" / "e.pt2")
-    assert "takes    series float32 [batch, 6, 60] and mask bool [batch, 3, 3], True = hidden" in said
+def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(exported, tmp_path):
+    folder, said = exported
+    encoder, _ = load_encoder(folder / "plain")
+    assert "takes    series float32 [batch, 6, 60] and mask bool [batch, 3, 3], True = hidden" in said["plain"]
     rng, held = np.random.default_rng(0), {}
     for n in (1, 2, 7):
         held[f"x{n}"] = rng.normal(size=(n, 6, 60)).astype(np.float32)
         held[f"m{n}"] = rng.random((n, 3, 3)) < 0.4
     np.savez(tmp_path / "in.npz", **held)
-    told = json.loads(python(RUN, tmp_path / "out" / "e.pt2", tmp_path / "in.npz", tmp_path / "out.npz"))
+    told = json.loads(python(RUN, folder / "out" / "plain.pt2", tmp_path / "in.npz", tmp_path / "out.npz"))
     assert told["atlas"]["labels"] == list("abcdef")
     found = np.load(tmp_path / "out.npz")
     for n in (1, 2, 7):
@@ -62,40 +86,28 @@ def test_a_program_gives_what_the_encoder_gives_for_batches_of_any_size(tmp_path
 
 
 @pytest.mark.slow
-def test_a_program_of_connectivity_says_what_it_is_fixed_to_and_nothing_else(tmp_path):
-    size = EncoderConfig(
-        width=4, depth=0, norm=False, frames=60, patch=60, tokenizer=ConnectivityConfig(components=2, shrinkage=0.3)
-    )
-    card = EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None)
-    save_encoder(tmp_path / "e", Encoder(size, ATLAS.network_index).eval(), card)
-    said = python(
-        "import warnings; warnings.simplefilter('error', UserWarning);" + EXPORT, tmp_path / "e", tmp_path / "e.pt2"
-    )
-    assert "only     this number of frames, and float32" in said
+def test_a_program_of_connectivity_says_what_it_is_fixed_to_and_nothing_else(exported):
+    assert "only     this number of frames, and float32" in exported[1]["connectivity"]
 
 
 ELSEWHERE = """
 import sys, torch
 series, mask = torch.randn(2, 6, 60), torch.rand(2, 3, 3) < 0.4
-with torch.no_grad():
-    expected = torch.export.load(sys.argv[1]).module()(series, mask)
-    for dtype, near in ((torch.float64, 1e-5), (torch.bfloat16, 0.1)):
-        found = torch.export.load(sys.argv[1]).module().to(dtype)(series.to(dtype), mask)
-        assert [t.dtype for t in found] == [dtype] * 2
-        assert max((a.double() - b.double()).abs().max() for a, b in zip(expected, found)) < near
-    meta = torch.export.load(sys.argv[1]).module().to("meta")(series.to("meta"), mask.to("meta"))
-    assert [t.device.type for t in meta] == ["meta"] * 2
+for program in sys.argv[1:]:
+    with torch.no_grad():
+        expected = torch.export.load(program).module()(series, mask)
+        for dtype, near in ((torch.float64, 1e-5), (torch.bfloat16, 0.1)):
+            found = torch.export.load(program).module().to(dtype)(series.to(dtype), mask)
+            assert [t.dtype for t in found] == [dtype] * 2
+            assert max((a.double() - b.double()).abs().max() for a, b in zip(expected, found)) < near
+        meta = torch.export.load(program).module().to("meta")(series.to("meta"), mask.to("meta"))
+        assert [t.device.type for t in meta] == ["meta"] * 2
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [TokenizerConfig(), TokenizerConfig(branches="dense+depthwise", pooling="attention")])
-def test_a_program_runs_in_other_precisions_and_on_other_devices(tmp_path, kind):
-    size = dataclasses.replace(SIZE, tokenizer=kind)
-    card = EncoderCard(encoder=size, atlas=ATLAS, tr=2.0, band=None)
-    save_encoder(tmp_path / "e", Encoder(size, ATLAS.network_index), card)
-    python(EXPORT, tmp_path / "e", tmp_path / "e.pt2")
-    python(ELSEWHERE, tmp_path / "e.pt2")
+def test_a_program_runs_in_other_precisions_and_on_other_devices(exported):
+    python(ELSEWHERE, *(exported[0] / "out" / f"{name}.pt2" for name in ("plain", "attention")))
 
 
 def test_a_program_is_called_pt2(tmp_path):
