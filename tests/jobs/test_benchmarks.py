@@ -39,7 +39,7 @@ def test_every_benchmark_has_a_toy_size():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
+def run(tmp_path, monkeypatch, capsys, untyped):
     """Run a script in this process, in a fresh folder, and return what it prints; what it starts finds the package."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (ROOT, ROOT / "src"))))
@@ -68,7 +68,7 @@ def test_a_benchmark_is_started_as_its_page_says(run, tmp_path):
 
 
 def test_the_simulated_nulls_are_drawn_and_printed(run, tmp_path, monkeypatch):
-    for name, few in {"EFFECTS": (0.0, 0.2), "PERMUTATIONS": 19, "FLIPS": 99}.items():
+    for name, few in {"EFFECTS": (0.0, 0.2), "FEATURES": 20, "PERMUTATIONS": 19, "FLIPS": 99}.items():
         monkeypatch.setattr(nulls, name, few)
     run("nulls", "--runs", 2, "--figure", "nulls.svg")
     assert (tmp_path / "nulls.svg").stat().st_size > 1000
