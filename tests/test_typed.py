@@ -78,9 +78,8 @@ def test_what_fits_its_types_goes_through(room):
     ],
 )
 def test_what_does_not_is_refused_by_the_checks(room, call):
-    with pytest.raises(Exception, match=r"[Tt]ype|hint") as refused:
+    with pytest.raises(TypeError, match=r"Type-check error|violates type hint"):
         call(room)
-    assert type(refused.value).__module__.split(".")[0] in ("jaxtyping", "beartype")
 
 
 def test_users_have_no_checks_and_neither_has_a_test_that_asks_for_none(room, untyped):

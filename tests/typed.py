@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import jaxtyping
+from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, install_import_hook
 
 AT_ONCE = jaxtyping.jaxtyped
+AS_JAXTYPING = beartype(conf=BeartypeConf(violation_type=TypeError))
+"""Its errors are type errors: a value that a file brings along meets the same ``except`` as without the checks."""
 JUDGES: dict[types.CodeType, Callable[..., Any]] = {}
 """The checks of functions that are defined within others, by their code: each call of the outer defines them anew."""
 
@@ -26,13 +29,13 @@ def has_arrays(hint: Any) -> bool:
     return own or any(map(has_arrays, get_args(hint)))
 
 
-def checks_of(made: Callable[..., Any], beartype: Callable[..., Any]) -> Callable[..., Any]:
+def checks_of(made: Callable[..., Any], typechecker: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a function: by jaxtyping where an argument or the result is an array, else by beartype alone."""
     signature = inspect.signature(made)
     hints = [signature.return_annotation, *(one.annotation for one in signature.parameters.values())]
     if any(map(has_arrays, hints)):
-        return AT_ONCE(made, typechecker=beartype)
-    checked = beartype(made)
+        return AT_ONCE(made, typechecker=typechecker)
+    checked = AS_JAXTYPING(made)
     return lambda *args, **options: (made if jaxtyping.config.jaxtyping_disable else checked)(*args, **options)
 
 
@@ -40,7 +43,7 @@ def _instance(_made, /, *args, **options):
     return _made(*args, **options)
 
 
-def judge_of(made: types.FunctionType, beartype: Callable[..., Any]) -> Callable[..., Any]:
+def judge_of(made: types.FunctionType, typechecker: Callable[..., Any]) -> Callable[..., Any]:
     """Return the checks of a function within another, which take the function itself before its arguments."""
     if made.__code__ not in JUDGES:
         signature = inspect.signature(made)
@@ -48,7 +51,7 @@ def judge_of(made: types.FunctionType, beartype: Callable[..., Any]) -> Callable
         twin = types.FunctionType(_instance.__code__, made.__globals__, made.__name__)
         twin.__module__, twin.__qualname__ = made.__module__, made.__qualname__
         twin.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])
-        JUDGES[made.__code__] = AT_ONCE(twin, typechecker=beartype)
+        JUDGES[made.__code__] = AT_ONCE(twin, typechecker=typechecker)
     return functools.partial(JUDGES[made.__code__], made)
 
 
