@@ -98,7 +98,10 @@ def test_the_probe_prints_and_writes_every_method(road):
     for method in scores["method"].unique():
         rows = re.findall(rf"^{re.escape(method)} +-?\d", said["probe"].out, re.MULTILINE)
         assert len(rows) == 2, method
-    assert "sex: 0 people, families or copies of a recording are on both sides of any of 2 splits" in said["probe"].out
+    assert (
+        "sex, age: 0 people, families or copies of a recording are on both sides of any of 2 splits"
+        in said["probe"].out
+    )
     about = json.loads((at / "run a" / "probe" / "probe.json").read_text())
     assert about["command"].startswith("semantoks probe")
     assert any(note.startswith("24 of 24 people were seen, without labels, in pretraining") for note in about["notes"])
