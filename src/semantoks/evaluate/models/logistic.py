@@ -16,6 +16,8 @@ _TOLERANCE, _ITERATIONS = 1e-6, 500
 _REMEMBERED, _TRIALS, _OVERSHOT = 6, 20, 0.9
 _LARGE = 1 << 17
 """Cells from which on rows are multiplied in float32, whose rounding is a hundredth of the tolerance."""
+_MOST_ROTATED = 1024
+"""Columns up to which principal axes are found."""
 _FLAT = 1e-3
 """Least curvature of an intercept, of what it has where all classes are equally likely."""
 
@@ -57,8 +59,12 @@ def logistic_path(rows: Features, labels: ndarray, inverse_penalties: Float[ndar
 
 
 def _principal_axes(rows: Features) -> Float[ndarray, "column axis"] | None:
-    """Return the axes along which columns have their own curvature; None where rows are few, and stand so already."""
-    if rows.shape[1] > 0.9 * len(rows):
+    """Return the axes along which columns have their own curvature.
+
+    None where rows are few, and stand so already (``linear.standardised_rows``), and where finding them costs more than
+    it saves.
+    """
+    if rows.shape[1] > min(0.9 * len(rows), _MOST_ROTATED):
         return None
     found: ndarray = np.linalg.eigh(rows.T @ rows)[1]
     return found
