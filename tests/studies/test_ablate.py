@@ -98,6 +98,7 @@ def test_the_function_of_that_name_says_what_the_command_has_found(done, people,
     assert rows[0].split()[-5:-3] == ["2", "2"]
     assert rows[2] == "  objective.ttr_share 0.0"
     assert max(map(len, [head, *rows[:3]])) <= 60
+    assert len(rows[0]) == len(rows[1]) == len(head)
     assert plan.page is None
 
 

@@ -65,7 +65,9 @@ def condition_lines(table: pd.DataFrame) -> list[str]:
     lines = [f"{'condition':<{width}} {'runs':>4} {'there':>5} {'people':>6} {'steps':>6} {'hours':>6}"]
     for name, runs in table.groupby("condition", sort=False):
         first, there = runs.iloc[0], int((runs["there"] != "").sum())
-        numbers = f"{len(runs):4} {there:5} {first['people']:6} {first['steps']:6} {runs['hours'].sum():6.2g}"
+        hours = runs["hours"].sum()
+        shown = "<0.001" if hours < 0.001 else f"{hours:.0f}" if hours >= 10 else f"{hours:.2g}"
+        numbers = f"{len(runs):4} {there:5} {first['people']:6} {first['steps']:6} {shown:>6}"
         lines += [f"{name:<{width}} {numbers}", *([f"  {first['differs']}"] if first["differs"] else [])]
     return lines
 
