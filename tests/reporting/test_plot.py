@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from semantoks.reporting.figures.plot import PAINTS, apart, finish, plot, row_plot
+from semantoks.reporting.figures.plot import PAINTS, apart, end_name, finish, plot, room_for_ends, row_plot
 from semantoks.reporting.wording import clip, number
 from semantoks.statistics.methods import method_look
 
@@ -66,3 +66,10 @@ def test_a_drawing_follows_the_page_s_colours_points_nowhere_and_is_always_the_s
     assert "http" not in svg
     assert not re.findall(r"(?:fill|stroke): #", svg)
     assert not any(stand_in in svg for stand_in in PAINTS.values())
+
+
+def test_a_name_at_the_end_of_a_line_has_room_and_is_not_cut() -> None:
+    names = ["small-published", "masked reconstruction of FC", "tangent FC of the other view"]
+    assert [end_name(name).replace("\n", " ") for name in names] == names
+    assert max(len(line) for name in names for line in end_name(name).splitlines()) == 21
+    assert room_for_ends(names) == room_for_ends(names[1:2]) > room_for_ends(names[:1])

@@ -241,13 +241,23 @@ def apart(heights: Float[ndarray, " label"], gap: float) -> Float[ndarray, " lab
     return np.asarray(ranked[np.argsort(order)])
 
 
+def end_name(name: str) -> str:
+    """Break a name that `name_ends` writes into lines of at most 21 characters."""
+    return textwrap.fill(clip(name, 40), 21)
+
+
+def room_for_ends(names: Sequence[str]) -> float:
+    """Return the inches at the right of a plot that the longest of these names takes."""
+    return 0.2 + _EM * max(len(line) for name in names for line in end_name(name).splitlines() or [""])
+
+
 def name_ends(axes: Axes, ends: Sequence[tuple[str, str, float]]) -> None:
     """Write (name, paint, last value) at the right of the plot, at the height of the value, names pushed apart."""
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.array([to_axes.transform((axes.get_xlim()[0], value))[1] for _, _, value in ends], dtype=float)
-    gap = 13 / points_high(axes)
+    gap = 13 * max(end_name(name).count("\n") + 1 for name, _, _ in ends) / points_high(axes)
     for (name, paint, _), height in zip(ends, apart(heights, gap), strict=True):
-        axes.text(1.025, height, clip(name, 20), color=PAINTS[paint], transform=axes.transAxes, va="center")
+        axes.text(1.025, height, end_name(name), color=PAINTS[paint], transform=axes.transAxes, va="center")
 
 
 def to_svg(figure: Figure) -> str:

@@ -18,6 +18,7 @@ from semantoks.reporting.figures.plot import (
     finish,
     name_ends,
     plot,
+    room_for_ends,
     set_title,
     tick,
 )
@@ -60,7 +61,8 @@ def draw_curves(panel: Panel, metrics: pd.DataFrame) -> Drawing | None:
     if all(curve.kind == "bound" for curve, _ in found):
         return None
     named = any(curve.label for curve in panel.curves)
-    with plot(panel.key, (WIDE, 2.6), (0.58 / WIDE, 0.175, 1 - (1.55 if named else 0.8) / WIDE, 0.61)) as axes:
+    right = max(0.97, room_for_ends([curve.label for curve, _ in found])) if named else 0.22
+    with plot(panel.key, (WIDE, 2.6), (0.58 / WIDE, 0.175, 1 - (0.58 + right) / WIDE, 0.61)) as axes:
         for curve, points in found:
             _draw_line(axes, curve, points)
         set_title(axes, panel.title, above=panel.axis, lift=27.0)
