@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from semantoks.counted import plural
 from semantoks.train.pace import matmul_rate, wait_for
 
 __all__ = ["compare", "copy_bandwidth", "machine", "matmul_rate", "seconds", "show", "wait_for"]
@@ -59,7 +60,7 @@ def machine(device: torch.device) -> str:
     load = f"load {os.getloadavg()[0]:.1f} before the run"
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}, {load}"
-    cores = f"{os.cpu_count()} x {platform.machine()} ({_model()}), {torch.get_num_threads()} threads"
+    cores = f"{os.cpu_count()} x {platform.machine()} ({_model()}), {plural(torch.get_num_threads(), 'thread')}"
     return f"{cores}, torch {torch.__version__}, {load}"
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from semantoks.config import as_list, check_arguments
+from semantoks.counted import plural
 from semantoks.errors import ConfigError
 from semantoks.evaluate.probe import probe
 from semantoks.evaluate.settings import ProbeConfig
@@ -184,9 +185,8 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _machine(device: torch.device) -> str:
-    cores = (
-        f"{os.cpu_count()} cores ({platform.machine()}), {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    threads = plural(torch.get_num_threads(), "thread")
+    cores = f"{os.cpu_count()} cores ({platform.machine()}), {threads}, torch {torch.__version__}"
     return f"{torch.cuda.get_device_name(device)}, {cores}" if device.type == "cuda" else cores
 
 
