@@ -83,6 +83,14 @@ def test_a_span_is_all_that_the_encoder_sees(uneven, model):
     assert share.tolist() == pytest.approx([0, 1 / 3, 2 / 5, 4 / 5, 0])
 
 
+def test_some_recordings_are_embedded_as_all_are(uneven, model):
+    (encoder, _), rows = open_encoder(model), np.array([3, 1])
+    every, hidden = embed_crops(encoder, uneven, readouts=["cls_avg"], crops=3, device=CPU)
+    some, hidden_of_some = embed_crops(encoder, uneven, readouts=["cls_avg"], crops=3, device=CPU, rows=rows)
+    np.testing.assert_allclose(some["cls_avg"], every["cls_avg"][rows], atol=1e-5)
+    np.testing.assert_array_equal(hidden_of_some, hidden[rows])
+
+
 def test_networks_that_are_not_shown_are_hidden_for_everybody(uneven, model):
     encoder, _ = open_encoder(model)
     found, share = embed_crops(encoder, uneven, readouts=["tokens"], crops=1, device=CPU, shown=[2, 0])

@@ -127,7 +127,8 @@ def embed_crops(
     progress: Progress | None = None,
     spans: Int[ndarray, "recording 2"] | None = None,
     shown: Sequence[int] | None = None,
-) -> tuple[dict[Readout, Float[ndarray, "recording crop feature"]], Float[ndarray, " recording"]]:
+    rows: Int[ndarray, " row"] | None = None,
+) -> tuple[dict[Readout, Float[ndarray, "row crop feature"]], Float[ndarray, " row"]]:
     """Return each readout of every recording's crops (one pass for all), and the hidden share of a recording's tokens.
 
     Starts are floor(linspace(0, frames - window, crops)). An encoder that takes windows of any length sees the whole
@@ -146,6 +147,8 @@ def embed_crops(
         of it. All frames if None.
     shown
         Numbers of the networks that the encoder is shown; the others are hidden, and count as hidden. All if None.
+    rows
+        The recordings to embed. All if None.
 
     Raises
     ------
@@ -165,8 +168,11 @@ def embed_crops(
     encoder = encoder.to(device).eval()
     frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
     flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
+    if rows is not None:
+        flat = {name: rearrange(array, "(r c) ... -> r c ...", c=crops)[rows] for name, array in flat.items()}
+        flat = {name: rearrange(array, "r c ... -> (r c) ...") for name, array in flat.items()}
     total = len(flat["first"])
-    rows: dict[Readout, _Rows] = {readout: _Rows() for readout in readouts}
+    made: dict[Readout, _Rows] = {readout: _Rows() for readout in readouts}
     for begin in range(0, total, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
         window = max(encoder.config.frames, int(part["available"].max())) if whole else encoder.config.frames
@@ -176,11 +182,11 @@ def embed_crops(
             series = series * send(good[place], device)[:, None]
         mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
         tokens = encoder(series, mask)
-        for readout, found in rows.items():
+        for readout, found in made.items():
             found.add(read_out(tokens, readout).float())
         if progress:
             progress(min(begin + batch, total), total)
-    features = {readout: rearrange(found.all(), "(r c) f -> r c f", c=crops) for readout, found in rows.items()}
+    features = {readout: rearrange(found.all(), "(r c) f -> r c f", c=crops) for readout, found in made.items()}
     if not all(np.isfinite(array).all() for array in features.values()):
         raise WeightsError("the encoder gives features that are not finite: its weights are damaged. Get it again.")
     return features, rearrange(flat["hidden"], "(r c) n p -> r (c n p)", c=crops).mean(axis=1)

@@ -30,8 +30,10 @@ MOST = 0.75
 """The longest amount of data is one that at least this share of people have in both parts."""
 
 
-Look = Callable[[Int[ndarray, "recording 2"]], Float[ndarray, "recording feature"]]
-"""(first frame, frames) of every recording -> its features."""
+Spans = Int[ndarray, "recording 2"]
+Rows = Int[ndarray, " row"]
+Look = Callable[[Spans, Rows], Float[ndarray, "row feature"]]
+"""(first frame and frames of every recording, some recordings) -> features of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,31 +209,32 @@ def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
 
 
 def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
-    """Compute features of the first frames of each part (of all recordings; the others are then dropped)."""
-    lengths = cohort.recordings["frames"].to_numpy()
+    """Compute features of the first frames of each part."""
+    lengths, rows = cohort.recordings["frames"].to_numpy(), np.unique(parts.recording)
     both, found = [], None
     for recording, first in zip(parts.recording, parts.first, strict=True):
         if found is None or parts.kind == "halves":
             begin = np.zeros_like(lengths)
             begin[recording] = first
-            found = look(np.column_stack([begin, np.minimum(lengths - begin, frames)]))
-        both.append(found[recording])
+            found = look(np.column_stack([begin, np.minimum(lengths - begin, frames)]), rows)
+        both.append(found[np.searchsorted(rows, recording)])
     return np.stack(both)
 
 
 def _embedded(
-    encoder: Encoder, cohort: Cohort, readout: Readout, device: torch.device, spans: Int[ndarray, "recording 2"]
-) -> Float[ndarray, "recording feature"]:
+    encoder: Encoder, cohort: Cohort, readout: Readout, device: torch.device, spans: Spans, rows: Rows
+) -> Float[ndarray, "row feature"]:
     crops = windows_over(encoder, int(spans[:, 1].max()))
-    features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, spans=spans)
-    mean: Float[ndarray, "recording feature"] = features[readout].mean(axis=1)
+    features, _ = embed_crops(encoder, cohort, readouts=[readout], crops=crops, device=device, spans=spans, rows=rows)
+    mean: Float[ndarray, "row feature"] = features[readout].mean(axis=1)
     return mean
 
 
-def _correlated(
-    cohort: Cohort, people: People, spans: Int[ndarray, "recording 2"]
-) -> Float[ndarray, "recording feature"]:
-    return functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))
+def _correlated(cohort: Cohort, people: People, spans: Spans, rows: Rows) -> Float[ndarray, "row feature"]:
+    found: Float[ndarray, "row feature"] = functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))[
+        rows
+    ]
+    return found
 
 
 def _description(parts: TwoParts, minutes: float, scores: Mapping[str, Mapping[str, float]]) -> str:
