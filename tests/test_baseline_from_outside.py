@@ -70,7 +70,7 @@ def test_it_has_its_rows_in_every_table_and_changes_nobody_elses(run, cohort, mo
         assert 0 < row["p_null"] <= 1
     alone = quick(model, cohort, tmp_path / "alone", {}, analyses=("permutation",), permutations=19)
     shared = summary[~summary["method"].isin(["ar1", "first component"])].reset_index(drop=True)
-    pd.testing.assert_frame_equal(shared, alone)
+    pd.testing.assert_frame_equal(shared, pd.DataFrame(alone))
 
 
 def test_what_is_fitted_is_fitted_on_training_people_alone(run):

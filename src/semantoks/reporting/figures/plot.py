@@ -252,12 +252,18 @@ def room_for_ends(names: Sequence[str]) -> float:
 
 
 def name_ends(axes: Axes, ends: Sequence[tuple[str, str, float]]) -> None:
-    """Write (name, paint, last value) at the right of the plot, at the height of the value, names pushed apart."""
+    """Write (name, paint, last value) at the right of the plot, at the height of the value, names pushed apart.
+
+    Long names have two lines, unless there are so many names that these would not fit.
+    """
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = np.array([to_axes.transform((axes.get_xlim()[0], value))[1] for _, _, value in ends], dtype=float)
-    gap = 13 * max(end_name(name).count("\n") + 1 for name, _, _ in ends) / points_high(axes)
-    for (name, paint, _), height in zip(ends, apart(heights, gap), strict=True):
-        axes.text(1.025, height, end_name(name), color=PAINTS[paint], transform=axes.transAxes, va="center")
+    names = [end_name(name) for name, _, _ in ends]
+    gap = 13 * max(name.count("\n") + 1 for name in names) / points_high(axes)
+    if len(ends) * gap > 1:
+        names, gap = [clip(name, 20) for name, _, _ in ends], 13 / points_high(axes)
+    for name, (_, paint, _), height in zip(names, ends, apart(heights, gap), strict=True):
+        axes.text(1.025, height, name, color=PAINTS[paint], transform=axes.transAxes, va="center")
 
 
 def to_svg(figure: Figure) -> str:
