@@ -169,8 +169,8 @@ def embed_crops(
     frames, good = Frames(cohort.shards), cohort.good if encoder.any_length else None
     flat = _windows(cohort, encoder.config, None if whole else crops, spans, shown)
     if rows is not None:
-        flat = {name: rearrange(array, "(r c) ... -> r c ...", c=crops)[rows] for name, array in flat.items()}
-        flat = {name: rearrange(array, "r c ... -> (r c) ...") for name, array in flat.items()}
+        asked = (rows[:, None] * crops + np.arange(crops)).ravel()
+        flat = {name: array[asked] for name, array in flat.items()}
     total = len(flat["first"])
     made: dict[Readout, _Rows] = {readout: _Rows() for readout in readouts}
     for begin in range(0, total, batch):

@@ -231,9 +231,8 @@ def _embedded(
 
 
 def _correlated(cohort: Cohort, people: People, spans: Spans, rows: Rows) -> Float[ndarray, "row feature"]:
-    found: Float[ndarray, "row feature"] = functional_connectivity(Shown(cohort=cohort, people=people, spans=spans))[
-        rows
-    ]
+    shown = Shown(cohort=cohort, people=people, spans=spans)
+    found: Float[ndarray, "row feature"] = functional_connectivity(shown)[rows]
     return found
 
 

@@ -55,13 +55,11 @@ def run_analyses(study: Study, sets: Sets, results: Results) -> None:
         study.stages.next()
     if study.config.analyses and study.people.unit == "block":
         study.notes.append("The analyses beside the scores are of people: none is run for blocks.")
-        return
-    if study.config.analyses and not study.protocol.analyses:
+    elif study.config.analyses and not study.protocol.analyses:
         study.notes.append(
             "The analyses (permutation null, learning curve, confounds, networks, reliability) need --protocol nested."
         )
-        return
-    for name in study.config.analyses:
+    for name in _to_run(study):
         _ANALYSES[name](study, sets, results)
         study.stages.next()
 
@@ -70,10 +68,13 @@ def expected_costs(study: Study) -> list[float]:
     """Guess what features, scores, short windows and analyses cost beside each other, in splits of all methods."""
     config, once = study.config, float(sum(len(first_repeats(plan, study.config).splits) for plan in study.plans))
     costs = [2.0, float(sum(len(plan.splits) for plan in study.plans))] + [once] * bool(config.seconds)
-    if study.protocol.analyses and study.people.unit != "block":
-        decoding = float(len(DECODED) * config.folds)
-        costs += [once * _COSTS[name] + decoding * (name == "confounds") for name in config.analyses]
-    return costs
+    decoding = float(len(DECODED) * config.folds)
+    return costs + [once * _COSTS[name] + decoding * (name == "confounds") for name in _to_run(study)]
+
+
+def _to_run(study: Study) -> tuple[Analysis, ...]:
+    """Return the analyses that the settings name, if they can be run."""
+    return study.config.analyses if study.protocol.analyses and study.people.unit != "block" else ()
 
 
 def plans_of_null(study: Study) -> list[Plan]:
@@ -81,8 +82,7 @@ def plans_of_null(study: Study) -> list[Plan]:
 
     A file takes 8 bytes x people² for each wide kind of FC. With a baseline of one's own nothing is kept.
     """
-    asked = "permutation" in study.config.analyses and study.protocol.analyses and study.people.unit != "block"
-    if not asked or study.extra or study.work.arrays is None:
+    if "permutation" not in _to_run(study) or study.extra or study.work.arrays is None:
         return list(study.plans)
     return [
         dataclasses.replace(plan, again=(len(first_tests(plan, 1).splits), study.work.arrays))

@@ -157,14 +157,18 @@ class Fold:
 
 def fold_of(features: FeatureSet, task: Task) -> Fold:
     """Standardise the features of a task by its training people, and turn them into the span of their rows."""
+    count = len(task.train)
 
-    def rows() -> Features:
+    def both_sides() -> tuple[Features, HeldOut]:
         matrix = features.matrix(task.train, np.concatenate([task.train, task.test]))
-        return np.vstack(standardised_rows(matrix, count, task.components))
+        return standardised_rows(matrix, count, task.components)
 
-    count, about = len(task.train), (features, task.train, task.test, task.components)
-    whole = rows() if task.rows_in is None else remembered(task.rows_in / f"rows-{joblib.hash(about)}.npy", rows)
-    return Fold(whole[:count], task.labels, whole[count:], task.inner, task.kind, task.fine)
+    if task.rows_in is None:
+        rows, test = both_sides()
+    else:
+        name = joblib.hash((features, task.train, task.test, task.components))
+        rows, test = np.split(remembered(task.rows_in / f"rows-{name}.npy", lambda: np.vstack(both_sides())), [count])
+    return Fold(rows, task.labels, test, task.inner, task.kind, task.fine)
 
 
 Outputs = Float[ndarray, "_ output"]

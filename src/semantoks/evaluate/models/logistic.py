@@ -18,8 +18,8 @@ _LARGE = 1 << 17
 """Cells from which on rows are multiplied in float32, whose rounding is a hundredth of the tolerance."""
 _MOST_ROTATED = 1024
 """Columns up to which principal axes are found."""
-_FLAT = 1e-3
-"""Least curvature of an intercept, of what it has where all classes are equally likely."""
+_FLAT = 1e-3 / 4
+"""Least curvature that an intercept counts as having: a thousandth of the most that there is."""
 
 Rows = Int[ndarray, " _"]
 Chances = Callable[[Features], Float[ndarray, "row class"]]
@@ -171,7 +171,7 @@ class _Problems:
         found = np.empty_like(self._shaped(weights))
         found[:, :, :-1] = (chances.reshape(-1, len(self.rows)) @ self.squares).reshape(found[:, :, :-1].shape)
         found[:, :, :-1] += self.strengths[problems, None, None]
-        found[:, :, -1] = np.maximum(chances.sum(axis=2), _FLAT / 4)
+        found[:, :, -1] = np.maximum(chances.sum(axis=2), _FLAT)
         return 1 / found.reshape(weights.shape)
 
 

@@ -42,12 +42,12 @@ class Stages:
 
     def __init__(self, progress: Progress | None, costs: Sequence[float]) -> None:
         self.progress, self.done, self.furthest = progress or (lambda _done, _total: None), 0, 0
-        self.ends = np.cumsum([0.0, *costs]) / sum(costs)
+        self.ends = [*(np.cumsum([0.0, *costs]) / sum(costs)), 1.0]
 
     def step(self, done: int, total: int) -> None:
         """Show the progress of the current stage."""
-        begin, end = self.ends[min(self.done, len(self.ends) - 2) :][:2]
-        share = 1.0 if self.done > len(self.ends) - 2 else begin + (end - begin) * done / max(total, 1)
+        begin, end = self.ends[self.done : self.done + 2]
+        share = begin + (end - begin) * done / max(total, 1)
         self.furthest = max(self.furthest, int(1000 * share + 1e-6))
         self.progress(self.furthest, 1000)
 
