@@ -1,4 +1,5 @@
 import json
+import pickle
 import re
 import shutil
 
@@ -43,6 +44,16 @@ def test_a_cohort_gives_back_what_cleaning_made_as_views_into_the_memory_map(mad
         assert isinstance(shard, np.memmap)
         assert np.shares_memory(cohort.series(index), shard)
     assert [len(shard) for shard in cohort.shards] == cohort.recordings.groupby("shard")["frames"].sum().tolist()
+
+
+def test_a_process_that_gets_a_cohort_gets_no_signals_and_maps_them_itself(made):
+    cohort = Cohort(made)
+    cohort.check_signals()
+    again = pickle.loads(pickle.dumps(cohort))
+    assert "shards" in vars(cohort)
+    assert "shards" not in vars(again)
+    assert isinstance(again.shards[0], np.memmap)
+    np.testing.assert_array_equal(again.series(31), cohort.series(31))
 
 
 def test_the_tables_have_their_types_and_empty_cells_are_empty_in_memory_and_na_on_disk(made):

@@ -63,16 +63,21 @@ def test_fair_and_good_have_their_thresholds():
     assert (found.fair, found.good) == (2 / 3, 1 / 3)
 
 
-def test_similarity_is_numpys_correlation_of_every_pair():
-    first, second = two_parts(people=7, features=20)
-    expected = [[np.corrcoef(a, b)[0, 1] for b in second] for a in first]
-    np.testing.assert_allclose(similarity(first, second), expected, atol=1e-12)
+def correlations(first, second):
+    return np.array([[np.corrcoef(a, b)[0, 1] for b in second] for a in first])
+
+
+@pytest.mark.parametrize("features", [20, 1100])
+def test_similarity_is_numpys_correlation_of_every_pair_over_people(features):
+    first, second = two_parts(people=7, features=features)
+    found = similarity((100 + 3 * first).astype(np.float32), second)
+    np.testing.assert_allclose(found, correlations(over_people(first), over_people(second)), atol=1e-5)
 
 
 def test_features_that_are_all_the_same_go_with_nothing():
-    first, second = two_parts(people=3, features=5)
-    first[1] = 4.0
-    assert np.all(similarity(first, second)[1] == 0)
+    first, second = two_parts(people=3, features=700)
+    first[:] = [[1.0], [4.0], [2.0]]
+    assert np.all(similarity(first, second) == 0)
 
 
 def test_everybody_is_identified_by_what_stays_and_nobody_by_noise():
@@ -102,10 +107,9 @@ def test_i_diff_is_the_mean_with_oneself_minus_the_mean_with_others():
 def test_what_everybody_has_in_common_is_no_likeness():
     first, second = two_parts(noise=0.5)
     common = 50 * np.random.default_rng(3).normal(size=50)
-    before = similarity(over_people(first), over_people(second))
-    after = similarity(over_people(first + common), over_people(second - 2 * common))
+    before, after = similarity(first, second), similarity(first + common, second - 2 * common)
     np.testing.assert_allclose(after, before, atol=1e-9)
-    assert i_diff(before) > 10 * i_diff(similarity(first + common, second + common))
+    assert i_diff(before) > 10 * i_diff(correlations(first + common, second + common))
 
 
 def test_every_feature_counts_alike_over_people_and_a_constant_one_not_at_all():

@@ -24,7 +24,7 @@ from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
 from semantoks.evaluate.models.linear import BLOCK
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
-from semantoks.evaluate.settings import Probed
+from semantoks.evaluate.settings import MOST_COMPARED, Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans, in_full_band
 from semantoks.evaluate.study.study import Sets, Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
@@ -179,6 +179,8 @@ def _bytes(study: Study, names: Collection[str]) -> int:
         + 3 * 4 * min(rows * edges, BLOCK)
         + 5 * 8 * rows * min(rows, study.config.components or rows)
     )
+    if "reliability" in study.config.analyses:
+        each = max(each, 4 * 4 * min(rows, MOST_COMPARED) * edges)
     jobs = 1 if study.work.scheduler else effective_n_jobs(study.work.n_jobs)
     return int(in_memory + jobs * each + (jobs > 1) * jobs * WORKER)
 

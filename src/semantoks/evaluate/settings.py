@@ -13,6 +13,8 @@ Probed = Literal["cls_avg", "cls", "avg", "network", "attention"]
 Analysis = Literal["permutation", "learning_curve", "confounds", "networks", "reliability"]
 ANALYSES: tuple[Analysis, ...] = ("permutation", "learning_curve", "confounds", "networks", "reliability")
 SPLITS = ("person", "site", "leave-site-out")
+MOST_COMPARED = 2000
+"""Most people among whom reliability looks for a person: a worker has both parts of all in memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,6 +95,10 @@ class Cohort:
         """Count the recordings."""
         return len(self.recordings)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is mapped: a process that gets a cohort maps its files itself."""
+        return {name: value for name, value in self.__dict__.items() if name != "shards"}
+
     def __repr__(self) -> str:
         """Say what and how much it is."""
         people = self.recordings["participant_id"].nunique()

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 Profiles = Float[ndarray, "person feature"]
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +36,25 @@ def over_people(part: Profiles) -> Profiles:
 def similarity(first: Profiles, second: Profiles) -> Float[ndarray, "person person"]:
     """Return Pearson's r, over features, of everybody's first part (rows) with everybody's second part (columns).
 
-    The features of someone that are all the same go with nothing: r = 0.
+    Features are standardised over the people of each part first (`over_people`). Those of someone that are all the same
+    go with nothing: r = 0.
     """
-    alike: Float[ndarray, "person person"] = _unit(first) @ _unit(second).T
+    count = first.shape[1]
+    products, sums, squares = np.float64(0), np.zeros((2, len(first))), np.zeros((2, len(first)))
+    for block in _blocks(count):
+        parts = [over_people(part[:, block]) for part in (first, second)]
+        products = products + parts[0] @ parts[1].T
+        sums += [part.sum(axis=1) for part in parts]
+        squares += [np.einsum("pf,pf->p", part, part) for part in parts]
+    # What rounding leaves of features that are all the same is no variance.
+    lengths = np.sqrt(np.where(squares * count - sums**2 > 1e-12 * squares * count, squares - sums**2 / count, np.inf))
+    alike: Float[ndarray, "person person"] = (products - np.outer(*sums) / count) / np.outer(*lengths)
     return alike
 
 
-def _unit(part: Profiles) -> Profiles:
-    centred = part - part.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit: Profiles = centred / np.where(length > 0, length, np.inf)
-    return unit
+def _blocks(features: int) -> list[slice]:
+    """Cut features into blocks that stay in a processor's cache, in double precision, for hundreds of people."""
+    return [slice(first, first + _AT_ONCE) for first in range(0, features, _AT_ONCE)]
 
 
 def identification(alike: Float[ndarray, "person person"]) -> float:
@@ -75,7 +84,10 @@ def icc(parts: Float[ndarray, "part person feature"]) -> Float[ndarray, " featur
     (BMS - EMS) / (BMS + (k - 1) EMS) of k parts, where BMS is the mean square between people and EMS the residual one;
     at least -1 / (k - 1), at most 1. NaN for a feature that is the same for everybody everywhere.
     """
-    parts = parts.astype(np.float64)
+    return np.concatenate([_icc(parts[:, :, block].astype(np.float64)) for block in _blocks(parts.shape[2])])
+
+
+def _icc(parts: Float[ndarray, "part person feature"]) -> Float[ndarray, " feature"]:
     count, people, _ = parts.shape
     scale = np.abs(parts).max(axis=(0, 1))
     centred = parts - parts.mean(axis=1, keepdims=True)

@@ -1,28 +1,32 @@
 """Stability of a person's representation: identification and ICC between two parts of their data."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from semantoks.evaluate.baselines.connectivity import functional_connectivity
+from semantoks.evaluate.baselines.connectivity import edges_of
 from semantoks.evaluate.baselines.tangent import Tangent, whole_correlations
 from semantoks.evaluate.study.people import People, groups_of, people_of
 from semantoks.evaluate.study.shown import Run, Shown, shown_runs, standardised
+from semantoks.evaluate.study.work import Piece, Results, Work, name_of
 from semantoks.features.encode import Readout, embed_crops, windows_over
 from semantoks.model.encoder import Encoder
 from semantoks.signals.cohort import Cohort
-from semantoks.statistics.identity import agreement, i_diff, identification, over_people, similarity
+from semantoks.statistics.identity import agreement, i_diff, identification, similarity
 from semantoks.statistics.methods import FC, FC_FULL, TANGENT, TANGENT_FULL, method_name
 from semantoks.statistics.shrinkage import SHRINKAGES, likelihoods
 from semantoks.statistics.tables import IDENTITY, Again, row_key
+from semantoks.storage.arrays import scratch
 
 MINUTES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 LEAST_PEOPLE = 20
@@ -53,6 +57,7 @@ def reliability_scores(
     readout: Readout,
     device: torch.device,
     only: Collection[str] | None = None,
+    work: Work = Work(),  # noqa: B008
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Compare two parts of every person's data, for growing minutes of each part.
@@ -70,6 +75,8 @@ def reliability_scores(
         By method name: the encoder, and the one with random weights.
     only
         Ids of the people to compare; None = all.
+    work
+        Who compares them by FC and tangent FC; encoders embed here.
 
     Returns
     -------
@@ -79,66 +86,69 @@ def reliability_scores(
     list of str
         Notes for the reader, with the identification of the most data.
     """
-    rows: list[dict[str, Any]] = []
     notes: list[str] = []
     found = [_amounts(two_parts(cohort, kind, only), cohort.tr) for kind in IDENTITY]
-    total, done = sum(len(amounts) for amounts, _ in found), 0
+    asked = [(parts, minutes) for amounts, parts in found for minutes in amounts]
+    pieces = [
+        Piece(
+            joblib.delayed(_of_connectivity)(names, series, parts, minutes, work.arrays),
+            name_of("again", names, parts.kind, minutes, parts.recording.tolist(), parts.first.tolist()),
+        )
+        for parts, minutes in asked
+        for names, series in bands(cohort).items()
+    ]
+    connectivity = work.results(pieces, lambda _: " while people were looked for again by FC")
+    rows: list[dict[str, Any]] = []
+    for done, (parts, minutes) in enumerate(asked, 1):
+        for name, encoder in encoders.items():
+            look = partial(_embedded, encoder, cohort, readout, device)
+            rows.append(_row(name, parts, minutes, _both_parts(look, cohort, parts, frames_of(minutes, cohort.tr))))
+        for _ in bands(cohort):
+            rows += next(connectivity).scores
+        if progress:
+            progress(done, len(asked))
     for amounts, parts in found:
         people = parts.recording.shape[1]
-        if not amounts:
-            if people or parts.kind == "halves":
-                notes.append(
-                    f"Reliability {IDENTITY[parts.kind]} is not measured: it needs {LEAST_PEOPLE} people with two "
-                    f"parts of {MINUTES[0]:g} minute each; {people} have two parts."
-                )
-            continue
-        for minutes in amounts:
-            last = _compared(encoders, cohort, parts, frames_of(minutes, cohort.tr), readout, device)
-            key = f"identity, {parts.kind}"
-            rows += [
-                {**row_key("reliability", f"{minutes:g}", key, "value", method, 0), "n_test": people, **scores}
-                for method, scores in last.items()
-            ]
-            done += 1
-            if progress:
-                progress(done, total)
-        notes.append(_description(parts, amounts[-1], last))
+        if amounts:
+            notes.append(_description(parts, amounts[-1], rows))
+        elif people or parts.kind == "halves":
+            notes.append(
+                f"Reliability {IDENTITY[parts.kind]} is not measured: it needs {LEAST_PEOPLE} people with two "
+                f"parts of {MINUTES[0]:g} minute each; {people} have two parts."
+            )
     return rows, notes
 
 
-def _compared(
-    encoders: Mapping[str, Encoder],
-    cohort: Cohort,
-    parts: TwoParts,
-    frames: int,
-    readout: Readout,
-    device: torch.device,
-) -> dict[str, dict[str, float]]:
-    """Compare both parts of everybody by every method."""
-    looks: dict[str, Look] = {
-        name: partial(_embedded, encoder, cohort, readout, device) for name, encoder in encoders.items()
-    }
-    people, seen = people_of(cohort), bands(cohort)
-    for (fc, _), series in seen.items():
-        looks[fc] = partial(_correlated, series, people)
-    found = {name: compare(_both_parts(look, cohort, parts, frames)) for name, look in looks.items()}
-    tangent = {name: compare(_in_tangent_space(series, parts, frames)) for (_, name), series in seen.items()}
-    return {**found, **tangent}
+def _row(method: str, parts: TwoParts, minutes: float, features: Float[ndarray, "2 person feature"]) -> dict[str, Any]:
+    key = row_key("reliability", f"{minutes:g}", f"identity, {parts.kind}", "value", method, 0)
+    return {**key, "n_test": features.shape[1], **compare(features)}
 
 
-def _in_tangent_space(cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
+def _of_connectivity(
+    names: tuple[str, str], series: Cohort, parts: TwoParts, minutes: float, folder: Path | None
+) -> Results:
+    """Compare both parts of everybody by FC and by tangent FC of one band."""
+    (fc, tangent), frames = names, frames_of(minutes, series.tr)
+    look = partial(_correlated, series, people_of(series))
+    found = _row(fc, parts, minutes, _both_parts(look, series, parts, frames))
+    return Results([found, _row(tangent, parts, minutes, _in_tangent_space(series, parts, frames, folder))])
+
+
+def _in_tangent_space(
+    cohort: Cohort, parts: TwoParts, frames: int, folder: Path | None
+) -> Float[ndarray, "2 person feature"]:
     """Compute tangent FC of the first frames of each part."""
-    series = [
-        [standardised_series(cohort, int(i), int(first), frames) for i, first in zip(*part, strict=True)]
-        for part in zip(parts.recording, parts.first, strict=True)
-    ]
-    matrices = np.stack([whole_correlations(one) for part in series for one in part])
-    halves = [(one[: len(one) // 2].T, one[len(one) // 2 :].T) for one in series[0]]
-    votes = np.zeros((len(matrices), len(SHRINKAGES)), dtype=np.float32)
-    votes[: len(halves)] = [likelihoods(*both) for both in halves]
-    everybody = np.arange(len(matrices))
+    count, n_rois = parts.recording.shape[1], cohort.atlas.n_rois
+    matrices = scratch((2 * count, n_rois, n_rois), folder)
+    votes = np.zeros((2 * count, len(SHRINKAGES)), dtype=np.float32)
+    for row, (index, first) in enumerate(zip(parts.recording.ravel(), parts.first.ravel(), strict=True)):
+        one = standardised_series(cohort, int(index), int(first), frames)
+        matrices[row] = whole_correlations(one)
+        if row < count:
+            votes[row] = likelihoods(one[: len(one) // 2].T, one[len(one) // 2 :].T)
+    everybody = np.arange(2 * count)
     found: Float[ndarray, "2 person feature"] = (
-        Tangent(matrices, votes).matrix(everybody, everybody).reshape(2, len(halves), -1)
+        Tangent(matrices, votes, folder=folder).matrix(everybody, everybody).reshape(2, count, -1)
     )
     return found
 
@@ -154,7 +164,7 @@ def bands(cohort: Cohort) -> dict[tuple[str, str], Cohort]:
 
 def compare(parts: Float[ndarray, "2 person feature"]) -> dict[str, float]:
     """Return identification accuracy, self minus other similarity and the median ICC(3,1) of two parts."""
-    alike = similarity(*(over_people(part) for part in parts))
+    alike = similarity(*parts)
     return {"identification": identification(alike), "i_diff": i_diff(alike), "icc": agreement(parts).median}
 
 
@@ -211,14 +221,16 @@ def _amounts(parts: TwoParts, tr: float) -> tuple[list[float], TwoParts]:
 def _both_parts(look: Look, cohort: Cohort, parts: TwoParts, frames: int) -> Float[ndarray, "2 person feature"]:
     """Compute features of the first frames of each part."""
     lengths, rows = cohort.recordings["frames"].to_numpy(), np.unique(parts.recording)
-    both, found = [], None
-    for recording, first in zip(parts.recording, parts.first, strict=True):
-        if found is None or parts.kind == "halves":
-            begin = np.zeros_like(lengths)
-            begin[recording] = first
-            found = look(np.column_stack([begin, np.minimum(lengths - begin, frames)]), rows)
-        both.append(found[np.searchsorted(rows, recording)])
-    return np.stack(both)
+
+    def seen(part: int) -> Float[ndarray, "row feature"]:
+        begin = np.zeros_like(lengths)
+        begin[parts.recording[part]] = parts.first[part]
+        return look(np.column_stack([begin, np.minimum(lengths - begin, frames)]), rows)
+
+    places = np.searchsorted(rows, parts.recording)
+    if parts.kind == "halves":
+        return np.stack([seen(part)[own] for part, own in enumerate(places)])
+    return seen(0)[places]  # all begin with their recording
 
 
 def _embedded(
@@ -232,13 +244,17 @@ def _embedded(
 
 def _correlated(cohort: Cohort, people: People, spans: Spans, rows: Rows) -> Float[ndarray, "row feature"]:
     shown = Shown(cohort=cohort, people=people, spans=spans)
-    found: Float[ndarray, "row feature"] = functional_connectivity(shown)[rows]
-    return found
+    return np.stack([edges_of(shown.series(int(row))) for row in rows])
 
 
-def _description(parts: TwoParts, minutes: float, scores: Mapping[str, Mapping[str, float]]) -> str:
+def _description(parts: TwoParts, minutes: float, rows: Sequence[Mapping[str, Any]]) -> str:
     """Say what is compared, and who is found again from the most data."""
-    again = "; ".join(f"{method_name(name)} {found['identification']:.2f}" for name, found in scores.items())
+    of_most = (f"identity, {parts.kind}", f"{minutes:g}")
+    again = "; ".join(
+        f"{method_name(row['method'])} {row['identification']:.2f}"
+        for row in rows
+        if (row["target"], row["condition"]) == of_most
+    )
     easy = {
         "halves": " Halves share head position, scanner and filter, and were z-scored together; across days, people "
         "resemble themselves less.",

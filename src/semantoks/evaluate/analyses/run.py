@@ -29,7 +29,7 @@ from semantoks.evaluate.analyses.matching import match_motion
 from semantoks.evaluate.analyses.reliability import reliability_scores
 from semantoks.evaluate.methods import methods_from, sets_for, stacks_of
 from semantoks.evaluate.models.linear import fold_of
-from semantoks.evaluate.settings import Analysis
+from semantoks.evaluate.settings import MOST_COMPARED, Analysis
 from semantoks.evaluate.study.crossval import INNER_FOLDS, about_split, cross_validate_all, task_of
 from semantoks.evaluate.study.splits import Split
 from semantoks.evaluate.study.study import Sets, Study, first_repeats, first_tests
@@ -43,8 +43,6 @@ from semantoks.statistics.tables import MAIN, row_key
 CURVE_REPEATS = 2
 MOST_KEPT = 2000
 """People of a target up to whom the rows of a split are kept for the permutation null."""
-MOST_COMPARED = 2000
-"""Most people among whom a person is looked for: both parts of all are in memory."""
 
 
 def run_analyses(study: Study, sets: Sets, results: Results) -> None:
@@ -213,6 +211,7 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
         readout=_frozen_readout(study),
         device=study.device,
         only=[name for name, counts in zip(study.people.ids, eligible, strict=True) if counts],
+        work=study.work,
         progress=study.stages.step,
     )
     results.scores.extend(rows)
