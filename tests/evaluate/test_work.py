@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import itertools
 import json
+import os
 import pickle
 
 import joblib
@@ -71,6 +73,13 @@ def test_a_probe_that_was_stopped_goes_on_from_the_splits_that_are_done(
     assert len(done) == 1
     assert not (tmp_path / work.UNFINISHED).exists()
     assert read_sums(tmp_path) == {name: sha256(content) for name, content in zip(FILES, undisturbed, strict=True)}
+
+
+def test_workers_stay_for_the_next_pieces():
+    pieces = [Piece(joblib.delayed(lambda: Results([{"worker": os.getpid()}]))(), name_of(n)) for n in range(4)]
+    found = [row for _ in range(3) for part in itertools.islice(Work(2).results(pieces, str), 4) for row in part.scores]
+    assert len(found) == 12
+    assert len({row["worker"] for row in found}) <= 2
 
 
 def test_tables_on_disk_change_no_score(undisturbed, cohort, model, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Stability of a person's representation: identification and ICC between two parts of their data."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -88,14 +89,14 @@ def reliability_scores(
     """
     notes: list[str] = []
     found = [_amounts(two_parts(cohort, kind, only), cohort.tr) for kind in IDENTITY]
-    asked = [(parts, minutes) for amounts, parts in found for minutes in amounts]
+    asked, seen = [(parts, minutes) for amounts, parts in found for minutes in amounts], bands(cohort)
     pieces = [
         Piece(
             joblib.delayed(_of_connectivity)(names, series, parts, minutes, work.arrays),
             name_of("again", names, parts.kind, minutes, parts.recording.tolist(), parts.first.tolist()),
         )
         for parts, minutes in asked
-        for names, series in bands(cohort).items()
+        for names, series in seen.items()
     ]
     connectivity = work.results(pieces, lambda _: " while people were looked for again by FC")
     rows: list[dict[str, Any]] = []
@@ -103,8 +104,7 @@ def reliability_scores(
         for name, encoder in encoders.items():
             look = partial(_embedded, encoder, cohort, readout, device)
             rows.append(_row(name, parts, minutes, _both_parts(look, cohort, parts, frames_of(minutes, cohort.tr))))
-        for _ in bands(cohort):
-            rows += next(connectivity).scores
+        rows += [row for result in itertools.islice(connectivity, len(seen)) for row in result.scores]
         if progress:
             progress(done, len(asked))
     for amounts, parts in found:

@@ -112,8 +112,11 @@ class Work:
         kept = [None if self.folder is None else _read(self.folder, piece) for piece in pieces]
         lacking = [piece for piece, found in zip(pieces, kept, strict=True) if found is None]
         made = self._made(lacking, lambda done: doing(len(pieces) - len(lacking) + done))
-        for found in kept:
-            yield next(made) if found is None else found
+        for number, found in enumerate(kept, 1):
+            result = next(made) if found is None else found
+            if number == len(kept):
+                next(made, None)  # at its end it leaves its workers to the next pieces; given up, it would end them
+            yield result
 
     def _made(self, pieces: Sequence[Piece], doing: Callable[[int], str]) -> Iterator[Results]:
         """Compute pieces, in order."""
