@@ -1,5 +1,6 @@
 """The machine's own table: measured on simulated people, in 80 columns or as JSON, with one piece of advice."""
 
+import itertools
 import json
 
 import pandas as pd
@@ -8,6 +9,7 @@ import torch
 
 from semantoks import speed
 from semantoks.cli.main import run
+from semantoks.train.pace import matmul_rate
 
 ROW = {"recipe": "paper", "precision": "32-true", "samples_per_s": 2.0, "tflops": 0.1, "share_of_matmul": 0.9,
        "peak_memory_gib": 2.5, "hours_uk_biobank": 555.6}  # fmt: skip
@@ -25,6 +27,12 @@ def test_a_recipe_is_timed_beside_the_matmul_rate_and_nothing_is_left(monkeypatc
     assert row["hours_uk_biobank"] == pytest.approx(4e6 / row["samples_per_s"] / 3600, rel=0.02)
     assert set(found["seconds_per_1000_people"]) == {"prepare", "embed", "probe"}
     assert not list(tmp_path.iterdir())
+
+
+def test_a_slow_matrix_product_is_timed_at_a_small_size(monkeypatch):
+    seconds = itertools.accumulate(itertools.repeat(0.5))
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
+    assert matmul_rate(torch.device("cpu"), torch.bfloat16) == 2 * 256**3 / 0.5
 
 
 def test_the_table_fits_80_columns_and_ends_with_the_advice():

@@ -12,7 +12,8 @@ from semantoks.storage.stopping import Stopped, StopRequest, stoppable
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_is_an_exception_that_knows_its_exit_code_and_the_handlers_come_back(number):
-    before, tidied = signal.getsignal(number), []
+    ours, tidied = signal.signal(number, signal.SIG_DFL), []  # nohup ignores SIGHUP
+    before = signal.getsignal(number)
     with pytest.raises(Stopped) as stopped, stoppable():
         try:
             os.kill(os.getpid(), number)
@@ -22,6 +23,7 @@ def test_a_signal_is_an_exception_that_knows_its_exit_code_and_the_handlers_come
     assert tidied == [True]
     assert stopped.value.exit_code == 128 + number
     assert signal.getsignal(number) == before
+    signal.signal(number, ours)
 
 
 def test_a_signal_that_was_ignored_stays_so():

@@ -19,6 +19,8 @@ from semantoks.types import Precision
 
 STEPS = 4
 """Steps that are timed; the first is not counted."""
+_LONG = 0.05
+"""Seconds from which on a matrix product is wide enough to be timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,17 @@ def measure_pace(
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
-    """Return the FLOP/s of a square matrix product (a multiply-add is two), 2048 wide (8192 on a GPU), median of 3."""
-    size = 8192 if device.type == "cuda" else 2048
+    """Return the FLOP/s of a square matrix product (a multiply-add is two), 2048 wide (8192 on a GPU), median of 3.
+
+    It is less wide where that would take long, as in a precision that a processor has to emulate.
+    """
+    size, largest = 256, 8192 if device.type == "cuda" else 2048
+    while (seconds := _seconds_of_a_product(size, device, dtype)) < _LONG and size < largest:
+        size *= 2
+    return 2 * size**3 / seconds
+
+
+def _seconds_of_a_product(size: int, device: torch.device, dtype: torch.dtype) -> float:
     left = torch.randn(size, size, device=device, dtype=dtype)
     times = []
     for _ in range(4):
@@ -67,7 +78,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> flo
         _ = left @ left
         wait_for(device)
         times.append(time.perf_counter() - begin)
-    return 2 * size**3 / statistics.median(times[1:])
+    return statistics.median(times[1:])
 
 
 def wait_for(device: torch.device) -> None:
