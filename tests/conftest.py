@@ -12,7 +12,7 @@ if (
 import jaxtyping
 import pytest
 
-from typed import check_types
+from typed import check_anew, check_types
 
 check_types("semantoks")
 
@@ -21,6 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with slow tests first: with short ones at the end, no worker waits long for another."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_runtest_setup() -> None:
+    """Check the types of each test's first calls."""
+    check_anew()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -100,3 +100,15 @@ def test_users_have_no_checks_and_neither_has_a_test_that_asks_for_none(room, un
 )
 def test_arrays_are_found_wherever_they_stand_in_a_type(hint, has):
     assert typed.has_arrays(hint) is has
+
+
+def test_each_test_checks_the_first_calls_of_a_function(room):
+    calls = [lambda: room.plain("1"), lambda: room.over(1)("1")]
+    for call in calls:
+        for _ in range(typed.EACH_TEST):
+            with pytest.raises(TypeError):
+                call()
+    assert calls[0]() == "1"
+    typed.check_anew()
+    with pytest.raises(TypeError):
+        calls[0]()

@@ -1,7 +1,8 @@
 """Beartype over the package, made cheap: a function's checks are made at its first call, and axes bound if it has any.
 
 Most functions are never called in a worker of the suite, where the checks of all took ten seconds. What jaxtyping adds
-to beartype, that axes agree within a call, costs a call without arrays as much as one with them.
+to beartype, that axes agree within a call, costs a call without arrays as much as one with them. What a test calls in a
+loop is checked in the first calls: solvers would spend a quarter of their time on the thousands that follow.
 """
 
 import functools
@@ -17,6 +18,10 @@ from jaxtyping import AbstractArray, install_import_hook
 AT_ONCE = jaxtyping.jaxtyped
 AS_JAXTYPING = beartype(conf=BeartypeConf(violation_type=TypeError))
 """Its errors are type errors: a value that a file brings along meets the same ``except`` as without the checks."""
+EACH_TEST = 50
+"""Calls of a function that are checked in each test."""
+LEFT: dict[types.CodeType, int] = {}
+"""How many more calls of a function this test checks, by its code; `check_anew` at the start of each."""
 JUDGES: dict[types.CodeType, Callable[..., Any]] = {}
 """The checks of functions that are defined within others, by their code: each call of the outer defines them anew."""
 
@@ -59,15 +64,24 @@ def at_first_call(made: Any, *, typechecker: Callable[..., Any]) -> Any:
     """Decorate a function so that its checks are made when it is first called."""
     if not inspect.isfunction(made):
         return AT_ONCE(made, typechecker=typechecker)
-    make, checked = judge_of if "<locals>" in made.__qualname__ else checks_of, None
+    make, checked, code = judge_of if "<locals>" in made.__qualname__ else checks_of, None, made.__code__
 
     @functools.wraps(made)
     def called(*args: Any, **options: Any) -> Any:
         nonlocal checked
+        left = LEFT.get(code, EACH_TEST)
+        if not left:
+            return made(*args, **options)
+        LEFT[code] = left - 1
         checked = checked or make(made, typechecker)
         return checked(*args, **options)
 
     return called
+
+
+def check_anew() -> None:
+    """Begin to count calls anew."""
+    LEFT.clear()
 
 
 def check_types(package: str) -> None:
