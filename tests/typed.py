@@ -40,8 +40,8 @@ def checks_of(made: Callable[..., Any], typechecker: Callable[..., Any]) -> Call
     hints = [signature.return_annotation, *(one.annotation for one in signature.parameters.values())]
     if any(map(has_arrays, hints)):
         return AT_ONCE(made, typechecker=typechecker)
-    checked = AS_JAXTYPING(made)
-    return lambda *args, **options: (made if jaxtyping.config.jaxtyping_disable else checked)(*args, **options)
+    checked: Callable[..., Any] = AS_JAXTYPING(made)
+    return checked
 
 
 def _instance(_made, /, *args, **options):
@@ -69,8 +69,7 @@ def at_first_call(made: Any, *, typechecker: Callable[..., Any]) -> Any:
     @functools.wraps(made)
     def called(*args: Any, **options: Any) -> Any:
         nonlocal checked
-        left = LEFT.get(code, EACH_TEST)
-        if not left:
+        if jaxtyping.config.jaxtyping_disable or not (left := LEFT.get(code, EACH_TEST)):
             return made(*args, **options)
         LEFT[code] = left - 1
         checked = checked or make(made, typechecker)
