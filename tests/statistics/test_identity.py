@@ -80,6 +80,12 @@ def test_features_that_are_all_the_same_go_with_nothing():
     assert np.all(similarity(first, second) == 0)
 
 
+def test_without_a_feature_everybody_is_as_near_as_anybody():
+    nothing = np.empty((2, 4, 0), np.float32)
+    assert identification(similarity(*nothing)) == 1 / 4
+    assert np.isnan(agreement(nothing).median)
+
+
 def test_everybody_is_identified_by_what_stays_and_nobody_by_noise():
     first, second = two_parts(noise=0.3)
     assert identification(similarity(first, second)) == 1

@@ -179,7 +179,7 @@ def _bytes(study: Study, names: Collection[str]) -> int:
         + 3 * 4 * min(rows * edges, BLOCK)
         + 5 * 8 * rows * min(rows, study.config.components or rows)
     )
-    if "reliability" in study.config.analyses:
+    if "reliability" in study.analyses:
         each = max(each, 4 * 4 * min(rows, MOST_COMPARED) * edges)
     jobs = 1 if study.work.scheduler else effective_n_jobs(study.work.n_jobs)
     return int(in_memory + jobs * each + (jobs > 1) * jobs * WORKER)

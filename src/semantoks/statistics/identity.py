@@ -39,7 +39,7 @@ def similarity(first: Profiles, second: Profiles) -> Float[ndarray, "person pers
     Features are standardised over the people of each part first (`over_people`). Those of someone that are all the same
     go with nothing: r = 0.
     """
-    count = first.shape[1]
+    count = max(first.shape[1], 1)
     products, sums, squares = np.float64(0), np.zeros((2, len(first))), np.zeros((2, len(first)))
     for block in _blocks(count):
         parts = [over_people(part[:, block]) for part in (first, second)]
@@ -54,7 +54,7 @@ def similarity(first: Profiles, second: Profiles) -> Float[ndarray, "person pers
 
 def _blocks(features: int) -> list[slice]:
     """Cut features into blocks that stay in a processor's cache, in double precision, for hundreds of people."""
-    return [slice(first, first + _AT_ONCE) for first in range(0, features, _AT_ONCE)]
+    return [slice(first, first + _AT_ONCE) for first in range(0, max(features, 1), _AT_ONCE)]
 
 
 def identification(alike: Float[ndarray, "person person"]) -> float:

@@ -57,7 +57,7 @@ def run_analyses(study: Study, sets: Sets, results: Results) -> None:
         study.notes.append(
             "The analyses (permutation null, learning curve, confounds, networks, reliability) need --protocol nested."
         )
-    for name in _to_run(study):
+    for name in study.analyses:
         _ANALYSES[name](study, sets, results)
         study.stages.next()
 
@@ -67,12 +67,7 @@ def expected_costs(study: Study) -> list[float]:
     config, once = study.config, float(sum(len(first_repeats(plan, study.config).splits) for plan in study.plans))
     costs = [2.0, float(sum(len(plan.splits) for plan in study.plans))] + [once] * bool(config.seconds)
     decoding = float(len(DECODED) * config.folds)
-    return costs + [once * _COSTS[name] + decoding * (name == "confounds") for name in _to_run(study)]
-
-
-def _to_run(study: Study) -> tuple[Analysis, ...]:
-    """Return the analyses that the settings name, if they can be run."""
-    return study.config.analyses if study.protocol.analyses and study.people.unit != "block" else ()
+    return costs + [once * _COSTS[name] + decoding * (name == "confounds") for name in study.analyses]
 
 
 def plans_of_null(study: Study) -> list[Plan]:
@@ -80,7 +75,7 @@ def plans_of_null(study: Study) -> list[Plan]:
 
     A file takes 8 bytes x people² for each wide kind of FC. With a baseline of one's own nothing is kept.
     """
-    if "permutation" not in _to_run(study) or study.extra or study.work.arrays is None:
+    if "permutation" not in study.analyses or study.extra or study.work.arrays is None:
         return list(study.plans)
     return [
         dataclasses.replace(plan, again=(len(first_tests(plan, 1).splits), study.work.arrays))

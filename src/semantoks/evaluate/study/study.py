@@ -17,7 +17,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from semantoks.config import to_plain
-from semantoks.evaluate.settings import ProbeConfig, Probed
+from semantoks.evaluate.settings import Analysis, ProbeConfig, Probed
 from semantoks.evaluate.study.overlap import Overlap
 from semantoks.evaluate.study.people import People
 from semantoks.evaluate.study.shown import Baseline
@@ -162,6 +162,11 @@ class Study:
     def readouts(self) -> tuple[Probed, ...]:
         """The readouts that the settings name, or the encoder's own."""
         return self.config.readouts or (own_readout(self.encoder),)
+
+    @property
+    def analyses(self) -> tuple[Analysis, ...]:
+        """The analyses that the settings name, if they can be run."""
+        return self.config.analyses if self.protocol.analyses and self.people.unit != "block" else ()
 
     @cached_property
     def encoders(self) -> Mapping[str, Encoder]:
