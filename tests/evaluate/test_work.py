@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import pickle
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -13,7 +14,8 @@ import pandas as pd
 import pytest
 from distributed import LocalCluster
 
-from semantoks.errors import DataError
+from semantoks.errors import DataError, MemoryShort
+from semantoks.evaluate import methods
 from semantoks.evaluate.analyses.run import null_scores
 from semantoks.evaluate.models import linear
 from semantoks.evaluate.models.linear import standardise, standardised_rows
@@ -26,7 +28,7 @@ from semantoks.evaluate.study.study import Stages, first_tests
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
 from semantoks.statistics.tables import read_predictions, read_scores
-from semantoks.storage import arrays
+from semantoks.storage import arrays, memory
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
 from semantoks.storage.checksums import SUMS, read_sums, sha256, write_sums
 
@@ -268,3 +270,22 @@ def test_rows_that_the_null_asks_for_again_are_made_once(tmp_path, monkeypatch):
     again = null_scores([(first_tests(plan, 1), {"fc": features})], permutations=20, seed=0)
     assert null == again
     assert len(made) == 8
+
+
+def test_a_probe_for_which_memory_is_short_is_refused_before_anybody_is_embedded(cohort, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 1)
+    monkeypatch.setattr(methods, "embed_stored", None)
+    with pytest.raises(MemoryShort, match=r"probe needs about .* of memory"):
+        run_probe(model, cohort, tmp_path)
+
+
+@pytest.mark.parametrize(("n_rois", "least", "most"), [(100, 4, 16), (400, 60, 80)])
+def test_memory_grows_with_people_times_pairs_until_pairs_outnumber_people(n_rois, least, most, tmp_path, untyped):
+    class Many:
+        atlas = SimpleNamespace(n_rois=n_rois)
+
+        def __len__(self):
+            return 40_000
+
+    study = SimpleNamespace(cohort=Many(), config=CONFIG, analyses=(), work=Work(folder=tmp_path))
+    assert least < methods._bytes(study, ["fc"]) / 2**30 < most

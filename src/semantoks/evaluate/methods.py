@@ -120,6 +120,14 @@ def feature_sets(study: Study, *, training: int | None = None) -> dict[str, Feat
         none.
     """
     chosen = chosen_methods(study)
+    builds = {name: build for name, build in BASELINES.items() if name in chosen}
+    if training is None:
+        need_memory("probe", _bytes(study, builds), _LESS)
+    else:
+        need_memory("finetune", _bytes(study, builds) + training, "take a smaller --batch-size")
+    if study.work.folder is not None:
+        remedy = "choose an --out with more room, or name fewer --methods"
+        need_room("probe", _bytes_on_disk(study, builds), study.work.folder, remedy)
     sets: dict[str, FeatureSet] = {}
     for row, encoder in study.encoders.items():
         if row in chosen:
@@ -132,14 +140,6 @@ def feature_sets(study: Study, *, training: int | None = None) -> dict[str, Feat
         n_jobs=study.work.n_jobs,
         folder=study.work.arrays,
     )
-    builds = {name: build for name, build in BASELINES.items() if name in chosen}
-    if training is None:
-        need_memory("probe", _bytes(study, builds), _LESS)
-    else:
-        need_memory("finetune", _bytes(study, builds) + training, "take a smaller --batch-size")
-    if study.work.folder is not None:
-        remedy = "choose an --out with more room, or name fewer --methods"
-        need_room("probe", _bytes_on_disk(study, builds), study.work.folder, remedy)
     builds |= {name: baseline.features for name, baseline in study.extra.items()}
     for name, build in builds.items():
         found = _built(name, build, shown)
@@ -177,7 +177,7 @@ def _bytes(study: Study, names: Collection[str]) -> int:
     each = (
         min(4 * rows * edges, LARGE_SCRATCH)
         + 3 * 4 * min(rows * edges, BLOCK)
-        + 5 * 8 * rows * min(rows, study.config.components or rows)
+        + 5 * 8 * rows * min(rows, edges + n_rois, study.config.components or rows)  # of fewer columns, themselves
     )
     if "reliability" in study.analyses:
         each = max(each, 4 * 4 * min(rows, MOST_COMPARED) * edges)
