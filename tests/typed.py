@@ -2,7 +2,7 @@
 
 Most functions are never called in a worker of the suite, where the checks of all took ten seconds. What jaxtyping adds
 to beartype, that axes agree within a call, costs a call without arrays as much as one with them. What a test calls in a
-loop is checked in the first calls: solvers would spend a quarter of their time on the thousands that follow.
+loop is checked in the first calls: a probe would spend more than half of its time on the thousands that follow.
 """
 
 import functools

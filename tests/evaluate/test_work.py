@@ -27,6 +27,7 @@ from semantoks.evaluate.study.splits import split_people
 from semantoks.evaluate.study.study import Stages, first_tests
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
+from semantoks.signals.cohort import Cohort
 from semantoks.statistics.tables import read_predictions, read_scores
 from semantoks.storage import arrays, memory
 from semantoks.storage.arrays import Chosen, OnDisk, empty, kept, scratch
@@ -108,6 +109,18 @@ def test_a_cluster_computes_the_same(undisturbed, cohort, model, tmp_path):
         n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0"
     ) as cluster:
         assert run_probe(model, cohort, tmp_path, scheduler=cluster.scheduler_address) == undisturbed
+
+
+def test_a_clusters_workers_need_not_see_the_cohort(cohort, model, tmp_path, monkeypatch):
+    def on_cluster(address, function, folder, jobs, *, needed):
+        for number, piece in jobs:
+            assert Cohort.__module__.encode() not in pickle.dumps(piece.call[1])
+            yield function(folder, (number, piece))
+
+    monkeypatch.setattr(work, "map_on_cluster", on_cluster)
+    config = dataclasses.replace(CONFIG, analyses=("permutation", "reliability"))
+    probe(model, cohort, targets=["age"], out=tmp_path, config=config, scheduler="tcp://host:8786")
+    assert set(read_scores(tmp_path / "scores.csv")["analysis"]) == {"main", "permutation", "reliability"}
 
 
 def twice(number):

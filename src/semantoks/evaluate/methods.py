@@ -180,7 +180,7 @@ def _bytes(study: Study, names: Collection[str]) -> int:
         + 5 * 8 * rows * min(rows, edges + n_rois, study.config.components or rows)  # of fewer columns, themselves
     )
     if "reliability" in study.analyses:
-        each = max(each, 4 * 4 * min(rows, MOST_COMPARED) * edges)
+        each = max(each, 2 * 2 * 4 * min(rows, MOST_COMPARED) * edges)  # both parts, while they are put together
     jobs = 1 if study.work.scheduler else effective_n_jobs(study.work.n_jobs)
     return int(in_memory + jobs * each + (jobs > 1) * jobs * WORKER)
 

@@ -96,7 +96,7 @@ class Cohort:
         return len(self.recordings)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is mapped: a process that gets a cohort maps its files itself."""
+        """Leave out what is mapped: a process that gets a cohort, and a copy in another band, map files themselves."""
         return {name: value for name, value in self.__dict__.items() if name != "shards"}
 
     def __repr__(self) -> str:
@@ -147,7 +147,6 @@ class Cohort:
             why = without_full_band(self.description, lacking, len(self), otherwise)
             raise DataError(f"{self.path} does not have the full band: {why}.")
         other = copy.copy(self)
-        other.__dict__.pop("shards", None)
         other.band = band
         other.description = read_description(self.path) | ({"Band": None} if band == "full" else {})
         return other

@@ -206,7 +206,7 @@ def _reliability(study: Study, sets: Sets, results: Results) -> None:  # noqa: A
         readout=_frozen_readout(study),
         device=study.device,
         only=[name for name, counts in zip(study.people.ids, eligible, strict=True) if counts],
-        work=study.work,
+        work=dataclasses.replace(study.work, scheduler=None),  # a cluster's workers need not see the cohort
         progress=study.stages.step,
     )
     results.scores.extend(rows)
