@@ -104,6 +104,25 @@ def test_where_cls_alone_is_read_the_last_block_computes_no_other_token():
     assert rows == [7, 1, 7, 7]
 
 
+def test_the_head_projects_the_tokens_that_are_read_alone_and_gradients_are_the_same():
+    size = EncoderConfig(width=16, depth=1, frames=60)
+    branch, rows = build_branch(size, HeadConfig(hidden=4, projection=3), [0, 1, 1], 0).double(), []
+    branch.head.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[:-1].numel()))
+    series = torch.randn(4, 3, 60, dtype=torch.double)
+    read = torch.rand(4, 2, 3, generator=torch.Generator().manual_seed(0)) < 0.6
+    read[1] = False
+    found = []
+    for asked in (None, read, torch.zeros_like(read)):
+        branch.zero_grad()
+        grid = branch(series, read, asked, networks=False).grid
+        (grid * read[..., None]).sin().sum().backward()
+        found.append([grid.detach()[read], *(p.grad.clone() for p in branch.parameters())])
+    assert rows == [4, 24, 4, int(read.sum()), 4, 0]
+    for of_all, alone in zip(*found[:2], strict=True):
+        torch.testing.assert_close(alone, of_all, rtol=1e-6, atol=1e-6)
+    assert not found[2][0].any()
+
+
 def test_what_is_hidden_has_no_influence():
     encoder = Encoder(EncoderConfig(width=16, depth=1), [0, 0, 1, 1])
     series, other = torch.randn(2, 4, 100), torch.randn(2, 4, 100)

@@ -52,6 +52,18 @@ def test_hidden_tokens_are_compared_within_a_view_row_by_row():
     assert found.item() == pytest.approx(np.mean(rows), rel=1e-5)
 
 
+def test_prototypes_are_compared_with_the_hidden_tokens_alone_and_the_loss_is_that_of_all():
+    objective, batch = Prototypes(kind="ibot", **SMALL), draw(masked=0.5)
+    learner, rows = objective.learner(SIZE, INDEX, 0), []
+    learner.student.head.head.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[:-1].numel()))
+    loss = objective.loss(learner, learner.student, batch, objective.rates(0, 1)).loss
+    assert rows == [16, int(batch.mask.sum())]
+    learner.student.register_forward_pre_hook(lambda _, args: args[:3])  # all tokens
+    of_all = objective.loss(learner, learner.student, batch, objective.rates(0, 1)).loss
+    assert loss.item() == pytest.approx(of_all.item(), rel=1e-5)
+    assert rows[2:] == [16, batch.mask.numel()]
+
+
 def test_even_shares_cost_the_logarithm_of_their_number():
     even = shares(torch.ones(4, 7), torch.zeros(7), 0.1)
     assert across_views(torch.zeros(4, 7), even, 0.1).item() == pytest.approx(math.log(7), rel=1e-6)

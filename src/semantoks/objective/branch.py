@@ -1,5 +1,6 @@
-"""The projection head, and the published objective's branch: an encoder and a head that projects all of its tokens."""
+"""The projection head, and the published objective's branch: an encoder and a head that projects its tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -53,7 +54,23 @@ class Head(nn.Module):
     def raw(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch projection"]:
         """Project, in float32."""
         projected: Tensor = self.layers(vectors.flatten(0, -2))
-        return projected.view(*vectors.shape[:-1], -1).float()
+        return projected.view(*vectors.shape[:-1], self.config.projection).float()
+
+
+def project_tokens(
+    head: Callable[[Tensor], Tensor],
+    grid: Float[Tensor, "batch network patch width"],
+    read: Bool[Tensor, "batch network patch"] | None,
+) -> Float[Tensor, "batch network patch projection"]:
+    """Return ``head`` of all tokens, or of those alone that are ``read`` (0 for the others).
+
+    A GPU, which would have to wait for their number, computes all.
+    """
+    if read is None or read.device.type != "cpu" or torch.compiler.is_compiling():
+        return head(grid)
+    chosen = read.flatten().nonzero().squeeze(1)
+    found = head(grid.flatten(0, 2).index_select(0, chosen))
+    return found.new_zeros(read.numel(), found.shape[1]).index_copy(0, chosen, found).view(*read.shape, -1)
 
 
 class Projections(NamedTuple):
@@ -62,6 +79,7 @@ class Projections(NamedTuple):
     cls: Float[Tensor, "batch projection"]
     network: Float[Tensor, "batch network projection"] | None
     grid: Float[Tensor, "batch network patch projection"] | None
+    """Of the tokens that are read; nothing is promised of the others."""
     feature: Float[Tensor, "batch width"]
     """CLS before the head, for the monitor; carries no gradient."""
 
@@ -78,11 +96,15 @@ class Branch(nn.Module):
         self,
         crops: Float[Tensor, "batch roi frame"],
         mask: Bool[Tensor, "batch network patch"] | None = None,
+        read: Bool[Tensor, "batch network patch"] | None = None,
         *,
         networks: bool = True,
         grid: bool = True,
     ) -> Projections:
-        """Encode and project CLS, and on request each network's mean over patches and every grid token."""
+        """Encode and project CLS, and on request each network's mean over patches, and the grid tokens.
+
+        ``read`` are those whose projections a loss looks at; None = all.
+        """
         if not networks and not grid:
             cls = self.encoder.cls(crops, mask)
             return Projections(self.head(cls), None, None, cls.detach().to(torch.float32))
@@ -90,7 +112,7 @@ class Branch(nn.Module):
         return Projections(
             cls=self.head(tokens.cls),
             network=self.head(tokens.grid.mean(dim=2)) if networks else None,
-            grid=self.head(tokens.grid) if grid else None,
+            grid=project_tokens(self.head, tokens.grid, read) if grid else None,
             feature=tokens.cls.detach().to(torch.float32),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,7 +13,7 @@ from semantoks.config import check_fields
 from semantoks.curves import Curve, Panel
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import Encoder, EncoderConfig, Tokens
-from semantoks.objective.branch import Head, HeadConfig
+from semantoks.objective.branch import Head, HeadConfig, project_tokens
 from semantoks.objective.learner import Seen, Student, Taught, build_student
 from semantoks.objective.losses.prototypes import across_views, behind_mask, entropies, shares
 from semantoks.objective.losses.ranks import over_ranks, ranks
@@ -43,12 +43,18 @@ class PrototypeHead(nn.Module):
         self.head = Head(width, config)
         self.prototypes = nn.Parameter(torch.randn(prototypes, config.projection))
 
-    def forward(self, tokens: Tokens, grid: bool = False) -> Alike:
-        """Compare CLS, and on request every token."""
-        vectors = self.head(tokens.cls), self.head(tokens.grid) if grid else None
-        with torch.autocast(tokens.cls.device.type, enabled=False):
-            directions = F.normalize(self.prototypes.float(), dim=-1).T
-            return Alike(vectors[0] @ directions, None if vectors[1] is None else vectors[1] @ directions)
+    def forward(
+        self, tokens: Tokens, grid: bool = False, read: Bool[Tensor, "batch network patch"] | None = None
+    ) -> Alike:
+        """Compare CLS, and on request tokens: those that are ``read``, or all."""
+        return Alike(self.alike(tokens.cls), project_tokens(self.alike, tokens.grid, read) if grid else None)
+
+    def alike(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch prototype"]:
+        """Return the cosine of each projected vector and each prototype."""
+        projected = self.head(vectors)
+        with torch.autocast(vectors.device.type, enabled=False):
+            cosines: Tensor = projected @ F.normalize(self.prototypes.float(), dim=-1).T
+            return cosines
 
 
 class Centred(Taught):
@@ -141,7 +147,7 @@ class Prototypes(Objective):
         tokens = self.kind == "ibot" and batch.mask is not None
         with torch.no_grad():
             taught: Seen = learner.teacher(batch.crops, batch.empty, tokens)
-        given: Seen = trained(batch.student_crops, batch.hidden, tokens)
+        given: Seen = trained(batch.student_crops, batch.hidden, tokens, batch.mask)
         target = self._shares(learner, "centre", taught.head.cls)
         loss = across_views(given.head.cls, target, self.student_temperature)
         whole, each = entropies(target)

@@ -145,7 +145,7 @@ def project_views(student: Any, teacher: nn.Module, batch: Batch, *, networks: b
     asks = {"networks": networks, "grid": batch.mask is not None}
     with torch.no_grad():
         seen: Projections = teacher(batch.crops, batch.empty, **asks)
-    return student(batch.student_crops, batch.hidden, **asks), seen
+    return student(batch.student_crops, batch.hidden, batch.mask, **asks), seen
 
 
 def load_branches(folder: str | Path, tokenizer: TokenizerSettings | None = None) -> tuple[Taught, EncoderCard]:
