@@ -3,10 +3,11 @@
     python -m benchmarks.growth [--people 100 1000 10000] [--rois 100] [--figure growth.svg]
 
 A made-up cohort of one recording each (120 frames of noise at TR 2 s; in half of the people two ROIs go together), and
-what a user does with it: prepare, open, 20 steps of training (batch 32), embed, a probe from FC, one from tangent FC,
-the cohort's page. What the mathematics asks for, n people and R ROIs: prepare, open, embed n; a training step nothing;
-FC n R² T and, in each split, n² R² for the products of people and n³ for their axes (of more than 8,192 people,
-n x 4,160 R² for a sketch of 4,160 columns instead); tangent FC n R³ in each split, and the same.
+what a user does with it: prepare, open, 20 steps of training (batch 32), embed, whitening and components in closed form
+(``fit``), a probe from FC, one from tangent FC, the cohort's page. What the mathematics asks for, n people and R ROIs:
+prepare, open, embed, fit n; a training step nothing;
+FC n R² T and, in each split, n² R² for the products of people and n³ for their axes (of more people than pairs of ROIs,
+n R⁴ for products of the pairs instead); tangent FC n R³ in each split, and the same.
 """
 
 import argparse
@@ -34,12 +35,13 @@ from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.source import Item, row_item
+from semantoks.train.closed_form import COLUMNS, FitConfig, fit
 from semantoks.train.recipe import PretrainConfig
 from semantoks.train.run import pretrain
 
 FRAMES, TR, STEPS, NETWORKS = 120, 2.0, 20, 7
 MEASURED = "measured.json"
-STAGES = ("prepare", "open", "train", "embed", "probe fc", "probe fc_tangent", "report")
+STAGES = ("prepare", "open", "train", "embed", "fit", "probe fc", "probe fc_tangent", "report")
 
 
 class MadeUp:
@@ -92,6 +94,8 @@ def run_stage(stage: str, folder: Path, people: int, rois: int) -> dict[str, flo
         more["step"] = config.batch_size / rows[-1]["samples_per_s"]
     elif stage == "embed":
         write_features(embed(Cohort(cohort), model=run, crops=1), folder / "features.parquet")
+    elif stage == "fit":
+        fit(Cohort(cohort), out=folder / "fit", config=FitConfig(columns=min(COLUMNS, (people - 1) // 2 * 2)))
     elif stage == "report":
         report([cohort], folder / "cohort.html")
     else:

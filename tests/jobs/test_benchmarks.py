@@ -30,7 +30,7 @@ TOY = {
     "paper_probe": ("--people", 60, "--features", 8, "--targets", 1, "--turns", 1, *THREADS),
     "embedding": ("--turns", 1, "--batch", 2, "--depth", 1, *THREADS),
     "finetune_step": ("--size", "small", "--turns", 1, *THREADS),
-    "growth": ("--people", 40, "--rois", 14, "--stages", "prepare", "open", "report", "--figure", "growth.svg"),
+    "growth": ("--people", 40, "--rois", 14, "--stages", "prepare", "open", "fit", "report", "--figure", "growth.svg"),
 }
 
 

@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import joblib
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from semantoks.evaluate.models.logistic import logistic_paths
 from semantoks.evaluate.study.splits import Split
@@ -83,7 +84,7 @@ def standardised_rows(
         whole = matrix[:, :]
         return standardise(whole[:count], whole[count:])
     blocks = partial(_blocks, matrix, count)
-    with threadpool_limits(1 if count < _FEW_ROWS else None):
+    with _few_threads(count):
         if components and components < count:
             return _leading_components(blocks, count, len(matrix) - count, components)
         among, across = np.float32(0), np.float32(0)
@@ -202,7 +203,7 @@ def fit_path(
     classes = np.unique(labels) if fold.kind == "class" else None
     losses = np.empty((len(inner), len(penalties)))
     unseen = np.zeros((len(penalties), len(rows), 1 if classes is None else len(classes)))
-    with _few_threads(rows):
+    with _few_threads(len(rows)):
         fits = iter(paths(rows, labels, penalties, [*(train for train, _ in inner), np.arange(len(rows))]))
         for part, ((train, test), models) in enumerate(zip(inner, fits, strict=False)):
             present = slice(None) if classes is None else np.searchsorted(classes, np.unique(labels[train]))
@@ -254,7 +255,7 @@ def ridge(fold: Fold) -> Predicted:
     unseen = np.empty((len(INVERSE_PENALTIES), len(rows)))
     losses = np.empty((len(INVERSE_PENALTIES), len(splits)))
     outputs = np.empty((len(INVERSE_PENALTIES), len(fold.test), 1))
-    with _few_threads(rows):
+    with _few_threads(len(rows)):
         axes = _PrincipalAxes.of(rows, labels)
         along, tested = (rows - axes.centre) @ axes.vectors, (fold.test - axes.centre) @ axes.vectors
         for place, inverse in enumerate(INVERSE_PENALTIES):
@@ -334,7 +335,7 @@ def calibrated(
         found: ndarray = model.predict_proba((scale(outputs) - centre) / unit)
         return found
 
-    with threadpool_limits(1):
+    with _few_threads(1):
         model = _fitted(LogisticRegression(class_weight="balanced"), (inner - centre) / unit, labels)
     return Predicted(
         classes=found.classes,
@@ -394,6 +395,13 @@ def _both_sides(model: LinearSVC) -> Callable[[Features], Outputs]:
     return margins
 
 
-def _few_threads(rows: Features) -> threadpool_limits:
+def _few_threads(rows: int) -> AbstractContextManager[object]:
     """Keep small matrices on one thread: more only wait for each other, up to 70 times as long on busy cores."""
-    return threadpool_limits(1 if len(rows) < _FEW_ROWS else None)
+    limit: AbstractContextManager[object] = _pools().limit(limits=1 if rows < _FEW_ROWS else None)
+    return limit
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """Find the thread pools of NumPy, SciPy and scikit-learn once: to look for them takes as long as a small fit."""
+    return ThreadpoolController()

@@ -156,16 +156,17 @@ class Evaluation:
     def all_over_splits(self) -> dict[tuple[str, str, str, str], dict[str, OverSplits]]:
         """Mean (by test people) and sd over splits of every analysis, condition, target and method, by metric."""
         metrics = [name for name in METRICS if name in self.scores]
+        values, people = self.scores[metrics].to_numpy(float), self.scores["n_test"].fillna(1).to_numpy(float)
+        groups = self.scores.groupby(_KEYS, sort=False)
+        sd, count = groups[metrics].std(), groups[metrics].count()
         all_over_splits: dict[tuple[str, str, str, str], dict[str, OverSplits]] = {}
-        for (analysis, condition, target, method), rows in self.scores.groupby(_KEYS, sort=False):
-            values, people = rows[metrics].to_numpy(float), rows["n_test"].fillna(1).to_numpy(float)
-            numbers = zip(over_splits(values, people), rows[metrics].std(), rows[metrics].count(), strict=True)
-            known = {
-                name: OverSplits(mean=float(mean), sd=float(sd), splits=int(n))
-                for name, (mean, sd, n) in zip(metrics, numbers, strict=True)
-                if n
+        for key, sds, counts in zip(sd.index, sd.to_numpy(), count.to_numpy(), strict=True):
+            rows = groups.indices[key]
+            numbers = zip(metrics, over_splits(values[rows], people[rows]), sds, counts, strict=True)
+            analysis, condition, target, method = map(str, key)
+            all_over_splits[analysis, condition, target, method] = {
+                name: OverSplits(mean=float(mean), sd=float(sd), splits=int(n)) for name, mean, sd, n in numbers if n
             }
-            all_over_splits[str(analysis), str(condition), str(target), str(method)] = known
         return all_over_splits
 
 
