@@ -40,7 +40,8 @@ RUN = """
 import sys, numpy, torch
 program = torch.export.load(sys.argv[1], extra_files=(extra := {"config.json": ""}))
 held = numpy.load(sys.argv[2])
-found = [program.module()(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"])) for n in (1, 2, 7)]
+module = program.module()
+found = [module(torch.from_numpy(held[f"x{n}"]), torch.from_numpy(held[f"m{n}"])) for n in (1, 2, 7)]
 numpy.savez(sys.argv[3], **{f"{name}{n}": t.detach().numpy() for n, pair in zip((1, 2, 7), found)
                             for name, t in zip(("cls", "grid"), pair)})
 assert "semantoks" not in sys.modules
@@ -95,12 +96,13 @@ import sys, torch
 series, mask = torch.randn(2, 6, 60), torch.rand(2, 3, 3) < 0.4
 for program in sys.argv[1:]:
     with torch.no_grad():
-        expected = torch.export.load(program).module()(series, mask)
+        model = torch.export.load(program).module()
+        expected = model(series, mask)
         for dtype, near in ((torch.float64, 1e-5), (torch.bfloat16, 0.1)):
-            found = torch.export.load(program).module().to(dtype)(series.to(dtype), mask)
+            found = model.to(dtype)(series.to(dtype), mask)
             assert [t.dtype for t in found] == [dtype] * 2
             assert max((a.double() - b.double()).abs().max() for a, b in zip(expected, found)) < near
-        meta = torch.export.load(program).module().to("meta")(series.to("meta"), mask.to("meta"))
+        meta = model.to("meta")(series.to("meta", dtype), mask.to("meta"))
         assert [t.device.type for t in meta] == ["meta"] * 2
 """
 
