@@ -99,7 +99,7 @@ def _example(encoder: Encoder, batch: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def _apart(encoder: Encoder, program: nn.Module, sizes: tuple[int, ...]) -> float:
-    """Return the largest difference between program and encoder over batches of these sizes, relative to the largest."""
+    """Return the largest difference between program and encoder over batches, relative to the largest output."""
     worst = 0.0
     for batch in sizes:
         series, mask = _example(encoder, batch)

@@ -1,5 +1,6 @@
 """Recordings as BIDS derivatives, as XCP-D 0.6 to 26.x or as CIFTI parcel series, with their tables and sidecars."""
 
+import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -126,8 +127,15 @@ def _parcels(atlas: Atlas) -> ParcelsAxis:
 def write_table(path: Path, labels: Sequence[str], values: Real[ndarray, "row column"]) -> None:
     """Write a header of labels and numbers that read back exactly as float32; NaN as ``n/a``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame = pd.DataFrame(np.asarray(values), columns=list(labels))
-    frame.to_csv(path, sep="\t", index=False, na_rep="n/a", float_format="%.9g", lineterminator="\n")
+    lines = ["\t".join(labels), *number_lines(values, "\t", "n/a"), ""]
+    path.write_text("\n".join(lines), encoding="utf-8", newline="\n")
+
+
+def number_lines(values: Real[ndarray, "row column"], delimiter: str, missing: str) -> list[str]:
+    """Return a line for each row, of numbers that read back exactly as float32, and ``missing`` for NaN."""
+    text = io.StringIO()
+    np.savetxt(text, values, fmt="%.9g", delimiter=delimiter)
+    return text.getvalue().replace("nan", missing).splitlines()
 
 
 def write_json(path: Path, plain: dict[str, Any]) -> None:

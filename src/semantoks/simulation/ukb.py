@@ -1,19 +1,18 @@
 """Recordings as UK Biobank hands out bulk fields of parcel time series: one folder or archive per person and field."""
 
 import gzip
-import io
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
 from semantoks.errors import ConfigError
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.ukb import PROTOCOL, packaged_atlas, wanted_files
+from semantoks.simulation.derivatives import number_lines
 from semantoks.types import Series
 
 CORTEX, SUBCORTEX = 31018, 31019
@@ -70,9 +69,8 @@ def _check(one: Recording) -> None:
 
 def _table(series: Series, labels: list[str]) -> bytes:
     """Lines of ROIs with a header of timepoints, compressed; numbers read back exactly as float32."""
-    frame = pd.DataFrame(series.T, index=labels, columns=[f"timepoint_{i}" for i in range(len(series))])
-    text = frame.to_csv(index_label="label_name", float_format="%.9g", lineterminator="\n")
-    content = io.BytesIO()
-    with gzip.GzipFile(fileobj=content, mode="wb", mtime=0) as packed:
-        packed.write(text.encode())
-    return content.getvalue()
+    header = ",".join(["label_name", *(f"timepoint_{i}" for i in range(len(series)))])
+    rows = (f"{label},{numbers}" for label, numbers in zip(labels, number_lines(series.T, ",", ""), strict=True))
+    return gzip.compress(
+        "\n".join([header, *rows, ""]).encode(), compresslevel=4, mtime=0
+    )  # 9: 4 % less, 5 times as long
