@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -32,6 +31,8 @@ MARGIN_PENALTIES = INVERSE_PENALTIES[:5]
 _RANK, _RANK_FLOAT32 = 1e-10, 1e-6
 _MANY_COLUMNS = 4096
 _FEW_ROWS = 2000
+_pools = cache(ThreadpoolController)
+"""Thread pools of NumPy, SciPy and scikit-learn, found once: to look for them takes as long as a small fit."""
 _MORE = 64
 """Columns of a sketch beyond those that are kept of it."""
 BLOCK = 1 << 26
@@ -347,9 +348,8 @@ def calibrated(
 
 def log_odds(chances: Float[ndarray, "row class"]) -> Float[ndarray, "row odds"]:
     """Return the log odds of every class but the first against the first."""
-    logs = np.log(np.maximum(chances, _LEAST_CHANCE))
-    odds: Float[ndarray, "row odds"] = logs[:, 1:] - logs[:, :1]
-    return odds
+    logs: ndarray = np.log(np.maximum(chances, _LEAST_CHANCE))
+    return logs[:, 1:] - logs[:, :1]
 
 
 def _margin_path(
@@ -395,13 +395,6 @@ def _both_sides(model: LinearSVC) -> Callable[[Features], Outputs]:
     return margins
 
 
-def _few_threads(rows: int) -> AbstractContextManager[object]:
+def _few_threads(rows: int) -> Any:
     """Keep small matrices on one thread: more only wait for each other, up to 70 times as long on busy cores."""
-    limit: AbstractContextManager[object] = _pools().limit(limits=1 if rows < _FEW_ROWS else None)
-    return limit
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    """Find the thread pools of NumPy, SciPy and scikit-learn once: to look for them takes as long as a small fit."""
-    return ThreadpoolController()
+    return _pools().limit(limits=1 if rows < _FEW_ROWS else None)
