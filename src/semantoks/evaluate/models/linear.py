@@ -37,8 +37,7 @@ _MORE = 64
 """Columns of a sketch beyond those that are kept of it."""
 BLOCK = 1 << 26
 """Most cells of a block of columns that are standardised at a time."""
-_LEAST = float(np.finfo(np.float64).tiny)
-_LEAST_CHANCE = 1e-6
+_LEAST, _LEAST_CHANCE = float(np.finfo(np.float64).tiny), 1e-6
 
 
 def standardise(
@@ -348,8 +347,9 @@ def calibrated(
 
 def log_odds(chances: Float[ndarray, "row class"]) -> Float[ndarray, "row odds"]:
     """Return the log odds of every class but the first against the first."""
-    logs: ndarray = np.log(np.maximum(chances, _LEAST_CHANCE))
-    return logs[:, 1:] - logs[:, :1]
+    logs = np.log(np.maximum(chances, _LEAST_CHANCE))
+    odds: ndarray = logs[:, 1:] - logs[:, :1]
+    return odds
 
 
 def _margin_path(
