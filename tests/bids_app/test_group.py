@@ -92,7 +92,7 @@ def test_without_parts_and_without_anything_to_keep_it_says_so(told):
         run_group(told())
     assert not told().out.exists()
     run_participants(told("04"))
-    with pytest.raises(DataError, match=r"none of the 1 recordings could be used.*too short.*cohort/excluded\.tsv"):
+    with pytest.raises(DataError, match=r"the only recording could not be used.*too short.*cohort/excluded\.tsv"):
         run_group(told("04"))
 
 

@@ -1,5 +1,6 @@
 """The model card of an encoder as Markdown, from what its ``config.json`` knows and nothing else."""
 
+from semantoks.counted import plural
 from semantoks.model.card import EncoderCard, band_words
 from semantoks.model.encoder import EncoderConfig
 
@@ -69,9 +70,9 @@ def _training(card: EncoderCard) -> str:
     cost = card.cost
     known = [f"- {_cell(line)}" for line in card.origin]
     if card.recordings:
-        known.append(f"- {len(card.recordings)} recordings, kept as salted hashes of their checksums; no ids")
+        known.append(f"- {plural(len(card.recordings), 'recording')}, kept as salted hashes of their checksums; no ids")
     elif card.participants:
-        known.append(f"- {len(card.participants)} people, kept as salted hashes")
+        known.append(f"- {plural(len(card.participants), 'person')}, kept as salted hashes")
     else:
         known.append("- whom it was trained on is not known: an evaluation cannot leave these people out")
     if cost:

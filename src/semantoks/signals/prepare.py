@@ -286,4 +286,6 @@ def _check_apart(source: Path, out: Path) -> None:
 def nothing_left(cohort: Cohort) -> str:
     """Say why no recording of a cohort could be used: the most common reasons."""
     listed = " ".join(why_excluded(cohort.excluded.to_dict("records")))
-    return f"none of the {len(cohort.excluded)} recordings could be used. Most common reasons: {listed}"
+    lost = len(cohort.excluded)
+    none = "the only recording could not" if lost == 1 else f"none of the {lost} recordings could"
+    return f"{none} be used. Most common reasons: {listed}"

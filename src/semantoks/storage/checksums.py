@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from semantoks.counted import plural
 from semantoks.errors import DataError, SemantoksError
 from semantoks.storage.durable import write_durably
 from semantoks.storage.text import plain_json, read_json, read_text, regular_size
@@ -170,8 +171,8 @@ def read_sums(folder: Path, name: str = SUMS) -> dict[str, str]:
         raise DataError(f"{path} is damaged: it is no list of checksums. Restore it, or delete it to read without.")
     if outside := [file for _, _, file in lines if leads_out(file)]:
         raise DataError(
-            f"{path} names {len(outside)} files outside its folder, such as {outside[0][:80]!r}: it was changed. "
-            "Restore it, or delete it to read without."
+            f"{path} names {plural(len(outside), 'file')} outside its folder, such as {outside[0][:80]!r}: it was "
+            "changed. Restore it, or delete it to read without."
         )
     return {file: digest for digest, _, file in lines}
 

@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 from semantoks.config import to_plain
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.model.card import EncoderCard, hashes, input_of, software
 from semantoks.model.tensors import save_encoder
@@ -301,8 +302,9 @@ class Job:
         lines = []
         for cohort in self.cohorts:
             table = _trained_on(cohort, self.trainer.config)
+            who = plural(table["participant_id"].nunique(), "person")
             lines.append(
-                f"trained on {len(table)} recordings of {table['participant_id'].nunique()} people "
+                f"trained on {plural(len(table), 'recording')} of {who} "
                 f"({cohort.description['Name']}), {steps} steps of {size} people"
             )
         return (*(self.parent.origin if self.parent else ()), *lines)

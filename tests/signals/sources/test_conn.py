@@ -267,7 +267,7 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     table = pd.DataFrame({"participant_id": ["001"], "tr": [2.5], "site": ["x"]})
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site) == (2.5, "the participants table", "x")
-    with pytest.raises(UnknownTRError, match="none of the 1 participants"):
+    with pytest.raises(UnknownTRError, match="participant 2, the only one, is not among the 1 of"):
         opened(tmp_path, tr=None, table=table.assign(participant_id="2"))
 
 

@@ -190,5 +190,5 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     table = pd.DataFrame({"participant_id": ["0050642"], "tr": [2.5], "site": ["S1"], "mean_fd": [0.1]})
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site, found.mean_fd) == (2.5, "the participants table", "S1", 0.1)
-    with pytest.raises(UnknownTRError, match="none of the 1 participants"):
+    with pytest.raises(UnknownTRError, match="participant 50643, the only one, is not among the 1 of"):
         opened(tmp_path, tr=None, table=table.assign(participant_id="50643"))

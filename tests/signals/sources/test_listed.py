@@ -157,7 +157,7 @@ def test_a_row_without_any_repetition_time_says_where_it_was_looked_for(listed, 
     with pytest.raises(UnknownTRError, match="never guessed"):
         listed("path\tparticipant_id\na.npy\t1\n")
     other = pd.DataFrame({"participant_id": ["9"], "tr": [2.0]})
-    with pytest.raises(UnknownTRError, match=r"none of the 1 participants \(for example 1\)"):
+    with pytest.raises(UnknownTRError, match="participant 1, the only one, is not among the 1 of"):
         listed("path\tparticipant_id\na.npy\t1\n", table=other)
 
 

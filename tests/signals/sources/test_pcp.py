@@ -31,7 +31,7 @@ def test_the_atlas_of_our_name_is_read_among_several(tmp_path):
     write_abide([made(rois=116, seed=1)], tmp_path, get_atlas("aal"))
     np.testing.assert_array_equal(read(tmp_path)[0].series, made().series)
     np.testing.assert_array_equal(read(tmp_path, get_atlas("AAL:one"))[0].series, made(rois=116, seed=1).series)
-    assert opened(tmp_path).notes()[-1] == "other atlases left out: aal (1 files)"
+    assert opened(tmp_path).notes()[-1] == "other atlases left out: aal (1 file)"
     own = Atlas(name="mine", labels=tuple("abc"), networks=tuple("abc"))
     with pytest.raises(
         ConfigError, match=r"several atlases, none of them called mine.*aal \(1 files\), cc200 \(1 files\)"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.cifti import (
     Grayordinates,
@@ -70,9 +71,10 @@ def open_cifti(request: Request) -> OpenedSource:
     runs = by_run([one for one in single if not _is_hcp(one)] + kept, path, part_of=atlas_name)
     notes = [*_roi_notes(rois), *left_out]
     if unread:
-        notes.append(f"{len(unread)} files {unread[0].extension} are there too, and not read")
+        suffix = unread[0].extension
+        notes.append(f"{plural(len(unread), f'file {suffix} is', f'files {suffix} are')} there too, and not read")
     if concatenated:
-        notes.append(f"{concatenated} concatenated files left out: their runs are there one by one")
+        notes.append(f"{plural(concatenated, 'concatenated file')} left out: their runs are there one by one")
     if strange:
         notes.append(f"{len(strange)} CIFTI series left out, named neither as BIDS nor as HCP names them")
     if version is not None:
@@ -130,8 +132,8 @@ def _refuse(request: Request, dense: Sequence[BidsFile], parcels: Sequence[BidsF
         )
     if parcellation is None and not parcels:
         raise ConfigError(
-            f"{path} has dense series ({DENSE}, {len(dense)} files) and no parcel series: pass --parcellation "
-            f"FILE{DLABEL} with labels of {request.atlas.name}, on the mesh of the series."
+            f"{path} has dense series ({DENSE}, {plural(len(dense), 'file')}) and no parcel series: pass "
+            f"--parcellation FILE{DLABEL} with labels of {request.atlas.name}, on the mesh of the series."
         )
     if parcellation is not None and not parcellation.name.endswith(DLABEL):
         raise ConfigError(f"CIFTI series need a parcellation {DLABEL}, not {parcellation}.")

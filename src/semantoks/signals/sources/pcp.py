@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import list_atlases
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.left_over import left_over_in
@@ -75,7 +76,7 @@ def open_pcp(request: Request) -> OpenedSource:
     if phenotypes is not None:
         notes.append(f"participants from {phenotypes}")
     if others:
-        listed = ", ".join(f"{name} ({count} files)" for name, count in sorted(others.items()))
+        listed = ", ".join(f"{name} ({plural(count, 'file')})" for name, count in sorted(others.items()))
         notes.append(f"other atlases left out: {listed}")
     items = run_items(one_per_run(chosen, path, words_of=_words).values())
     notes += left_over_in([item.path for item in items[:1]], path, request.atlas, reorder=reading.reorder)

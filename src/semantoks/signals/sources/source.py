@@ -238,10 +238,11 @@ class FactTable:
         """Raise ConfigError if the table alone can know the repetition times and has no participant of ``items``."""
         names = list(dict.fromkeys(item.participant for item in items))
         if self._required and names and not any(name in self._entries for name in names):
+            many = f"none of the {len(names)} participants (for example {names[0]}) is"
+            whose = f"participant {names[0]}, the only one, is not" if len(names) == 1 else many
             raise UnknownTRError(
-                f"no repetition time: none of the {len(names)} participants (for example {names[0]}) is among the "
-                f"{len(self._entries)} of the participants table (for example {next(iter(self._entries))}). Correct "
-                f"the ids, or {REMEDY}."
+                f"no repetition time: {whose} among the {len(self._entries)} of the participants table (for example "
+                f"{next(iter(self._entries))}). Correct the ids, or {REMEDY}."
             )
 
 

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
+from semantoks.counted import plural
 from semantoks.errors import ConfigError
 from semantoks.signals.files.names import RUN_ENTITIES, BidsFile
 
@@ -54,7 +55,7 @@ def the_only(names: Iterable[str], *, what: str, root: Path, remedy: str = ALONE
     """
     counts = Counter(names)
     if len(counts) > 1:
-        listed = ", ".join(f"{name or 'unnamed'} ({number} files)" for name, number in sorted(counts.items()))
+        listed = ", ".join(f"{name or 'unnamed'} ({plural(number, 'file')})" for name, number in sorted(counts.items()))
         raise ConfigError(f"{root} has several {what}, which must not be mixed: {listed}. {remedy}")
     return next(iter(counts))
 

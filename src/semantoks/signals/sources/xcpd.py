@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.cifti import cifti_tr
 from semantoks.signals.files.columns import FileColumns, Fitting, fill, find_fitting, match_labels
@@ -78,7 +79,7 @@ def open_xcpd(request: Request) -> OpenedSource:
     for name in fitting.positions:
         notes += left_over(name, read_header(first[name]), request.atlas, reorder=request.reading.reorder)
     if concatenated:
-        notes.append(f"{concatenated} concatenated files left out: their runs are there one by one")
+        notes.append(f"{plural(concatenated, 'concatenated file')} left out: their runs are there one by one")
     for run in runs.values():
         if run.motion is not None:
             with suppress(DataError):  # reading this run says what is wrong
