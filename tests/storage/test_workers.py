@@ -49,6 +49,30 @@ def test_a_worker_that_is_killed_is_a_sentence_with_what_it_was_at_and_what_to_d
     assert list(run_calls([delayed(abs)(-1)] * 2, n_jobs=2)) == [1, 1]  # the next workers are new ones
 
 
+GROWING = """
+import os, sys, time
+from joblib import delayed
+from semantoks.storage.workers import run_calls
+
+def work(megabytes):
+    vars(os).setdefault("kept", []).append(b"x" * (megabytes << 20))  # what is of this file comes anew with each call
+    time.sleep(1.5)  # loky looks no more often than each second
+    return os.getpid()
+
+if __name__ == "__main__":
+    print(len(set(run_calls([delayed(work)(n) for n in (0, 0, 400, 400, 0, 0)], n_jobs=2))))
+"""
+
+
+def test_a_worker_that_holds_more_than_at_its_first_call_is_not_taken_for_a_leak_and_stays(tmp_path):
+    """It may just have imported torch; and where warnings are errors, another in its place would never come."""
+    (tmp_path / "growing.py").write_text(GROWING)
+    words = [sys.executable, "-W", "error::UserWarning", "growing.py"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert int(done.stdout) <= 2
+    assert "A worker stopped" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_a_parent_that_is_stopped_or_killed(tmp_path, number):
     (tmp_path / "parent.py").write_text(PARENT)

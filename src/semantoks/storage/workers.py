@@ -8,7 +8,7 @@ from typing import Any
 
 import joblib
 from joblib._parallel_backends import LokyBackend
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import get_reusable_executor, process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from semantoks.errors import MemoryShort
@@ -56,7 +56,16 @@ class _Workers(LokyBackend):  # type: ignore[misc]
     """Workers that watch their parent from their start on, not from their first call: there may never be one."""
 
     def configure(self, *args: Any, **kwargs: Any) -> int:
-        return int(super().configure(*args, initializer=end_with, initargs=(os.getpid(),), **kwargs))
+        return int(super().configure(*args, initializer=_begin, initargs=(os.getpid(),), **kwargs))
+
+
+def _begin(parent: int) -> None:
+    """Begin a worker: it ends with its parent, and not because it holds more memory than after its first call.
+
+    loky takes that for a leak, and ends the worker with a warning; but it may just have imported torch.
+    """
+    process_executor._USE_PSUTIL = False
+    end_with(parent)
 
 
 def end_with(parent: int) -> None:

@@ -152,5 +152,5 @@ def test_what_is_read_follows_from_the_parcellation(tmp_path, dlabel):
     with pytest.raises(ConfigError, match="leave --parcellation out"):
         opened(tmp_path / "p", parcellation=dlabel)
     shutil.copytree(tmp_path / "p", tmp_path / "d", dirs_exist_ok=True)
-    assert "1 files .dtseries.nii are there too, and not read" in opened(tmp_path / "d").notes()
-    assert "1 files .ptseries.nii are there too, and not read" in opened(tmp_path / "d", parcellation=dlabel).notes()
+    assert "1 file .dtseries.nii is there too, and not read" in opened(tmp_path / "d").notes()
+    assert "1 file .ptseries.nii is there too, and not read" in opened(tmp_path / "d", parcellation=dlabel).notes()
