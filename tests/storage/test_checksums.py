@@ -120,7 +120,7 @@ def test_a_damaged_list_of_checksums_says_so(tmp_path):
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "C:\\secret", "..\\secret", "\\secret"])
 def test_a_list_of_checksums_that_names_a_file_outside_its_folder_is_refused(tmp_path, name):
     write_sums(tmp_path, {"inside.tsv": sha256(b"1"), name: sha256(b"2")})
-    with pytest.raises(DataError, match=r"SHA256SUMS names 1 files outside its folder"):
+    with pytest.raises(DataError, match=r"SHA256SUMS names 1 file outside its folder"):
         read_sums(tmp_path)
     (tmp_path / SUMS).unlink()
     assert read_sums(tmp_path) == {}

@@ -87,7 +87,7 @@ def test_splits_are_read_and_what_rows_say_of_people_becomes_their_table(tmp_pat
     assert source.notes() == [
         "all splits are read: test (2 rows), train (2 rows)",
         "not in the participants table, varying within a participant: note",
-        "1 files cache-*.arrow left out: intermediate results of the datasets library",
+        "1 file cache-*.arrow left out: intermediate results of the datasets library",
     ]
 
 

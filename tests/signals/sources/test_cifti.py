@@ -112,7 +112,7 @@ def test_versions_of_a_run_are_asked_about_and_concatenations_left_out(tmp_path)
     shutil.copy(path, path.with_name(path.name.replace("_run-1", "")))
     source = opened(tmp_path)
     assert len(source.items()) == 2
-    assert source.notes()[1] == "1 concatenated files left out: their runs are there one by one"
+    assert source.notes()[1] == "1 concatenated file left out: their runs are there one by one"
     shutil.copy(path, path.with_name(path.name.replace("_timeseries", "_desc-smooth_timeseries")))
     with pytest.raises(
         ConfigError, match="several versions of a run, for example sub-01_task-rest_run-1: no desc or desc-smooth"

@@ -140,7 +140,7 @@ def test_the_only_condition_is_read_and_several_without_000_are_asked_about(tmp_
     np.testing.assert_array_equal(read(tmp_path)[0].series, made(1))
     save(tmp_path, made(2), condition="002")
     with pytest.raises(
-        ConfigError, match=r"several conditions.*001 \(1 files\), 002 \(1 files\)\. Choose one with --task"
+        ConfigError, match=r"several conditions.*001 \(1 file\), 002 \(1 file\)\. Choose one with --task"
     ):
         opened(tmp_path)
     np.testing.assert_array_equal(read(tmp_path, task_label=("002",))[0].series, made(2))
@@ -267,7 +267,7 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     table = pd.DataFrame({"participant_id": ["001"], "tr": [2.5], "site": ["x"]})
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site) == (2.5, "the participants table", "x")
-    with pytest.raises(UnknownTRError, match="participant 2, the only one, is not among the 1 of"):
+    with pytest.raises(UnknownTRError, match="participant 001, the only one, is not among the 1 of"):
         opened(tmp_path, tr=None, table=table.assign(participant_id="2"))
 
 

@@ -69,14 +69,14 @@ def test_a_recording_in_both_formats_is_read_once(tmp_path):
     save(tmp_path / "ROISignals_2.txt", made(1))
     source = opened(tmp_path)
     assert [item.path.name for item in source.items()] == ["ROISignals_1.mat", "ROISignals_2.txt"]
-    assert source.notes() == ["1 .txt files left out: the same recordings are there as .mat"]
+    assert source.notes() == ["1 .txt file left out: the same recordings are there as .mat"]
 
 
 def test_ways_of_processing_are_asked_about_and_one_folder_of_them_is_read(tmp_path):
     for seed, steps in enumerate(("ARCWF", "ARglobalCWF")):
         save(tmp_path / f"ROISignals_FunImg{steps}" / "ROISignals_S1-1-0001.mat", made(seed))
     with pytest.raises(
-        ConfigError, match=r"FunImgARCWF \(1 files\), FunImgARglobalCWF \(1 files\)\. Choose one with --variant"
+        ConfigError, match=r"FunImgARCWF \(1 file\), FunImgARglobalCWF \(1 file\)\. Choose one with --variant"
     ):
         opened(tmp_path)
     (chosen,) = read(tmp_path, variant="FunImgARglobalCWF")
@@ -190,5 +190,5 @@ def test_the_repetition_time_comes_from_the_table_or_the_option_alone(tmp_path):
     table = pd.DataFrame({"participant_id": ["0050642"], "tr": [2.5], "site": ["S1"], "mean_fd": [0.1]})
     (found,) = read(tmp_path, tr=None, table=table)
     assert (found.tr, found.tr_from, found.site, found.mean_fd) == (2.5, "the participants table", "S1", 0.1)
-    with pytest.raises(UnknownTRError, match="participant 50643, the only one, is not among the 1 of"):
+    with pytest.raises(UnknownTRError, match="participant 0050642, the only one, is not among the 1 of"):
         opened(tmp_path, tr=None, table=table.assign(participant_id="50643"))

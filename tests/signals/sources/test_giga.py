@@ -120,14 +120,14 @@ def test_of_several_segmentations_that_of_the_atlas_is_read(tmp_path):
     np.testing.assert_array_equal(found.series, made().series)
     unused = "not used: Schaefer2018100Parcels17Networks, Schaefer2018200Parcels7Networks"
     assert opened(tmp_path).notes()[1] == unused
-    with pytest.raises(ConfigError, match=r"several segmentations.*Schaefer2018100Parcels17Networks \(1 files\)"):
+    with pytest.raises(ConfigError, match=r"several segmentations.*Schaefer2018100Parcels17Networks \(1 file\)"):
         opened(tmp_path, reorder=True)
 
 
 def test_several_strategies_are_asked_about(tmp_path):
     write_giga(tmp_path, [made()])
     write_giga(tmp_path, [made()], strategy="SimpleGSR")
-    with pytest.raises(ConfigError, match=r"several denoising strategies.*denoiseSimple \(1 files\), denoiseSimpleGSR"):
+    with pytest.raises(ConfigError, match=r"several denoising strategies.*denoiseSimple \(1 file\), denoiseSimpleGSR"):
         opened(tmp_path)
 
 

@@ -124,7 +124,7 @@ def test_several_features_or_atlases_are_asked_about(tmp_path, what):
     write_halfpipe(tmp_path, [made()], **{what: "one"})
     write_halfpipe(tmp_path, [made()], **{what: "two"})
     plural = {"feature": "features", "atlas": "atlases"}[what]
-    with pytest.raises(ConfigError, match=rf"several {plural}.*one \(1 files\), two \(1 files\)"):
+    with pytest.raises(ConfigError, match=rf"several {plural}.*one \(1 file\), two \(1 file\)"):
         opened(tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_a_feature_is_chosen_by_name(tmp_path):
     first, second = made(seed=1), made(seed=2)
     write_halfpipe(tmp_path, [first], feature="corrMatrix1")
     write_halfpipe(tmp_path, [second], feature="corrMatrix2")
-    with pytest.raises(ConfigError, match=r"several features.*corrMatrix1 \(1 files\).*Choose one with --variant"):
+    with pytest.raises(ConfigError, match=r"several features.*corrMatrix1 \(1 file\).*Choose one with --variant"):
         opened(tmp_path)
     (found,) = read(tmp_path, variant="corrMatrix2")
     np.testing.assert_allclose(found.series, second.series, atol=1e-6)

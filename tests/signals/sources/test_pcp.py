@@ -34,7 +34,7 @@ def test_the_atlas_of_our_name_is_read_among_several(tmp_path):
     assert opened(tmp_path).notes()[-1] == "other atlases left out: aal (1 file)"
     own = Atlas(name="mine", labels=tuple("abc"), networks=tuple("abc"))
     with pytest.raises(
-        ConfigError, match=r"several atlases, none of them called mine.*aal \(1 files\), cc200 \(1 files\)"
+        ConfigError, match=r"several atlases, none of them called mine.*aal \(1 file\), cc200 \(1 file\)"
     ):
         opened(tmp_path, own)
 
@@ -52,7 +52,7 @@ def test_the_only_atlas_is_read_whatever_it_is_called_if_it_has_as_many_rois(tmp
 def test_strategies_and_pipelines_are_asked_about_and_one_folder_of_them_is_read(tmp_path):
     write_abide([made(), made("NYU_0050952", seed=1)], tmp_path, ATLAS)
     write_abide([made(band=(0.01, 0.1), seed=2)], tmp_path, ATLAS)
-    message = r"several ways of processing .* cpac filt_noglobal \(1 files\), cpac nofilt_noglobal \(2 files\)\. Choose"
+    message = r"several ways of processing .* cpac filt_noglobal \(1 file\), cpac nofilt_noglobal \(2 files\)\. Choose"
     with pytest.raises(ConfigError, match=message):
         opened(tmp_path)
     (filtered,) = read(tmp_path / "cpac" / "filt_noglobal")
@@ -69,11 +69,11 @@ def test_forks_of_c_pac_are_asked_about(tmp_path):
     stem = "sub-01/func/sub-01_task-rest_atlas-CC200_space-MNI152NLin6ASym"
     cpac_file(tmp_path, f"{stem}_desc-Mean-1_timeseries.1D", made().series)
     cpac_file(tmp_path, f"{stem}_desc-Mean-2_timeseries.1D", made(seed=1).series)
-    with pytest.raises(ConfigError, match=r"desc-Mean-1 \(1 files\), desc-Mean-2 \(1 files\)"):
+    with pytest.raises(ConfigError, match=r"desc-Mean-1 \(1 file\), desc-Mean-2 \(1 file\)"):
         opened(tmp_path, tr=2.0)
     for path in tmp_path.rglob("*Mean-2*"):
         path.rename(path.with_name(path.name.replace("_desc-Mean-2", "_reg-36parameter_desc-Mean-1")))
-    with pytest.raises(ConfigError, match=r"desc-Mean-1 \(1 files\), reg-36parameter desc-Mean-1 \(1 files\)"):
+    with pytest.raises(ConfigError, match=r"desc-Mean-1 \(1 file\), reg-36parameter desc-Mean-1 \(1 file\)"):
         opened(tmp_path, tr=2.0)
 
 

@@ -285,5 +285,5 @@ def test_files_of_a_version_before_0_3_are_named_for_what_they_are(tmp_path):
     name = "sub-01_task-rest_space-MNI_atlas-Gordon_desc-timeseries_bold.tsv"
     (tmp_path / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "xcp_d", "Version": "0.2.0"}]}')
     (tmp_path / name).write_text("1\t2\n")
-    with pytest.raises(DataError, match=r"its 1 files \.\.\._desc-timeseries_\.\.\. are of a version before 0\.3"):
+    with pytest.raises(DataError, match=r"its 1 file \.\.\._desc-timeseries_\.\.\. is of a version before 0\.3"):
         opened(tmp_path)

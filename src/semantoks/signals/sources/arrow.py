@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import brainmarks_spaces
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.intact import readable
@@ -97,7 +98,8 @@ def open_arrow(request: Request) -> OpenedSource:
     if varying:
         notes.append(f"not in the participants table, varying within a participant: {', '.join(varying)}")
     if caches:
-        notes.append(f"{caches} files {CACHED}*.arrow left out: intermediate results of the datasets library")
+        count = plural(caches, f"file {CACHED}*.arrow", f"files {CACHED}*.arrow")
+        notes.append(f"{count} left out: intermediate results of the datasets library")
     return OpenedSource(
         request,
         kind="Arrow rows of Brainmarks",

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.spelling import shown
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import find_fitting, match_labels, pick
 from semantoks.signals.files.names import BidsFile
@@ -64,7 +65,7 @@ def open_conn(request: Request) -> OpenedSource:
         *left_out,
     ]
     if parts := len({one.path for one in files} - {one.path for one in meant}):
-        notes.append(f"{parts} files of other conditions left out: their frames are in condition {ALL}")
+        notes.append(f"{plural(parts, 'file')} of other conditions left out: their frames are in condition {ALL}")
     return OpenedSource(
         request,
         kind="CONN",

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import from_time_by_roi
 from semantoks.signals.files.names import BidsFile, walk
@@ -54,7 +55,7 @@ def open_dpabi(request: Request) -> OpenedSource:
     steps = the_only(map(_steps, chosen), what="ways of processing", root=path, remedy=CHOOSE)
     notes = [*([f"processing {steps}"] if steps else []), *left_out]
     if texts:
-        notes.append(f"{texts} .txt files left out: the same recordings are there as .mat")
+        notes.append(f"{plural(texts, '.txt file')} left out: the same recordings are there as .mat")
     items = run_items(one_per_run(chosen, path).values())
     facts = request.facts(files_say=any_states_tr((item.path for item in items), path))
     return OpenedSource(

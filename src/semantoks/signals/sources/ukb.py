@@ -18,6 +18,7 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import get_atlas
+from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.intact import readable
@@ -71,7 +72,8 @@ def open_ukb(request: Request) -> OpenedSource:
         raise DataError(
             f"{path} has no time series of UK Biobank that say whose they are. Looked for fMRI.*.csv.gz in folders "
             "called <eid>_<field>_<instance>_<array> or <eid>_<instance>_<array>, and for archives "
-            f"<eid>_310.._<instance>_<array>.zip; {listing.nameless} files are in folders with other names."
+            f"<eid>_310.._<instance>_<array>.zip; {plural(listing.nameless, 'file is', 'files are')} in folders "
+            "with other names."
         )
     # Each recording as a file with entities, in order, for the choice among them.
     instances = [BidsFile(path=path, entities=dict(zip(LABELS, key, strict=True))) for key in sorted(listing.paths)]
@@ -171,7 +173,7 @@ def _notes(families: list[list[Scale]], files: dict[str, tuple[str, ...]], listi
         if lacking:
             notes.append(f"{lacking} of {len(unpacked)} unpacked recordings have no {family[0][0]}")
     if listing.nameless:
-        notes.append(f"{listing.nameless} files left out, no folder of theirs is called <eid>_..._<instance>_<array>")
+        notes.append(f"{plural(listing.nameless, 'file')} left out, in no folder called <eid>_..._<instance>_<array>")
     if listing.other_fields:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted(listing.other_fields.items()))
         notes.append(f"archives of other fields not looked into: {listed}")

@@ -63,7 +63,8 @@ def open_xcpd(request: Request) -> OpenedSource:
     if not series:
         old = sum(one.entities.get("desc") == "timeseries" for one in files)
         reason = (
-            f": its {old} files ..._desc-timeseries_... are of a version before 0.3, not read: run 0.6 or newer."
+            f": its {plural(old, 'file ..._desc-timeseries_... is', 'files ..._desc-timeseries_... are')} of a version "
+            "before 0.3, not read: run 0.6 or newer."
             if old
             else f", which it writes unless run without atlases. {lying_there(path)}"
         )
