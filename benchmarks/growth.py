@@ -5,9 +5,9 @@
 A made-up cohort of one recording each (120 frames of noise at TR 2 s; in half of the people two ROIs go together), and
 what a user does with it: prepare, open, 20 steps of training (batch 32), embed, whitening and components in closed form
 (``fit``), a probe from FC, one from tangent FC, the cohort's page. What the mathematics asks for, n people and R ROIs:
-prepare, open, embed, fit n; a training step nothing;
-FC n R² T and, in each split, n² R² for the products of people and n³ for their axes (of more people than pairs of ROIs,
-n R⁴ for products of the pairs instead); tangent FC n R³ in each split, and the same.
+prepare, open, embed n; a training step nothing; fit n, and n² for the products of people up to as many as there are
+products of components; FC n R² T and, in each split, n² R² for the products of people and n³ for their axes (of more
+people than pairs of ROIs, n R⁴ for products of the pairs instead); tangent FC n R³ in each split, and the same.
 """
 
 import argparse

@@ -47,14 +47,17 @@ class PrototypeHead(nn.Module):
         self, tokens: Tokens, grid: bool = False, read: Bool[Tensor, "batch network patch"] | None = None
     ) -> Alike:
         """Compare CLS, and on request tokens: those that are ``read``, or all."""
-        return Alike(self.alike(tokens.cls), project_tokens(self.alike, tokens.grid, read) if grid else None)
+        device = tokens.cls.device.type
+        with torch.autocast(device, enabled=False):
+            directions = F.normalize(self.prototypes.float(), dim=-1).T
 
-    def alike(self, vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch prototype"]:
-        """Return the cosine of each projected vector and each prototype."""
-        projected = self.head(vectors)
-        with torch.autocast(vectors.device.type, enabled=False):
-            cosines: Tensor = projected @ F.normalize(self.prototypes.float(), dim=-1).T
+        def alike(vectors: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch prototype"]:
+            projected = self.head(vectors)
+            with torch.autocast(device, enabled=False):
+                cosines: Tensor = projected @ directions
             return cosines
+
+        return Alike(alike(tokens.cls), project_tokens(alike, tokens.grid, read) if grid else None)
 
 
 class Centred(Taught):

@@ -71,6 +71,5 @@ def _table(series: Series, labels: list[str]) -> bytes:
     """Lines of ROIs with a header of timepoints, compressed; numbers read back exactly as float32."""
     header = ",".join(["label_name", *(f"timepoint_{i}" for i in range(len(series)))])
     rows = (f"{label},{numbers}" for label, numbers in zip(labels, number_lines(series.T, ",", ""), strict=True))
-    return gzip.compress(
-        "\n".join([header, *rows, ""]).encode(), compresslevel=4, mtime=0
-    )  # 9: 4 % less, 5 times as long
+    text = "\n".join([header, *rows, ""])
+    return gzip.compress(text.encode(), compresslevel=4, mtime=0)  # level 9: 4 % smaller, five times as long

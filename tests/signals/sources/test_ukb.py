@@ -87,7 +87,7 @@ def test_files_whose_folder_does_not_say_whose_they_are_are_counted_and_alone_re
     (tmp_path / "somebody").mkdir()
     shutil.copy(next(tmp_path.rglob(TIAN_FILE)), tmp_path / "somebody")
     assert opened(tmp_path).notes()[-1].startswith("1 file left out, in no folder called")
-    with pytest.raises(DataError, match=r"whose they are.*1 file is in folders with other names"):
+    with pytest.raises(DataError, match=r"whose they are.*1 file is in a folder with another name"):
         opened(tmp_path / "somebody")
 
 

@@ -335,7 +335,7 @@ def calibrated(
         found: ndarray = model.predict_proba((scale(outputs) - centre) / unit)
         return found
 
-    with _few_threads(1):
+    with _pools().limit(limits=1):
         model = _fitted(LogisticRegression(class_weight="balanced"), (inner - centre) / unit, labels)
     return Predicted(
         classes=found.classes,

@@ -69,11 +69,12 @@ def open_ukb(request: Request) -> OpenedSource:
     families = wanted_files(request.atlas) or [[(name,)] for name in OTHERS]
     listing = _list(path)
     if not listing.paths:
+        single, several = "file is in a folder with another name", "files are in folders with other names"
+        elsewhere = plural(listing.nameless, single, several)
         raise DataError(
             f"{path} has no time series of UK Biobank that say whose they are. Looked for fMRI.*.csv.gz in folders "
             "called <eid>_<field>_<instance>_<array> or <eid>_<instance>_<array>, and for archives "
-            f"<eid>_310.._<instance>_<array>.zip; {plural(listing.nameless, 'file is', 'files are')} in folders "
-            "with other names."
+            f"<eid>_310.._<instance>_<array>.zip; {elsewhere}."
         )
     # Each recording as a file with entities, in order, for the choice among them.
     instances = [BidsFile(path=path, entities=dict(zip(LABELS, key, strict=True))) for key in sorted(listing.paths)]
