@@ -1,6 +1,6 @@
 """Time and memory against the number of people, stage by stage, each in a process of its own.
 
-    python -m benchmarks.growth [--people 100 1000 10000] [--rois 100] [--figure growth.svg]
+    python -m benchmarks.growth [--people 100 1000 10000] [--rois 100] [--components 4096] [--figure growth.svg]
 
 A made-up cohort of one recording each (120 frames of noise at TR 2 s; in half of the people two ROIs go together), and
 what a user does with it: prepare, open, 20 steps of training (batch 32), embed, whitening and components in closed form
@@ -18,6 +18,7 @@ import tempfile
 import time
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,8 +76,11 @@ def atlas_of(rois: int) -> Atlas:
     return Atlas(name="made up", labels=tuple(f"r{k}" for k in range(rois)), networks=networks)
 
 
-def run_stage(stage: str, folder: Path, people: int, rois: int) -> dict[str, float]:
-    """Do one stage; return its seconds, without the start of the process, and what it may add."""
+def run_stage(stage: str, folder: Path, people: int, rois: int, components: int | None = None) -> dict[str, float]:
+    """Do one stage; return its seconds, without the start of the process, and what it may add.
+
+    ``components`` are those of a probe's wide features; None = no less than all.
+    """
     cohort, run = folder / "cohort", folder / "run"
     begin, more = time.perf_counter(), {}
     if stage == "prepare":
@@ -99,23 +103,24 @@ def run_stage(stage: str, folder: Path, people: int, rois: int) -> dict[str, flo
     elif stage == "report":
         report([cohort], folder / "cohort.html")
     else:
-        config = ProbeConfig(methods=(stage.split()[1],), analyses=(), repeats=1, crops=1)
+        methods = (stage.split()[1],)
+        config = ProbeConfig(methods=methods, analyses=(), repeats=1, crops=1, components=components)
         probe(run, cohort, targets=["sex"], out=folder / stage.replace(" ", "_"), config=config)
     return {"seconds": time.perf_counter() - begin, **more}
 
 
-def measure(stage: str, folder: Path, people: int, rois: int) -> dict[str, float]:
+def measure(stage: str, folder: Path, *size: int | None) -> dict[str, float]:
     """Run a stage in a process of its own; return its seconds, and the most memory that it had, in bytes."""
-    process = get_context("fork").Process(target=_measured, args=(stage, folder, people, rois))
+    process = get_context("fork").Process(target=_measured, args=(stage, folder, *size))
     process.start()
     process.join()
-    assert not process.exitcode, f"{stage} of {people} people failed"
+    assert not process.exitcode, f"{stage} of {size[0]} people failed"
     found: dict[str, float] = json.loads((folder / MEASURED).read_text())
     return found
 
 
-def _measured(stage: str, folder: Path, people: int, rois: int) -> None:
-    found = run_stage(stage, folder, people, rois)
+def _measured(stage: str, folder: Path, *size: Any) -> None:
+    found = run_stage(stage, folder, *size)
     found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     (folder / MEASURED).write_text(json.dumps(found))
 
@@ -166,13 +171,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, nargs="+", default=[100, 1000, 10000])
     parser.add_argument("--rois", type=int, default=100)
+    parser.add_argument("--components", type=int)
     parser.add_argument("--figure", type=Path)
     parser.add_argument("--stages", choices=STAGES, nargs="+", default=STAGES)
     given = parser.parse_args()
     measured: dict[int, dict[str, dict[str, float]]] = {}
     for people in given.people:
         with tempfile.TemporaryDirectory() as folder:
-            measured[people] = {stage: measure(stage, Path(folder), people, given.rois) for stage in given.stages}
+            size = (people, given.rois, given.components)
+            measured[people] = {stage: measure(stage, Path(folder), *size) for stage in given.stages}
     title = f"Growth with the number of people, {given.rois} ROIs, {FRAMES} frames: {machine(torch.device('cpu'))}"
     show(title, ["", *(f"{people:,} people" for people in measured), "grew"], table_of(measured))
     if given.figure:

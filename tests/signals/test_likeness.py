@@ -6,7 +6,7 @@ import pytest
 
 from semantoks.evaluate.study.people import people_of, people_with_families
 from semantoks.signals import likeness
-from semantoks.signals.likeness import agreement, find_alike, warn_quickly
+from semantoks.signals.likeness import agreement, find_alike, nearest, warn_quickly
 from semantoks.signals.prepare import prepare
 from tiny_people import ATLAS, RAW, write_cohort
 
@@ -134,6 +134,20 @@ def test_among_very_many_recordings_identical_ones_alone_are_named_and_that_is_s
     assert "z1" not in identical
     assert said.startswith("6 recordings are too many to look for near copies in passing: only identical ones")
     assert "`semantoks info COHORT --verify` looks at all" in said
+
+
+def test_the_nearest_are_those_of_a_naive_search_however_pairs_are_cut(monkeypatch):
+    monkeypatch.setattr(likeness, "BLOCK", 16)
+    rng = np.random.default_rng(9)
+    prints = (rng.normal(size=(50, 28)) + 2 * rng.normal(size=28)).astype(np.float32)
+    owner = rng.integers(0, 25, 50)
+    whole = np.corrcoef(prints.astype(float))
+    special = np.corrcoef(prints.astype(float) - prints.astype(float).mean(axis=0))
+    for found, similar in zip(nearest(prints, owner), (whole, special), strict=True):
+        similar[owner[:, None] == owner] = -np.inf
+        order = similar.argsort(axis=1)[:, -likeness.NEIGHBOURS :]
+        assert np.array_equal(found.places, order)
+        assert found.similar == pytest.approx(np.take_along_axis(similar, order, axis=1), abs=1e-6)
 
 
 def test_there_is_no_word_on_visits_of_a_handful_of_people(tmp_path):
