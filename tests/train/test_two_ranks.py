@@ -26,11 +26,6 @@ def rows(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-def run_two(cohort, out, steps, stop_at):
-    command = [sys.executable, str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), str(stop_at), "2"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=HERE)
-
-
 def stop_after(step):
     def on_row(row):
         if row["step"] == step:
@@ -69,10 +64,9 @@ def test_processes_that_torchrun_started_together_train_one_run_together(fixed, 
     assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == 2
 
 
-@pytest.mark.parametrize("by", ["torchrun", "srun"])
-def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path, by):
+def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path):
     with hold_folder(tmp_path / "run"):
-        codes, said = started(by, fixed, tmp_path / "run")
+        codes, said = started("torchrun", fixed, tmp_path / "run")
     assert all(codes)
     assert said.count(f"BusyError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
     assert not (tmp_path / "run").exists()
@@ -98,22 +92,29 @@ def fixed(tmp_path_factory):
     return make_cohort(tmp_path_factory.mktemp("fixed"), frames=(100, 101), sessions=1)
 
 
-def test_two_ranks_have_the_metrics_and_the_weights_of_one(fixed, tmp_path):
-    pretrain([fixed], out=tmp_path / "one", config=tiny_config(**PLAIN, steps=6), log_every=1)
-    run_two(fixed, tmp_path / "two", 6, -1)
-    one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
-    assert len(two) == len(one) == 6
+@pytest.fixture(scope="module")
+def two(fixed, tmp_path_factory):
+    """A run of two ranks, 40 steps long, of which the first rank alone was asked to stop at the fifth."""
+    out = tmp_path_factory.mktemp("two") / "run"
+    command = [sys.executable, str(HERE / "two_ranks.py"), str(fixed.path), str(out), "40", "4", "2"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, cwd=HERE)
+    return out
+
+
+def test_when_one_rank_is_asked_to_stop_both_do_and_save(two):
+    assert json.loads((two / "run.json").read_text())["status"] == "stopped"
+    assert [row["step"] for row in rows(two)] == list(range(10))
+
+
+def test_two_ranks_have_the_metrics_and_the_weights_of_one(fixed, two, tmp_path):
+    config = tiny_config(**PLAIN, steps=40)
+    pretrain([fixed], out=tmp_path / "one", config=config, log_every=1, on_row=stop_after(9))
+    alone, together = rows(tmp_path / "one"), rows(two)
+    assert len(together) == len(alone) == 10
     for name in ("loss", "agreement", "coding_rate", "grad_norm"):
-        assert [row[name] for row in two] == pytest.approx([row[name] for row in one], rel=1e-3), name
-    last = "checkpoints/step-00000006.safetensors"
-    weights = [load_file(tmp_path / name / last) for name in ("one", "two")]
+        assert [row[name] for row in together] == pytest.approx([row[name] for row in alone], rel=1e-3), name
+    last = "checkpoints/step-00000010.safetensors"
+    weights = [load_file(out / last) for out in (tmp_path / "one", two)]
     for name, value in weights[0].items():
         if name.startswith("teacher."):
             assert (value - weights[1][name]).abs().max() < 1e-3, name
-
-
-def test_when_one_rank_is_asked_to_stop_both_do_and_save(fixed, tmp_path):
-    run_two(fixed, tmp_path / "two", 40, 4)
-    record = json.loads((tmp_path / "two" / "run.json").read_text())
-    assert record["status"] == "stopped"
-    assert [row["step"] for row in rows(tmp_path / "two")] == list(range(10))
