@@ -1,6 +1,7 @@
 # Each command sets up what it needs (a virtual environment in .venv), then runs.
 PYTHON ?= python3
 BIN := .venv/bin
+MADE := .venv/.made
 SETUP := .venv/.installed
 DEV := .venv/.installed-dev
 DOCS := .venv/.installed-docs
@@ -50,21 +51,24 @@ release: ## wheel and sdist in dist/, each tried in a clean environment: [PYTHON
 clean: ## remove the virtual environment, the demo and the site
 	rm -rf .venv demo docs/_build docs/made
 
-$(SETUP): pyproject.toml constraints.txt
+$(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "semantoks needs Python 3.11 or newer; pass PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv is not installed. On Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	@touch $(MADE)
+
+$(SETUP): pyproject.toml constraints.txt | $(MADE)
 	$(INSTALL) .
 	$(COMPILE)
 	@touch $(SETUP)
 
-$(DEV): $(SETUP)
+$(DEV): pyproject.toml constraints.txt | $(MADE)
 	$(INSTALL) '.[dev]'
 	$(COMPILE)
-	@touch $(DEV)
+	@touch $(SETUP) $(DEV)
 
 $(DOCS): $(DEV)
 	$(INSTALL) '.[docs]'
