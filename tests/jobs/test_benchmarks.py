@@ -17,6 +17,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 THREADS = ("--threads", 1)
+GROWN = ("prepare", "open", "train", "fit", "probe fc", "report")
 TOY = {
     "training_step": ("--size", "toy", *THREADS),
     "beside_plain": ("--case", "toy", "--turns", 1, "--no-bf16", *THREADS),
@@ -30,7 +31,7 @@ TOY = {
     "paper_probe": ("--people", 60, "--features", 8, "--targets", 1, "--turns", 1, *THREADS),
     "embedding": ("--turns", 1, "--batch", 2, "--depth", 1, *THREADS),
     "finetune_step": ("--size", "small", "--turns", 1, *THREADS),
-    "growth": ("--people", 40, "--rois", 14, "--stages", "prepare", "open", "fit", "report", "--figure", "growth.svg"),
+    "growth": ("--people", 40, "--rois", 14, "--components", 20, "--stages", *GROWN, "--figure", "growth.svg"),
 }
 
 

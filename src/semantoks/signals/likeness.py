@@ -163,11 +163,11 @@ class Nearest:
         better = np.flatnonzero(similar.max(axis=1) > self.similar[rows, 0])
         at, most = rows.start + better, self.similar.shape[1]
         both = np.hstack([self.similar[at], similar[better]])
-        place = np.arange(others.start, others.stop)[None].repeat(len(at), axis=0)
         kept = np.argpartition(both, -most, axis=1)[:, -most:]
         kept = np.take_along_axis(kept, np.take_along_axis(both, kept, axis=1).argsort(axis=1), axis=1)
         self.similar[at] = np.take_along_axis(both, kept, axis=1)
-        self.places[at] = np.take_along_axis(np.hstack([self.places[at], place]), kept, axis=1)
+        before = np.take_along_axis(self.places[at], np.minimum(kept, most - 1), axis=1)
+        self.places[at] = np.where(kept < most, before, others.start + kept - most)
 
 
 def nearest(prints: Float32[ndarray, "recording edge"], owner: Int[ndarray, " recording"]) -> tuple[Nearest, Nearest]:
