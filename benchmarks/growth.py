@@ -76,7 +76,7 @@ def atlas_of(rois: int) -> Atlas:
     return Atlas(name="made up", labels=tuple(f"r{k}" for k in range(rois)), networks=networks)
 
 
-def run_stage(stage: str, folder: Path, people: int, rois: int, components: int | None = None) -> dict[str, float]:
+def run_stage(stage: str, folder: Path, people: int, rois: int, components: int | None) -> dict[str, float]:
     """Do one stage; return its seconds, without the start of the process, and what it may add.
 
     ``components`` are those of a probe's wide features; None = no less than all.
