@@ -34,8 +34,9 @@ from semantoks.atlas.catalog import get_atlas
 from semantoks.config import from_plain
 from semantoks.objective import learner as learner_module
 from semantoks.objective import objective, self_distillation
+from semantoks.train.compiling import compile_steps
 from semantoks.train.job import peak_memory
-from semantoks.train.launch import compile_parts, start_fabric
+from semantoks.train.launch import start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Monitor
 from semantoks.train.recipe import PretrainConfig, load_recipe
@@ -278,15 +279,15 @@ def measure(
         flops, launches = count_flops(run, next(pairs)), count_launches(run, next(pairs))
         syncs = count_syncs(run, next(pairs)) if device.type == "cuda" else None
         plain, rates, clock, clocked, memory = [], [], Clock(device), 0.0, 0
-        dtype = torch.bfloat16 if "bf16" in str(trainer.fabric._precision.precision) else torch.float32
-        compiles = compiles and compile_parts(trainer.learner, device)
+        if compiles:
+            compile_steps(trainer, graphs=device.type == "cuda")
         timed_turn()
         for _ in range(size.turns):
             plain.append(timed_turn())
-            with nullcontext() if compiles else clock.inside(trainer, monitor):
+            with nullcontext() if trainer.compiled else clock.inside(trainer, monitor):
                 clocked += 2 * PAIRS_A_TURN[device.type] * timed_turn()
             memory = memory or peak_memory(device)  # before that of the large product
-            rates.append(matmul_rate(device, dtype))
+            rates.append(matmul_rate(device, trainer.dtype))
     spent = clock.spent
     spent["draw"] -= spent["gather"] + spent["corrupt"] + spent["masks"]
     return Result(

@@ -4,9 +4,7 @@ import dataclasses
 import json
 import os
 import signal
-from functools import partial
 
-import jaxtyping
 import pytest
 import torch
 from safetensors import safe_open
@@ -123,32 +121,6 @@ def test_a_training_in_pieces_is_the_training_of_whole_batches(cohort, tmp_path)
     for name, value in weights[0].items():
         if name.startswith("student."):
             torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4)
-
-
-def test_a_compiled_training_has_the_losses_of_a_plain_one(cohort, tmp_path, monkeypatch):
-    # This backend traces as the others do, and leaves out the compiler, which takes half a minute. What checks types
-    # cannot be traced.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    losses = {}
-    for compiled in (False, True):
-        out, config = tmp_path / str(compiled), tiny_config(steps=6)
-        record = pretrain([cohort], out=out, config=config, precision="32-true", torch_compile=compiled)
-        assert record["environment"]["compiled"] == compiled
-        losses[compiled] = [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert losses[True] == pytest.approx(losses[False], rel=1e-5)
-
-
-def test_a_machine_that_cannot_compile_trains_without_and_says_so(cohort, tmp_path, monkeypatch, caplog):
-    def broken(*_, **__):
-        raise RuntimeError("no compiler was found\nand more")
-
-    monkeypatch.setattr(torch, "compile", broken)
-    record = pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1), torch_compile=True)
-    assert record["status"] == "finished"
-    assert record["environment"]["compiled"] is False
-    assert "nothing is compiled" in caplog.text
-    assert "(no compiler was found)" in caplog.text
 
 
 def test_compiling_what_goes_through_in_pieces_is_refused(cohort, tmp_path):

@@ -47,7 +47,7 @@ class _Pretrain:
     residence: Literal["auto", "device", "memory", "disk"] = "auto"
     """Where the recordings are kept while training; the numbers are the same."""
     torch_compile: bool = False
-    """Have torch compile student and teacher: minutes before the first step, then faster ones of a small model."""
+    """Have torch compile student and teacher, as CUDA graphs on a GPU: minutes at first, then faster steps if small."""
     resume: bool = False
     """Go on with the run in OUT, with its own settings; the same command does, too, if the run is not finished."""
     init_from: Annotated[str | None, arg(help_behavior_hint="(default: random weights)")] = None

@@ -17,7 +17,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.model.precision import Choice, choose_precision, chosen_device, tell
-from semantoks.objective.objective import Learner
 from semantoks.storage.cores import warn_of_spinning
 from semantoks.types import Precision
 
@@ -104,22 +103,6 @@ def start_fabric(
         tell(choice)
         warn_of_spinning(torch.get_num_threads() if chosen == "cpu" else 1)
     return fabric, choice
-
-
-def compile_parts(learner: Learner, device: torch.device) -> bool:
-    """Have torch compile student and teacher, and say whether it can; where it cannot, they run as they are.
-
-    Fused operations round otherwise: losses differ by some 1e-5 from those of a training that is not compiled.
-    """
-    try:
-        torch.compile(torch.sin)(torch.zeros(8, device=device))
-    except Exception as error:  # whatever a compiler, or its absence, raises
-        reason = next(iter(str(error).split("\n")), type(error).__name__)
-        TOLD.warning("nothing is compiled, because a first try failed (%s): training goes on without", reason)
-        return False
-    for part in learner.children():
-        part.compile(dynamic=False)
-    return True
 
 
 def _check(launched: Launched | None, world: int, local: int, devices: int | None, chosen: str) -> None:

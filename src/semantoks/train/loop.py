@@ -1,6 +1,7 @@
 """One training step, read straight down: draw, loss, backward, clip, step, and what follows it (METHOD 6-8)."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from semantoks.objective.objective import Learner, Objective
+from semantoks.objective.objective import Learner, Objective, StepLoss
 from semantoks.objective.schedule import learning_rate, weight_decay
 from semantoks.train.ahead import Ahead
 from semantoks.train.monitor import Monitor
@@ -31,12 +32,19 @@ class Trainer:
     """The learner's trained part as fabric wrapped it."""
     optimizer: Any
     compiled: bool = False
-    """Whether torch compiled student and teacher."""
+    """Whether torch compiled student and teacher (``train.compiling``)."""
+    graphs: bool = False
+    """Whether they are CUDA graphs, which overwrite in every step what they left in the one before."""
 
     def __post_init__(self) -> None:
         """Draw ahead where the device does not hold the frames."""
         device = self.fabric.device
         self.ahead = None if self.pool.frames.held_by(device) else Ahead(self.draw, self.total, device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What products are computed in."""
+        return torch.bfloat16 if "bf16" in str(self.fabric._precision.precision) else torch.float32
 
     @property
     def objective(self) -> Objective:
@@ -73,13 +81,7 @@ class Trainer:
         begin = time.perf_counter()
         batch = self.ahead.take(step) if self.ahead else self.draw(step)
         waited = time.perf_counter() - begin
-        parts = self.config.accumulate
-        pieces = InPieces(self.fabric, self.trained, parts) if parts > 1 else None
-        with self.fabric.autocast(), taught_in_pieces(self.learner, parts):
-            found = self.objective.loss(self.learner, pieces or self.trained, batch, rates)
-        self.fabric.backward(found.loss)
-        if pieces:
-            pieces.backward()
+        found = self.backward(batch, rates)
         norm = self.fabric.clip_gradients(
             self.trained, self.optimizer, max_norm=self.config.optim.clip, error_if_nonfinite=False
         )
@@ -89,7 +91,23 @@ class Trainer:
         epoch = step // max(1, self.pool.people // self.config.batch_size)
         host = {"step": step, "epoch": epoch, **rates, **found.numbers, "people": self.config.batch_size}
         scalars = {**found.scalars, "grad_norm": torch.as_tensor(norm).detach()}
-        monitor.add(host, scalars, found.matrices, waited)
+        matrices = found.matrices
+        if self.graphs:
+            scalars, matrices = ({name: value.clone() for name, value in kept.items()} for kept in (scalars, matrices))
+        monitor.add(host, scalars, matrices, waited)
+
+    def backward(self, batch: Any, rates: Mapping[str, float]) -> StepLoss:
+        """Return the loss of a batch, its gradient being added to that of the weights."""
+        if self.graphs:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        parts = self.config.accumulate
+        pieces = InPieces(self.fabric, self.trained, parts) if parts > 1 else None
+        with self.fabric.autocast(), taught_in_pieces(self.learner, parts):
+            found = self.objective.loss(self.learner, pieces or self.trained, batch, rates)
+        self.fabric.backward(found.loss)
+        if pieces:
+            pieces.backward()
+        return found
 
 
 def build_optimizer(trained: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

@@ -27,8 +27,9 @@ from semantoks.storage.memory import need_memory
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
+from semantoks.train.compiling import compile_steps
 from semantoks.train.job import Job, Trained, read_record, recordings_hash, start_record
-from semantoks.train.launch import Device, compile_parts, start_fabric
+from semantoks.train.launch import Device, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
 from semantoks.train.recipe import PretrainConfig, completed, modernise
@@ -79,7 +80,8 @@ def pretrain(
         32-true; bf16-mixed: products in bfloat16, weights and losses in float32; auto: the faster one here
         (``model.precision.choose_precision``), or that of the run that is resumed. run.json says which and why.
     torch_compile
-        Have torch compile student and teacher, which takes minutes before the first steps; see docs/performance.md.
+        Have torch compile student and teacher, as CUDA graphs on a GPU, which takes minutes before the first steps;
+        taken only where their gradient is a plain step's (``train.compiling``). See docs/performance.md.
     resume
         Write again what a finished run lacks. One that was stopped goes on from its last checkpoint with this or
         without, given the same settings; on a CPU the result is bitwise that of an unbroken run.
@@ -134,6 +136,7 @@ def pretrain(
         record = start_record(opened, config, fabric, trainer.total, command, out, parent)
         record["init_from"] = None if init_from is None else str(init_from)
         record["environment"] |= {"precision_because": choice.because, "compiled": trainer.compiled}
+        record["environment"] |= {"cuda_graphs": trainer.graphs}
         job = Job(
             out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
         )
@@ -335,7 +338,6 @@ def _assemble(
     if begin is None and not resumed and isinstance(size.tokenizer, ConnectivityConfig):
         _start_all(learner, cohorts, config.min_seconds)
     learner.to(fabric.device)
-    compiled = torch_compile and compile_parts(learner, fabric.device)
     optimizer = build_optimizer(learner.trained, config.optim)
     wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)
     trainer = Trainer(
@@ -346,6 +348,7 @@ def _assemble(
         learner=learner,
         trained=wrapped,
         optimizer=wrapped_optimizer,
-        compiled=compiled,
     )
+    if torch_compile:
+        compile_steps(trainer, graphs=fabric.device.type == "cuda")
     return trainer, TrainState(learner, optimizer)
