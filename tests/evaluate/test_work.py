@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import pickle
-from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -15,8 +14,9 @@ import pytest
 from distributed import LocalCluster
 
 from semantoks.errors import DataError, MemoryShort
-from semantoks.evaluate import methods
+from semantoks.evaluate import methods, plans
 from semantoks.evaluate.analyses.run import null_scores
+from semantoks.evaluate.finetuning.finetune import finetune
 from semantoks.evaluate.models import linear
 from semantoks.evaluate.models.linear import standardise, standardised_rows
 from semantoks.evaluate.models.predictors import Fixed, Linear, Svm
@@ -285,20 +285,15 @@ def test_rows_that_the_null_asks_for_again_are_made_once(tmp_path, monkeypatch):
     assert len(made) == 8
 
 
-def test_a_probe_for_which_memory_is_short_is_refused_before_anybody_is_embedded(cohort, model, tmp_path, monkeypatch):
+def test_a_probe_for_which_memory_is_short_is_refused_before_anybody_is_looked_at(cohort, model, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda: 1)
-    monkeypatch.setattr(methods, "embed_stored", None)
+    monkeypatch.setattr(plans, "find_alike", None)  # minutes, of many people
     with pytest.raises(MemoryShort, match=r"probe needs about .* of memory"):
         run_probe(model, cohort, tmp_path)
+    with pytest.raises(MemoryShort, match=r"finetune needs about .* of memory.*: take a smaller --batch-size"):
+        finetune(model, cohort, targets="sex", out=tmp_path / "tuned")
 
 
 @pytest.mark.parametrize(("n_rois", "least", "most"), [(100, 4, 16), (400, 60, 80)])
-def test_memory_grows_with_people_times_pairs_until_pairs_outnumber_people(n_rois, least, most, tmp_path, untyped):
-    class Many:
-        atlas = SimpleNamespace(n_rois=n_rois)
-
-        def __len__(self):
-            return 40_000
-
-    study = SimpleNamespace(cohort=Many(), config=CONFIG, analyses=(), work=Work(folder=tmp_path))
-    assert least < methods._bytes(study, ["fc"]) / 2**30 < most
+def test_memory_grows_with_people_times_pairs_until_pairs_outnumber_people(n_rois, least, most):
+    assert least < methods.bytes_of(CONFIG, n_rois, 40_000, jobs=1) / 2**30 < most

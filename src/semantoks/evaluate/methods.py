@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from joblib import effective_n_jobs
 from numpy import ndarray
 
 from semantoks.errors import ConfigError, DataError
@@ -24,7 +23,7 @@ from semantoks.evaluate.baselines.spectra import network_spectra
 from semantoks.evaluate.baselines.tangent import Tangent, tangent_space
 from semantoks.evaluate.models.linear import BLOCK
 from semantoks.evaluate.models.predictors import Fixed, Linear, Neighbours, Stacked, Svm
-from semantoks.evaluate.settings import MOST_COMPARED, Probed
+from semantoks.evaluate.settings import MOST_COMPARED, ProbeConfig, Probed
 from semantoks.evaluate.study.shown import Build, Shown, crop_spans, in_full_band
 from semantoks.evaluate.study.study import Sets, Study
 from semantoks.evaluate.study.tasks import FeatureSet, Method, Plan
@@ -87,7 +86,7 @@ def check_extra(extra: Mapping[str, object]) -> None:
             raise ConfigError(f"extra baseline {name!r}: a packaged method already has this name; choose another one.")
 
 
-def chosen_methods(study: Study) -> Collection[str]:
+def chosen_methods(config: ProbeConfig) -> Collection[str]:
     """Return the names of the methods that the settings ask for.
 
     Raises
@@ -95,36 +94,53 @@ def chosen_methods(study: Study) -> Collection[str]:
     ConfigError
         For an unknown name; the message suggests the nearest one.
     """
-    for name in study.config.methods:
+    for name in config.methods:
         if name not in PROBED:
             near = difflib.get_close_matches(name, PROBED, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(PROBED)}."
             raise ConfigError(f"there is no method {name!r}. {hint}")
-        if study.people.unit == "block" and name in OF_PEOPLE:
+        if config.events is not None and name in OF_PEOPLE:
             raise ConfigError(f"--methods {name} says nothing of one block: with --events, leave it out.")
-    named = set(study.config.methods)
+    named = set(config.methods)
     stacked = {TANGENT} if TANGENT_BOTH in named else set()
-    return ALWAYS | named | stacked if named else OF_BLOCKS if study.people.unit == "block" else PROBED
+    return ALWAYS | named | stacked if named else PROBED if config.events is None else OF_BLOCKS
 
 
-def feature_sets(study: Study, *, training: int | None = None) -> dict[str, FeatureSet]:
-    """Make the feature sets that the settings ask for, and your own; say before what memory that will need.
+def check_memory(config: ProbeConfig, n_rois: int, rows: int, *, jobs: int = 1, training: int | None = None) -> None:
+    """Say what memory features of so many recordings (or blocks), and models of them, will need; refuse too much.
+
+    Parameters
+    ----------
+    jobs
+        Processes that fit at once on this machine.
+    training
+        Bytes that trainings on the same splits need, beside what linear models of the features do; None = there are
+        none.
+
+    Raises
+    ------
+    MemoryShort
+        When less is free.
+    """
+    if training is None:
+        need_memory("probe", bytes_of(config, n_rois, rows, jobs), _LESS)
+    else:
+        need_memory("finetune", bytes_of(config, n_rois, rows, jobs) + training, "take a smaller --batch-size")
+
+
+def feature_sets(study: Study) -> dict[str, FeatureSet]:
+    """Make the feature sets that the settings ask for, and your own.
 
     A baseline for which the cohort has no data is left out, with a note. One of your own that predicts by itself has no
     features: it goes to ``Study.predictors``.
 
-    Parameters
-    ----------
-    training
-        Bytes that trainings on the same splits need, beside what linear models of the features do; None = there are
-        none.
+    Raises
+    ------
+    MemoryShort
+        When the disk has no room for the large ones.
     """
-    chosen = chosen_methods(study)
+    chosen = chosen_methods(study.config)
     builds = {name: build for name, build in BASELINES.items() if name in chosen}
-    if training is None:
-        need_memory("probe", _bytes(study, builds), _LESS)
-    else:
-        need_memory("finetune", _bytes(study, builds) + training, "take a smaller --batch-size")
     if study.work.folder is not None:
         remedy = "choose an --out with more room, or name fewer --methods"
         need_room("probe", _bytes_on_disk(study, builds), study.work.folder, remedy)
@@ -167,21 +183,21 @@ def _bytes_on_disk(study: Study, names: Collection[str]) -> int:
     return sum(size + kept_rows for name in names if (size := sizes.get(name, 0)) >= LARGE)
 
 
-def _bytes(study: Study, names: Collection[str]) -> int:
-    """Count the bytes of all pairs of ROIs: of the methods that hold them, and, in double, of what each job fits."""
-    n_rois, rows = study.cohort.atlas.n_rois, len(study.cohort)
+def bytes_of(config: ProbeConfig, n_rois: int, rows: int, jobs: int) -> int:
+    """Count the bytes of all pairs of ROIs: of the methods that hold them, and, in double, of what each job fits.
+
+    Tables larger than ``LARGE`` are in files, of which a block is read at a time.
+    """
     edges = n_rois * (n_rois - 1) // 2
-    held = sum(4 for name in names if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
-    # Larger tables are in files, of which a block is read at a time.
-    in_memory = rows * edges * held if rows * edges * 4 < LARGE or study.work.arrays is None else 0
+    held = sum(4 for name in chosen_methods(config) if name in (FC, "fc_partial", TANGENT, FC_FULL, TANGENT_FULL))
+    in_memory = rows * edges * held if rows * edges * 4 < LARGE else 0
     each = (
         min(4 * rows * edges, LARGE_SCRATCH)
         + 3 * 4 * min(rows * edges, BLOCK)
-        + 5 * 8 * rows * min(rows, edges + n_rois, study.config.components or rows)  # of fewer columns, themselves
+        + 5 * 8 * rows * min(rows, edges + n_rois, config.components or rows)  # of fewer columns, themselves
     )
-    if "reliability" in study.analyses:
+    if "reliability" in config.analyses:
         each = max(each, 2 * 2 * 4 * min(rows, MOST_COMPARED) * edges)  # both parts, while they are put together
-    jobs = 1 if study.work.scheduler else effective_n_jobs(study.work.n_jobs)
     return int(in_memory + jobs * each + (jobs > 1) * jobs * WORKER)
 
 
@@ -237,7 +253,7 @@ def crops_of(
 
 def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
     """Make every method of the settings for one plan, and record its description in the study."""
-    chosen = chosen_methods(study)
+    chosen = chosen_methods(study.config)
     methods = methods_from(sets_for(study, sets, plan), chosen) | study.predictors
     for place, readout in enumerate(study.readouts):
         name = f"encoder_{readout}" if place else ENCODER
@@ -252,7 +268,7 @@ def methods_for(study: Study, sets: Sets, plan: Plan) -> dict[str, Method]:
 def sets_for(study: Study, sets: Sets, plan: Plan) -> dict[str, FeatureSet]:
     """Add the demographics, without the target itself; the site does not predict itself."""
     found = {name: features for name, features in sets.items() if name != SITE or plan.target.lower() != SITE}
-    if "demographics" in chosen_methods(study):
+    if "demographics" in chosen_methods(study.config):
         values = demographics(study.cohort, study.people, without=plan.target)
         if values is not None:
             found["demographics"] = Fixed(values)

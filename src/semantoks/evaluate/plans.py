@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
+from semantoks.evaluate.methods import check_memory
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.crossval import INNER_FOLDS
@@ -34,7 +35,7 @@ from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
 from semantoks.features.blocks import Blocks, frames_needed
 from semantoks.features.encode import as_encoder_takes, find_device, open_encoder
-from semantoks.features.events import find_blocks
+from semantoks.features.events import FoundBlocks, find_blocks
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import in_precision, precision_notes
 from semantoks.signals.cohort import Cohort
@@ -83,14 +84,25 @@ def open_study(
     device: str,
     out: Path,
     precision: Precision = "32-true",
+    jobs: int = 1,
+    batch: int | None = None,
 ) -> Study:
     """Open the encoder and the cohort, choose people and splits, and check that nobody is on both sides of a split.
+
+    Parameters
+    ----------
+    jobs
+        Processes that will fit at once on this machine.
+    batch
+        People in a batch of the trainings that follow; None = nothing is trained.
 
     Raises
     ------
     DataError
         For an unknown target, too few people in a class, a label that varies within a person, a person on both sides
         of a given split, or ``exclude_pretrained`` when the encoder does not record whom it was pretrained on.
+    MemoryShort
+        When less memory is free than so many recordings need.
     WeightsError
         If there is no encoder, or its atlas is not the cohort's.
     """
@@ -104,6 +116,14 @@ def open_study(
     whole, cohort = cohort, embedded.in_band("passed")
     for looked_at in {cohort.band: cohort, embedded.band: embedded}.values():
         looked_at.check_signals()
+    protocol = PROTOCOLS[config.protocol]
+    check_memory(
+        config if protocol.analyses and task is None else dataclasses.replace(config, analyses=()),
+        cohort.atlas.n_rois,
+        len(cohort) if task is None else len(task.blocks),
+        jobs=jobs,
+        training=batch and card.encoder.training_bytes(embedded.atlas.n_networks, batch) * (where.type == "cpu"),
+    )
     alike = find_alike(cohort)
     people, family_note = people_with_families(cohort, config.family, alike.copies)
     known = overlap(card, cohort, people, trust_ids=config.trust_ids)
@@ -113,7 +133,6 @@ def open_study(
     if task is not None:
         rows = rows.of_blocks(task.blocks)
     planned = [plan_target(aim, rows.people, rows.sites, config, rows.eligible) for aim in aims]
-    run, protocol = None if isinstance(model, Encoder) else Path(model), PROTOCOLS[config.protocol]
     study = Study(
         cohort=rows.cohort,
         embedded=rows.embedded,
@@ -122,25 +141,25 @@ def open_study(
         encoder=encoder,
         card=card,
         config=config,
-        protocol=dataclasses.replace(protocol, analyses=protocol.analyses and task is None),
+        protocol=protocol,
         aims=aims,
         plans=[plan for plan, _ in planned],
         overlap=known,
-        cache=(run if run is not None and (run / "run.json").exists() else out) / "cache",
+        cache=_home(model, out) / "cache",
         device=where,
         excluded=[row for _, rows in planned for row in rows],
     )
-    study.notes += _understood(aims, table)
-    study.notes += unmatched_codes(cohort.participants if task is None else table, targets, config.missing)
-    if task is None:
-        study.notes += spelling_notes(people.ids, table["participant_id"])
-    else:
-        study.notes += [f"{note[0].upper()}{note[1:]}." for note in task.notes]
-        study.excluded[:0] = Counter(task.left_out["reason"]).most_common()
+    _describe_labels(study, table, targets, task, people.ids)
     study.notes += [*_input_notes(embedded, whole, config), *precision_notes(encoder)]
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
+
+
+def _home(model: str | Path | Encoder, out: Path) -> Path:
+    """Return the folder for stored embeddings: the run's own, where there is one, else that of the results."""
+    run = out if isinstance(model, Encoder) else Path(model)
+    return run if (run / "run.json").exists() else out
 
 
 def _eligible(known: Overlap, config: ProbeConfig) -> Bool[ndarray, " person"]:
@@ -154,6 +173,19 @@ def _eligible(known: Overlap, config: ProbeConfig) -> Bool[ndarray, " person"]:
     if known.seen.all():
         raise DataError(f"--exclude-pretrained leaves nobody: {known.words()[0]}.")
     return ~known.seen
+
+
+def _describe_labels(
+    study: Study, table: pd.DataFrame, targets: Sequence[str], task: FoundBlocks | None, ids: Sequence[str]
+) -> None:
+    """Write down how the columns of the targets were understood, and whose ids or blocks have no label."""
+    study.notes += _understood(study.aims, table)
+    study.notes += unmatched_codes(study.cohort.participants if task is None else table, targets, study.config.missing)
+    if task is None:
+        study.notes += spelling_notes(ids, table["participant_id"])
+    else:
+        study.notes += [f"{note[0].upper()}{note[1:]}." for note in task.notes]
+        study.excluded[:0] = Counter(task.left_out["reason"]).most_common()
 
 
 def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:

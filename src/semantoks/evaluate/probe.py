@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from joblib import effective_n_jobs
+
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
 from semantoks.evaluate.analyses.run import expected_costs, plans_of_null, run_analyses
@@ -90,7 +92,8 @@ def probe(
     check_extra(extra)
     with hold_folder(out), shown_if(verbose, "probe", "%", progress) as progress:
         _refuse_another(out, targets, config, extra)
-        study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision)
+        jobs = 1 if scheduler else effective_n_jobs(n_jobs)
+        study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision, jobs=jobs)
         study.extra = extra
         study.stages = Stages(progress, expected_costs(study))
         with unfinished(out, study.fingerprint()) as folder:

@@ -25,7 +25,7 @@ def run_protocol(study: Study, sets: Sets) -> Results:
     for plan in study.plans:
         methods = methods_for(study, sets, plan) | dict(special.get(plan.target, {}))
         if protocol.costly == "if named":
-            named = chosen_methods(study) if config.methods else ()
+            named = chosen_methods(config) if config.methods else ()
             methods = {name: method for name, method in methods.items() if name not in COSTLY or name in named}
         plans.append((plan, methods))
     return cross_validate_all(plans, seed=config.seed, work=study.work, tick=tick)

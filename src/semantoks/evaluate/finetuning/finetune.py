@@ -228,8 +228,7 @@ def tune_and_compare(
     """Score fine-tuning and the methods beside it on every split of a study; return the scores, and the epochs."""
     tuned_in = choose_precision(precision, study.device, study.card.encoder)
     tell(tuned_in)
-    needed = study.card.encoder.training_bytes(study.embedded.atlas.n_networks, config.batch_size)
-    sets = feature_sets(study, training=needed if study.device.type == "cpu" else 0)
+    sets = feature_sets(study)
     study.stages.next()
     starts: dict[str, Encoder | Trainable] = {FINETUNED: in_precision(study.encoder, tuned_in.precision, study.device)}
     if from_scratch:
@@ -345,7 +344,7 @@ def finetune(
     networks |= {name: one for name, one in extra.items() if isinstance(one, Trainable)}
     with hold_folder(out), shown_if(verbose, "finetune", "%", progress) as progress:
         settings = settings_beside(probe or ProbeConfig(), config)
-        study = open_study(model, cohort, targets, settings, device=device, out=out)
+        study = open_study(model, cohort, targets, settings, device=device, out=out, batch=config.batch_size)
         study.stages = Stages(progress, [1.0, 9.0])
         study.extra = {name: one for name, one in extra.items() if isinstance(one, Baseline)}
         how = (to_plain(config), os.urandom(8) if extra else b"")
