@@ -34,12 +34,12 @@ def stop_after(step):
     return on_row
 
 
-def started(by, cohort, out, steps=4, kill_at=None):
+def started(by, cohort, out, steps=4, kill_at=None, words=None):
     """Start two processes as torchrun or as srun does; their exit codes, and what they wrote to the screen.
 
-    ``kill_at``: kill the second one when so many rows are written.
+    ``kill_at``: kill the second one when so many rows are written. ``words``: what to start, if not two_ranks.py.
     """
-    words = [str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), "-1", "0"]
+    words = words or [str(HERE / "two_ranks.py"), str(cohort.path), str(out), str(steps), "-1", "0"]
     if by == "torchrun":
         words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *words]
         environments = [os.environ]
@@ -57,11 +57,15 @@ def started(by, cohort, out, steps=4, kill_at=None):
     return [rank.returncode for rank in ranks], said
 
 
-def test_processes_that_torchrun_started_together_train_one_run_together(fixed, tmp_path):
-    codes, said = started("torchrun", fixed, tmp_path / "run")
+def test_processes_that_torchrun_started_together_train_one_run_together_and_one_of_them_says_so(fixed, tmp_path):
+    out, small = tmp_path / "run", ["--encoder.width=16", "--encoder.depth=1", "--batch-size=8", "--steps=4"]
+    words = ["-m", "semantoks", "pretrain", fixed.path, "--out", out, "--device=cpu", "--min-seconds=0", *small]
+    codes, said = started("torchrun", fixed, out, words=[*map(str, words), "--json"])
     assert not any(codes), said
-    assert len(rows(tmp_path / "run")) == 4
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["environment"]["devices"] == 2
+    assert len(rows(out)) == 4
+    assert json.loads((out / "run.json").read_text())["environment"]["devices"] == 2
+    (told,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
+    assert (told["status"], told["steps"]) == ("finished", 4)
 
 
 @pytest.mark.parametrize("by", ["torchrun", "srun"])

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import re
 import shutil
 import sys
@@ -43,6 +44,13 @@ def split_flags(argv: Sequence[str]) -> tuple[set[str], list[str]]:
 def found(**what: Any) -> None:
     """Add to the JSON object of the command that runs."""
     FOUND.get({}).update(what)
+
+
+def hush() -> None:
+    """Write nothing more to standard output: another process says it."""
+    with Path(os.devnull).open("w") as nowhere:
+        sys.stdout.flush()
+        os.dup2(nowhere.fileno(), 1)
 
 
 def say(*what: object, end: str = "\n", file: Any = None) -> None:

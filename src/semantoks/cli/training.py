@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_type_hi
 import tyro
 from tyro.conf import Positional, arg
 
-from semantoks.cli.everywhere import found, read_words, show
+from semantoks.cli.everywhere import found, hush, read_words, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
@@ -88,15 +88,18 @@ def pretrain(argv: list[str]) -> int:
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
     record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
+    code = EXIT_OK if record.status == "finished" else 128 + signal.SIGTERM
+    if not record.first:
+        hush()
+        return code
     found(out=out, status=record.status, steps=record.steps)
     show(info(out))
     if record.status == "stopped":
         print(f"\nStopped and saved. Go on with: {TYPED.get()}")
-        return 128 + signal.SIGTERM
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
-    return EXIT_OK
+    return code
 
 
 def fit(

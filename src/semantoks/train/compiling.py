@@ -29,8 +29,9 @@ def compile_steps(trainer: Trainer, *, graphs: bool) -> None:
         fault = _compile(trainer, graphs=as_graphs)
         if fault is None:
             return
-        what = "CUDA graphs are not used" if as_graphs else "nothing is compiled"
-        TOLD.warning("%s, because %s: training goes on without", what, fault)
+        if trainer.fabric.is_global_zero:
+            what = "CUDA graphs are not used" if as_graphs else "nothing is compiled"
+            TOLD.warning("%s, because %s: training goes on without", what, fault)
 
 
 def _compile(trainer: Trainer, *, graphs: bool) -> str | None:

@@ -120,6 +120,8 @@ class Trained(Mapping[str, Any]):
 
     out: Path
     record: dict[str, Any]
+    first: bool = True
+    """Whether this process speaks for the training: of several that train together, the first one does."""
 
     @property
     def status(self) -> str:

@@ -1,6 +1,7 @@
 """The pretraining job: cohorts in, a run folder with metrics, checkpoints and an encoder out."""
 
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -145,7 +146,7 @@ def pretrain(
         monitor = _watch(job, done, log_every, on_row)
         job.take_up(done)
         _train(job, monitor, done, checkpoint_every, on_epoch)
-        return Trained(out, job.record)
+        return Trained(out, job.record, first=fabric.is_global_zero)
 
 
 def _watch(job: Job, done: int, log_every: int, on_row: OnRow | None) -> Monitor:
@@ -339,7 +340,9 @@ def _assemble(
         _start_all(learner, cohorts, config.min_seconds)
     learner.to(fabric.device)
     optimizer = build_optimizer(learner.trained, config.optim)
-    wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)
+    with warnings.catch_warnings():  # the other name that torch wants has been there since 2.13
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+        wrapped, wrapped_optimizer = fabric.setup(learner.trained, optimizer)
     trainer = Trainer(
         fabric=fabric,
         pool=pool,
