@@ -78,7 +78,7 @@ def test_given_splits_that_part_a_family_are_caught(tmp_path):
     groups = np.arange(60)
     groups[59] = 0
     relatives = People(ids=PEOPLE.ids, owner=PEOPLE.owner, groups=groups)
-    with pytest.raises(DataError, match=r"target 'dx': split 0 has 1 people, families or copies"):
+    with pytest.raises(DataError, match=r"target 'dx': split 0: 1 person, family or copy of"):
         plan(["p", "q"] * 30, split=str(file), people=relatives)
 
 

@@ -203,7 +203,7 @@ def test_a_table_that_holds_no_splits_is_refused(tmp_path, text, said):
 
 def test_whoever_is_on_both_sides_is_caught():
     check_disjoint([(np.array([0, 1]), np.array([2]))], np.array([0, 1, 2]))
-    with pytest.raises(DataError, match="split 1 has 1 people, families or copies of a recording on both sides"):
+    with pytest.raises(DataError, match="split 1: 1 person, family or copy of a recording is on both sides"):
         check_disjoint([(np.array([0]), np.array([2])), (np.array([0, 1]), np.array([2]))], np.array([0, 1, 1]))
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Int
 from numpy import ndarray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.study.people import Sites
 from semantoks.statistics.tables import TargetKind
@@ -231,10 +232,8 @@ def check_disjoint(splits: Sequence[Split], groups: Int[ndarray, " row"]) -> Non
     """Raise DataError if a person or a group is on both sides of a split."""
     for number, (train, test) in enumerate(splits):
         if shared := set(groups[train]) & set(groups[test]):
-            raise DataError(
-                f"split {number} has {len(shared)} people, families or copies of a recording on both sides. Move each "
-                "to one side."
-            )
+            one, many = "person, family or copy of a recording is", "people, families or copies of a recording are"
+            raise DataError(f"split {number}: {plural(len(shared), one, many)} on both sides. Move each to one side.")
 
 
 def shuffle_people(
