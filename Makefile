@@ -5,9 +5,10 @@ MADE := .venv/.made
 SETUP := .venv/.installed
 DEV := .venv/.installed-dev
 DOCS := .venv/.installed-docs
-# Compiled by one process per core afterwards; pip has one for all. Some packages hold files that no Python 3 compiles.
+# Compiled by one process per core afterwards; pip has one for all. Other packages' tests, a quarter of all, are never
+# imported; some packages hold files that no Python 3 compiles.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable
-COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests/' .venv/lib || true
 
 # Compiled files are kept, whatever the shell says: every worker and command would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
