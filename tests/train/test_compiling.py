@@ -26,7 +26,7 @@ def by(backend, modes=None, refused=None):
         if what is not torch.sin and modes is not None:
             modes.append(mode)
         if mode is not None and mode == refused:
-            raise RuntimeError("tensor output of CUDAGraphs was overwritten\nand more")
+            raise RuntimeError("tensor output of CUDAGraphs was overwritten\nby a run")
         return traced(what, **options)
 
     return compiled
@@ -97,7 +97,7 @@ def test_without_cuda_graphs_it_may_still_compile(monkeypatch, caplog):
     compile_steps(trainer, graphs=True)
     assert (trainer.compiled, trainer.graphs, modes) == (True, False, ["reduce-overhead", None])
     assert (
-        "CUDA graphs are not used, because a first try failed (tensor output of CUDAGraphs was overwritten): "
+        "CUDA graphs are not used, because a first try failed (tensor output of CUDAGraphs was overwritten by a run): "
         "training goes on without"
     ) in caplog.text
 
@@ -130,10 +130,13 @@ def test_a_compiled_training_has_the_losses_of_a_plain_one(cohort, tmp_path, mon
 @pytest.mark.slow
 def test_a_machine_that_cannot_compile_trains_without_and_says_so(cohort, tmp_path, monkeypatch, caplog):
     def broken(*_, **__):
-        raise RuntimeError("no compiler was found\nand more")
+        raise RuntimeError("no compiler was found\n\nset CXX")
 
     monkeypatch.setattr(torch, "compile", broken)
     record = pretrain([cohort], out=tmp_path / "run", config=tiny_config(steps=1), torch_compile=True)
     assert record["status"] == "finished"
     assert record["environment"]["compiled"] is False
-    assert "nothing is compiled, because a first try failed (no compiler was found): training goes on" in caplog.text
+    assert (
+        "nothing is compiled, because a first try failed (no compiler was found set CXX): training goes on"
+        in caplog.text
+    )

@@ -5,6 +5,7 @@ it left is overwritten when it is played the next time, so a step says when it b
 """
 
 import logging
+from textwrap import shorten
 
 import torch
 from jaxtyping import Float
@@ -41,7 +42,7 @@ def _compile(trainer: Trainer, *, graphs: bool) -> str | None:
     try:
         torch.compile(torch.sin)(torch.zeros(8, device=fabric.device))
     except Exception as error:  # whatever a compiler, or its absence, raises
-        fault = _first_line(error)
+        fault = _failed(error)
     if _found_by_any(fabric, fault):  # of several processes, all or none go on to steps in which they meet
         return fault or "another process cannot"
     try:
@@ -54,7 +55,7 @@ def _compile(trainer: Trainer, *, graphs: bool) -> str | None:
         if not away <= CLOSE[trainer.dtype]:
             fault = f"the gradient of a compiled step is {away:.0%} away from a plain one's"
     except Exception as error:
-        fault = _first_line(error)
+        fault = _failed(error)
     if _found_by_any(fabric, fault):
         trainer.compiled = trainer.graphs = False
         for part in parts:
@@ -91,5 +92,5 @@ def _found_by_any(fabric: Fabric, fault: str | None) -> bool:
     return bool(torch.as_tensor(found) > 0)
 
 
-def _first_line(error: Exception) -> str:
-    return f"a first try failed ({next(iter(str(error).splitlines()), type(error).__name__)})"
+def _failed(error: Exception) -> str:
+    return f"a first try failed ({shorten(str(error) or type(error).__name__, 200, placeholder=' ...')})"
