@@ -9,9 +9,9 @@ from textwrap import shorten
 
 import torch
 from jaxtyping import Float
-from lightning_fabric import Fabric
 from torch import Tensor
 
+from semantoks.train.launch import in_any_process
 from semantoks.train.loop import Trainer
 
 TOLD = logging.getLogger("semantoks.pretrain")
@@ -43,7 +43,7 @@ def _compile(trainer: Trainer, *, graphs: bool) -> str | None:
         torch.compile(torch.sin)(torch.zeros(8, device=fabric.device))
     except Exception as error:  # whatever a compiler, or its absence, raises
         fault = _failed(error)
-    if _found_by_any(fabric, fault):  # of several processes, all or none go on to steps in which they meet
+    if in_any_process(fabric, fault is not None):  # of several processes, all or none go on to steps in which they meet
         return fault or "another process cannot"
     try:
         with torch.compiler.set_stance("force_eager"):
@@ -56,7 +56,7 @@ def _compile(trainer: Trainer, *, graphs: bool) -> str | None:
             fault = f"the gradient of a compiled step is {away:.0%} away from a plain one's"
     except Exception as error:
         fault = _failed(error)
-    if _found_by_any(fabric, fault):
+    if in_any_process(fabric, fault is not None):
         trainer.compiled = trainer.graphs = False
         for part in parts:
             part._compiled_call_impl = None
@@ -82,14 +82,6 @@ def _gradients(trainer: Trainer, *, graphs: bool) -> list[Tensor]:
 def _distance(found: Float[Tensor, "step weight"], plain: Float[Tensor, "step weight"]) -> float:
     """Return how far the worst step is from the plain one, as a share of that one."""
     return float(((found - plain).norm(dim=1) / plain.norm(dim=1)).max())
-
-
-def _found_by_any(fabric: Fabric, fault: str | None) -> bool:
-    """Say whether any of the processes that train together found a fault."""
-    if fabric.world_size == 1:
-        return fault is not None
-    found = fabric.all_reduce(torch.tensor(float(fault is not None), device=fabric.device), reduce_op="sum")
-    return bool(torch.as_tensor(found) > 0)
 
 
 def _failed(error: Exception) -> str:

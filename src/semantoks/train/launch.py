@@ -105,6 +105,14 @@ def start_fabric(
     return fabric, choice
 
 
+def in_any_process(fabric: Fabric, so: bool) -> bool:
+    """Say whether something is so in any of the processes that train together; each of them has to ask."""
+    if fabric.world_size == 1:
+        return so
+    count = fabric.all_reduce(torch.tensor(float(so), device=fabric.device), reduce_op="sum")
+    return bool(torch.as_tensor(count) > 0)
+
+
 def _check(launched: Launched | None, world: int, local: int, devices: int | None, chosen: str) -> None:
     """Refuse numbers of processes and of GPUs that contradict each other."""
     if launched and devices not in (None, world):

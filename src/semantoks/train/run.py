@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
 from semantoks.config import as_list, check_arguments, to_plain
@@ -30,7 +29,7 @@ from semantoks.train.checkpoint import TrainState, differences, list_checkpoints
 from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.compiling import compile_steps
 from semantoks.train.job import Job, Trained, read_record, recordings_hash, start_record
-from semantoks.train.launch import Device, start_fabric
+from semantoks.train.launch import Device, in_any_process, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
 from semantoks.train.recipe import PretrainConfig, completed, modernise
@@ -287,12 +286,8 @@ def _noting_divergence(job: Job) -> Iterator[None]:
 
 def _anybody_asked(fabric: Fabric, stop: StopRequest, step: int) -> bool:
     """Say whether to stop after this step; several ranks stop together, soon after one of them was asked."""
-    if fabric.world_size == 1:
-        return stop.asked
-    if (step + 1) % _STEPS_PER_CHECK:
-        return False
-    asked = fabric.all_reduce(torch.tensor(float(stop.asked), device=fabric.device), reduce_op="sum")
-    return bool(torch.as_tensor(asked) > 0)
+    skipped = fabric.world_size > 1 and (step + 1) % _STEPS_PER_CHECK
+    return not skipped and in_any_process(fabric, stop.asked)
 
 
 def _start_all(learner: Learner, cohorts: Sequence[Cohort], min_seconds: float) -> None:
