@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import resource
+import sys
 import tempfile
 import time
 from multiprocessing import get_context
@@ -116,6 +117,7 @@ def measure(stage: str, folder: Path, *size: int | None) -> dict[str, float]:
     process.join()
     assert not process.exitcode, f"{stage} of {size[0]} people failed"
     found: dict[str, float] = json.loads((folder / MEASURED).read_text())
+    print(f"{size[0]:,} people, {stage}: {found['seconds']:.1f} s", file=sys.stderr)  # a size may take an hour
     return found
 
 
