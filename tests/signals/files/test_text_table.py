@@ -114,6 +114,24 @@ def test_a_first_line_with_missing_cells_is_a_frame(tmp_path: Path) -> None:
     assert read(tmp_path, "n/a\t1.0\nn/a\t2.0\n").values.shape == (2, 2)
 
 
+@pytest.mark.parametrize("mark", ["\t", ",", ";"])
+@pytest.mark.parametrize("header", ["a b c\n", ""])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_frame_whose_cells_are_all_empty_keeps_its_place(tmp_path: Path, mark: str, header: str, first: bool) -> None:
+    rows = ["  ", "1.5 -2 0.3", "  ", "  ", "4 5.25 6"][not first :]
+    text = header + "\n".join(rows) + "\n#made\n"
+    got = read(tmp_path, text.replace(" ", mark))
+    kept = [[row != "  "] * 3 for row in rows]
+    assert (~np.isnan(got.values)).tolist() == kept
+    assert got.values[[all(row) for row in kept]].tolist() == ROWS
+    assert got.column_names == (("a", "b", "c") if header else None)
+
+
+def test_blank_lines_and_stray_tabs_are_no_frames(tmp_path: Path) -> None:
+    assert read(tmp_path, "a\tb\tc\n\n1.5\t-2\t0.3\n \n\t\n4\t5.25\t6\n\t\t\n").values.tolist() == ROWS
+    assert read(tmp_path, "1.5 -2 0.3\n\t\t\n4 5.25 6\n").values.tolist() == ROWS
+
+
 def test_rows_may_carry_the_names(tmp_path: Path) -> None:
     got = read(tmp_path, "label_name,timepoint_0,timepoint_1,timepoint_2\nVis,1.5,-2,0.3\nMot,4,5.25,6\n", "x.csv")
     assert got.row_names == ("Vis", "Mot")

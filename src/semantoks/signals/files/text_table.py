@@ -143,6 +143,7 @@ def _text_table(text: str, path: Path) -> TextTable:
         raise DataError(f"{path} has no numbers in it.")
     check_line_ends(text.encode(), path)
     dialect = find_dialect(data)
+    data = _with_empty_rows(data, lines, dialect)
     names: list[str] | None = None
     if not (first := dialect.cells(data[0])):
         raise DataError(f"{path} has no numbers in it: its first line is {data[0][:LONGEST_WORD]!r}.")
@@ -165,6 +166,17 @@ def _text_table(text: str, path: Path) -> TextTable:
     values = _parse(data, dialect, width, words, path)
     beside = [[row[i] for row in rows] for i in range(words)]
     return _named(values, names, beside, path)
+
+
+def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect) -> list[str]:
+    """Put lines of nothing but tabs back among the others: frames without a number, which are censored ones."""
+    tabs = data[0].count("\t")
+    if dialect.separator != "\t" or not tabs:
+        return data
+    first = lines.index(data[0]) if _is_header(dialect.cells(data[0]), dialect) else 0
+    end = len(lines) - lines[::-1].index(data[-1])
+    within = (line for line in lines[first:end] if not _is_comment(line))
+    return [line for line in within if line.strip() or line.count("\t") == tabs]
 
 
 def _leading_words(rows: list[list[str]], dialect: Dialect) -> int:
@@ -235,8 +247,8 @@ def _comments_before(data: list[str], lines: list[str], dialect: Dialect, path: 
 
     Comments in words before each line of numbers (AFNI's ``3dROIstats -1Dformat``) take none out.
     """
-    start = lines.index(data[0])
-    within = [line for line in lines[start:] if line.strip()]
+    start, empty = lines.index(data[0]), {line for line in data if not line.strip()}
+    within = [line for line in lines[start:] if line.strip() or line in empty]
     comments = [number for number, line in enumerate(within) if _is_comment(line)]
     worded = all(any(not dialect.is_number(cell) for cell in dialect.cells(within[i].lstrip("#% "))) for i in comments)
     each = worded and comments == list(range(1, 2 * len(data) - 1, 2))
