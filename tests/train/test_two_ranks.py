@@ -68,9 +68,10 @@ def test_processes_that_torchrun_started_together_train_one_run_together_and_one
     assert (told["status"], told["steps"]) == ("finished", 4)
 
 
-def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path):
+@pytest.mark.parametrize("by", ["torchrun", "srun"])
+def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path, by):
     with hold_folder(tmp_path / "run"):
-        codes, said = started("srun", fixed, tmp_path / "run")
+        codes, said = started(by, fixed, tmp_path / "run")
     assert all(codes)
     assert said.count(f"BusyError: {tmp_path / 'run'} is being written by process {os.getpid()}") == 2
     assert not (tmp_path / "run").exists()

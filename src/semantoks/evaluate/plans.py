@@ -145,7 +145,7 @@ def open_study(
         aims=aims,
         plans=[plan for plan, _ in planned],
         overlap=known,
-        cache=_home(model, out) / "cache",
+        cache=_cache_folder(model, out),
         device=where,
         excluded=[row for _, rows in planned for row in rows],
     )
@@ -156,10 +156,10 @@ def open_study(
     return study
 
 
-def _home(model: str | Path | Encoder, out: Path) -> Path:
-    """Return the folder for stored embeddings: the run's own, where there is one, else that of the results."""
+def _cache_folder(model: str | Path | Encoder, out: Path) -> Path:
+    """Return the folder for stored embeddings: the run's own, where there is a run, else one in that of the results."""
     run = out if isinstance(model, Encoder) else Path(model)
-    return run if (run / "run.json").exists() else out
+    return (run if (run / "run.json").exists() else out) / "cache"
 
 
 def _eligible(known: Overlap, config: ProbeConfig) -> Bool[ndarray, " person"]:

@@ -135,8 +135,8 @@ def pretrain(
         done = load_checkpoint(saved[-1], state, meta=meta) if saved else 0
         record = start_record(opened, config, fabric, trainer.total, command, out, parent)
         record["init_from"] = None if init_from is None else str(init_from)
-        record["environment"] |= {"precision_because": choice.because, "compiled": trainer.compiled}
-        record["environment"] |= {"cuda_graphs": trainer.graphs}
+        told = {"precision_because": choice.because, "compiled": trainer.compiled, "cuda_graphs": trainer.graphs}
+        record["environment"] |= told
         job = Job(
             out=out, record=record, cohorts=opened, trainer=trainer, state=state, meta=meta, keep=keep, parent=parent
         )
