@@ -30,7 +30,7 @@ class Info(Described):
     problems: tuple[str, ...] = ()
     """What does not agree with its checksum, one sentence each, if it was looked at; there are no ``facts`` then."""
     notes: tuple[str, ...] = ()
-    """What else looking at the checksums has shown."""
+    """What looking at the checksums has shown: that they agree, first."""
 
 
 def info(path: Cohort | Path | str, *, verify: bool = False) -> Info:
@@ -76,7 +76,7 @@ def _kind_of(path: Path) -> tuple[Path, Kind, Callable[[Path], list[str]]]:
 
 
 def verify_path(path: Path) -> tuple[list[str], list[str]]:
-    """Check a cohort, run or encoder against its checksums: one sentence per problem; and what else is to be known."""
+    """Check a cohort, run or encoder against its checksums: one sentence per problem; and what is to be known."""
     if not (path / "dataset_description.json").exists():
         return _verify_weights(path)
     from semantoks.signals.likeness import find_alike
@@ -84,9 +84,9 @@ def verify_path(path: Path) -> tuple[list[str], list[str]]:
     cohort = Cohort(path, verify=False)
     if problems := cohort.verify():
         return problems, []
-    notes = [] if cohort.sums else ["this cohort has checksums of its signals alone: an earlier version prepared it"]
-    if cohort.changed_participants():
-        notes.append("participants.tsv was changed since prepare")
+    notes = [_verified("participants.tsv was changed since prepare" if cohort.changed_participants() else "")]
+    if not cohort.sums:
+        notes.append("this cohort has checksums of its signals alone: an earlier version prepared it")
     return [], [
         *notes,
         *(find_alike(cohort).listed(cohort.recordings) or ["near copies: no recording is like one under another id"]),
@@ -117,7 +117,12 @@ def _verify_weights(path: Path) -> tuple[list[str], list[str]]:
         except SemantoksError as error:
             problems.append(str(error))
     bare = [file.name for file in files if file.exists() and not stated_sum(file)]
-    return problems, [f"without a checksum, so not verified: {', '.join(bare)}"] if bare else []
+    return problems, [_verified(f"there is no checksum of {', '.join(bare)}" if bare else "")]
+
+
+def _verified(but: str) -> str:
+    """Say that files agree with their checksums, all or ``but`` some."""
+    return f"verified: {but}; everything else agrees" if but else "verified: everything agrees with its checksum"
 
 
 def _cohort(path: Path) -> list[str]:

@@ -237,7 +237,7 @@ def test_censored_frames_change_nothing_that_the_doctor_says(series, where):
     kinds = ("atlas", "spectrum", "order", "filter", "hidden")
     assert said_of(found, *kinds) == said_of(without, *kinds)
     assert said_of(found, "censored") == [
-        f"censored   {(~good).mean():.0%} of the frames; {good.sum() / 30:.1f} to "
+        f"censored   {(~good).mean():.1%} of the frames; {good.sum() / 30:.1f} to "
         f"{good.sum() / 30:.1f} minutes are good"
     ]
     assert found.table["good_frames"].tolist() == [good.sum()] * 6

@@ -76,7 +76,7 @@ def test_the_doctor_leaves_out_what_prepare_leaves_out_for_the_same_reason(tmp_p
     problems = [problem for problem in found.problems if problem.partial]
     assert len(problems) == min(1, len(cohort.excluded))
     for problem, reason in zip(problems, cohort.excluded["reason"], strict=True):
-        assert problem.evidence == f"1 of 4 recordings cannot be used: (1 x) {reason}"
+        assert problem.evidence == f"1 of 4 recordings cannot be used: (1 x, sub-01) {reason}"
     assert found.usable
     assert found.problems == problems
 
@@ -84,7 +84,9 @@ def test_the_doctor_leaves_out_what_prepare_leaves_out_for_the_same_reason(tmp_p
 def test_a_source_of_which_nothing_would_be_kept_is_not_usable(tmp_path, series):
     found = checkup(as_source(series, mean_fd=[0.6, 0.7, 0.8, 0.9]), atlas=ATLAS)
     assert not found.usable
-    assert found.problems[0].evidence.startswith("4 of 4 recordings cannot be used: (4 x, for example) motion: mean")
+    assert found.problems[0].evidence.startswith(
+        "4 of 4 recordings cannot be used: (4 x, for example sub-00) motion: mean"
+    )
     assert "(--max-fd)" in found.problems[0].evidence
     assert checkup(as_source(series, mean_fd=[0.6, 0.7, 0.8, 0.9]), atlas=ATLAS, gates=GateConfig(max_fd=1.0)).usable
 
@@ -151,7 +153,7 @@ def test_the_next_command_of_a_source_of_which_some_would_be_left_out_works_and_
     folder = write(tmp_path / "raw", [changed[0], changed[1][:15], *changed[2:]])
     assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2"]) == 4
     said = capsys.readouterr().out
-    assert "LEFT OUT   1 of 4 recordings cannot be used: (1 x) too short" in said
+    assert "LEFT OUT   1 of 4 recordings cannot be used: (1 x, sub-01.npy) too short" in said
     assert run(advised(said)) == 4
 
 
@@ -161,7 +163,7 @@ def test_doctor_and_prepare_exit_with_3_where_nothing_would_be_kept(tmp_path, se
     assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2"]) == 3
     said = capsys.readouterr().out
     assert "kept       0 of the 4 looked into would be kept by prepare" in said
-    assert "PROBLEM    4 of 4 recordings cannot be used: (4 x) too short" in said
+    assert "PROBLEM    4 of 4 recordings cannot be used: (4 x, for example sub-00.npy) too short" in said
     assert "Next" not in said
     assert run(["prepare", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--out", "cohort"]) == 3
 

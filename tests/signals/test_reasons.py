@@ -29,3 +29,20 @@ def test_equal_reasons_need_no_example_and_rare_ones_are_counted_together():
 def test_short_names_are_only_replaced_as_words():
     refused = [(("a",), "subject a: a gap"), (("b",), "subject b: b gap"), (("c",), "subject c: any gap")]
     assert common_reasons(refused)[0] == "(2 x, for example) subject a: a gap"
+
+
+def test_a_reason_that_names_nobody_is_given_the_key_of_the_one_that_it_quotes():
+    refused = [
+        (("sub-01", "raw/1.npy", "1.npy", "1"), "too short: 1 frame."),
+        (("sub-02", "raw/2.npy", "2.npy", "2"), "too short: 2 frames."),
+        (("sub-03", "raw/3.npy", "3.npy", "3"), "raw/3.npy is damaged."),
+        (("sub-04", "raw/4.npy", "4.npy", "4"), "flat."),
+    ]
+    assert common_reasons(refused, named=True) == [
+        "(1 x, sub-01) too short: 1 frame.",
+        "(1 x, sub-02) too short: 2 frames.",
+        "(1 x) raw/3.npy is damaged.",
+        "(1 x) other reasons",
+    ]
+    equal = [(("sub-01", "a", "a"), "flat."), (("sub-02", "b", "b"), "flat.")]
+    assert common_reasons(equal, named=True) == ["(2 x, for example sub-01) flat."]

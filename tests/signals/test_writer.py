@@ -69,7 +69,7 @@ def test_one_bad_recording_is_listed_with_its_reason_and_stops_nothing(tmp_path)
         "wrong number of ROIs: the recording has 4, the atlas 6.",
         "too short: 3 frames",
         "flat: all 6 ROIs",
-        "not finite: ROI 3 is nan at frame 7",
+        "not finite: ROI 3 (d) is nan at frame 7",
         "somewhere/x9: the repetition time is 2000 s",
     ]
     assert [reason[: len(start)] for reason, start in zip(reasons, beginnings, strict=True)] == beginnings

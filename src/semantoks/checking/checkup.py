@@ -224,7 +224,7 @@ def _tell_kept(found: Checkup, examined: Sequence[_Examined], known_tr: bool) ->
         found.say("kept", f"{kept} of the {len(examined)} looked into would be kept by prepare")
     if not left_out:
         return
-    reasons = " ".join(common_reasons((names_of(one.item), one.reason) for one in left_out))
+    reasons = " ".join(common_reasons(((names_of(one.item), one.reason) for one in left_out), named=True))
     found.complain(
         f"{len(left_out)} of {plural(len(examined), 'recording')} cannot be used: {reasons}",
         "correct or remove them; prepare would list each in excluded.tsv with its reason"
@@ -278,7 +278,7 @@ def _tell_time(found: Checkup) -> None:
     if (good < seconds).any():
         share = 1 - table["good_frames"].sum() / table["frames"].sum()
         low, high = (f"{value / 60:.1f}" for value in (good.min(), good.max()))
-        found.say("censored", f"{share:.0%} of the frames; {low} to {high} minutes are good")
+        found.say("censored", f"{share:.1%} of the frames; {low} to {high} minutes are good")
     if short := int((good < TRAIN_SECONDS).sum()):
         much = f"{TRAIN_SECONDS:g} s" + (" of good data" if (good < seconds).any() else "")
         found.say("short", f"{short} of {len(table)} have less than {much}: little to train on")

@@ -251,5 +251,5 @@ def info(path: Positional[Annotated[Path, arg(metavar="PATH")]], verify: bool = 
         return EXIT_INPUT
     show(there)
     if verify:
-        show("\n".join(["verified: everything agrees with its checksum", *there.notes]))
+        show("\n".join(there.notes))
     return EXIT_OK

@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -287,7 +288,13 @@ class Cleaned:
 
 
 def clean(
-    series: Series, tr: float, config: CleaningConfig, *, good: FrameMask | None = None, filtered: bool = False
+    series: Series,
+    tr: float,
+    config: CleaningConfig,
+    *,
+    good: FrameMask | None = None,
+    filtered: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> Cleaned:
     """Clean one recording: bridge censored frames, band-pass at its own rate, resample, z-score over good frames.
 
@@ -306,6 +313,8 @@ def clean(
         Frames to trust; None = all. The others may be NaN, and their values are not looked at.
     filtered
         This recording was band-passed before, whatever ``config`` says.
+    labels
+        What messages call the ROIs; None = their numbers alone.
 
     Raises
     ------
@@ -322,8 +331,8 @@ def clean(
         if np.isinf(series[good]).any():
             raise DataError("infinite: it has no values that vary, and some are infinite or beyond float32 (1e38).")
         raise DataError(f"flat: all {missing.size} ROIs are constant or empty.")
-    refuse_holes(series, good, missing)
-    refuse_spikes(series, good, missing)
+    refuse_holes(series, good, missing, labels)
+    refuse_spikes(series, good, missing, labels)
     bridged, exponent = _not_tiny(bridge(series[:, ~missing].astype(np.float64), good))
     present, full = bridged, None
     if config.filter_band is not None and not filtered:

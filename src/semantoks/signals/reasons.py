@@ -13,19 +13,23 @@ NUMBER = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 MOST = 3
 
 
-def common_reasons(refused: Iterable[tuple[Sequence[str], str]]) -> list[str]:
+def common_reasons(refused: Iterable[tuple[Sequence[str], str]], *, named: bool = False) -> list[str]:
     """Give the most common reasons, each with its count and, where they differ in a name or number, one as an example.
 
     Parameters
     ----------
     refused
-        What the recording is called (its key, participant, file ...), and why it cannot be used.
+        What the recording is called (its key, path, file name, participant ...), and why it cannot be used.
+    named
+        Give the key of the one whose reason is quoted, unless that has it, the path or the file name in it.
     """
-    alike: dict[str, list[str]] = defaultdict(list)
+    alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for names, reason in refused:
-        alike[_kind(names, reason)].append(reason)
-    ranked = sorted(alike.values(), key=lambda reasons: -len(reasons))
-    lines = [f"({len(found)} x{', for example' if len(set(found)) > 1 else ''}) {found[0]}" for found in ranked[:MOST]]
+        called = names[0] if named and _nameless(names[:3], reason) == reason else ""
+        kind = NUMBER.sub("#", " ".join(_nameless(names, reason).split()))
+        alike[kind].append((called, reason))
+    ranked = sorted(alike.values(), key=lambda found: -len(found))
+    lines = [_line(found) for found in ranked[:MOST]]
     left = sum(map(len, ranked[MOST:]))
     return [*lines, f"({left} x) other reasons"] if left else lines
 
@@ -47,8 +51,16 @@ def names_of(item: Item) -> tuple[str, ...]:
     return item.key, str(item.path), item.path.name, item.participant, item.session, item.run
 
 
-def _kind(names: Sequence[str], reason: str) -> str:
-    """Take names and numbers out of a reason."""
+def _line(found: Sequence[tuple[str, str]]) -> str:
+    """Quote the first of some reasons that are alike; each comes with what it has to be called, if anything."""
+    called, reason = found[0]
+    one_of_many = len(found) > 1 and (called or len({reason for _, reason in found}) > 1)
+    example = " ".join(filter(None, ["for example" if one_of_many else "", called]))
+    return f"({len(found)} x{example and f', {example}'}) {reason}"
+
+
+def _nameless(names: Sequence[str], reason: str) -> str:
+    """Take names out of a reason."""
     for name in sorted(filter(None, set(names)), key=len, reverse=True):
         reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "#", reason)
-    return NUMBER.sub("#", " ".join(reason.split()))
+    return reason

@@ -1,6 +1,7 @@
 """One recording in memory: the time series of every ROI, its repetition time and whose it is; it checks itself."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,18 +127,24 @@ def _without_blanked(series: Real[ndarray, "frame roi"], good: Bool[ndarray, " f
     return ~blanked if good is None else good & ~blanked
 
 
-def refuse_holes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask) -> None:
+def _called(roi: int, labels: Sequence[str] | None) -> str:
+    return f"ROI {roi}" if labels is None else f"ROI {roi} ({labels[roi]})"
+
+
+def refuse_holes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask, labels: Sequence[str] | None) -> None:
     """Refuse a good frame that is not finite in an ROI that has values elsewhere."""
     wrong = ~np.isfinite(series) & ~missing & good[:, None]
     if wrong.any():
-        frame, roi = np.argwhere(wrong)[0]
+        frame, roi = np.argwhere(wrong)[0].tolist()
         raise DataError(
-            f"not finite: ROI {roi} is {series[frame, roi]} at frame {frame} (both counted from 0) but has values "
-            "elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
+            f"not finite: {_called(roi, labels)} is {series[frame, roi]} at frame {frame} (both counted from 0) but has "
+            "values elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
         )
 
 
-def refuse_spikes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask) -> None:
+def refuse_spikes(
+    series: Series, good: Bool[ndarray, " frame"], missing: RoiMask, labels: Sequence[str] | None
+) -> None:
     """Refuse a good frame so far out that z-scores, and 16 bits, would leave nothing of all others."""
     place = np.flatnonzero(good)
     known, middle = np.ascontiguousarray(series[place][:, ~missing].T), len(place) // 2
@@ -148,9 +155,9 @@ def refuse_spikes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMas
     wrong = (away > SPIKE * usual[:, None]) & (usual[:, None] > 0)
     if wrong.any():
         row, column = np.argwhere(wrong.T)[0]
-        roi = np.flatnonzero(~missing)[column]
+        roi = int(np.flatnonzero(~missing)[column])
         raise DataError(
-            f"spike: ROI {roi} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), more than "
-            f"{SPIKE:,.0f} times as far from its median as frames usually are. Censor that frame or leave the ROI "
+            f"spike: {_called(roi, labels)} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), "
+            f"more than {SPIKE:,.0f} times as far from its median as frames usually are. Censor that frame or leave the ROI "
             "empty: z-scored with it, all else would be 0."
         )

@@ -231,7 +231,14 @@ def checked(recording: Recording, *, atlas: Atlas, cleaning: CleaningConfig, gat
         hint = " It has as many frames as the atlas has ROIs: is it transposed?" if frames == atlas.n_rois else ""
         raise DataError(f"wrong number of ROIs: the recording has {found}, the atlas {atlas.n_rois}.{hint}")
     gates.check(recording)
-    cleaned = clean(recording.series, recording.tr, cleaning, good=recording.good, filtered=recording.low_passed)
+    cleaned = clean(
+        recording.series,
+        recording.tr,
+        cleaning,
+        good=recording.good,
+        filtered=recording.low_passed,
+        labels=atlas.labels,
+    )
     if not (np.isfinite(cleaned.series).all() and (cleaned.full is None or np.isfinite(cleaned.full).all())):
         raise DataError("not finite after filtering: the band is too narrow for the filter's order.")
     return cleaned

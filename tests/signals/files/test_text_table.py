@@ -59,7 +59,7 @@ def test_a_header_is_no_frame(tmp_path: Path, header: str, names: tuple[str, ...
         "1,5 -2,0 0,3\n4,0 5,25 6,0\n",
         '"1,5","-2","0,3"\n"4","5,25","6"\n',
         "sep=;\n1,5;-2;0,3\n4;5,25;6\n",
-        "1.5,-2,0.3\n4,5.25,6\n,,\n,,\n",
+        "1.5,-2,0.3\n4,5.25,6\n,\n;\n",
         "#f 0[?]\n1.5\t-2\t0.3\n#f 1[?]\n4\t5.25\t6\n",
         "1.5|-2|0.3\n4|5.25|6\n",
         "% made by nobody but us\n1.5 -2 0.3\n4 5.25 6\n",
@@ -117,8 +117,11 @@ def test_a_first_line_with_missing_cells_is_a_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mark", ["\t", ",", ";"])
 @pytest.mark.parametrize("header", ["a b c\n", ""])
 @pytest.mark.parametrize("first", [False, True])
-def test_a_frame_whose_cells_are_all_empty_keeps_its_place(tmp_path: Path, mark: str, header: str, first: bool) -> None:
-    rows = ["  ", "1.5 -2 0.3", "  ", "  ", "4 5.25 6"][not first :]
+@pytest.mark.parametrize("last", [0, 1, 3])
+def test_a_frame_whose_cells_are_all_empty_keeps_its_place(
+    tmp_path: Path, mark: str, header: str, first: bool, last: int
+) -> None:
+    rows = ["  ", "1.5 -2 0.3", "  ", "  ", "4 5.25 6", *["  "] * last][not first :]
     text = header + "\n".join(rows) + "\n#made\n"
     got = read(tmp_path, text.replace(" ", mark))
     kept = [[row != "  "] * 3 for row in rows]
@@ -128,7 +131,7 @@ def test_a_frame_whose_cells_are_all_empty_keeps_its_place(tmp_path: Path, mark:
 
 
 def test_blank_lines_and_stray_tabs_are_no_frames(tmp_path: Path) -> None:
-    assert read(tmp_path, "a\tb\tc\n\n1.5\t-2\t0.3\n \n\t\n4\t5.25\t6\n\t\t\n").values.tolist() == ROWS
+    assert read(tmp_path, "a\tb\tc\n\n1.5\t-2\t0.3\n \n\t\n4\t5.25\t6\n\t\n\n").values.tolist() == ROWS
     assert read(tmp_path, "1.5 -2 0.3\n\t\t\n4 5.25 6\n").values.tolist() == ROWS
 
 
@@ -203,3 +206,9 @@ def test_binary_content_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_bytes(b"\xff\x01\x02\x01")
     with pytest.raises(DataError, match="cannot be read as text in UTF-8"):
         read_text_table(tmp_path / "x.txt")
+
+
+def test_empty_rows_below_names_that_have_a_comma_in_them_are_frames(tmp_path: Path) -> None:
+    got = read(tmp_path, '"a, left","b","c"\n1.5,-2,0.3\n,,\n4,5.25,6\n,,\n', "x.csv")
+    assert got.column_names == ("a, left", "b", "c")
+    assert np.isnan(got.values).all(axis=1).tolist() == [False, True, False, True]

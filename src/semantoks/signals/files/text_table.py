@@ -137,12 +137,11 @@ def _text_table(text: str, path: Path) -> TextTable:
     if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
         lines = lines[1:]
     data = [line for line in lines if line.strip() and not _is_comment(line)]
-    while data and not data[-1].strip("\t,; "):  # blank rows of a spreadsheet
-        data.pop()
-    if not data:
+    filled = [line for line in data if line.strip("\t,; ")]
+    if not filled:
         raise DataError(f"{path} has no numbers in it.")
     check_line_ends(text.encode(), path)
-    dialect = find_dialect(data)
+    dialect = find_dialect(filled)
     data = _with_empty_rows(data, lines, dialect)
     names: list[str] | None = None
     if not (first := dialect.cells(data[0])):
@@ -169,14 +168,19 @@ def _text_table(text: str, path: Path) -> TextTable:
 
 
 def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect) -> list[str]:
-    """Put lines of nothing but tabs back among the others: frames without a number, which are censored ones."""
-    tabs = data[0].count("\t")
-    if dialect.separator != "\t" or not tabs:
+    """Keep lines of nothing but delimiters, as many as the first has: frames without a number, which are censored ones.
+
+    Tabs alone are put back among the others; fewer delimiters at the end are no frame.
+    """
+    mark = dialect.separator
+    if mark is None or not (marks := len(dialect.cells(data[0])) - 1):
         return data
-    first = lines.index(data[0]) if _is_header(dialect.cells(data[0]), dialect) else 0
-    end = len(lines) - lines[::-1].index(data[-1])
-    within = (line for line in lines[first:end] if not _is_comment(line))
-    return [line for line in within if line.strip() or line.count("\t") == tabs]
+    if mark == "\t":
+        first = lines.index(data[0]) if _is_header(dialect.cells(data[0]), dialect) else 0
+        within = (line for line in lines[first:] if not _is_comment(line))
+        return [line for line in within if line.strip() or line.count("\t") == marks]
+    end = next(number for number in range(len(data), 0, -1) if data[number - 1].strip("\t,; "))
+    return data[:end] + [line for line in data[end:] if line.count(mark) == marks]
 
 
 def _leading_words(rows: list[list[str]], dialect: Dialect) -> int:
