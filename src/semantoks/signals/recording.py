@@ -127,8 +127,10 @@ def _without_blanked(series: Real[ndarray, "frame roi"], good: Bool[ndarray, " f
     return ~blanked if good is None else good & ~blanked
 
 
-def _called(roi: int, labels: Sequence[str] | None) -> str:
-    return f"ROI {roi}" if labels is None else f"ROI {roi} ({labels[roi]})"
+def _place(roi: int, frame: int, value: float, labels: Sequence[str] | None) -> str:
+    """Say where a value is, and which."""
+    called = f"ROI {roi}" if labels is None else f"ROI {roi} ({labels[roi]})"
+    return f"{called} is {value:g} at frame {frame} (both counted from 0)"
 
 
 def refuse_holes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask, labels: Sequence[str] | None) -> None:
@@ -137,8 +139,8 @@ def refuse_holes(series: Series, good: Bool[ndarray, " frame"], missing: RoiMask
     if wrong.any():
         frame, roi = np.argwhere(wrong)[0].tolist()
         raise DataError(
-            f"not finite: {_called(roi, labels)} is {series[frame, roi]} at frame {frame} (both counted from 0) but has "
-            "values elsewhere. Interpolate or cut such frames first: one of them would spread over the whole ROI."
+            f"not finite: {_place(roi, frame, float(series[frame, roi]), labels)} but has values elsewhere. "
+            "Interpolate or cut such frames first: one of them would spread over the whole ROI."
         )
 
 
@@ -154,10 +156,10 @@ def refuse_spikes(
     usual = np.maximum(typical, np.median(typical))  # ROIs at the edge of a mask may hardly vary but for a few frames
     wrong = (away > SPIKE * usual[:, None]) & (usual[:, None] > 0)
     if wrong.any():
-        row, column = np.argwhere(wrong.T)[0]
-        roi = int(np.flatnonzero(~missing)[column])
+        row, column = np.argwhere(wrong.T)[0].tolist()
+        roi, frame = int(np.flatnonzero(~missing)[column]), int(place[row])
         raise DataError(
-            f"spike: {_called(roi, labels)} is {series[place[row], roi]:g} at frame {place[row]} (both counted from 0), "
-            f"more than {SPIKE:,.0f} times as far from its median as frames usually are. Censor that frame or leave the ROI "
-            "empty: z-scored with it, all else would be 0."
+            f"spike: {_place(roi, frame, float(series[frame, roi]), labels)}, more than {SPIKE:,.0f} times as far from "
+            "its median as frames usually are. Censor that frame or leave the ROI empty: z-scored with it, all else "
+            "would be 0."
         )
