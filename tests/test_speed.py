@@ -11,15 +11,21 @@ from semantoks import speed
 from semantoks.cli.main import run
 from semantoks.train.pace import matmul_rate
 
-ROW = {"recipe": "paper", "precision": "32-true", "samples_per_s": 2.0, "tflops": 0.1, "share_of_matmul": 0.9,
-       "peak_memory_gib": 2.5, "hours_uk_biobank": 555.6}  # fmt: skip
+ROW = {"recipe": "paper", "precision": "32-true", "samples_per_s": 2.0, "steps_per_s": 0.125, "tflops": 0.1,
+       "share_of_matmul": 0.9, "peak_memory_gib": 2.5, "hours_uk_biobank": 555.6}  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_recipe_is_timed_beside_the_matmul_rate_and_nothing_is_left(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert run(["bench", "--recipes", "smoke", "--people", "20", "--device", "cpu", "--json"]) == 0
+    asked = []
+    for step in ("pretrain", "embed", "probe"):
+        whole = getattr(speed, step)
+        monkeypatch.setattr(speed, step, lambda *a, whole=whole, **k: (asked.append(k["precision"]), whole(*a, **k))[1])
+    words = ["--recipes", "smoke", "--people", "20", "--device", "cpu", "--precision", "32-true", "--json"]
+    assert run(["bench", *words]) == 0
+    assert asked == ["32-true"] * 3
     found = json.loads(capsys.readouterr().out)
     (row,) = found["training"]
     assert row["recipe"] == "smoke"
@@ -43,7 +49,7 @@ def test_the_table_fits_80_columns_and_ends_with_the_advice():
     assert repr(found).startswith("Bench(2 cores; paper;")
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "Nothing stands out: train."
-    assert any(line.startswith("paper") and "90 %" in line and line.endswith("556") for line in lines)
+    assert any(line.split() == ["paper", "32-true", "2", "0.125", "0.1", "90", "%", "2.5", "556"] for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def bench(
     recipes
         Names of recipes, or FILE.toml.
     device, precision
-        Where to train and embed, and how, as in ``pretrain``.
+        Where to train, embed and probe, and how, as in ``pretrain``.
     people
         Simulated people, at least 20.
     verbose
@@ -137,12 +137,13 @@ def _measured(recipes: Sequence[str], device: Device, precision: Precision, peop
             training.append(_row(name, Cohort(cohort), people, device, precision, rates))
             step()
         config = replace(load_recipe("small-published"), steps=1, batch_size=min(people, BATCH))
-        pretrain([cohort], out=out / "run", config=config, device=device)
-        seconds["embed"] = _seconds(lambda: embed(Cohort(cohort), model=out / "run", device=chosen.type))
+        pretrain([cohort], out=out / "run", config=config, device=device, precision=precision)
+        how: dict[str, Any] = {"device": chosen.type, "precision": precision}
+        seconds["embed"] = _seconds(lambda: embed(Cohort(cohort), model=out / "run", **how))
         step()
         few = ProbeConfig(methods=(ENCODER, FC), repeats=1, analyses=())
         seconds["probe"] = _seconds(
-            lambda: probe(out / "run", cohort, targets=["age"], out=out / "probe", config=few, device=chosen.type)
+            lambda: probe(out / "run", cohort, targets=["age"], out=out / "probe", config=few, **how)
         )
         step()
     return Bench(
@@ -209,17 +210,19 @@ def _advice(device: torch.device, load: float, rates: dict[str, float], training
 
 def _lines(found: Bench) -> list[str]:
     rates = ", ".join(f"{name} {rate:.3g}" for name, rate in found.matmul_tflops.items())
+    heads = f"{'people/s':>9}{'steps/s':>9}{'TFLOP/s':>9}{'matmul':>8}{'GiB':>6}{'UKB, h':>8}"
     lines = [
         f"machine  {found.machine}",
         f"load     {found.load:.2f} of the cores, before the measurement",
         f"products {rates} TFLOP/s (square matrices)",
         "",
-        f"{'recipe':<16}{'precision':<11}{'people/s':>9}{'TFLOP/s':>9}{'of matmul':>10}{'GiB':>6}{'UK Biobank, h':>15}",
+        f"{'recipe':<16}{'precision':<11}{heads}",
     ]
     for row in found.training.to_dict("records"):
         lines.append(
-            f"{row['recipe']:<16}{row['precision']:<11}{row['samples_per_s']:>9.3g}{row['tflops']:>9.3g}"
-            f"{100 * row['share_of_matmul']:>8.0f} %{row['peak_memory_gib']:>6.1f}{row['hours_uk_biobank']:>15,.0f}"
+            f"{row['recipe']:<16}{row['precision']:<11}{row['samples_per_s']:>9.3g}{row['steps_per_s']:>9.3g}"
+            f"{row['tflops']:>9.3g}{100 * row['share_of_matmul']:>6.0f} %{row['peak_memory_gib']:>6.1f}"
+            f"{row['hours_uk_biobank']:>8,.0f}"
         )
     per = ", ".join(f"{name} {each:,.0f} s" for name, each in found.seconds_per_1000_people.items())
     return [
@@ -227,7 +230,8 @@ def _lines(found: Bench) -> list[str]:
         "",
         f"1,000 people: {per}",
         "(one session of 6 minutes; probe: the encoder and FC, one target, one repeat)",
-        "UK Biobank: 40,000 people x 100 epochs at this pace.",
+        "matmul: TFLOP/s as a share of the products' above. UKB: UK Biobank at this pace,",
+        "40,000 people x 100 epochs.",
         "",
         found.advice,
     ]

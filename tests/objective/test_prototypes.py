@@ -93,6 +93,18 @@ def test_the_centre_is_the_first_batchs_mean_and_then_a_running_one():
     assert {"centre", "token_centre"} <= learner.training_tensors().keys()
 
 
+def test_a_step_that_is_taken_back_leaves_no_trace_in_the_centre():
+    objective, batch = Prototypes(**SMALL), draw(0)
+    learners = [objective.learner(SIZE, INDEX, 0) for _ in range(2)]
+    before = {name: tensor.clone() for name, tensor in learners[0].state_dict().items()}
+    objective.loss(learners[0], learners[0].trained, draw(1), {})
+    learners[0].load_state_dict(before)
+    for learner in learners:
+        objective.loss(learner, learner.trained, batch, {})
+        learner.follow({"momentum": 1.0})
+    assert torch.equal(learners[0].centre, learners[1].centre)
+
+
 def test_ibot_is_dino_and_its_weight_times_the_tokens():
     batch = draw(masked=0.5)
 

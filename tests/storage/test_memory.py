@@ -7,12 +7,13 @@ import shlex
 
 import numpy as np
 import pytest
+import torch
 
 from semantoks.cli.main import run
 from semantoks.errors import MemoryShort
 from semantoks.model.encoder import EncoderConfig
 from semantoks.storage import memory
-from semantoks.storage.memory import free_memory, need_memory, need_room
+from semantoks.storage.memory import free_memory, memory_short, need_memory, need_room
 from tiny_people import make_people, save_model, write_cohort
 
 GIB = 1 << 30
@@ -23,6 +24,32 @@ def test_what_is_needed_is_said_before_it_is_taken(monkeypatch, caplog):
     with caplog.at_level(logging.INFO, "semantoks"):
         need_memory("fit", int(4.5 * GIB), "ask for less")
     assert caplog.messages == ["fit needs about 5.0 GiB of memory; 16.0 GiB are free"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+            "the GPU's memory is used up. Take",
+        ),
+        (MemoryError("Unable to allocate 8.00 PiB for an array"), "memory is used up. Take less at once"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            "memory is used up.",
+        ),
+    ],
+)
+def test_memory_that_is_used_up_is_a_sentence_and_says_how_to_go_on(monkeypatch, capsys, tmp_path, error, words):
+    monkeypatch.setattr("semantoks.train.run.pretrain", lambda *_, **__: (_ for _ in ()).throw(error))
+    assert run(["pretrain", "cohort", "--out", str(tmp_path / "run")]) == 3
+    said = capsys.readouterr().err
+    assert words in said
+    assert "The same command goes on with what is finished." in said
+
+
+def test_another_runtime_error_stays_what_it_is():
+    assert memory_short(RuntimeError("shapes do not match")) is None
 
 
 @pytest.mark.parametrize(("free", "said"), [(11 * GIB, 0), (9 * GIB, 1), (None, 1)])

@@ -12,13 +12,15 @@ from safetensors.torch import load_file, save_file
 from tiny_run import ATLAS, make_cohort, tiny_config
 
 from semantoks.cli.main import run
-from semantoks.errors import ConfigError, DataError, WeightsError
+from semantoks.errors import ConfigError, DataError, MemoryShort, WeightsError
 from semantoks.model.card import hash_participant
 from semantoks.model.encoder import Encoder
 from semantoks.model.hub import load_encoder
 from semantoks.model.precision import Choice
+from semantoks.storage import memory
 from semantoks.train import launch
 from semantoks.train.run import pretrain
+from semantoks.views import pool
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +70,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(cohort, tmp_p
         pretrain([cohort], out=tmp_path / name, config=tiny_config(seed=seed, steps=3))
     assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+@pytest.mark.parametrize(("free", "processes", "held"), [(None, 1, True), (10, 1, True), (10, 4, False), (2, 1, False)])
+def test_frames_are_held_in_memory_where_all_processes_of_a_machine_have_room(
+    cohort, monkeypatch, free, processes, held
+):
+    size = sum(shard.nbytes for shard in cohort.shards)
+    monkeypatch.setattr(pool, "free_memory", lambda: free and free * size)
+    frames = pool.open_pool([cohort], torch.device("cpu"), processes=processes).frames
+    assert (frames.resident is not None) == held
+    monkeypatch.setattr(memory, "free_memory", lambda: processes * size - 1)
+    with pytest.raises(MemoryShort, match=r"--residence memory needs .* leave --residence out, or take disk\."):
+        pool.open_pool([cohort], torch.device("cpu"), "memory", processes=processes)
 
 
 def test_frames_on_disk_train_the_same_weights_as_frames_in_memory(cohort, tmp_path):

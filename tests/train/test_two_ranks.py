@@ -83,6 +83,7 @@ def test_a_rank_of_sruns_that_is_killed_ends_the_job_with_a_sentence_and_one_ran
     codes, said = started("srun", fixed, tmp_path / "run", steps=400, kill_at=5)
     assert sorted(codes) == [-9, 1]
     assert "RankLost: another process of this training has ended" in said
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
     (last,) = re.findall(r"step-(\d+).safetensors is whole: the same command goes on", said)
     done = int(last)
     options = {"config": tiny_config(**PLAIN, steps=400), "resume": True, "log_every": 1}

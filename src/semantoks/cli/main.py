@@ -26,6 +26,7 @@ from semantoks.cli.without_torch import without_torch
 from semantoks.errors import EXIT_INPUT, EXIT_OK, EXIT_USAGE, ConfigError, SemantoksError
 from semantoks.screen import folded
 from semantoks.storage.cores import share_cores
+from semantoks.storage.memory import memory_short
 from semantoks.storage.stopping import Stopped, stoppable
 from semantoks.visible import message
 
@@ -119,6 +120,10 @@ def answered(call: Callable[[], int]) -> int:
         return _refused(str(error), error.exit_code)
     except FloatingPointError as error:
         return _refused(str(error), EXIT_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if (short := memory_short(error)) is None:
+            raise
+        return _refused(f"{short}{_go_on()}", EXIT_INPUT)
     except BrokenPipeError:  # whoever read what is printed has closed: `semantoks info cohort | head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (or the interpreter complains at its end)
         return EXIT_OK

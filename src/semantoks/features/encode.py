@@ -180,7 +180,7 @@ def embed_crops(
         if good is not None:
             place = np.minimum(part["first"][:, None] + np.arange(window), len(good) - 1)
             series = series * send(good[place], device)[:, None]
-        mask = torch.from_numpy(part["hidden"]).to(device) if part["hidden"].any() else None
+        mask = send(part["hidden"], device) if part["hidden"].any() else None
         tokens = encoder(series, mask)
         for readout, found in made.items():
             found.add(read_out(tokens, readout).float())

@@ -70,6 +70,7 @@ class Centred(Taught):
             self.register_buffer(name, torch.zeros(prototypes))
             self.register_buffer(f"{name}_known", torch.zeros(()))
         self.heard: dict[str, list[Tensor]] = {}
+        self.register_load_state_dict_post_hook(_forget)
 
     @torch.no_grad()
     def centre_of(self, name: str, alike: Float[Tensor, "*batch prototype"]) -> Float[Tensor, " prototype"]:
@@ -91,6 +92,11 @@ class Centred(Taught):
             centre.copy_(torch.where(known > 0, centre.lerp(mean, 1 - self.momentum), mean))
             known.fill_(1)
         self.heard = {}
+
+
+def _forget(learner: Centred, _: Any) -> None:
+    """Forget what was heard on the way to other weights, as in a trial step that is taken back."""
+    learner.heard = {}
 
 
 @dataclass(frozen=True, kw_only=True)

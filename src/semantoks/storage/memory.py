@@ -94,6 +94,18 @@ def need_room(what: str, needed: int, folder: Path, remedy: str) -> None:
         )
 
 
+def memory_short(error: BaseException) -> str | None:
+    """Say what to do about an error that says that memory is used up, a GPU's or the machine's; None for any other."""
+    gpu = type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported for this
+    if not (gpu or isinstance(error, MemoryError) or "can't allocate memory" in str(error)):
+        return None
+    whose, other = ("the GPU's memory", "or --device cpu") if gpu else ("memory", "or fewer --n-jobs")
+    return (
+        f"{whose} is used up. Take less at once: a smaller --batch-size (of pretrain, or --accumulate), fewer --crops, "
+        f"{other}."
+    )
+
+
 def gib(count: int) -> str:
     """Write bytes as GiB."""
     size = count / 2**30

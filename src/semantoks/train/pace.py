@@ -42,12 +42,15 @@ def measure_pace(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> Pace:
-    """Train a few steps of ``batch`` people in a folder that is thrown away, and return the pace of the fastest one."""
+    """Train a few steps of ``batch`` people in a folder that is thrown away; the first one does not count.
+
+    Operations are counted as if every step read all tokens: those without a mask do less.
+    """
     config = dataclasses.replace(config, batch_size=batch, accumulate=1, steps=STEPS)
     with tempfile.TemporaryDirectory() as folder:
         record = pretrain([cohort], out=folder, config=config, device=device, precision=precision, log_every=1)
         rows = [plain_json(line) for line in Path(folder, "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    speed = max(row["samples_per_s"] for row in rows[1:])
+    speed = statistics.harmonic_mean([row["samples_per_s"] for row in rows[1:]])  # people over all seconds
     flops = config.objective.flops(random_encoder(config.encoder, cohort.atlas.network_index, config.seed), batch)
     return Pace(
         batch=batch,

@@ -1,6 +1,7 @@
 """The pretraining job: cohorts in, a run folder with metrics, checkpoints and an encoder out."""
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -267,6 +268,7 @@ def _noting_lost_ranks(job: Job) -> Iterator[None]:
         several = job.trainer.fabric.world_size > 1
         if not several or isinstance(error, SemantoksError) or not any(word in str(error).lower() for word in _LOST):
             raise
+        job.write_record("stopped")
         last = list_checkpoints(job.out / "checkpoints")
         kept = f"{last[-1].name} is whole: the same command goes on" if last else "nothing was saved: start again"
         raise RankLost(
@@ -326,7 +328,8 @@ def _assemble(
             training_bytes(config, cohorts[0].atlas.n_networks, fabric.world_size),
             SMALLER,
         )
-    pool = open_pool(cohorts, fabric.device, residence, config.min_seconds)
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", fabric.world_size))
+    pool = open_pool(cohorts, fabric.device, residence, config.min_seconds, processes=here)
     check_batch_size(pool, config.batch_size)
     size = config.encoder
     config.views.window(size.frames, size.patch, pool.tr, any_length=size.any_length)

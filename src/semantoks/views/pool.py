@@ -12,11 +12,12 @@ from numpy import ndarray
 from semantoks.errors import DataError
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.quality import missing_networks
+from semantoks.storage.memory import free_memory, need_memory
 from semantoks.views.crops import Frames
 
 Residence = Literal["auto", "device", "memory", "disk"]
-_AUTO_SHARE, _AUTO_BYTES = 0.4, 8 * 2**30
-""""auto" puts the frames on a GPU up to this share of its free memory, else in RAM up to this size."""
+_AUTO_SHARE = 0.4
+""""auto" puts the frames on a GPU up to this share of its free memory, else in RAM up to this share of what is free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,12 +122,23 @@ def long_enough(cohort: Cohort, min_seconds: float) -> Bool[ndarray, " recording
 
 
 def open_pool(
-    cohorts: Sequence[Cohort], device: torch.device, residence: Residence = "auto", min_seconds: float = 0.0
+    cohorts: Sequence[Cohort],
+    device: torch.device,
+    residence: Residence = "auto",
+    min_seconds: float = 0.0,
+    *,
+    processes: int = 1,
 ) -> Pool:
     """Lay the cohorts' recordings that have ``min_seconds`` of good data end to end, sorted by person.
 
     ``residence`` says where the frames live while batches are drawn: on the ``device`` that trains, in ``memory``, on
-    ``disk`` (memory-mapped), or the first of these that has room ("auto"). The numbers are the same.
+    ``disk`` (memory-mapped), or the first of these that has room ("auto"). The numbers are the same. So many
+    ``processes`` of this machine open it, each for itself.
+
+    Raises
+    ------
+    DataError
+        When cohorts do not go together, one has nothing to train on, or (MemoryShort) ``memory`` has no room.
     """
     check_same_atlas(cohorts)
     for cohort in cohorts:
@@ -147,7 +159,7 @@ def open_pool(
     order = np.argsort(person, kind="stable")
     network_index = cohorts[0].atlas.network_index
     return Pool(
-        frames=Frames(shards, _place(sum(shard.nbytes for shard in shards), device, residence)),
+        frames=Frames(shards, _place(sum(shard.nbytes for shard in shards), device, residence, processes)),
         network_index=network_index,
         first=first[order].astype(np.int64),
         length=length[order].astype(np.int64),
@@ -158,11 +170,14 @@ def open_pool(
     )
 
 
-def _place(size: int, device: torch.device, residence: Residence) -> torch.device | None:
-    """Choose the device that holds ``size`` bytes of frames, or None for memory maps."""
+def _place(size: int, device: torch.device, residence: Residence, processes: int) -> torch.device | None:
+    """Choose the device that holds ``size`` bytes of frames, in each process, or None for memory maps."""
     cpu = torch.device("cpu")
     if residence != "auto":
+        if residence == "memory" or (residence == "device" and device == cpu):
+            need_memory(f"--residence {residence}", size * processes, "leave --residence out, or take disk")
         return {"device": device, "memory": cpu, "disk": None}[residence]
     if device.type == "cuda" and size < _AUTO_SHARE * torch.cuda.mem_get_info(device)[0]:
         return device
-    return cpu if size < _AUTO_BYTES else None
+    free = free_memory()
+    return cpu if free is None or size * processes < _AUTO_SHARE * free else None

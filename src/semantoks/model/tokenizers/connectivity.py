@@ -76,12 +76,14 @@ class ConnectivityTokens(nn.Module):
     group: Tensor
     spatial: Tensor
     whitener: Tensor
+    network_of: Tensor
 
     def __init__(self, network_index: Sequence[int], width: int, config: ConnectivityConfig) -> None:
         super().__init__()
         order, sizes = rois_by_network(network_index)
         self.config = config
         self.members = [part.clone() for part in torch.split(order, sizes)]  # torch.export warns of views
+        self.register_buffer("network_of", torch.tensor(network_index), persistent=False)
         wanted = config.components or components_of_each(len(sizes))
         self.counts = [min(wanted, size) for size in sizes]
         total = sum(self.counts)
@@ -167,11 +169,7 @@ class ConnectivityTokens(nn.Module):
         mask: Bool[Tensor, "batch network patch"] | None = None,
     ) -> Float[Tensor, "batch network 1 width"]:
         """Tokenize; the ROIs of networks that ``mask`` hides enter no token."""
-        hidden = None
-        if mask is not None:
-            hidden = torch.zeros(series.shape[0], series.shape[1], dtype=torch.bool, device=series.device)
-            for number, members in enumerate(self.members):
-                hidden[:, members] = mask[:, number, :1]
+        hidden = None if mask is None else mask[:, :, 0].index_select(1, self.network_of)
         rows = torch.split(self.tangent(series, hidden), self.counts, dim=1)
         tokens = torch.stack([row(part.flatten(1)) for row, part in zip(self.rows, rows, strict=True)], dim=1)
         frames = (series != 0).any(dim=1).sum(dim=1).clamp(min=1).to(tokens.dtype)
