@@ -95,6 +95,26 @@ def test_a_network_of_one_roi_has_no_fc_row_and_a_lost_one_is_noted(tmp_path, mo
     ]
 
 
+def test_a_network_that_nobody_has_is_not_scored_and_said(tmp_path, monkeypatch):
+    atlas = Atlas(name="lacking", labels=tuple("abcdefgh"), networks=("x",) * 4 + ("y",) * 2 + ("z",) * 2)
+    monkeypatch.setattr("tiny_people.ATLAS", atlas)
+    series, table = make_people(20)
+    for one in series.values():
+        one[:, 6:] = 0
+    cohort = write_cohort(tmp_path, series, table)
+    encoder, _ = open_encoder(save_model(tmp_path / "encoder", atlas=atlas))
+    people, labels = people_of(cohort), np.array(["a", "b"] * 10)
+    splits = split_people(labels, people.groups, kind="class", folds=2, repeats=1, seed=0, inner=3)
+    everybody = np.arange(20)
+    plan = Plan(
+        target="coin", kind="class", people=everybody, labels=labels, groups=people.groups, splits=tuple(splits)
+    )
+    fc = people.average(functional_connectivity(shown(cohort)))
+    found, notes = network_scores(embedding_of(cohort, {"encoder": encoder}), [plan], fc, seed=0)
+    assert {row["condition"] for row in found.scores} == {"x", "y"}
+    assert notes == ["Single networks: no recording has z, so there is no score."]
+
+
 def test_an_atlas_of_one_network_or_of_too_many_is_not_asked(cohort, model, age, monkeypatch):
     encoder, _ = open_encoder(model)
     fc = np.zeros((40, 28), dtype=np.float32)

@@ -85,6 +85,19 @@ def test_logistic_regression_in_the_span_of_the_rows_is_that_on_all_features():
     np.testing.assert_allclose(short, direct, atol=1e-6)
 
 
+@pytest.mark.parametrize("components", [None, 3])
+@pytest.mark.parametrize("columns", [5, 60, 5000])
+@pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c"], [1.0, 2.0, 6.0]])
+def test_features_of_which_none_varies_say_what_guessing_says(labels, columns, components):
+    kind, labels = "value" if isinstance(labels[0], float) else "class", np.array(labels * 10)
+    rows, test = standardised_rows(np.full((40, columns), 7.0, dtype=np.float32), 30, components)
+    for model in (linear.linear_model, support_vectors):
+        found = model(Fold(rows[: len(labels)], labels, test, inner_of(labels, kind), kind))
+        guess = 1 / len(np.unique(labels)) if kind == "class" else 3.0
+        np.testing.assert_allclose(found.test, guess, atol=0.35 if model is support_vectors else 1e-6)
+        assert np.ptp(found.test, axis=0).max() == 0
+
+
 def test_copies_of_all_features_change_no_prediction():
     train, test = wide(40, 6), wide(8, 6, seed=1)
     labels = np.where(train[:, 0] + train[:, 1] > 0, "a", "b")

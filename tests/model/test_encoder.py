@@ -10,6 +10,9 @@ from scipy.special import erf
 from semantoks.errors import ConfigError, DataError
 from semantoks.model.encoder import Encoder, EncoderConfig, random_encoder, time_table
 from semantoks.objective.branch import HeadConfig, build_branch
+from semantoks.objective.contrastive import Contrastive
+from semantoks.objective.prototypes import Prototypes
+from semantoks.views.batch import Batch
 
 
 def layer_norm(x, weight, bias):
@@ -85,7 +88,7 @@ def test_cls_alone_is_that_of_all_tokens_with_the_same_gradient(depth, masked, c
     series = torch.randn(4, 5, 60, dtype=torch.float64)
     mask = torch.rand(4, 3, 3) < 0.5 if masked else None
     found = []
-    for cls in (encoder(series, mask).cls, encoder.cls(series, mask)):
+    for cls in (encoder(series, mask).cls, encoder(series, mask, grid=False).cls):
         encoder.zero_grad(set_to_none=True)
         cls.sin().sum().backward()
         found.append([cls.detach(), *(p.grad.clone() for p in encoder.parameters() if p.grad is not None)])
@@ -102,6 +105,28 @@ def test_where_cls_alone_is_read_the_last_block_computes_no_other_token():
     branch(torch.randn(2, 3, 60), networks=False, grid=False)
     branch(torch.randn(2, 3, 60), networks=True, grid=False)
     assert rows == [7, 1, 7, 7]
+
+
+@pytest.mark.parametrize("objective", [Contrastive(), Contrastive(by="vicreg"), Prototypes(prototypes=4)])
+def test_an_objective_that_reads_cls_alone_asks_for_no_other_token_of_the_last_block(objective):
+    size, rows = EncoderConfig(width=16, depth=2, frames=60), []
+    learner = objective.learner(size, [0, 1, 1], 0)
+    for block in learner.encoder.blocks:
+        block.mlp.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[1]))
+    crops = torch.randn(4, 3, 60)
+    batch = Batch(
+        crops=crops, empty=None, mask=None, overlap=np.zeros(2), recordings=np.zeros((2, 2), int)
+    )
+    objective.loss(learner, learner.trained, batch, {})
+    assert rows == [7, 1]
+
+
+def test_cls_alone_in_a_lower_precision_is_that_of_all_tokens():
+    encoder, series = random_encoder(EncoderConfig(width=32, depth=2, frames=60), [0, 0, 1], 0), torch.randn(2, 3, 60)
+    encoder.lower = torch.bfloat16
+    alone = encoder(series, grid=False)
+    assert (alone.cls.dtype, alone.grid.shape) == (torch.float32, (2, 2, 0, 32))
+    torch.testing.assert_close(alone.cls, encoder(series).cls, rtol=0.02, atol=0.02)
 
 
 def test_the_head_projects_the_tokens_that_are_read_alone_and_gradients_are_the_same():

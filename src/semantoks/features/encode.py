@@ -105,6 +105,8 @@ def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]
     cls_avg = [mean over all N x P grid tokens, CLS] (2 D), the published one; cls, avg = one of them; network = each
     network's mean over patches, side by side (N D); tokens = the whole grid, network by network (N P D).
     """
+    if readout == "cls":
+        return tokens.cls
     if readout == "tokens":
         return rearrange(tokens.grid, "b n p d -> b (n p d)")
     mean = tokens.grid.mean(dim=(1, 2))
@@ -112,7 +114,7 @@ def read_out(tokens: Tokens, readout: Readout) -> Float[Tensor, "batch feature"]
         return torch.cat([mean, tokens.cls], dim=1)
     if readout == "network":
         return rearrange(tokens.grid.mean(dim=2), "b n d -> b (n d)")
-    return tokens.cls if readout == "cls" else mean
+    return mean
 
 
 @torch.inference_mode()
@@ -173,6 +175,7 @@ def embed_crops(
         flat = {name: array[asked] for name, array in flat.items()}
     total = len(flat["first"])
     made: dict[Readout, _Rows] = {readout: _Rows() for readout in readouts}
+    grid = any(readout != "cls" for readout in readouts)
     for begin in range(0, total, batch):
         part = {name: array[begin : begin + batch] for name, array in flat.items()}
         window = max(encoder.config.frames, int(part["available"].max())) if whole else encoder.config.frames
@@ -181,7 +184,7 @@ def embed_crops(
             place = np.minimum(part["first"][:, None] + np.arange(window), len(good) - 1)
             series = series * send(good[place], device)[:, None]
         mask = send(part["hidden"], device) if part["hidden"].any() else None
-        tokens = encoder(series, mask)
+        tokens = encoder(series, mask, grid=grid)
         for readout, found in made.items():
             found.add(read_out(tokens, readout).float())
         if progress:

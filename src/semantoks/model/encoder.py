@@ -150,7 +150,11 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(width) if config.norm else nn.Identity()
 
     def forward(
-        self, series: Float[Tensor, "batch roi frame"], mask: Bool[Tensor, "batch network patch"] | None = None
+        self,
+        series: Float[Tensor, "batch roi frame"],
+        mask: Bool[Tensor, "batch network patch"] | None = None,
+        *,
+        grid: bool = True,
     ) -> Tokens:
         """Encode z-scored windows.
 
@@ -161,6 +165,9 @@ class Encoder(nn.Module):
             that takes ``any_length`` may differ from ``config.frames``; those that are 0 in all ROIs do not count.
         mask
             [batch, network, patch]; True = hidden: the token is replaced by the learnable mask vector.
+        grid
+            False where CLS alone is read: the last block makes keys and values of the other tokens, and no more, and
+            what is returned of them has no patches.
 
         Raises
         ------
@@ -180,9 +187,9 @@ class Encoder(nn.Module):
         if mask is not None and not torch.compiler.is_compiling():  # an exported program takes any batch
             self._check_mask(mask, len(series))
         if self.lower is None:
-            return self._encode(series, mask)
+            return self._encode(series, mask, grid)
         with torch.autocast(series.device.type, self.lower):
-            found = self._encode(series, mask)
+            found = self._encode(series, mask, grid)
         return Tokens(found.cls.float(), found.grid.float())
 
     def _check_kind(self, series: Any) -> None:
@@ -205,25 +212,14 @@ class Encoder(nn.Module):
                 f"patches], but is {str(mask.dtype).removeprefix('torch.')} {list(mask.shape)}."
             )
 
-    def cls(
-        self, series: Float[Tensor, "batch roi frame"], mask: Bool[Tensor, "batch network patch"] | None = None
-    ) -> Float[Tensor, "batch width"]:
-        """Return CLS alone of windows that ``forward`` takes; of other tokens the last block makes keys and values."""
-        if self.lower is not None or not len(self.blocks):
-            all_of: Tokens = self(series, mask)
-            return all_of.cls
+    def _encode(self, series: Tensor, mask: Tensor | None, grid: bool) -> Tokens:
         tokens = self._tokens(series, mask)
-        for block in self.blocks[:-1]:
-            tokens = block(tokens)
-        last: Any = self.blocks[-1]
-        found: Tensor = self.norm(last.first(tokens))[:, 0]
-        return found
-
-    def _encode(self, series: Tensor, mask: Tensor | None) -> Tokens:
-        tokens = self._tokens(series, mask)
-        for block in self.blocks:
-            tokens = block(tokens)
+        for number, block in enumerate(self.blocks, start=1):
+            one: Any = block
+            tokens = one(tokens) if grid or number < len(self.blocks) else one.first(tokens)
         tokens = self.norm(tokens)
+        if not grid:
+            return Tokens(tokens[:, 0], tokens.new_empty(len(tokens), self.n_networks, 0, tokens.shape[2]))
         return Tokens(tokens[:, 0], rearrange(tokens[:, 1:], "b (n p) d -> b n p d", n=self.n_networks))
 
     def _tokens(self, series: Tensor, mask: Tensor | None) -> Tensor:

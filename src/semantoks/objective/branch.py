@@ -106,7 +106,7 @@ class Branch(nn.Module):
         ``read`` are those whose projections a loss looks at; None = all.
         """
         if not networks and not grid:
-            cls = self.encoder.cls(crops, mask)
+            cls = self.encoder(crops, mask, grid=False).cls
             return Projections(self.head(cls), None, None, cls.detach().to(torch.float32))
         tokens = self.encoder(crops, mask)
         return Projections(

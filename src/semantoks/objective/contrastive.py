@@ -65,7 +65,7 @@ class Contrastive(Objective):
 
     def loss(self, learner: Alone, trained: nn.Module, batch: Batch, rates: Mapping[str, float]) -> StepLoss:  # noqa: ARG002
         """Return the contrast of both views of all people."""
-        seen: Seen = trained(batch.student_crops, batch.hidden)
+        seen: Seen = trained(batch.student_crops, batch.hidden, grid=False)
         if self.by == "infonce":
             loss, right = info_nce(seen.head, self.temperature, negatives=self.negatives)
             scalars = {"found": right}

@@ -38,9 +38,10 @@ class Student(nn.Module):
         crops: Float[Tensor, "batch roi frame"],
         mask: Bool[Tensor, "batch network patch"] | None = None,
         *more: Any,
+        grid: bool = True,
     ) -> Seen:
-        """Encode, and hand the tokens on."""
-        tokens = self.encoder(crops, mask)
+        """Encode, and hand the tokens on; without ``grid``, CLS alone."""
+        tokens = self.encoder(crops, mask, grid=grid)
         return Seen(tokens, self.head(tokens, *more))
 
 

@@ -155,8 +155,8 @@ class Prototypes(Objective):
         """Return the cross-entropy of shares: CLS across views, and for ibot hidden tokens within each view."""
         tokens = self.kind == "ibot" and batch.mask is not None
         with torch.no_grad():
-            taught: Seen = learner.teacher(batch.crops, batch.empty, tokens)
-        given: Seen = trained(batch.student_crops, batch.hidden, tokens, batch.mask)
+            taught: Seen = learner.teacher(batch.crops, batch.empty, tokens, grid=tokens)
+        given: Seen = trained(batch.student_crops, batch.hidden, tokens, batch.mask, grid=tokens)
         target = self._shares(learner, "centre", taught.head.cls)
         loss = across_views(given.head.cls, target, self.student_temperature)
         whole, each = entropies(target)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
@@ -87,7 +87,10 @@ def network_scores(
         ]
     found = Results()
     inside = edges_within(cohort.atlas)
+    missing = missing_networks(cohort.missing, cohort.atlas.network_index)
     for number, name in enumerate(names):
+        if missing[:, number].all():
+            continue
         methods: dict[str, Method] = {
             method: Linear(Fixed(embedding.of_network(method, number))) for method in embedding.encoders
         }
@@ -97,10 +100,18 @@ def network_scores(
         found.add(cross_validate_all(alone, seed=seed, keep=False, work=work))
         if progress:
             progress(number + 1, len(names))
-    lacking = int(missing_networks(cohort.missing, cohort.atlas.network_index).any(axis=1).sum())
-    lack = plural(lacking, "recording lacks", "recordings lack")
-    note = f"Single networks: {lack} at least one; the encoder sees nothing when shown only that one."
-    return found, [note] if lacking else []
+    return found, _notes(names, missing)
+
+
+def _notes(names: Sequence[str], missing: Bool[ndarray, "recording network"]) -> list[str]:
+    """Say which networks nobody has, and how many recordings lack others."""
+    nobody = missing.all(axis=0)
+    absent = " and ".join(name for name, lacking in zip(names, nobody, strict=True) if lacking)
+    notes = [f"Single networks: no recording has {absent}, so there is no score."] if absent else []
+    if lacking := int(missing[:, ~nobody].any(axis=1).sum()):
+        lack = plural(lacking, "recording lacks", "recordings lack")
+        notes.append(f"Single networks: {lack} at least one; the encoder sees nothing when shown only that one.")
+    return notes
 
 
 def edges_within(atlas: Atlas) -> ndarray:

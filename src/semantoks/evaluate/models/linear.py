@@ -91,8 +91,8 @@ def standardised_rows(
         for _, train, test in blocks():
             among, across = among + train @ train.T, across + test @ train.T
         values, vectors = np.linalg.eigh(among.astype(np.float64))
-        kept = values > values[-1] * (_RANK if among.dtype == np.float64 else _RANK_FLOAT32)
-        vectors, length = vectors[:, kept], np.sqrt(values[kept])
+        kept = values >= values[-1] * (_RANK if among.dtype == np.float64 else _RANK_FLOAT32)  # zeros, if all are
+        vectors, length = vectors[:, kept], np.sqrt(np.maximum(values[kept], _LEAST))
         return vectors * length, across.astype(np.float64) @ vectors / length
 
 
@@ -127,8 +127,8 @@ def _leading_components(
         rows += train @ along.T
         held += test @ along.T
     values, vectors = np.linalg.eigh(moments)
-    kept = np.flatnonzero(values > values[-1] * _RANK_FLOAT32)[-components:]
-    axes = vectors[:, kept] / np.sqrt(values[kept])
+    kept = np.flatnonzero(values >= values[-1] * _RANK_FLOAT32)[-components:]
+    axes = vectors[:, kept] / np.sqrt(np.maximum(values[kept], _LEAST))
     return rows @ axes, held @ axes
 
 
