@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from benchmarks import nulls
 from benchmarks.__main__ import SCRIPTS
+from benchmarks.beside_plain import Plain
+from benchmarks.training_step import build_trainer, paired_steps, sizes
 
 from semantoks import SimulationConfig, prepare, simulate
+from semantoks.objective.self_distillation import loss_terms
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +41,26 @@ TOY = {
 
 def test_every_benchmark_has_a_toy_size():
     assert set(TOY) == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_what_ours_is_timed_beside_has_its_loss_and_its_gradient(masked):
+    trainer = build_trainer(sizes()["toy"], "cpu", "32-true")
+    plain, (with_masks, without) = Plain(trainer), next(paired_steps(trainer.config))
+    batch = trainer.draw(with_masks if masked else without)
+    views, hidden = batch.crops.chunk(2), None if batch.hidden is None else list(batch.hidden.chunk(2))
+    given = plain.project(plain.student, views, hidden, masked=masked)
+    seen = plain.project(plain.teacher, views, None, masked=masked)
+    theirs = loss_terms(given, seen, batch.mask, ttr_weight=0.0, config=trainer.config.objective).loss
+    theirs.backward()
+    ours = trainer.backward(batch, {"ttr_weight": 0.0}).loss
+    assert (batch.mask is not None) == masked
+    assert theirs.item() == pytest.approx(ours.item(), rel=1e-5)
+    mine, its = (
+        torch.cat([torch.zeros(w.numel()) if w.grad is None else w.grad.flatten() for w in student.parameters()])
+        for student in (trainer.learner.student, plain.student)
+    )
+    assert (its - mine).norm() < 1e-3 * mine.norm()  # rounding, of a batch of two people
 
 
 @pytest.fixture

@@ -114,9 +114,7 @@ def test_an_objective_that_reads_cls_alone_asks_for_no_other_token_of_the_last_b
     for block in learner.encoder.blocks:
         block.mlp.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[1]))
     crops = torch.randn(4, 3, 60)
-    batch = Batch(
-        crops=crops, empty=None, mask=None, overlap=np.zeros(2), recordings=np.zeros((2, 2), int)
-    )
+    batch = Batch(crops=crops, empty=None, mask=None, overlap=np.zeros(2), recordings=np.zeros((2, 2), int))
     objective.loss(learner, learner.trained, batch, {})
     assert rows == [7, 1]
 

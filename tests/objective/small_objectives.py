@@ -10,6 +10,7 @@ from semantoks.objective.jepa import Jepa
 from semantoks.objective.masked_reconstruction import MaskedReconstruction
 from semantoks.objective.prototypes import Prototypes
 from semantoks.objective.self_distillation import SelfDistillation
+from semantoks.train.pieces import InPieces
 
 HEAD = HeadConfig(hidden=8, projection=4)
 OBJECTIVES = {
@@ -26,8 +27,18 @@ OBJECTIVES = {
 }
 
 
-def whole(objective):
-    return observe() if isinstance(objective, Jepa) else draw(masked=0.5)
+def whole(objective, people=8):
+    return observe(people=people) if isinstance(objective, Jepa) else draw(people=people, masked=0.5)
+
+
+def in_pieces(fabric, parts, pieces):
+    """Wrap what is trained so that batches go through it in ``parts``; ``pieces`` holds the wrapper."""
+
+    def wrapped(trained):
+        pieces.append(InPieces(fabric, fabric.setup(trained), parts))
+        return pieces[-1]
+
+    return wrapped
 
 
 def learned(objective, batch, wrapped=lambda trained: trained, after=lambda: None):

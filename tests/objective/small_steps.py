@@ -46,9 +46,9 @@ def train(objective, batches, steps, lr=0.01, size=SIZE):
     return learner, rows
 
 
-def observe(step=0):
+def observe(step=0, people=8):
     """The same batches, with the networks and times that JEPA's student sees."""
-    batch = draw(step)
+    batch = draw(step, people)
     generator = torch.Generator().manual_seed(step)
     networks, patches = draw_observed(len(batch.crops), NETWORKS, PATCHES, (0.4, 0.7), (0.4, 0.6), generator)
     mask = ~(networks[:, :, None] & patches[:, None])

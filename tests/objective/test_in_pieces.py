@@ -1,13 +1,15 @@
-"""A batch in pieces has the loss and the gradient of the whole, for every objective."""
+"""A batch in pieces has the loss and the gradient of the whole, for every objective; in double precision."""
 
 import pytest
 import torch
 from lightning_fabric import Fabric
-from small_objectives import OBJECTIVES, learned, whole
+from small_objectives import OBJECTIVES, in_pieces, learned, whole
 from small_steps import INDEX, SIZE
 
 from semantoks.objective.learner import Taught
-from semantoks.train.pieces import InPieces, taught_in_pieces
+from semantoks.train.pieces import taught_in_pieces
+
+pytestmark = pytest.mark.usefixtures("_double")
 
 
 def taught(objective):
@@ -34,7 +36,7 @@ def test_a_teacher_sees_pieces_alone_and_says_the_same_of_the_whole(name):
     assert rows == [4, 4, 4, 4]
     assert "forward" not in vars(learner.teacher)
     for mine, its in zip(found, one, strict=True):
-        torch.testing.assert_close(mine, its, rtol=1e-4, atol=2e-6)
+        torch.testing.assert_close(mine, its, rtol=1e-6, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -43,11 +45,7 @@ def test_the_gradient_is_that_of_the_whole_batch(name):
     batch = whole(objective)
     one = learned(objective, batch)
     pieces = []
-
-    def in_pieces(trained):
-        pieces.append(InPieces(fabric, fabric.setup(trained), 4))
-        return pieces[0]
-
-    found = learned(objective, batch, in_pieces, lambda: pieces[0].backward())
+    found = learned(objective, batch, in_pieces(fabric, 4, pieces), lambda: pieces[0].backward())
+    assert found[0].dtype == torch.float64
     for mine, its in zip(found, one, strict=True):
-        torch.testing.assert_close(mine, its, rtol=1e-4, atol=2e-6)
+        torch.testing.assert_close(mine, its, rtol=1e-6, atol=1e-10)

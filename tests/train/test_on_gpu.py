@@ -23,9 +23,22 @@ def losses(run):
     return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("residence", ["device", "memory"])
+HEAD = {"head": {"hidden": 16, "projection": 8}}
+OBJECTIVES = {
+    "self-distillation": HEAD,
+    "ibot": HEAD | {"prototypes": 8},
+    "contrastive": HEAD,
+    "masked-reconstruction": {},
+    "jepa": {},
+    "fc-aligned": {"hidden": 8},
+}
+"""Of fc-aligned the target tangent, and connectivity tokens, wait: ``torch.linalg.eigh`` looks at what it found."""
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+@pytest.mark.parametrize("residence", ["device", "memory", "disk"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_a_whole_step_never_waits_for_the_device(tmp_path, monkeypatch, precision, residence):
+def test_a_whole_step_never_waits_for_the_device(tmp_path, monkeypatch, precision, residence, kind):
     short_ones_too, plain = make_cohort(tmp_path, frames=(70, 160)), Trainer.run_step
 
     def strict(self, step, monitor):
@@ -37,7 +50,8 @@ def test_a_whole_step_never_waits_for_the_device(tmp_path, monkeypatch, precisio
 
     monkeypatch.setattr(Trainer, "run_step", strict)
     options = {"device": "cuda", "precision": precision, "residence": residence, "log_every": 100}
-    config = tiny_config(steps=20, accumulate=2)
+    parts = 2 if kind == "self-distillation" else 1
+    config = tiny_config(steps=20, accumulate=parts, objective={"kind": kind, **OBJECTIVES[kind]})
     record = pretrain([short_ones_too], out=tmp_path / "run", config=config, **options)
     assert record["status"] == "finished"
     assert record["environment"]["precision"] == precision

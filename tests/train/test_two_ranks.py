@@ -92,6 +92,16 @@ def test_a_rank_of_sruns_that_is_killed_ends_the_job_with_a_sentence_and_one_ran
     assert [row["step"] for row in rows(tmp_path / "run")] == list(range(done + 2))
 
 
+def test_two_processes_go_on_with_what_one_began(fixed, tmp_path):
+    options = {"config": tiny_config(**PLAIN, steps=4), "log_every": 1, "checkpoint_every": 2}
+    assert pretrain([fixed], out=tmp_path / "run", on_row=stop_after(1), **options)["status"] == "stopped"
+    codes, said = started("srun", fixed, tmp_path / "run")
+    assert not any(codes), said
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["status"], record["ranks"]) == ("finished", [[0, 1], [2, 2]])
+    assert [row["step"] for row in rows(tmp_path / "run")] == [0, 1, 2, 3]
+
+
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory):
     """Twelve people with one recording, one window long."""
