@@ -153,7 +153,7 @@ def test_the_next_command_of_a_source_of_which_some_would_be_left_out_works_and_
     folder = write(tmp_path / "raw", [changed[0], changed[1][:15], *changed[2:]])
     assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2"]) == 4
     said = capsys.readouterr().out
-    assert "LEFT OUT   1 of 4 recordings cannot be used: (1 x, sub-01.npy) too short" in said
+    assert "LEFT OUT   1 of 4 recordings cannot be used: (1 x, sub-01_task-rest_timeseries.npy) too short" in said
     assert run(advised(said)) == 4
 
 
@@ -163,7 +163,7 @@ def test_doctor_and_prepare_exit_with_3_where_nothing_would_be_kept(tmp_path, se
     assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2"]) == 3
     said = capsys.readouterr().out
     assert "kept       0 of the 4 looked into would be kept by prepare" in said
-    assert "PROBLEM    4 of 4 recordings cannot be used: (4 x, for example sub-00.npy) too short" in said
+    assert "PROBLEM    4 of 4 recordings cannot be used: (4 x, for example sub-00_task-rest_timeseries.npy) too short" in said
     assert "Next" not in said
     assert run(["prepare", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--out", "cohort"]) == 3
 
