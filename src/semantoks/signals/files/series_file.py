@@ -55,6 +55,7 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False, variable: st
         atlas,
         column_names=table.column_names,
         row_names=table.row_names,
+        index=table.index,
         where=where,
         reorder=reorder,
     )

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.signals.files.bad_cells import LONGEST_WORD, Cells, line_of, not_numbers, refuse_thousands
-from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
+from semantoks.signals.files.counters import Counter, only_counts, says_whose, several_recordings
 from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect, plain_numbers
 from semantoks.signals.files.intact import check_line_ends, readable
 from semantoks.storage.text import check_extent, read_content, read_text
@@ -128,11 +128,12 @@ def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
 
 @dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """The numbers of a file, NaN where ``n/a`` or empty, and the names beside them, if any."""
+    """The numbers of a file, NaN where ``n/a`` or empty, the names beside them, if any, and a left out ``index``."""
 
     values: Float[ndarray, "row column"]
     column_names: tuple[str, ...] | None
     row_names: tuple[str, ...] | None
+    index: Counter | None = None
 
 
 def read_text_table(path: Path) -> TextTable:
@@ -234,13 +235,14 @@ def _named(
     """Put names to numbers; ``beside`` are the columns of words that come before them."""
     width = values.shape[1]
     called = [""] * len(beside)
+    index: Counter | None = None
     if names is not None:
         if len(names) == width + len(beside):
             called, names = names[: len(beside)], names[len(beside) :]
         elif len(names) == width - 1 and only_counts([f"{number:g}" for number in values[:, 0]], bare=True):
-            names, values = names, values[:, 1:]  # R names no column of row numbers
+            index, values = Counter("", values[:, 0]), values[:, 1:]  # R names no column of row numbers
         if names and len(names) == values.shape[1] and not beside and names[0] in ("", "Unnamed: 0"):
-            names, values = names[1:], values[:, 1:]
+            index, names, values = Counter(names[0], values[:, 0]), names[1:], values[:, 1:]
         if names and names[-1] == "" and len(names) == values.shape[1]:
             names, values = names[:-1], values[:, :-1]
         if len(names) != values.shape[1]:
@@ -249,7 +251,8 @@ def _named(
                 f"{_remedy(len(names), values)}"
             )
     row_names = _row_names(beside, called, path)
-    return TextTable(values=values, column_names=None if names is None else tuple(names), row_names=row_names)
+    column_names = None if names is None else tuple(names)
+    return TextTable(values=values, column_names=column_names, row_names=row_names, index=index)
 
 
 def _remedy(names: int, values: Float[ndarray, "row column"]) -> str:
