@@ -80,7 +80,7 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
         arrays = read_nested(path)
         tables = {name: array for name, array in arrays.items() if _is_table(array)}
     if called := [name for named in NAMED for name in tables if name.rpartition(".")[2].lower() == named]:
-        tables = {name: tables[name] for name in called[:1]}
+        tables = {name: tables[name] for name in called}
     series = {name: array for name, array in tables.items() if not is_connectivity(array)} or tables
     fitting = {name: array for name, array in series.items() if n_rois in array.shape} or series
     for several in (series, fitting):
@@ -89,9 +89,11 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
     hint = ""
     if len(fitting) > 1:
         hint = (
-            " If they are several recordings, save each in a file of its own; if all are of one person, put sub- into "
-            "its name."
+            " If they are several recordings, save each in a file of its own (sub-01_run-1.npy, sub-01_run-2.npy); if "
+            "one of them is meant, save that alone."
         )
+        if any("{" in name or "(" in name for name in fitting) and "sub-" not in str(path):
+            hint += " If these cells are runs of one person, sub- in the file's name says so."
     elif any(array.ndim == 3 and array.dtype.kind in "fiu" for array in arrays.values()):
         hint = (
             " Several recordings in one array [n, frame, roi] go through semantoks.recordings_from_arrays, in Python."
