@@ -30,6 +30,12 @@ ROUNDING = 0.02
 
 OF_ROIS = re.compile(r"(?:roi|region|parcel|label|node)s?(?:index|idx|number|num|no|nr|id|names?)?")
 """What columns that number ROIs are called, likewise."""
+TIMES = re.compile(
+    r"(?:acq|acquisition|frame|scan|elapsed)?times?(?:in)?(?:s|secs?|seconds|ms|stamps?)?|t|secs?|seconds?|ms|msec|elapsed|onset"
+)
+"""What columns of times are called, likewise."""
+PRECISE = 2e-4
+"""Largest error of a repetition time from times that are rounded, as a share of it."""
 UNEVEN = 0.2
 """Largest distance of a frame from its place, as a share of the step between frames: clocks are not quite even."""
 
@@ -168,6 +174,31 @@ def _places(name: str, numbers: Num[ndarray, " frame"], where: str) -> Int[ndarr
         )
     places: Int[ndarray, " frame"] = np.r_[0, passed.cumsum()].astype(np.int64)
     return places
+
+
+def counts_rows(name: str) -> bool:
+    """Tell whether a column is called as one that counts, or has no name, as an index has none."""
+    return COUNTING.fullmatch(_word(name)) is not None
+
+
+def is_time(name: str) -> bool:
+    """Tell whether a column is called as one of times."""
+    return TIMES.fullmatch(_word(name)) is not None
+
+
+def seconds_between(name: str, numbers: Num[ndarray, " frame"]) -> float | None:
+    """Give the time between frames in a column of times; None where it is none, counts frames or is too coarse."""
+    if not is_time(name) or len(numbers) < LEAST or not np.isfinite(numbers).all():
+        return None
+    steps = np.diff(numbers.astype(np.float64))
+    if steps.min() <= 0:
+        return None
+    passed = np.r_[0, np.round(steps / steps[steps < 1.5 * steps.min()].mean()).cumsum()]
+    step = float(numbers[-1] - numbers[0]) / passed[-1]
+    error = np.abs(numbers - numbers[0] - step * passed).max() / passed[-1] / step
+    if step == 1 or error > PRECISE:
+        return None
+    return float(step / 1000 if _word(name).endswith(("ms", "msec")) else step)
 
 
 def _called(name: str) -> str:

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from semantoks.errors import DataError
 from semantoks.signals.files.bad_cells import LONGEST_WORD, Cells, line_of, not_numbers, refuse_thousands
-from semantoks.signals.files.counters import Counter, only_counts, says_whose, several_recordings
+from semantoks.signals.files.counters import Counter, is_time, only_counts, says_whose, several_recordings
 from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect, plain_numbers
 from semantoks.signals.files.intact import check_line_ends, readable
 from semantoks.storage.text import check_extent, read_content, read_text
@@ -152,6 +152,13 @@ def read_text_table(path: Path) -> TextTable:
     """
     with readable(f"{path} cannot be read as a table of numbers"):
         return _text_table(read_text(path), path)
+
+
+def names_times(path: Path) -> bool:
+    """Tell from its first line whether a table has a column that is called as one of times."""
+    start = read_text(path, start=LONGEST_HEADER).partition("\n")[0]
+    words = re.split(r"[\t,;|]" if re.search(r"[\t,;|]", start) else r"\s+", start)
+    return any(is_time(word) for word in words)
 
 
 def _text_table(text: str, path: Path) -> TextTable:
