@@ -43,8 +43,8 @@ def in_atlas_order(
         If it is a connectivity matrix; if names match no label, or are of another version or order of the atlas; if
         there are none and no axis is as long as the atlas, or both are.
     """
-    of_rows = () if index is None else (index,)
-    table = without_counters(Labelled(values, column_names, row_names, of_rows), where)
+    named = Labelled(values, column_names, row_names, () if index is None else (index,))
+    table = without_counters(named, where)
     values, column_names, row_names, of_rows, of_columns = table
     if not values.size:
         raise DataError(f"{where}: its numbers only count. If it is a list of ids, move it to another folder.")

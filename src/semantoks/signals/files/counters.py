@@ -93,16 +93,16 @@ def without_counters(table: Labelled, where: str) -> Labelled:
 
 
 def _named(names: Sequence[str] | None, kept: Int[ndarray, " kept"]) -> list[str] | None:
-    return None if names is None else [names[i] for i in kept]
+    return None if names is None else [names[i] for i in kept.tolist()]
 
 
 def _set_aside(
     values: Num[ndarray, "row column"], names: Sequence[str] | None, kept: Int[ndarray, " kept"]
 ) -> Iterator[Counter]:
     """Yield the columns with a name that are not kept and count something else than ROIs."""
-    for i in sorted(set(range(values.shape[1])) - set(kept.tolist())) if names is not None else ():
-        if not any(kind.fullmatch(_word(names[i])) for kind in (WHOSE, OF_ROIS)):
-            yield Counter(names[i], values[:, i])
+    for i, name in enumerate(names or ()):
+        if i not in kept and not any(kind.fullmatch(_word(name)) for kind in (WHOSE, OF_ROIS)):
+            yield Counter(name, values[:, i])
 
 
 def _without(values: Num[ndarray, "row column"], names: Sequence[str] | None, where: str) -> Int[ndarray, " kept"]:
@@ -110,7 +110,7 @@ def _without(values: Num[ndarray, "row column"], names: Sequence[str] | None, wh
     kept = np.arange(values.shape[1])
     if names is not None:
         kept = kept[[not _is_aside(name, values[:, i], where) for i, name in enumerate(names)]]
-        names = [names[i] for i in kept]
+        names = _named(names, kept)
     while len(kept) > 1 and (names is None or only_counts(names)):
         # where all of them count, they are what is recorded
         if not _counts(values[:, kept[0]]) or _counts(values[:, kept[-1]]):
