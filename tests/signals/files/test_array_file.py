@@ -244,3 +244,32 @@ def test_a_fault_of_our_own_is_no_data_error(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(series_file, "_is_table", lambda array: array.no_such_attribute)
     with pytest.raises(AttributeError, match="no_such_attribute"):
         read_array_file(tmp_path / "a.npy")
+
+
+RUNS = [{"run1": {"bold": A}, "run2": {"bold": A + 1}}, {"rest": {"timeseries": A}, "task": {"bold": A + 1}}]
+
+
+@pytest.mark.parametrize("runs", RUNS)
+@pytest.mark.parametrize("version", [5, 7.3])
+def test_two_runs_in_structures_are_refused_and_none_is_chosen(tmp_path: Path, runs, version: float) -> None:
+    path = tmp_path / "sub-01.mat"
+    if version == 5:
+        scipy.io.savemat(path, runs)
+    else:
+        with h5py.File(path, "w", userblock_size=512) as file:
+            for run, inner in runs.items():
+                for name, array in inner.items():
+                    file[f"{run}/{name}"] = array
+    with pytest.raises(
+        DataError, match=r"one 2-D array.*(run1\.bold|rest\.timeseries).*sub-01_run-1.*sub-01_run-2"
+    ) as caught:
+        read_array_file(path)
+    assert "put sub- into" not in str(caught.value)
+
+
+def test_bold_and_timeseries_in_one_file_are_refused_unless_one_fits_the_atlas(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", bold=A, timeseries=A + 1)
+    with pytest.raises(DataError, match=r"bold \[3, 4\] .*timeseries \[3, 4\] .*save that alone"):
+        read_array_file(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", bold=A, timeseries=A[:, :2])
+    assert np.array_equal(read_array_file(tmp_path / "b.npz", n_rois=4), A)

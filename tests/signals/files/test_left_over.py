@@ -3,6 +3,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 
 from semantoks.atlas.catalog import get_atlas
 from semantoks.signals.files.left_over import left_over, without_remedy
@@ -85,3 +86,9 @@ def test_labelled_rows_of_an_hdf5_array_that_are_no_rois_are_counted(tmp_path: P
         file["roi_name"] = [*atlas.labels, "elsewhere"]
     source = open_source(tmp_path / "x.h5", atlas=atlas, tr=2.0, participants=None)
     assert any("1 of its 101 columns is no ROI of schaefer100" in note for note in source.notes())
+
+
+@pytest.mark.parametrize("name", ["frame", "", "Unnamed: 0", "time"])
+def test_a_column_that_counts_is_no_label_that_is_left_over(name: str) -> None:
+    labels = get_atlas("schaefer100").labels
+    assert left_over("x.tsv", [name, *labels], get_atlas("schaefer100")) == []

@@ -1,11 +1,12 @@
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from semantoks.errors import DataError
-from semantoks.signals.files.text_table import TextTable, read_text_table
+from semantoks.signals.files.text_table import TextTable, read_labelled, read_text_table
 
 ROWS = [[1.5, -2.0, 3e-1], [4.0, 5.25, 6.0]]
 
@@ -212,3 +213,152 @@ def test_empty_rows_below_names_that_have_a_comma_in_them_are_frames(tmp_path: P
     got = read(tmp_path, '"a, left","b","c"\n1.5,-2,0.3\n,,\n4,5.25,6\n,,\n', "x.csv")
     assert got.column_names == ("a, left", "b", "c")
     assert np.isnan(got.values).all(axis=1).tolist() == [False, True, False, True]
+
+
+ODD = ["None", "NULL", "null", "-", ".", "missing", "<NA>", "1.#QNAN", "-nan(ind)", "?"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 0), (0, 1), (2, 2)])
+@pytest.mark.parametrize("header", ["a\tb\tc\n", ""])
+def test_a_word_among_numbers_is_refused_by_line_and_column(
+    tmp_path: Path, odd: str, row: int, column: int, header: str
+) -> None:
+    rows = [["1.5", "-2.5", "0.3"], ["4.5", "5.25", "6.5"], ["7.5", "8.5", "9.5"]]
+    rows[row][column] = odd
+    name = ", '[abc]'" if header else ""
+    where = rf"a cell is not a number \(line {row + 1 + bool(header)}, column {column + 1}{name}: '{re.escape(odd)}'\)"
+    with pytest.raises(DataError, match=where):
+        read(tmp_path, header + "".join("\t".join(cells) + "\n" for cells in rows))
+
+
+def test_a_column_that_is_missing_but_for_a_word_is_no_column_of_names(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 2, column 1, 'a': 'None'"):
+        read(tmp_path, "a\tb\tc\nNone\t1\t2\nn/a\t3\t4\nn/a\t5\t6\n")
+
+
+def test_the_line_of_a_bad_cell_counts_comments_and_blank_lines(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 6, column 2, 'b': 'x'"):
+        read(tmp_path, "# made\n\na\tb\n\n1\t2\n3\tx\n")
+    with pytest.raises(DataError, match=r"line 3, column 2, 'b': 'x'"):
+        read(tmp_path, "sep=;\na;b\n1;x\n3;4\n", "x.csv")
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#DIV/0!", "#VALUE!", "#NAME?", "#REF!", "#NUM!", "#NULL!", "#NV", "#WERT!"])
+@pytest.mark.parametrize("mark", ["\t", ",", ";", " "])
+@pytest.mark.parametrize("header", ["a b c\n", ""])
+def test_the_errors_of_spreadsheets_are_missing_cells_in_every_place(
+    tmp_path: Path, error: str, mark: str, header: str
+) -> None:
+    rows = [f"{error} 2 3.5", "1 2 3.5", f"{error} {error} 3.5", f"1 2 {error}", f"{error} 2 3.5"]
+    got = read(tmp_path, (header + "\n".join(rows) + "\n").replace(" ", mark))
+    missing = [[cell == error for cell in row.split()] for row in rows]
+    assert np.isnan(got.values).tolist() == missing
+    assert np.array_equal(got.values[~np.isnan(got.values)], [2, 3.5, 1, 2, 3.5, 3.5, 1, 2, 2, 3.5])
+    assert got.column_names == (("a", "b", "c") if header else None)
+
+
+NUMBERED = [
+    list(range(1, 13)),
+    [9, 4, 1, 12, 3, 2, 5, 11, 7, 6, 10, 8],
+    [*range(1, 9), *range(1, 5)],
+    [*range(8), *range(4)],
+]
+SERIES = np.random.default_rng(0).normal(size=(9, 12)).round(3)
+
+
+@pytest.mark.parametrize("numbers", NUMBERED)
+@pytest.mark.parametrize("written", ["{}", "{}.0", "{}.000000e+00"])
+@pytest.mark.parametrize("index", [False, True])
+def test_numbers_of_rois_are_a_header_in_any_order(tmp_path: Path, numbers, written: str, index: bool) -> None:
+    head = ["", *map(written.format, numbers)] if index else [written.format(number) for number in numbers]
+    rows = [[str(i)] * index + [str(cell) for cell in row] for i, row in enumerate(SERIES.tolist())]
+    got = read(tmp_path, "".join("\t".join(row) + "\n" for row in [head, *rows]))
+    assert np.array_equal(got.values, SERIES)
+    assert got.column_names == tuple(map(written.format, numbers))
+
+
+def test_numbers_that_pandas_counted_again_are_a_header(tmp_path: Path) -> None:
+    head = ["1", "2", "3", "4", "5", "6", "7", "8", "1.1", "2.1", "3.1", "4.1"]
+    got = read(tmp_path, "".join("\t".join(map(str, row)) + "\n" for row in [head, *SERIES.tolist()]))
+    assert np.array_equal(got.values, SERIES)
+
+
+@pytest.mark.parametrize("first", [[0] * 12, [812, 640, *range(700, 710)], [0, 0, 1] * 4])
+def test_a_first_frame_of_whole_numbers_is_a_frame_above_others_or_zeros(tmp_path: Path, first: list[int]) -> None:
+    others = SERIES if len(set(first)) < 4 else np.round(SERIES * 100)
+    rows = [first, *[[f"{cell:g}" for cell in row] for row in others.tolist()]]
+    got = read(tmp_path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
+    assert np.array_equal(got.values, [first, *others])
+
+
+def test_a_first_line_of_a_few_words_among_decimals_is_no_header(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a cell is not a number \(line 1, column 2: 'None'\)"):
+        read(tmp_path, "1.5\tNone\t2.5\t3.5\n1.5\t2.5\t3.5\t4.5\n")
+
+
+@pytest.mark.parametrize(("mark", "quote"), [("\t", ""), (",", '"'), (";", "")])
+def test_commas_that_may_mark_thousands_are_refused(tmp_path: Path, mark: str, quote: str) -> None:
+    def text(*rows: str) -> str:
+        return "".join(mark.join(f"{quote}{cell}{quote}" for cell in row.split()) + "\n" for row in rows)
+
+    with pytest.raises(
+        DataError, match=r"decimal or mark thousands \(line 2, column 2, 'b': '1,003'; .*'987'\).*1003.*1\.003"
+    ):
+        read(tmp_path, text("a b", "987 1,003", "1,020 991"))
+    assert read(tmp_path, text("a b", "987 1,003", "1,02 991")).values.tolist() == [[987, 1.003], [1.02, 991]]
+    assert read(tmp_path, text("a b", "987 1,003", "0,020 991")).values.tolist() == [[987, 1.003], [0.02, 991]]
+    assert read(tmp_path, text("a b", "987 1,003", "-1,020 991")).values.tolist() == [[987, 1.003], [-1.02, 991]]
+    assert read(tmp_path, text("a b", "9 1,003", "1,020 9")).values.tolist() == [[9, 1.003], [1.02, 9]]
+    assert read(tmp_path, text("a b", "1,003 2,004", "1,020 3,001")).values.tolist() == [[1.003, 2.004], [1.02, 3.001]]
+
+
+def test_the_rarer_of_decimal_points_and_commas_is_blamed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3, column 1, 'a': '110\.7'\): 1 has a decimal point, 3 a decimal comma"):
+        read(tmp_path, "a;b\n1,5;2,5\n110.7;3,5\n")
+    with pytest.raises(DataError, match=r"line 3, column 2, 'b': '3,5'\): 1 has a decimal comma, 3 a decimal point"):
+        read(tmp_path, "a;b\n1.5;2.5\n110.7;3,5\n")
+
+
+def test_decimal_commas_without_quotes_between_commas_are_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"its header has 2 names, its lines have 4 numbers\. .*quotes around each cell"
+    ):
+        read(tmp_path, "a,b\n1,5,2,5\n3,5,4,5\n", "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("My series, of 2020\na,b,c\n1,2,3\n", "line 1 .'My series' ....* is a title.* put # before it"),
+        ("My series\na\tb\tc\n1\t2\t3\n", "line 1 .'My series' ....* is a title.* put # before it"),
+        ("a,b,c\nVis,Vis,Mot\n1,2,3\n", "line 2 .'Vis' ....* is of words, too.* put # before it"),
+        ("#\n\nMy series\n\na\tb\tc\n1\t2\t3\n", "line 3 .'My series' ....* is a title"),
+        ("My series\n1.0\t2\t3\n", "its header has 1 names, its lines have 3 numbers.* put # before it"),
+        ("a,b,c\n1,2,3\na,b,c\n1,2,3\n", "its header comes again in line 3"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_named_and_a_mark_of_comments_helps(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, text)
+    lines = text.split("\n")
+    if "put #" in message:
+        number = 1 if "line 2" in message else 0
+        lines[number] = f"# {lines[number]}"
+        assert read(tmp_path, "\n".join(lines)).values.tolist() == [[1, 2, 3]]
+
+
+def test_exponents_of_fortran_are_numbers(tmp_path: Path) -> None:
+    text = "1.5D+00 -2.0d0 3.0D-01\n4.0D+00 5.25D+00 0.6D1\n"
+    for header in ("1D 2D D3\n", ""):
+        got = read(tmp_path, header + text)
+        assert got.values.tolist() == ROWS
+        assert got.column_names == (("1D", "2D", "D3") if header else None)
+
+
+def test_a_bad_cell_of_a_derivative_is_named_by_line_and_column(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("a\tb\n1\t2\n3\tNone\n")
+    with pytest.raises(DataError, match=r"below a header of labels: line 3, column 2, 'b', has 'None'\."):
+        read_labelled(tmp_path / "x.tsv")

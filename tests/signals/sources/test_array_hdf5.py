@@ -151,3 +151,18 @@ def test_stages_fills_400_of_the_published_457_rois(real: Path) -> None:
         assert np.array_equal(last.series[:, :400], file["bold"][91, :400].T.astype(np.float32), equal_nan=True)
     assert np.isnan(last.series[:, 400:]).all()
     assert (last.participant, last.session) == ("053", "2")
+
+
+@pytest.mark.parametrize("name", ["roi_name", "labels", "roi_names"])
+@pytest.mark.parametrize("tr", [0.8, [0.8], [0.8, 0.8, 2.5]])
+def test_labels_and_the_repetition_time_beside_the_array_are_read(
+    write_h5: WriteH5, rows: np.ndarray, series: np.ndarray, atlas: Atlas, read_all: ReadAll, name: str, tr
+) -> None:
+    order = [3, 0, 4, 2, 1]
+    labels = np.array(atlas.labels)[order].astype("S")
+    path = write_h5({"bold": rows[:, order], "participant_id": np.array([b"a", b"b", b"c"]), name: labels, "tr": tr})
+    recordings = read_all(path, tr=None)
+    assert [r.tr for r in recordings] == np.broadcast_to(tr, 3).tolist()
+    assert np.array_equal(recordings[1].series, series + 100)
+    with pytest.raises(DataError, match=r"--tr says 2 s, but tr of data\.h5 says 0\.8 s"):
+        read_all(path, tr=2.0)

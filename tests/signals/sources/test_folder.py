@@ -166,7 +166,7 @@ def test_cells_of_several_files_that_name_nobody_are_refused_and_the_remedy_work
     for name in ("a", "b"):
         scipy.io.savemat(tmp_path / f"{name}.mat", {"tc": cells([series], [series + 1])})
     with pytest.raises(
-        DataError, match=r"a\.mat .*save each in a file of its own; if all are of one person, put sub- into its name"
+        DataError, match=r"a\.mat .*save each in a file of its own .*runs of one person, sub- in the file.s name"
     ):
         read_all(tmp_path)
     for name in ("a", "b"):

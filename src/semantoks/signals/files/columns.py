@@ -12,7 +12,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.atlas.catalog import schaefer_twins
 from semantoks.errors import DataError
 from semantoks.signals.connectivity import LEAVE_OUT, refuse_connectivity
-from semantoks.signals.files.counters import Labelled, only_counts, without_counters
+from semantoks.signals.files.counters import Counter, Labelled, only_counts, with_missing_frames, without_counters
 from semantoks.types import RoiIndex, Series
 
 FileColumns = tuple[Path, Num[ndarray, "frame column"], RoiIndex | None]
@@ -28,13 +28,14 @@ def in_atlas_order(
     row_names: Sequence[str] | None = None,
     where: str,
     reorder: bool = False,
+    index: Counter | None = None,
 ) -> Series:
     """Bring an array to [frame, roi] in the atlas's order, float32; ROIs that it lacks by label become NaN.
 
     Names that match the atlas's labels decide on orientation and order, and what does not match is left out. Names
     that only count (``0 1 2``, ``#1 #2``, ``timepoint_0``) say nothing, and the axis as long as the atlas is the ROIs.
-    Columns and rows that count frames, seconds or ROIs are left out (``without_counters``). ``reorder``: see
-    ``match_labels``.
+    Columns and rows that count frames, seconds or ROIs are left out (``without_counters``), as ``index`` was, which
+    counts the rows; frames that are missing by them are put back as NaN. ``reorder``: see ``match_labels``.
 
     Raises
     ------
@@ -42,23 +43,28 @@ def in_atlas_order(
         If it is a connectivity matrix; if names match no label, or are of another version or order of the atlas; if
         there are none and no axis is as long as the atlas, or both are.
     """
-    values, column_names, row_names = without_counters(Labelled(values, column_names, row_names), where)
+    named = Labelled(values, column_names, row_names, () if index is None else (index,))
+    table = without_counters(named, where)
+    values, column_names, row_names, of_rows, of_columns = table
     if not values.size:
         raise DataError(f"{where}: its numbers only count. If it is a list of ids, move it to another folder.")
     refuse_connectivity(values, where)
     if column_names and row_names and list(column_names) == list(row_names):
         raise DataError(f"{where}: its rows and columns have the same labels: it is a connectivity matrix. {LEAVE_OUT}")
     foreign = None
-    for names, oriented in ((column_names, values), (row_names, values.T)):
+    sides = ((column_names, values, of_rows, row_names), (row_names, values.T, of_columns, column_names))
+    for names, oriented, counters, of_frames in sides:
         if names is None or only_counts(names, bare=True):
             continue
         positions = match_labels(names, atlas, where=where, reorder=reorder)
         if positions is not None:
-            return pick(oriented, positions)
+            return with_missing_frames(pick(oriented, positions), counters, of_frames, where)
         foreign = foreign if only_counts(names) else names
     if foreign is not None:
         raise no_label(foreign, atlas, where, f"{CHOOSE}, or remove the labels if the order is the atlas's.")
-    return single(_oriented(values, atlas, where))
+    oriented = single(_oriented(values, atlas, where))
+    _, _, counters, of_frames = sides[len(oriented) != len(values)]
+    return with_missing_frames(oriented, counters, of_frames, where)
 
 
 def from_time_by_roi(

@@ -11,6 +11,12 @@ ABSENT = (*MISSING, "-nan")
 NUMBER = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
 """A number with a decimal comma."""
 COMMAS = re.compile(NUMBER)
+POINTS = re.compile(r"[-+]?(?:\d*\.\d+|\d+\.)(?:[eE][-+]?\d+)?")
+"""A number with a decimal point."""
+NOT_COMPUTED = re.compile(r"(?<![^\s,;|\"'])#(?:N/A|NV|N/D|[^\s,;|\"'#]{1,12}[!?])(?![^\s,;|\"'])")
+"""What a spreadsheet writes for a cell that it cannot compute, in English or another language: ``#DIV/0!``, ``#NV``."""
+FORTRAN = re.compile(r"(?<![^\s,;|\"])([-+]?(?:\d+\.?\d*|\.\d+))[dD]([-+]?\d{1,3})(?![^\s,;|\"])")
+"""A number in double precision as Fortran writes it, ``8.8D+01``."""
 BYTES = re.compile(r"b(['\"])(.*)\1")
 """How Python writes a label that it has as bytes."""
 
@@ -36,11 +42,20 @@ class Dialect:
 
     def is_number(self, cell: str) -> bool:
         """Tell whether a cell is a number, or says that it has none."""
+        if "_" in cell:
+            return False  # a number to Python alone
         try:
             float(cell.replace(",", ".") if self.decimal == "," else cell)
         except ValueError:
             return cell in ABSENT
         return True
+
+
+def plain_numbers(text: str) -> str:
+    """Write ``n/a`` for the errors of spreadsheets, which are no comments, and E for Fortran's D."""
+    text = NOT_COMPUTED.sub("n/a", text) if "#" in text else text
+    last = text[text.rstrip().rfind("\n") + 1 :]
+    return FORTRAN.sub(r"\1E\2", text) if FORTRAN.search(last) else text
 
 
 def bare(cell: str) -> str:

@@ -12,7 +12,7 @@ from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.atlas.spelling import shown
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels
-from semantoks.signals.files.counters import Labelled, without_counters
+from semantoks.signals.files.counters import Labelled, counts_rows, without_counters
 from semantoks.signals.files.names import TEXT_SUFFIXES, array_suffix
 from semantoks.signals.files.text_table import read_text_table
 
@@ -27,7 +27,7 @@ def left_over(what: str, labels: Sequence[str], atlas: Atlas, *, reorder: bool =
     except DataError:
         return []  # reading says what is wrong
     used = set() if positions is None else set(positions[positions >= 0].tolist())
-    idle = [label for place, label in enumerate(labels) if place not in used]
+    idle = [label for place, label in enumerate(labels) if place not in used and not counts_rows(label)]
     if not used or not idle:
         return []
     wider = wider_atlas(atlas, idle)

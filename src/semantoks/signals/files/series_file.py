@@ -15,11 +15,14 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import DataError
 from semantoks.signals.connectivity import is_connectivity
+from semantoks.signals.files.beside_array import labels_beside, tr_beside
 from semantoks.signals.files.columns import in_atlas_order
+from semantoks.signals.files.counters import seconds_between
 from semantoks.signals.files.intact import readable
 from semantoks.signals.files.mat5 import read_mat5
 from semantoks.signals.files.names import SHOWN_SUFFIXES, TEXT_SUFFIXES, array_suffix
-from semantoks.signals.files.text_table import read_text_table
+from semantoks.signals.files.stated import StatedTR, plausible
+from semantoks.signals.files.text_table import names_times, read_text_table
 from semantoks.storage.apart import read_apart
 from semantoks.storage.tables import plain
 from semantoks.types import Series
@@ -34,6 +37,8 @@ Arrays = Mapping[str, Shaped[ndarray, "..."]]
 def read_series(path: Path, atlas: Atlas, *, reorder: bool = False, variable: str = "") -> Series:
     """Read a .tsv, .csv, .txt, .1D, .npy, .npz or .mat file [frame, roi]; ROIs that it lacks by label are NaN.
 
+    Labels are a header or names of rows, or a list of texts beside an array (``labels_beside``).
+
     See ``in_atlas_order`` for how orientation and order are known, and for ``reorder``. ``variable`` names one of the
     recordings of a file that has several (``recordings_in``).
 
@@ -45,16 +50,25 @@ def read_series(path: Path, atlas: Atlas, *, reorder: bool = False, variable: st
     where, suffix = plain(str(path)), array_suffix(path.name)
     if not suffix:
         raise DataError(f"{where} is no file of an array: expected one of {SHOWN_SUFFIXES}. Save it as one.")
-    if variable:
-        return in_atlas_order(read_nested(path)[variable], atlas, where=f"{where} {variable}")
-    if not suffix.startswith(TEXT_SUFFIXES):
-        return in_atlas_order(read_array_file(path, n_rois=atlas.n_rois), atlas, where=where)
+    if variable or not suffix.startswith(TEXT_SUFFIXES):
+        array = read_nested(path)[variable] if variable else read_array_file(path, n_rois=atlas.n_rois)
+        labels, axis = labels_beside(_with_cells(path, array.shape), array.shape, atlas)
+        row_names, column_names = (None, labels) if axis else (labels, None)
+        return in_atlas_order(
+            array,
+            atlas,
+            column_names=column_names,
+            row_names=row_names,
+            where=f"{where} {variable}".rstrip(),
+            reorder=reorder,
+        )
     table = read_text_table(path)
     return in_atlas_order(
         table.values,
         atlas,
         column_names=table.column_names,
         row_names=table.row_names,
+        index=table.index,
         where=where,
         reorder=reorder,
     )
@@ -79,7 +93,7 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
         arrays = read_nested(path)
         tables = {name: array for name, array in arrays.items() if _is_table(array)}
     if called := [name for named in NAMED for name in tables if name.rpartition(".")[2].lower() == named]:
-        tables = {name: tables[name] for name in called[:1]}
+        tables = {name: tables[name] for name in called}
     series = {name: array for name, array in tables.items() if not is_connectivity(array)} or tables
     fitting = {name: array for name, array in series.items() if n_rois in array.shape} or series
     for several in (series, fitting):
@@ -88,9 +102,11 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
     hint = ""
     if len(fitting) > 1:
         hint = (
-            " If they are several recordings, save each in a file of its own; if all are of one person, put sub- into "
-            "its name."
+            " If they are several recordings, save each in a file of its own (sub-01_run-1.npy, sub-01_run-2.npy); if "
+            "one of them is meant, save that alone."
         )
+        if any("{" in name or "(" in name for name in fitting) and "sub-" not in str(path):
+            hint += " If these cells are runs of one person, sub- in the file's name says so."
     elif any(array.ndim == 3 and array.dtype.kind in "fiu" for array in arrays.values()):
         hint = (
             " Several recordings in one array [n, frame, roi] go through semantoks.recordings_from_arrays, in Python."
@@ -99,6 +115,14 @@ def read_array_file(path: Path, *, n_rois: int | None = None) -> Num[ndarray, "r
         f"{path} has to contain one 2-D array of real numbers, or one called bold or timeseries; it contains "
         f"{_listed(arrays)}.{hint}"
     )
+
+
+def _with_cells(path: Path, shape: tuple[int, ...]) -> Arrays:
+    """Read the arrays of a file, and what is in its cells where one of these has as many as an axis of ``shape``."""
+    arrays = read_arrays(path)
+    cells = [array for array in arrays.values() if array.dtype.kind == "V" and array.size == max((0, *array.shape))]
+    held = any(array.size in (1, *shape) for array in cells)
+    return read_nested(path) if held and path.suffix.lower() == ".mat" else arrays
 
 
 def read_nested(path: Path) -> Arrays:
@@ -117,6 +141,28 @@ def read_variable(path: Path, name: str) -> Num[ndarray, "row column"]:
     if name not in arrays or not _is_table(arrays[name]):
         raise DataError(f"{path} has to contain a 2-D array of real numbers {name}; it contains {_listed(arrays)}.")
     return arrays[name]
+
+
+def stated_inside(path: Path) -> StatedTR:
+    """Find the repetition time that a file itself states: ``tr`` beside its array, or a column of times in seconds.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    suffix, nothing = array_suffix(path.name), StatedTR(seconds=None, where="")
+    if suffix in (".npz", ".mat"):
+        arrays = read_arrays(path)
+        held = any(array.dtype.kind == "V" and array.size == 1 for array in arrays.values())
+        return tr_beside(read_nested(path) if held else arrays, path.name)
+    if not suffix.startswith(TEXT_SUFFIXES) or suffix.startswith(".1D") or not names_times(path):
+        return nothing
+    table = read_text_table(path)
+    for i, name in enumerate(table.column_names or ()):
+        if (seconds := seconds_between(name, table.values[:, i])) is not None:
+            return plausible(seconds, f"the column {name!r} of {path.name}")
+    return nothing
 
 
 def read_cells(path: Path, *names: str) -> list[list[Shaped[ndarray, "..."]]]:
@@ -157,7 +203,12 @@ def read_arrays(path: Path, cells: Sequence[str] = ()) -> Arrays:
     It is read by a process of its own with limits. Whatever the reader of the format raises is the file's fault:
     DataError.
     """
-    found: dict[str, Shaped[ndarray, ...]] = read_apart(path, _arrays_in, path, tuple(cells))
+    return _read_once(path, path.stat().st_mtime_ns if path.exists() else 0, tuple(cells))
+
+
+@lru_cache(maxsize=1)  # what a file says beside its series is asked for first
+def _read_once(path: Path, changed: int, cells: tuple[str, ...]) -> Arrays:  # noqa: ARG001
+    found: dict[str, Shaped[ndarray, ...]] = read_apart(path, _arrays_in, path, cells)
     return found
 
 
@@ -227,6 +278,8 @@ def _as_in_matlab(item: h5py.Dataset, file: h5py.File) -> Shaped[ndarray, "..."]
     """MATLAB writes its arrays into HDF5 with the axes reversed, and marks them as its own."""
     refuse_elsewhere(item, file.filename)
     values = np.asarray(item[()])
+    if item.attrs.get("MATLAB_class") == b"char" and values.dtype.kind in "iu":
+        return np.array(["".join(map(chr, row)) for row in np.atleast_2d(values.T).tolist()])
     return values.T if "MATLAB_class" in item.attrs else values
 
 

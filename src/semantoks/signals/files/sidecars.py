@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, combinations
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from semantoks.errors import DataError
 from semantoks.signals.files.names import ANY_ENTITY, RUN_ENTITIES, bare_name
+from semantoks.signals.files.series_file import stated_inside
 from semantoks.signals.files.stated import (
     FilterBand,
     StatedTR,
@@ -35,7 +36,20 @@ class _Name(NamedTuple):
 
 
 def stated_beside(path: Path, root: Path) -> StatedTR:
-    """Find the repetition time of a time series: ``RepetitionTime`` of the nearest sidecars of its run, up to ``root``.
+    """Find the repetition time of a time series: that of its sidecars, with which what is in the file has to agree.
+
+    Raises
+    ------
+    DataError
+        When they do not agree, sidecars in one folder state different ones, or one or the file is damaged.
+    """
+    beside = _of_sidecars(path, root)
+    inside = stated_inside(path) if os.path.isfile(path) else StatedTR(seconds=None, where="")
+    return agreed([one for one in (beside, inside) if one.where])
+
+
+def _of_sidecars(path: Path, root: Path) -> StatedTR:
+    """Find ``RepetitionTime`` of the nearest sidecars of a run, up to ``root``.
 
     Raises
     ------
@@ -59,15 +73,16 @@ def stated_beside(path: Path, root: Path) -> StatedTR:
 
 
 def any_states_tr(paths: Iterable[Path], root: Path) -> bool:
-    """Tell whether a sidecar of any of these files states a repetition time."""
+    """Tell whether a sidecar of any of these files, or the first of them itself, states a repetition time."""
 
-    def states(path: Path) -> bool:
+    def states(path: Path, stated: Callable[[Path, Path], StatedTR] = _of_sidecars) -> bool:
         try:
-            return stated_beside(path, root).seconds is not None
+            return stated(path, root).seconds is not None
         except DataError:
             return True  # reading that recording says what is wrong
 
-    return any(map(states, paths))
+    listed = list(paths)
+    return any(map(states, listed)) or (bool(listed) and states(listed[0], stated_beside))
 
 
 def band_beside(path: Path, root: Path) -> FilterBand | None:

@@ -3,6 +3,8 @@
 import io
 import re
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from semantoks.errors import DataError
-from semantoks.signals.files.counters import only_counts, says_whose, several_recordings
-from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect
+from semantoks.signals.files.bad_cells import LONGEST_WORD, Cells, line_of, not_numbers, refuse_thousands
+from semantoks.signals.files.counters import Counter, is_time, only_counts, says_whose, several_recordings
+from semantoks.signals.files.dialect import ABSENT, Dialect, find_dialect, plain_numbers
 from semantoks.signals.files.intact import check_line_ends, readable
 from semantoks.storage.text import check_extent, read_content, read_text
 
@@ -21,8 +24,16 @@ EMPTY_CELLS = ["n/a", "", "NaN", "nan", "NA"]
 """What derivative pipelines write for a number that is missing."""
 HASH = re.compile(r"_hash-[^_]+$")
 LONGEST_HEADER = 2**22
-LONGEST_REASON, LONGEST_WORD = 100, 40
-"""Characters of a reason, and of a word, that quotes a file."""
+LONGEST_REASON = 100
+"""Characters of a reason that quotes a file."""
+BY_CHANCE = 1e-6
+"""Likelihood below which a line of whole numbers above numbers with decimals is no frame, but names ROIs."""
+LEAST_NAMES = 3
+"""Cells of a first line below which it may be a title."""
+LARGEST_ROI = 100_000
+"""Largest number of an ROI: those of FreeSurfer have five digits."""
+NAMED_TWICE = re.compile(r"(\d+)\.[1-9]")
+"""What pandas makes of a name that is there already."""
 
 
 def read_header(path: Path) -> list[str]:
@@ -70,6 +81,8 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
         )
     except (ValueError, OverflowError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())[:LONGEST_REASON]
+        if dtype is np.float64:
+            reason = _bad_cell(content, where, separator) or reason
         raise DataError(f"{where} is not a table of numbers below a header of labels: {reason}.") from error
     check_line_ends(content, where)
     if not len(frame):
@@ -80,6 +93,15 @@ def parse_rectangle(content: bytes, where: str, separator: str, width: int, *, d
     if content.count(separator.encode()) != (width - 1) * (len(frame) + 1):
         raise DataError(f"{where}: not all of its {len(frame)} lines have {width} cells. Is it cut off?")
     return frame
+
+
+def _bad_cell(content: bytes, where: str, separator: str) -> str:
+    """Name the first cell below a header that is no number; empty where there is none."""
+    rows = [line.split(separator) for line in content.decode(errors="replace").splitlines()]
+    dialect = Dialect(separator=separator, decimal=".", quoted=False)
+    cells = Cells(path=where, rows=rows[1:], names=rows[0], words=0, dialect=dialect, line_of=lambda row: row + 2)
+    found = next((one for one in cells.numbers() if not dialect.is_number(one[2])), None)
+    return "" if found is None else f"{cells.place(*found[:2])}, has {found[2][:LONGEST_WORD]!r}"
 
 
 def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
@@ -106,11 +128,12 @@ def read_column(path: Path, name: str) -> Float[ndarray, " frame"]:
 
 @dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """The numbers of a file, NaN where ``n/a`` or empty, and the names beside them, if any."""
+    """The numbers of a file, NaN where ``n/a`` or empty, the names beside them, if any, and a left out ``index``."""
 
     values: Float[ndarray, "row column"]
     column_names: tuple[str, ...] | None
     row_names: tuple[str, ...] | None
+    index: Counter | None = None
 
 
 def read_text_table(path: Path) -> TextTable:
@@ -131,23 +154,32 @@ def read_text_table(path: Path) -> TextTable:
         return _text_table(read_text(path), path)
 
 
+def names_times(path: Path) -> bool:
+    """Tell from its first line whether a table has a column that is called as one of times."""
+    start = read_text(path, start=LONGEST_HEADER).partition("\n")[0]
+    words = re.split(r"[\t,;|]" if re.search(r"[\t,;|]", start) else r"\s+", start)
+    return any(is_time(word) for word in words)
+
+
 def _text_table(text: str, path: Path) -> TextTable:
     check_extent(path, lines=text.count("\n"))
-    lines = text.splitlines()
+    lines = plain_numbers(text).splitlines()
     if lines and re.fullmatch(r"sep=.", lines[0].strip(), re.IGNORECASE):  # Excel's
-        lines = lines[1:]
+        lines[0] = ""
     data = [line for line in lines if line.strip() and not _is_comment(line)]
     filled = [line for line in data if line.strip("\t,; ")]
     if not filled:
         raise DataError(f"{path} has no numbers in it.")
     check_line_ends(text.encode(), path)
     dialect = find_dialect(filled)
-    data = _with_empty_rows(data, lines, dialect)
+    headed = _is_header(dialect.cells(data[0]), data[1:], dialect)
+    data = _with_empty_rows(data, lines, dialect, headed=headed)
     names: list[str] | None = None
     if not (first := dialect.cells(data[0])):
         raise DataError(f"{path} has no numbers in it: its first line is {data[0][:LONGEST_WORD]!r}.")
     check_extent(path, cells=len(first))
-    if _is_header(first, dialect):
+    whole = data
+    if headed:
         names, data = first, data[1:]
     if not data:
         raise DataError(f"{path} has a header and no numbers.")
@@ -162,12 +194,15 @@ def _text_table(text: str, path: Path) -> TextTable:
             f"{path} has no numbers in it: its {len(rows)} lines are words (the first: {rows[0][0][:LONGEST_WORD]!r}). "
             "If it is a list of ids or names, move it to another folder."
         )
-    values = _parse(data, dialect, width, words, path)
+    number = partial(line_of, data=whole, lines=lines, headed=headed)
+    cells = Cells(path=path, rows=rows, names=names, words=words, dialect=dialect, line_of=number)
+    refuse_thousands(cells)
+    values = _parse(data, cells)
     beside = [[row[i] for row in rows] for i in range(words)]
     return _named(values, names, beside, path)
 
 
-def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect) -> list[str]:
+def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect, *, headed: bool) -> list[str]:
     """Keep lines of nothing but delimiters, as many as the first has: frames without a number, which are censored ones.
 
     Tabs alone are put back among the others; fewer delimiters at the end are no frame.
@@ -176,7 +211,7 @@ def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect) -> lis
     if mark is None or not (marks := len(dialect.cells(data[0])) - 1):
         return data
     if mark == "\t":
-        first = lines.index(data[0]) if _is_header(dialect.cells(data[0]), dialect) else 0
+        first = lines.index(data[0]) if headed else 0
         within = (line for line in lines[first:] if not _is_comment(line))
         return [line for line in within if line.strip() or line.count("\t") == marks]
     end = next(number for number in range(len(data), 0, -1) if data[number - 1].strip("\t,; "))
@@ -184,12 +219,21 @@ def _with_empty_rows(data: list[str], lines: list[str], dialect: Dialect) -> lis
 
 
 def _leading_words(rows: list[list[str]], dialect: Dialect) -> int:
-    """Count the columns of words before the numbers; a running index may come before them, and is one of them."""
-    worded = [not dialect.is_number(cell) for cell in rows[0]]
-    first = 0
-    if len(worded) > 2 and worded[:2] == [False, True] and only_counts([row[0] for row in rows], bare=True):
-        first = 1
-    return first + next((i for i, word in enumerate(worded[first:]) if not word), len(worded) - first)
+    """Count the columns of words before the numbers; a running index may come before them, and is one of them.
+
+    No cell of a column of words is a number, and few are missing: a word among numbers is a cell that is wrong.
+    """
+
+    def worded(column: int) -> bool:
+        cells = [row[column] for row in rows]
+        if any(dialect.is_number(cell) and cell not in ABSENT for cell in cells):
+            return False
+        return 2 * sum(cell in ABSENT for cell in cells) < len(cells)
+
+    width = len(rows[0])
+    indexed = width > 2 and not worded(0) and worded(1) and only_counts([row[0] for row in rows], bare=True)
+    first = int(indexed)
+    return next((i for i in range(first, width) if not worded(i)), width)
 
 
 def _named(
@@ -198,19 +242,33 @@ def _named(
     """Put names to numbers; ``beside`` are the columns of words that come before them."""
     width = values.shape[1]
     called = [""] * len(beside)
+    index: Counter | None = None
     if names is not None:
         if len(names) == width + len(beside):
             called, names = names[: len(beside)], names[len(beside) :]
         elif len(names) == width - 1 and only_counts([f"{number:g}" for number in values[:, 0]], bare=True):
-            names, values = names, values[:, 1:]  # R names no column of row numbers
+            index, values = Counter("", values[:, 0]), values[:, 1:]  # R names no column of row numbers
         if names and len(names) == values.shape[1] and not beside and names[0] in ("", "Unnamed: 0"):
-            names, values = names[1:], values[:, 1:]
+            index, names, values = Counter(names[0], values[:, 0]), names[1:], values[:, 1:]
         if names and names[-1] == "" and len(names) == values.shape[1]:
             names, values = names[:-1], values[:, :-1]
         if len(names) != values.shape[1]:
-            raise DataError(f"{path}: its header has {len(names)} names, its lines have {values.shape[1]} numbers.")
+            raise DataError(
+                f"{path}: its header has {len(names)} names, its lines have {values.shape[1]} numbers. "
+                f"{_remedy(len(names), values)}"
+            )
     row_names = _row_names(beside, called, path)
-    return TextTable(values=values, column_names=None if names is None else tuple(names), row_names=row_names)
+    column_names = None if names is None else tuple(names)
+    return TextTable(values=values, column_names=column_names, row_names=row_names, index=index)
+
+
+def _remedy(names: int, values: Float[ndarray, "row column"]) -> str:
+    """Say what to do about a header of another length than the lines below."""
+    if values.shape[1] == 2 * names and np.array_equal(values, np.round(values), equal_nan=True):
+        return "If commas are decimals, too, put quotes around each cell, or tabs or semicolons between them."
+    if names < LEAST_NAMES:
+        return "If its first line is a title, remove it, or put # before it."
+    return "Give each column of numbers one name."
 
 
 def _row_names(beside: list[list[str]], called: list[str], path: Path) -> tuple[str, ...] | None:
@@ -227,12 +285,41 @@ def _row_names(beside: list[list[str]], called: list[str], path: Path) -> tuple[
     )
 
 
-def _is_header(cells: list[str], dialect: Dialect) -> bool:
-    words = [cell for cell in cells if not dialect.is_number(cell)]
-    beyond_first = any(not dialect.is_number(cell) for cell in cells[1:]) or (len(cells) == 1 and bool(words))
-    numbers = cells[1:] if words or cells[0] == "" else cells
-    counted = len(numbers) > 1 and all(re.fullmatch(r"\d+", cell) for cell in numbers) and only_counts(numbers)
-    return beyond_first or counted
+def _is_header(cells: list[str], below: list[str], dialect: Dialect) -> bool:
+    """Tell whether a first line names columns: in words, most of them, or in whole numbers that are no frame."""
+    words = sum(not dialect.is_number(cell) for cell in cells)
+    if words > (len(cells) > 1 and not dialect.is_number(cells[0])):
+        decimals = sum(cell not in ABSENT and dialect.is_number(cell) and not cell.isdecimal() for cell in cells)
+        return words > decimals
+    numbers = cells[1:] if words or cells[:1] == [""] else cells
+    if len(numbers) < 2:
+        return False
+    if all(cell.isdecimal() for cell in numbers) and only_counts(numbers):
+        return True
+    return _number_rois(numbers, below, dialect)
+
+
+def _number_rois(cells: list[str], below: list[str], dialect: Dialect) -> bool:
+    """Tell whether whole numbers are those of ROIs, in any order: each once, or counted again from the first (1 to 100,
+    1 to 16), above lines of which so many numbers have decimals that this line has none by no chance.
+    """
+    known = set(cells)
+    once = [cell for cell in cells if not ((twice := NAMED_TWICE.fullmatch(cell)) and twice[1] in known)]
+    if not all(_is_whole(cell, dialect) for cell in once):
+        return False
+    numbers = [float(cell.replace(",", ".")) for cell in once]
+    if not 0 <= min(numbers) <= max(numbers) <= LARGEST_ROI:
+        return False
+    again = all(a < b or (b in (0, 1) and a > 1) for a, b in pairwise(numbers))
+    if len(set(numbers)) < len(numbers) and not again:
+        return False
+    found = [cell for line in below for cell in dialect.cells(line) if cell not in ABSENT]
+    whole = sum(_is_whole(cell, dialect) for cell in found)
+    return bool(found) and (whole / len(found)) ** len(cells) < BY_CHANCE
+
+
+def _is_whole(cell: str, dialect: Dialect) -> bool:
+    return cell not in ABSENT and dialect.is_number(cell) and float(cell.replace(",", ".")).is_integer()
 
 
 def _commented_header(comments: list[str], dialect: Dialect, width: int) -> list[str] | None:
@@ -273,21 +360,21 @@ def _same_width(rows: list[list[str]], path: Path) -> int:
     return width
 
 
-def _parse(data: list[str], dialect: Dialect, width: int, words: int, path: Path) -> Float[ndarray, "row column"]:
-    """Parse the numbers, which come after ``words`` columns of words."""
+def _parse(data: list[str], cells: Cells) -> Float[ndarray, "row column"]:
+    """Parse the numbers, which come after columns of words."""
+    dialect, words = cells.dialect, cells.words
     try:
-        cells = pd.read_csv(
+        frame = pd.read_csv(
             io.StringIO("\n".join(data)),
             sep=r"\s+" if dialect.separator is None else dialect.separator,
             decimal=dialect.decimal,
             header=None,
-            dtype={column: str if column < words else np.float64 for column in range(width)},
+            dtype={column: str if column < words else np.float64 for column in range(len(cells.rows[0]))},
             keep_default_na=False,
             na_values=list(ABSENT),
             skipinitialspace=True,
         )
     except (ValueError, pd.errors.ParserError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise DataError(f"{path}: a cell is not a number ({reason}). Missing cells are n/a or empty.") from error
-    values: Float[ndarray, "row column"] = cells.iloc[:, words:].to_numpy(dtype=np.float64)
+        raise not_numbers(cells, " ".join(str(error).split())[:LONGEST_REASON]) from error
+    values: Float[ndarray, "row column"] = frame.iloc[:, words:].to_numpy(dtype=np.float64)
     return values

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -20,10 +19,11 @@ from semantoks.atlas.catalog import get_atlas, list_atlases
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import match_labels, pick
 from semantoks.signals.files.counters import only_counts
-from semantoks.signals.files.intact import readable
+from semantoks.signals.files.hdf5_parts import contents, dataset, open_hdf5, read_lengths, read_texts
 from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import identify
 from semantoks.signals.files.series_file import refuse_elsewhere
+from semantoks.signals.files.stated import StatedTR, plausible
 from semantoks.signals.phenotypes import without_prefix
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_rows
@@ -35,12 +35,14 @@ SERIES, LENGTH, PARTICIPANT, SCAN, SESSION, NAMES = (
     *("bold", "length", "participant_id", "scan_id", "session_id", "roi_name"),
 )
 """Arrays of a file with one array ``bold``."""
+OTHER_NAMES = ("roi_names", "roi_label", "roi_labels", "labels", "label")
+"""What else the labels of the ROIs may be called, where they are texts and as many as the ROIs."""
+SECONDS = ("tr", "TR", "RepetitionTime", "repetition_time")
+"""What the repetition time, of all rows or of each, may be called."""
 COLUMNS = {"sub": (PARTICIPANT,), "ses": (SESSION,), "task": ("task", "task_id"), "run": ("run", "run_id")}
 """What a row of such a file says about whose it is, and what the array may be called."""
 GROUP, GROUP_IDS, GROUP_LENGTH, LABELS = "timeseries", "long_subject_id", "ts_len", "labels"
 """Arrays of the reference implementation's layout."""
-FAULTS = (LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
-"""What h5py raises over damaged parts of a file."""
 
 
 def open_hdf5_source(request: Request, *, looked_for: str) -> OpenedSource:
@@ -65,8 +67,9 @@ def open_array_hdf5(request: Request) -> OpenedSource:
     """Open an array ``bold`` [n, roi, frame], one recording per row, known by ``participant_id`` or ``scan_id``.
 
     A ``scan_id`` is looked up in the participants table's own ``scan_id`` column, else read like a file name
-    (``sub-001_ses-1``). ``roi_name`` labels decide on the ROIs: what the array lacks is NaN; without them the number
-    of ROIs has to be the atlas's. A participant and session that is repeated has run 1, 2, ...
+    (``sub-001_ses-1``). ``roi_name`` labels (or ``labels``) decide on the ROIs: what the array lacks is NaN; without
+    them the number of ROIs has to be the atlas's. ``tr`` are seconds, of all rows or of each. A participant and session
+    that is repeated has run 1, 2, ...
 
     Raises
     ------
@@ -89,19 +92,49 @@ def _open_array(request: Request) -> OpenedSource:
             if listed is not None and len(listed) != rows:
                 raise DataError(f"{path}: {SERIES} has {rows} rows, but there are {len(listed)} {name}.")
         positions = _positions(file, request.atlas, path, request.reading.reorder)
-        names = read_texts(file, NAMES) if NAMES in file else []
+        called, names = _labels_of(file)
+        seconds = _seconds(file, rows, path)
     items, notes = chosen_rows(path, whose, request.reading)
-    notes += left_over(NAMES, names, request.atlas, reorder=request.reading.reorder)
-    facts = request.facts()
-    read = partial(_read_array, lengths=lengths, facts=facts, positions=positions)
+    notes += left_over(called, names or [], request.atlas, reorder=request.reading.reorder)
+    facts = request.facts(files_say=seconds is not None)
+    read = partial(_read_array, lengths=lengths, seconds=seconds, facts=facts, positions=positions)
     return OpenedSource(request, kind="HDF5 array", items=items, facts=facts, read=read, notes=notes)
 
 
-def _read_array(item: Item, *, lengths: Sequence[int] | None, facts: FactTable, positions: RoiIndex) -> Recording:
+def _labels_of(file: Any) -> tuple[str, list[str] | None]:
+    """Give what the labels of the ROIs are called, and the labels; None without any."""
+    if NAMES in file:
+        return NAMES, read_texts(file, NAMES)
+    for name in OTHER_NAMES:
+        item = file.get(name)
+        if isinstance(item, h5py.Dataset) and item.shape == file[SERIES].shape[1:2] and item.dtype.kind in "SOU":
+            return name, read_texts(file, name)
+    return NAMES, None
+
+
+def _seconds(file: Any, rows: int, path: Path) -> list[StatedTR] | None:
+    """Give the repetition time that a file states for each row; None where it does not."""
+    name = _first_in(file, SECONDS)
+    item = file.get(name) if name else None
+    if not isinstance(item, h5py.Dataset) or item.shape not in ((), (1,), (rows,)) or item.dtype.kind not in "fiu":
+        return None
+    refuse_elsewhere(item, path)
+    values = np.broadcast_to(np.asarray(item[()], dtype=np.float64), (rows,)).tolist()
+    return [plausible(value, f"{name} of {path.name}") for value in values]
+
+
+def _read_array(
+    item: Item,
+    *,
+    lengths: Sequence[int] | None,
+    seconds: Sequence[StatedTR] | None,
+    facts: FactTable,
+    positions: RoiIndex,
+) -> Recording:
     """Read one row; DataError if it has no data or its repetition time is unknown."""
     assert item.row is not None
     where = f"{item.path} row {item.row}"
-    known = facts.of(item)
+    known = facts.of(item, None if seconds is None else seconds[item.row])
     (row,) = _rows(item.path, [SERIES], item.row)
     series = pick(row.T, positions)
     length = None if lengths is None else lengths[item.row]
@@ -150,16 +183,16 @@ def _scan_entities(scan: str, listed: tuple[str, str] | None) -> dict[str, str]:
 def _positions(file: Any, atlas: Atlas, path: Path, reorder: bool) -> RoiIndex:
     """Row of the array for each ROI of the atlas, -1 where it has none."""
     n = file[SERIES].shape[1]
-    names = read_texts(file, NAMES) if NAMES in file else None
+    called, names = _labels_of(file)
     if names is not None and len(names) != n:
-        raise DataError(f"{path}: {SERIES} has {n} ROIs, but there are {len(names)} in {NAMES}.")
+        raise DataError(f"{path}: {SERIES} has {n} ROIs, but there are {len(names)} in {called}.")
     if names is not None and not only_counts(names, bare=True):
         positions = match_labels(names, atlas, where=str(path), reorder=reorder)
         if positions is not None:
             return positions
         if not only_counts(names):
             raise DataError(
-                f"{path}: none of its labels in {NAMES} (for example {names[0]!r}) is a label of the atlas "
+                f"{path}: none of its labels in {called} (for example {names[0]!r}) is a label of the atlas "
                 f"{atlas.name} (for example {atlas.labels[0]!r}). Choose the atlas that it was made with."
             )
     if n != atlas.n_rois:
@@ -297,42 +330,6 @@ def _labels(file: Any, ids: list[str], runs: list[str]) -> pd.DataFrame | None:
     return pd.DataFrame({"participant_id": ids, "run_id": runs, **columns})
 
 
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """Open an HDF5 file for reading; DataError if it is none, or for whatever HDF5 raises while it is open."""
-    with readable(f"{path} cannot be read as HDF5, is it damaged?", faults=FAULTS), h5py.File(path, "r") as file:
-        yield file
-
-
-def dataset(group: Any, name: str, ndim: int) -> Any:
-    """Take the array ``name`` of a group; DataError if it is a group or a link to nothing, or not ``ndim``-D."""
-    found = group.get(name)
-    if not isinstance(found, h5py.Dataset) or found.shape is None or len(found.shape) != ndim:
-        what = "a group or a broken link" if not isinstance(found, h5py.Dataset) else f"of shape {found.shape}"
-        raise DataError(f"{group.file.filename}: {name} has to be a {ndim}-D array, and is {what}.")
-    refuse_elsewhere(found, group.file.filename)
-    return found
-
-
-def read_texts(group: Any, name: str) -> list[str]:
-    """Read a column of bytes (UTF-8), text or whole numbers as strings without the blanks around them."""
-    column = dataset(group, name, 1)
-    if column.dtype.kind not in "SOUiu":
-        raise DataError(f"{group.file.filename}: {name} has to be text or whole numbers, not {column.dtype}.")
-    try:
-        return [(v.decode("utf-8") if isinstance(v, bytes) else str(v)).strip() for v in column[()].tolist()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{group.file.filename}: {name} is not text in UTF-8: {error}.") from error
-
-
-def read_lengths(group: Any, name: str) -> list[int]:
-    """Read a column of lengths in frames; DataError if one is no whole number."""
-    lengths = np.asarray(dataset(group, name, 1)[()])
-    if lengths.dtype.kind not in "iuf" or not np.array_equal(lengths, np.round(lengths)):
-        raise DataError(f"{group.file.filename}: {name} has to be whole numbers of frames, one per row.")
-    return [int(length) for length in lengths]
-
-
 def _rows(path: Path, names: Sequence[str], row: int) -> list[Float32[ndarray, "roi frame"]]:
     """Read one recording [roi, frame] from each of some arrays; DataError if that part of the file is damaged."""
     found: list[Float32[ndarray, "roi frame"]] = read_apart(path, _read_rows, path, list(names), row)
@@ -350,14 +347,6 @@ def _read_rows(path: Path, names: Sequence[str], row: int) -> list[Float32[ndarr
                 where = f"{path} row {row}: it cannot be read from {file[name].name}"
                 raise DataError(f"{where}, the file is damaged: {error}.") from error
         return found
-
-
-def contents(group: Any) -> str:
-    """List what is in an HDF5 group, for messages: names, and shapes of arrays."""
-    items = [
-        f"{name} {list(item.shape or ())}" if hasattr(item, "shape") else f"{name}/" for name, item in group.items()
-    ]
-    return ", ".join(items) or "nothing"
 
 
 def without_padding(series: Series, length: int | None, where: str) -> Float[ndarray, "kept roi"]:
