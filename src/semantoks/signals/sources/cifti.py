@@ -151,9 +151,7 @@ def _roi_notes(rois: Grayordinates | ParcelSeries) -> list[str]:
         return [f"dense series {CLEANED}, averaged over the labels of {rois.path.name}: {labelled}"]
     names = [name for name in rois.names if name]
     notes = [f"parcel series {CLEANED}" + (f": {' + '.join(names)}" if names else "")]
-    if rois.unused:
-        notes.append(f"not used, no label of {rois.atlas.name}: {', '.join(rois.unused)}")
-    return [*notes, *rois.left_over]
+    return [*notes, *rois.notes()]
 
 
 def is_cifti(path: Path) -> bool:
