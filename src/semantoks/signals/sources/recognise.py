@@ -12,7 +12,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.config import did_you_mean
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.lying_there import set_aside
-from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
+from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix, walk
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import is_arrow, open_arrow
@@ -96,7 +96,7 @@ def open_source(
 def _hdf5_in(folder: Path) -> Path | None:
     """Find the one HDF5 file of a folder without arrays, if any; DataError where there are several."""
     files = sorted(file for file in folder.iterdir() if HDF5.search(file.name) and file.is_file())
-    if not files or any(array_suffix(file.name) and not set_aside(file.name) for file in folder.rglob("*")):
+    if not files or any(array_suffix(name) and not set_aside(name) for _, name in walk(folder)):
         return None
     if len(files) > 1:
         raise DataError(f"{folder} has {len(files)} HDF5 files, {files[0].name} and others: give one of them.")
