@@ -22,16 +22,9 @@ from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_
 from semantoks.signals.files.stated import StatedTR, agreed
 from semantoks.signals.phenotypes import find_column, without_prefix
 from semantoks.signals.recording import Recording
+from semantoks.signals.sources.fact_rows import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS
 from semantoks.signals.sources.runs import chosen_runs, run_items
-from semantoks.signals.sources.source import (
-    MOTION_COLUMNS,
-    SITE_COLUMNS,
-    TR_COLUMNS,
-    FactTable,
-    Item,
-    OpenedSource,
-    Request,
-)
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.signals.sources.versions import run_key
 from semantoks.signals.typed_columns import MISSING
 from semantoks.storage.tables import decoded, plain
