@@ -313,10 +313,23 @@ def test_few_files_of_a_foreign_atlas_are_looked_into(tmp_path, monkeypatch):
     assert len(looked) == 3 + 1
 
 
+@pytest.mark.parametrize("stated", ["0.8", [0.8]])
+def test_a_repetition_time_that_r_or_others_wrote_as_text_or_a_list_is_that_number(tmp_path, stated):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (path,) = files(tmp_path, "*denoised_bold.json")
+    write_json(path, {"RepetitionTime": stated})
+    assert read(tmp_path)[0].tr == 0.8
+    write_json(path, {"RepetitionTime": 800})
+    with pytest.raises(
+        DataError, match=rf"RepetitionTime of {path.name} is 800, not 0\.3 to 6 s\. Write seconds there"
+    ):
+        read(tmp_path, tr=0.8)
+
+
 def test_a_sidecar_that_is_no_json_is_a_reason_and_no_crash(tmp_path):
     write_xcpd([made()], tmp_path, ATLAS)
     (path,) = files(tmp_path, "*denoised_bold.json")
-    for text in ("{", "[1]", json.dumps({"RepetitionTime": "2"}), json.dumps({"RepetitionTime": True})):
+    for text in ("{", "[1]", json.dumps({"RepetitionTime": "two"}), json.dumps({"RepetitionTime": True})):
         path.write_text(text)
         source = opened(tmp_path)
         with pytest.raises(DataError, match=r"JSON|no repetition time"):

@@ -63,7 +63,8 @@ class CiftiFile:
         if self.rows.unit in SECONDS and self.rows.step:
             return StatedTR(seconds=float(self.rows.step) * SECONDS[self.rows.unit], where=self.path.name)
         unit = str(self.rows.unit).lower()
-        return StatedTR(seconds=None, where=f"{self.path.name} has steps of {self.rows.step:g} {unit}")
+        units = unit if unit == "hertz" else f"{unit}s"
+        return StatedTR(seconds=None, where=f"{self.path.name} has steps of {self.rows.step:g} {units}")
 
 
 def open_cifti(path: Path) -> CiftiFile:

@@ -228,6 +228,11 @@ class FactTable:
                 f"the participants table gives {who} the repetition time {wrong[0]!r}, which is no number: write "
                 "seconds, such as 0.8, or n/a."
             )
+        if stated is not None and stated.wrong:
+            raise DataError(
+                f"no repetition time for {item.key}: {stated.where}. Write seconds there, or remove the field and "
+                f"{REMEDY}."
+            )
         known = [(stated.seconds, stated.where)] if stated is not None and stated.seconds is not None else []
         known += [(seconds, "the participants table") for seconds in listed]
         known += [(self._option, "--tr")] if self._option is not None else []
@@ -235,6 +240,12 @@ class FactTable:
             table = "has no `tr` in the participants table" if item.participant in self._rows else "is in no table"
             looked = f" {stated.where};" if stated is not None else ""
             raise DataError(f"no repetition time for {item.key}:{looked} {who} {table}; {REMEDY}.")
+        either = () if stated is None else stated.either
+        if either and not any(math.isclose(known[0][0], one, rel_tol=1e-3) for one in either):
+            raise DataError(
+                f"{known[0][1]} says {known[0][0]:g} s for {who}, and a sidecar {either[0]:g} or {either[1]:g} s: "
+                f"{'' if stated is None else stated.where}. Correct the wrong one, or remove the field."
+            )
         for seconds, where in known[1:]:
             if not math.isclose(seconds, known[0][0], rel_tol=1e-3):
                 raise DataError(

@@ -20,7 +20,7 @@ from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
-from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
+from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_tr
 from semantoks.signals.files.text_table import LONGEST_WORD, read_column, read_header, read_labelled
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items
@@ -202,15 +202,15 @@ def _stated_tr(run: _Run) -> StatedTR:
     for path in (run.denoised, run.ptseries):
         if path is None:
             continue
-        seconds = stated_number(path, "RepetitionTime") if path.suffix == ".json" else cifti_tr(path)
-        if seconds is not None:
+        if path.suffix == ".json" and (stated := stated_tr(path, path.name)):
+            return stated
+        if path.suffix != ".json" and (seconds := cifti_tr(path)) is not None:
             return StatedTR(seconds=seconds, where=path.name)
         looked.append(path.name)
-    for one in run.series.values():
-        sidecar = one.path.with_suffix(".json")
+    for sidecar in (one.path.with_suffix(".json") for one in run.series.values()):
+        if stated := stated_tr(sidecar, sidecar.name):
+            return stated
         if sidecar.is_file():
-            if (seconds := stated_number(sidecar, "RepetitionTime")) is not None:
-                return StatedTR(seconds=seconds, where=sidecar.name)
             looked.append(sidecar.name)
     return StatedTR(
         seconds=None,
