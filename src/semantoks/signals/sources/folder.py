@@ -169,8 +169,9 @@ def _refuse_lookalikes(whose: dict[str, Identity]) -> None:
     for key, identity in whose.items():
         same = bare_name(key if identity.named else PurePosixPath(key).name)
         if same in seen:
+            names = "give them different labels `sub-`, `ses-` or `run-`" if identity.named else "name them by `sub-`"
             raise DataError(
-                f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else name "
-                "them by `sub-`, or give a participants table with a `filename` column."
+                f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else "
+                f"{names}, or give a participants table with a `filename` column."
             )
         seen[same] = key
