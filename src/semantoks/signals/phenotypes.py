@@ -111,7 +111,8 @@ def _rows(text: str, separator: str, path: Path) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
     ends, lines = 0, []
     for cells in reader:
-        if any("\n" in cell for cell in cells) and (separator == "\t" or text.count('"') % 2):
+        broken = [cell for cell in cells if "\n" in cell]
+        if broken and (text.count('"') % 2 or (separator == "\t" and any("\t" in cell for cell in broken))):
             raise DataError(
                 f"{path} line {ends + 1} has a quote that is not closed in that line, so that the lines below would be "
                 "part of its cell. Close the quote, or remove it."

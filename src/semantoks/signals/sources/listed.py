@@ -160,7 +160,9 @@ def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
         separator = _separator(text.partition("\n")[0])
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         table = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if any(map(str.strip, cells))]
-        if separator == "\t" and (torn := [line for line, cells in table if any("\n" in cell for cell in cells)]):
+        if separator == "\t" and (
+            torn := [line for line, cells in table if any({"\n", "\t"} <= set(cell) for cell in cells)]
+        ):
             raise csv.Error(f"a cell that ends in line {torn[0]} has a line break in it, as if a quote was not closed")
     except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table, apart by tabs, commas or semicolons: {error}.") from error
