@@ -166,7 +166,7 @@ def test_filters_lengths_and_missing_networks_are_facts_and_no_alarm(tmp_path, s
     facts = "\n".join(found.facts)
     assert "hidden     network Subcortical: missing in 4 of 6; its tokens are hidden" in facts
     assert "length     2.0 to 5.0 minutes, median 5.0" in facts
-    assert "short      1 of 6 have less than 240 s: little to train on" in facts
+    assert "short      1 of 6 has less than 240 s: little to train on" in facts
     assert "filter     6 of 6 were already low-passed: pass --already-filtered to avoid filtering twice" in facts
 
 

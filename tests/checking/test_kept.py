@@ -163,7 +163,10 @@ def test_doctor_and_prepare_exit_with_3_where_nothing_would_be_kept(tmp_path, se
     assert run(["doctor", str(folder), "--atlas", ATLAS.name, "--tr", "2"]) == 3
     said = capsys.readouterr().out
     assert "kept       0 of the 4 looked into would be kept by prepare" in said
-    assert "PROBLEM    4 of 4 recordings cannot be used: (4 x, for example sub-00_task-rest_timeseries.npy) too short" in said
+    assert (
+        "PROBLEM    4 of 4 recordings cannot be used: (4 x, for example sub-00_task-rest_timeseries.npy) too short"
+        in said
+    )
     assert "Next" not in said
     assert run(["prepare", str(folder), "--atlas", ATLAS.name, "--tr", "2", "--out", "cohort"]) == 3
 

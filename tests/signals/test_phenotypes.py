@@ -94,6 +94,10 @@ def test_reading_again_what_was_written_changes_nothing(tmp_path: Path) -> None:
         ("participant_id\tage\n1\t2\n2\t2\t3\n", "same number of cells in each row, but line 3 has 3 and the header 2"),
         ("participant_id\tage\n1\t2\n\n2\n", "line 4 has 1 and the header 2"),
         ('participant_id\tcity\n1\t"A\nB"\n2\tC\tD\n', "line 4 has 3"),
+        ('participant_id\tcity\n1\t"A\n2\tB"\n3\tC\n', "line 2 has a quote that is not closed in that line"),
+        ('participant_id\tage\tnote\n1\t23\t"a\n2\t24\tb\n3\t25\tc\n', "line 2 has a quote that is not closed"),
+        ('participant_id,note\n1,b\n2,"a\n3,c\n', "line 3 has a quote that is not closed"),
+        ("participant_id;age;x\n1;2,5;1.200\n2;3,5;2.400\n", "the point of 1.200 in the column x may be a decimal"),
         ("participant_id\tage\n1\t2\t\t\n", "line 2 has 4"),
         ("", "is not a table"),
         ('participant_id\tcity\n1\t"' + 200_000 * "x", "is not a table: field larger than field limit"),
@@ -217,3 +221,14 @@ def test_a_message_never_lists_hundreds_of_columns(tmp_path: Path) -> None:
 def test_a_blank_in_the_name_of_the_id_column_is_an_underscore(tmp_path):
     (tmp_path / "p.csv").write_text("Subject ID,Age\n0001,30\n0002,41\n")
     assert read_participants(tmp_path / "p.csv")["participant_id"].tolist() == ["0001", "0002"]
+
+
+def test_points_are_decimal_where_no_number_has_a_decimal_comma(tmp_path: Path) -> None:
+    assert table(tmp_path, "participant_id;x;y\n1;1.200;2\n2;2.400;3\n")["x"].tolist() == [1.2, 2.4]
+    read = table(tmp_path, "participant_id;x;y\n1;0.200;2,5\n2;2.400;3,5\n")
+    assert (read["x"].tolist(), read["y"].tolist()) == ([0.2, 2.4], [2.5, 3.5])
+
+
+def test_a_note_is_said_once_however_often_the_table_is_made_tidy(tmp_path: Path) -> None:
+    read = table(tmp_path, "participant_id\tx\n1\t1,234\n2\t2,345\n")
+    assert len(tidy_participants(read, where="it").attrs[NOTES]) == 1

@@ -46,3 +46,8 @@ def test_a_reason_that_names_nobody_is_given_the_key_of_the_one_that_it_quotes()
     ]
     equal = [(("sub-01", "a", "a"), "flat."), (("sub-02", "b", "b"), "flat.")]
     assert common_reasons(equal, named=True) == ["(2 x, for example sub-01) flat."]
+
+
+def test_a_name_that_is_a_number_is_not_taken_out_of_other_numbers():
+    reason = "participant a has several repetition times: [1.5, 2.0] s."
+    assert common_reasons([(("k1", "a", "1"), reason), (("k2", "a", "2"), reason)]) == [f"(2 x) {reason}"]

@@ -31,7 +31,9 @@ def test_a_series_that_is_not_two_dimensional_is_refused_by_file(shape):
 
 @pytest.mark.parametrize("tr", [2000.0, 0.1, 0.0, -2.0, np.nan, np.inf])
 def test_a_repetition_time_out_of_range_is_refused(tr):
-    with pytest.raises(DataError, match=r"0\.3 to 6 s"):
+    with pytest.raises(DataError, match=r"0\.3 to 6 s was expected \(RT of a\.mat\)\. Give it in seconds"):
+        make(tr=tr, tr_from="RT of a.mat")
+    with pytest.raises(DataError, match=r"0\.3 to 6 s was expected\. Give it"):
         make(tr=tr)
 
 

@@ -78,6 +78,8 @@ def test_a_code_that_a_description_explains_is_a_value():
 def test_decimal_commas_are_read_and_thousands_are_not_guessed():
     assert typed(["46,7", "30", "-1,25"]).values.tolist() == [46.7, 30, -1.25]
     assert typed(["1,234", "2,500"], semicolons=True).values.tolist() == [1.234, 2.5]
+    assert typed(["0,735", "1,500"]).values.tolist() == [0.735, 1.5]
+    assert typed(["0,123", "-0,456"]).values.tolist() == [0.123, -0.456]
     found = typed(["1,234", "2,500"])
     assert found.values.tolist() == ["1,234", "2,500"]
     assert found.notes == [

@@ -54,8 +54,9 @@ def find(wanted: Sequence[str], available: Sequence[str]) -> RoiIndex:
         elif hits:
             found[i] = hits[0]
     if repeated:
+        occur = "occurs" if len(repeated) == 1 else "occur"
         raise DataError(
-            f"each ROI has to occur once among the labels, but {len(repeated)} occur more often: "
+            f"each ROI has to occur once among the labels, but {len(repeated)} {occur} more often: "
             f"{'; '.join(repeated[:3])}. Remove or rename the columns that are not meant."
         )
     return found

@@ -281,7 +281,9 @@ def _tell_time(found: Checkup) -> None:
         found.say("censored", f"{share:.1%} of the frames; {low} to {high} minutes are good")
     if short := int((good < TRAIN_SECONDS).sum()):
         much = f"{TRAIN_SECONDS:g} s" + (" of good data" if (good < seconds).any() else "")
-        found.say("short", f"{short} of {len(table)} have less than {much}: little to train on")
+        found.say(
+            "short", f"{short} of {len(table)} {'has' if short == 1 else 'have'} less than {much}: little to train on"
+        )
 
 
 def _tell_filter(found: Checkup, given: bool) -> None:

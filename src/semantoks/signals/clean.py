@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from semantoks.config import check_fields
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.recording import MAX_TR, MIN_TR, refuse_holes, refuse_spikes
 from semantoks.types import RoiMask, Series
@@ -372,8 +373,8 @@ def _length(frames: int, tr: float, config: CleaningConfig) -> tuple[float, int]
     if after < config.min_frames:
         needed = math.ceil(config.min_frames * target_tr / tr - SAME_TR)
         raise DataError(
-            f"too short: {frames} frames of {tr:g} s, but at least {needed} "
-            f"({config.min_frames} frames of {target_tr:g} s) are needed."
+            f"too short: {plural(frames, 'frame')} of {tr:g} s, but at least {needed} "
+            f"({plural(config.min_frames, 'frame')} of {target_tr:g} s) are needed."
         )
     return target_tr, after
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from semantoks.errors import DataError
-from semantoks.signals.typed_columns import MISSING, typed_column
+from semantoks.signals.typed_columns import MISSING, POINTED_THOUSANDS, typed_column
 from semantoks.storage.tables import decoded
 
 ID_COLUMNS = (
@@ -98,6 +98,8 @@ def read_participants(path: Path, declared: Mapping[str, Collection[str]] | None
         for row in rows
     ]
     table = pd.DataFrame(cells, columns=header, dtype=object)
+    if separator == ";":
+        _refuse_pointed_thousands(table.drop(columns=[whose] if whose else []), path)
     return tidy_participants(table, where=str(path), declared=declared, semicolons=separator == ";")
 
 
@@ -107,7 +109,17 @@ def _rows(text: str, separator: str, path: Path) -> list[list[str]]:
     An empty cell after the last delimiter, and the name that R writes before every row, are no cells.
     """
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=separator == " ")
-    lines = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
+    ends, lines = 0, []
+    for cells in reader:
+        broken = [cell for cell in cells if "\n" in cell]
+        if broken and (text.count('"') % 2 or (separator == "\t" and any("\t" in cell for cell in broken))):
+            raise DataError(
+                f"{path} line {ends + 1} has a quote that is not closed in that line, so that the lines below would be "
+                "part of its cell. Close the quote, or remove it."
+            )
+        ends = reader.line_num
+        if any(map(str.strip, cells)):
+            lines.append((ends, cells))
     if not lines:
         raise IndexError
     width, below = len(lines[0][1]), lines[1:]
@@ -122,6 +134,20 @@ def _rows(text: str, separator: str, path: Path) -> list[list[str]]:
                 f"{len(cells)} and the header {width}. Correct that line, or put quotes around text with a delimiter."
             )
     return [cells[:width] for _, cells in lines]
+
+
+def _refuse_pointed_thousands(table: pd.DataFrame, path: Path) -> None:
+    """Refuse a table with decimal commas and a column of numbers such as 1.200: twelve hundred, or one and a fifth."""
+    texts = {str(name): column.dropna().str.strip() for name, column in table.items()}
+    if not any(column.str.fullmatch(r"[+-]?\d+,\d+").any() for column in texts.values()):
+        return
+    for name, column in texts.items():
+        pointed = column[column.str.contains(".", regex=False)]
+        if len(pointed) and pointed.str.fullmatch(POINTED_THOUSANDS.pattern).all():
+            raise DataError(
+                f"{path}: the point of {pointed.iloc[0]} in the column {name} may be a decimal one or of thousands, "
+                "and other numbers have a decimal comma. Write the numbers of that column without it."
+            )
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -189,7 +215,7 @@ def tidy_participants(
     notes += [as_text] if as_text else []
     if session_column is not None and session_column.lower() not in SESSION_COLUMNS:
         notes.append(f"the column {session_column} tells the rows of a person apart: taken as sessions")
-    tidy.attrs = {**table.attrs, NOTES: [*table.attrs.get(NOTES, ()), *notes], UNKNOWN: unknown}
+    tidy.attrs = {**table.attrs, NOTES: list(dict.fromkeys([*table.attrs.get(NOTES, ()), *notes])), UNKNOWN: unknown}
     _refuse_repeats(tidy, where)
     return tidy
 

@@ -60,7 +60,7 @@ def _line(found: Sequence[tuple[str, str]]) -> str:
 
 
 def _nameless(names: Sequence[str], reason: str) -> str:
-    """Take names out of a reason."""
+    """Take names out of a reason; 1 is no name in 1.5."""
     for name in sorted(filter(None, set(names)), key=len, reverse=True):
-        reason = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "#", reason)
+        reason = re.sub(rf"(?<!\w)(?<!\d\.){re.escape(name)}(?!\w|\.\d)", "#", reason)
     return reason

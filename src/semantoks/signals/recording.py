@@ -85,9 +85,10 @@ class Recording:
             raise DataError(f"{self.source}: a recording has to hold real numbers, not {self.series.dtype}.")
         refuse_connectivity(self.series, self.source)
         if not MIN_TR <= self.tr <= MAX_TR:
+            found = f" ({self.tr_from})" if self.tr_from else ""
             raise DataError(
-                f"{self.source}: the repetition time is {self.tr:g} s, but {MIN_TR:g} to {MAX_TR:g} s was expected. "
-                "Give it in seconds, and check that it is not a sampling frequency or milliseconds."
+                f"{self.source}: the repetition time is {self.tr:g} s, but {MIN_TR:g} to {MAX_TR:g} s was expected"
+                f"{found}. Give it in seconds, and check that it is not a sampling frequency or milliseconds."
             )
         with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which cleaning refuses with the frame
             object.__setattr__(self, "series", np.asarray(self.series, dtype=np.float32))

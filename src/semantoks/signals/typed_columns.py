@@ -27,7 +27,9 @@ LONGEST_NUMBER = 300
 PADDED = re.compile(r"-?0\d+")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?")
-THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
+"""What may be one: 0,735 is none, whoever wrote it."""
+POINTED_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 BOUND = re.compile(r"(?:[<>]=?|[≤≥])\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*(?:\+|(?:or|and) (?:older|over|above|more))")
 RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)")
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(y|yr|yrs|years?|yo|m|mo|months?|w|weeks?|d|days?)", re.IGNORECASE)

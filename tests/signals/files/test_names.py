@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from semantoks.signals.files.names import identify, parse, schaefer_order
+from semantoks.signals.files.names import identify, parse, schaefer_order, walk
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,38 @@ def test_words_without_a_hyphen_do_not_hide_whose_a_file_is():
 )
 def test_names_of_schaefer_atlases_say_parcels_and_networks(name, parcels, networks):
     assert schaefer_order(name) == (parcels, networks)
+
+
+def walked(root: Path, depth: int | None = None) -> list[str]:
+    return [Path(folder, name).relative_to(root).as_posix() for folder, name in walk(root, depth=depth)]
+
+
+def touched(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+
+def test_links_to_folders_are_followed_in_the_order_of_their_names(tmp_path: Path) -> None:
+    root, other = tmp_path / "in", tmp_path / "else"
+    touched(root / "sub-1" / "a.tsv", root / "sub-3" / "a.tsv", other / "sub-2" / "ses-1" / "a.tsv", other / "b.tsv")
+    (root / "sub-2").symlink_to(other / "sub-2")
+    assert walked(root) == ["sub-1/a.tsv", "sub-2/ses-1/a.tsv", "sub-3/a.tsv"]
+    assert walked(root, depth=2) == ["sub-1/a.tsv", "sub-3/a.tsv"]
+    (tmp_path / "link").symlink_to(root)
+    assert walked(tmp_path / "link") == walked(root)
+
+
+def test_a_folder_is_walked_once_however_many_links_lead_to_it(tmp_path: Path) -> None:
+    root, other = tmp_path / "in", tmp_path / "else"
+    touched(root / "sub-1" / "a.tsv", root / ".store" / "sub-4" / "a.tsv", other / "sub-2" / "a.tsv")
+    (root / "0-alias").symlink_to("sub-1")
+    (root / "sub-1" / "loop").symlink_to("..")
+    (root / "sub-1" / "itself").symlink_to("itself")
+    (root / "up").symlink_to(tmp_path)
+    (root / "sub-2").symlink_to(other / "sub-2")
+    (root / "sub-2-again").symlink_to(other)
+    (root / "sub-4").symlink_to(".store/sub-4")
+    (other / "sub-2" / "back").symlink_to(root)
+    (other / "sub-2" / "loop").symlink_to(".")
+    assert walked(root) == ["sub-1/a.tsv", "sub-1/itself", "sub-2/a.tsv", "sub-4/a.tsv"]

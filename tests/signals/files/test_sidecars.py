@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,13 +90,73 @@ def test_a_repetition_time_against_the_sidecar_is_refused_and_the_remedy_works(
     assert read_all(tmp_path, tr=None)[0].tr == 0.8
 
 
-def test_milliseconds_in_a_sidecar_are_no_repetition_time_and_the_option_counts(
-    tmp_path: Path, series: np.ndarray, atlas: Atlas, read_all: ReadAll
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        (
+            800,
+            f"RepetitionTime of {NAME}.json is 800, not 0.3 to 6 s. Write seconds there, or remove the field and pass",
+        ),
+        ("800", f"RepetitionTime of {NAME}.json is '800', not 0.3 to 6 s"),
+        (0, "is 0, not 0.3 to 6 s"),
+        ("0.8 s", f"no RepetitionTime in {NAME}.json that is a number (it is '0.8 s')"),
+        ([0.8, 0.8], "that is a number (it is [0.8, 0.8])"),
+        (True, "that is a number (it is True)"),
+        (float("inf"), "that is a number (it is inf)"),
+    ],
+)
+@pytest.mark.parametrize("tr", [None, 0.8])
+def test_what_can_be_no_repetition_time_is_refused_with_its_place_and_the_remedies_work(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll, stated: object, reason: str, tr: float | None
 ) -> None:
-    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"RepetitionTime": 800}})
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"RepetitionTime": stated}, "bold.json": {"RepetitionTime": 0.8}})
+    with pytest.raises(DataError, match=re.escape(reason)):
+        read_all(tmp_path, tr=tr)
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"RepetitionTime": 0.8}})
+    assert read_all(tmp_path, tr=tr)[0].tr == 0.8
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {}, "bold.json": {}})
+    assert read_all(tmp_path, tr=0.8)[0].tr == 0.8
+
+
+@pytest.mark.parametrize("stated", [2, 2.0, "2.0", " 2 ", "2e0", [2.0], ["2"]])
+def test_text_and_a_list_of_one_that_are_a_number_are_that_number(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll, stated: object
+) -> None:
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"RepetitionTime": stated}})
+    assert read_all(tmp_path, tr=None)[0].tr == 2.0
+    with pytest.raises(DataError, match=r"--tr says 3 s, but RepetitionTime of .* says 2 s"):
+        read_all(tmp_path, tr=3.0)
+
+
+@pytest.mark.parametrize("stated", [None, "n/a", "NA", "", [], [None], float("nan")])
+def test_a_repetition_time_that_is_said_to_be_unknown_is_none(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas, read_all: ReadAll, stated: object
+) -> None:
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"RepetitionTime": stated}})
     with pytest.raises(UnknownTRError):
         open_source(tmp_path, atlas=atlas, tr=None, participants=None)
     assert read_all(tmp_path, tr=0.8)[0].tr == 0.8
+
+
+@pytest.mark.parametrize("rate", [0.5, "0.5", [2]])
+def test_a_sampling_frequency_alone_is_not_read_and_must_not_be_contradicted(
+    tmp_path: Path, series: np.ndarray, read_all: ReadAll, rate: object
+) -> None:
+    put(tmp_path, series, {f"{FUNC}{NAME}.json": {"SamplingFrequency": rate}})
+    with pytest.raises(
+        DataError, match=r"no RepetitionTime in .* \(its SamplingFrequency, \S+, is not read: some tools"
+    ):
+        read_all(tmp_path, tr=None)
+    with pytest.raises(DataError, match=r"--tr says 3 s for participant 01, and a sidecar \S+ or \S+ s: no Repet"):
+        read_all(tmp_path, tr=3.0)
+    assert [read_all(tmp_path, tr=tr)[0].tr for tr in (2.0, 0.5)] == [2.0, 0.5]
+
+
+def test_a_sidecar_that_was_not_fetched_is_the_reason(tmp_path: Path, series: np.ndarray, read_all: ReadAll) -> None:
+    put(tmp_path, series, {})
+    (tmp_path / "task-rest_bold.json").symlink_to(".git/annex/objects/MD5E-s1.json")
+    with pytest.raises(DataError, match=r"task-rest_bold\.json is a link to a file that is not here \(datalad get"):
+        read_all(tmp_path)
 
 
 def test_filters_that_the_sidecar_states_are_read(tmp_path: Path, series: np.ndarray, read_all: ReadAll) -> None:

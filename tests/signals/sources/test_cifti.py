@@ -170,6 +170,17 @@ def test_a_header_that_claims_more_frames_than_its_file_holds_is_a_reason(tmp_pa
     assert path.name in reason(tmp_path / "d", parcellation=dlabel)
 
 
+def test_the_first_person_s_file_of_other_labels_costs_nobody_else_the_atlas(tmp_path):
+    given = [made(f"0{i}", seed=i) for i in range(1, 4)]
+    write_ptseries(given, tmp_path, ATLAS)
+    other = Atlas(name="five", labels=tuple("ABCDE"), networks=("a",) * 5)
+    write_ptseries(given[:1], tmp_path, other)
+    source = opened(tmp_path)
+    with pytest.raises(DataError, match=r"sub-01.*has none of the labels that other runs have"):
+        source.read(source.items()[0])
+    np.testing.assert_array_equal(source.read(source.items()[2]).series, given[2].series)
+
+
 def test_one_damaged_run_is_listed_and_the_others_are_prepared(tmp_path):
     write_ptseries([made(f"0{i}", frames=300, seed=i) for i in range(1, 5)], tmp_path / "x", ATLAS)
     paths = sorted((tmp_path / "x").rglob("*.ptseries.nii"))

@@ -66,6 +66,16 @@ def test_the_repetition_time_is_the_projects(tmp_path, place):
     assert (recording.tr, recording.tr_from) == (0.8, "Setup.RT of conn_a.mat")
 
 
+def test_a_repetition_time_of_nan_is_unknown(tmp_path):
+    project = tmp_path / "conn_a"
+    save(project, made())
+    save_project(project, np.nan)
+    (item,) = opened(project, tr=None).items()
+    with pytest.raises(DataError, match=r"no repetition time for .*: Setup\.RT of conn_a\.mat: NaN; .* pass --tr"):
+        opened(project, tr=None).read(item)
+    assert opened(project, tr=2.0).read(item).tr == 2.0
+
+
 def test_of_several_repetition_times_a_subject_has_its_own_and_one_too_many_has_none(tmp_path):
     project = tmp_path / "conn_a"
     for subject in ("001", "002", "003"):

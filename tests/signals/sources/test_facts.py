@@ -8,8 +8,8 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.signals.sources.source import FactTable, Item
 
 
-def item(participant: str = "a", session: str = "") -> Item:
-    return Item(key="k", path=Path("k"), row=None, participant=participant, session=session, run="")
+def item(participant: str = "a", session: str = "", *, run: str = "", path: str = "k") -> Item:
+    return Item(key="k", path=Path(path), row=None, participant=participant, session=session, run=run)
 
 
 def people(**columns: list[object]) -> pd.DataFrame:
@@ -95,6 +95,52 @@ def test_motion_is_a_number_or_unknown(column: str) -> None:
     assert math.isnan(facts.of(item("b")).mean_fd)
 
 
-def test_a_repetition_time_that_is_no_number_is_refused_with_the_cell() -> None:
-    with pytest.raises(DataError, match=r"column tr .* 1 cells do not, for example '2s'"):
-        FactTable(people(tr=["2.0", "2s"]), None)
+def test_a_repetition_time_that_is_no_number_refuses_that_recording_alone_with_the_cell() -> None:
+    facts = FactTable(people(tr=["2.0", "2s"]), None)
+    assert facts.of(item("a")).tr == 2.0
+    with pytest.raises(DataError, match=r"gives participant b the repetition time '2s', which is no number: write sec"):
+        facts.of(item("b"))
+
+
+def test_motion_that_is_no_number_is_unknown_and_said() -> None:
+    facts = FactTable(people(mean_fd=["bad", "0.2"]), 2.0)
+    assert math.isnan(facts.of(item("a")).mean_fd)
+    assert facts.of(item("b")).mean_fd == 0.2
+    (note,) = facts.not_used([item("a"), item("b")])
+    assert note.startswith("mean_fd of the participants table is no number for 1 participant (a: 'bad'), and taken as")
+
+
+RUNS = pd.DataFrame(
+    {"participant_id": ["a", "a", "b"], "run": [1, 2, 1], "tr": [2.0, 1.5, 2.0], "mean_fd": [0.1, 0.9, 0.3]}
+)
+
+
+@pytest.mark.parametrize("spelling", [[1, 2, 1], ["01", "02", "01"], ["run-1", "run-2", "run-1"], [1.0, 2.0, 1.0]])
+def test_a_run_has_facts_of_its_own(spelling: list[object]) -> None:
+    facts = FactTable(RUNS.assign(run=spelling), None)
+    runs = [item("a", run="1"), item("a", run="02"), item("b", run="1")]
+    assert [(facts.of(one).tr, facts.of(one).mean_fd) for one in runs] == [(2.0, 0.1), (1.5, 0.9), (2.0, 0.3)]
+    assert facts.not_used(runs) == []
+
+
+def test_the_row_of_a_file_has_its_facts() -> None:
+    files = pd.DataFrame({"participant_id": "a", "filename": ["x/a_1.npy", "x\\a_2.npy"], "mean_fd": [0.1, 0.9]})
+    facts = FactTable(files, 2.0)
+    read = [item("a", path=f"/data/x/a_{number}.npy") for number in (1, 2)]
+    assert [facts.of(one).mean_fd for one in read] == [0.1, 0.9]
+    assert facts.not_used(read) == []
+
+
+def test_rows_of_which_nothing_says_whose_they_are_are_said_not_to_be_used() -> None:
+    facts = FactTable(RUNS[["participant_id", "run", "mean_fd"]], 2.0)
+    three, none = item("a", run="3"), item("a")
+    assert math.isnan(facts.of(three).mean_fd)
+    assert math.isnan(facts.of(none).mean_fd)
+    assert math.isnan(facts.of(item("b", run="2")).mean_fd)
+    (note,) = facts.not_used([three, none])
+    assert note == (
+        "mean_fd of the participants table is not used for 2 recordings: participant a has 0.1 and 0.9 there, and no "
+        "`session_id`, `run` or `filename` says which is of k (no session, run 3)"
+    )
+    with pytest.raises(DataError, match=r"Keep one, or tell its rows apart by .* as the recordings are: .*, run 3\."):
+        FactTable(RUNS, None).of(three)

@@ -147,7 +147,7 @@ def test_sidecar_and_header_have_to_agree_on_the_repetition_time(tmp_path, label
 
 def test_a_header_alone_is_not_trusted(tmp_path, labels):
     write_fmriprep(tmp_path / "d", [made()])
-    for text in ("{}", '{"RepetitionTime": "2.0"}', '{"RepetitionTime": true}', '{"RepetitionTime": 1e999}'):
+    for text in ("{}", '{"RepetitionTime": "2.0 s"}', '{"RepetitionTime": true}', '{"RepetitionTime": 1e999}'):
         only(tmp_path / "d", "*preproc_bold.json").write_text(text)
         assert "no RepetitionTime in sub-01_task-rest_space" in reasons(tmp_path / "d", labels)
     only(tmp_path / "d", "*preproc_bold.json").unlink()

@@ -295,6 +295,22 @@ def test_a_source_can_be_pickled_and_reads_the_same(tmp_path: Path, series: np.n
     assert np.array_equal(source.read(source.items()[0]).series, series)
 
 
+def test_linked_folders_of_people_are_read_as_if_they_were_there(
+    tmp_path: Path, series: np.ndarray, atlas: Atlas
+) -> None:
+    save(series, tmp_path / "in" / "sub-1" / "sub-1.npy", tmp_path / "else" / "sub-2" / "sub-2.npy")
+    (tmp_path / "in" / "sub-2").symlink_to(tmp_path / "else" / "sub-2")
+    source = open_source(tmp_path / "in", atlas=atlas, tr=2.0, participants=None)
+    assert [item.key for item in source.items()] == ["sub-1/sub-1.npy", "sub-2/sub-2.npy"]
+    for item in source.items():
+        np.testing.assert_array_equal(source.read(item).series, series)
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "sub-2").symlink_to(tmp_path / "else" / "sub-2")
+    (tmp_path / "links" / "store.h5").write_bytes(b"")
+    only = open_source(tmp_path / "links", atlas=atlas, tr=2.0, participants=None)
+    assert [item.participant for item in only.items()] == ["2"]
+
+
 def test_a_link_to_a_file_that_was_not_fetched_is_a_recording_that_says_so(
     tmp_path: Path, series: np.ndarray, atlas: Atlas
 ) -> None:

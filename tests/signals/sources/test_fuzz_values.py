@@ -115,7 +115,7 @@ def test_whatever_sidecars_hold_the_repetition_time_is_the_one_they_state(
     except DataError as error:
         assert "sub-01_task-rest" in str(error)  # noqa: PT017
         return
-    assert found.tr == seconds
+    assert found.tr == float(seconds[0] if isinstance(seconds, list) else seconds)
     assert found.band is None or len(found.band) == 2
 
 

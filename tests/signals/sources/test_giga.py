@@ -154,7 +154,7 @@ def test_a_scrubbed_series_that_lost_nothing_is_read_if_it_says_so(tmp_path):
     [
         (
             {"SamplingFrequency": 0.004},
-            r"1 / SamplingFrequency of sub-01_task-rest_desc-denoiseSimple_timeseries.json, is",
+            r"1 / SamplingFrequency of sub-01_task-rest_desc-denoiseSimple_timeseries.json is",
         ),
         ({"SamplingFrequency": 0}, "no SamplingFrequency in"),
         ({"SamplingFrequency": "TR"}, "no SamplingFrequency in"),

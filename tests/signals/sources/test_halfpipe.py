@@ -74,7 +74,7 @@ def test_the_round_trip_to_a_cohort_equals_the_direct_cohort(tmp_path):
     [
         ({"SamplingFrequency": 0.05}, "writes the repetition time, is 0.05 s, not 0.3 to 6 s"),
         ({"SamplingFrequency": 2000}, "is 2000 s, not 0.3 to 6 s"),
-        ({"SamplingFrequency": "2.0"}, "no SamplingFrequency in"),
+        ({"SamplingFrequency": "2.0 s"}, "no SamplingFrequency in"),
         ({"SamplingFrequency": True}, "no SamplingFrequency in"),
         ({}, "no SamplingFrequency in"),
     ],

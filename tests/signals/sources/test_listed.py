@@ -164,6 +164,7 @@ def test_a_row_without_any_repetition_time_says_where_it_was_looked_for(listed, 
 @pytest.mark.parametrize(
     ("cells", "reason"),
     [
+        ("1,125\t0.1", "tr has to be a number, at least 0, not '1,125'"),
         ("two\t0.1", r"files\.tsv line 2: tr has to be a number, at least 0, not 'two'"),
         ("inf\t0.1", "tr has to be a number"),
         ("2000\t0.1", "the repetition time is 2000 s, but 0.3 to 6 s"),
@@ -176,6 +177,20 @@ def test_a_number_that_cannot_be_is_a_reason(listed, save, cells, reason):
     source = listed(f"path\tparticipant_id\ttr\tmean_fd\na.npy\t1\t{cells}\n")
     with pytest.raises(DataError, match=reason):
         source.read(source.items()[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("path\tparticipant_id\ttr\tmean_fd\na.npy\t1\t0,8\t0,11\n", (0.8, 0.11)),
+        ("path;participant_id;tr;mean_fd\na.npy;1;1,125;0,11\n", (1.125, 0.11)),
+        ("path;participant_id;tr;mean_fd\na.npy;1;0.8;0.11\n", (0.8, 0.11)),
+    ],
+)
+def test_decimal_commas_are_read(listed, save, text, expected):
+    save("a.npy")
+    (recording,) = read(listed(text))
+    assert (recording.tr, recording.mean_fd) == expected
 
 
 def test_the_list_and_the_option_have_to_agree(listed, save):
@@ -254,6 +269,8 @@ def test_a_list_is_told_by_its_header(tmp_path, series):
         ("a.tsv", "\ufeffpath\tparticipant_id\n", True),
         ("b.csv", 'Participant_ID,"path",age\n', True),
         ("c.tsv", "participant_id\tage\n", False),
+        ("f.csv", "path;participant_id\n", True),
+        ("g.tsv", "path\tid\n", True),
         ("d.tsv", "", False),
     ):
         (tmp_path / name).write_text(text)
@@ -261,6 +278,11 @@ def test_a_list_is_told_by_its_header(tmp_path, series):
     np.save(tmp_path / "e.npy", series)
     assert not is_listed(tmp_path / "e.npy")
     assert not is_listed(tmp_path)
+
+
+def test_a_quote_that_swallows_rows_of_a_list_is_refused(listed):
+    with pytest.raises(DataError, match="a cell that ends in line 3 has a line break in it, as if a quote was not clo"):
+        listed('path\tparticipant_id\tsite\na.npy\t1\t"x\nb.npy\t2\ty"\n')
 
 
 def test_a_list_can_be_pickled_and_reads_the_same(listed, save, series):

@@ -67,3 +67,17 @@ def test_sources_that_have_no_such_choice_refuse_it(tmp_path):
         with pytest.raises(ConfigError, match="is neither: leave it out"):
             tiny_xcpd.opened(path, tr=2.0, filtered_fd=True)
     assert len(tiny_xcpd.opened(tmp_path, tr=2.0).items()) == 1
+
+
+@pytest.mark.parametrize("choice", ["parcellation", "fetch_parcellation", "confounds", "global_signal"])
+@pytest.mark.parametrize("xcpd", [False, True])
+def test_choices_for_images_are_refused_by_sources_without_images(tmp_path, choice, xcpd):
+    (tmp_path / "x").mkdir()
+    if xcpd:
+        write_xcpd([tiny_xcpd.made()], tmp_path / "x", tiny_xcpd.ATLAS)
+    else:
+        np.save(tmp_path / "x" / "sub-01_timeseries.npy", np.zeros((50, 457), np.float32))
+    (tmp_path / "lab.nii.gz").write_bytes(b"x")
+    given = {"parcellation": tmp_path / "lab.nii.gz", "confounds": "compcor"}.get(choice, True)
+    with pytest.raises(ConfigError, match=rf"--{choice.replace('_', '-')} is for fMRIPrep.* leave it out"):
+        tiny_xcpd.opened(tmp_path / "x", tr=None if xcpd else 2.0, **{choice: given})

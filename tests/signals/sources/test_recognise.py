@@ -41,6 +41,12 @@ def test_a_single_file_of_an_array_is_answered_with_its_folder(tmp_path: Path, a
     np.save(tmp_path / "a.npy", np.ones((8, 5)))
     with pytest.raises(DataError, match="It is one file: give its folder"):
         kind(tmp_path / "a.npy", atlas)
+    (tmp_path / "list.tsv").write_text("file\tid\na.npy\t1\n")
+    with pytest.raises(DataError, match=r"give its folder, or, if it is a list of files, give it the columns path and"):
+        kind(tmp_path / "list.tsv", atlas)
+    (tmp_path / "list.tsv").write_text("path\tid\na.npy\t1\n")
+    with pytest.raises(DataError, match=r"list\.tsv has no column participant_id\. Expected path and participant_id"):
+        kind(tmp_path / "list.tsv", atlas)
 
 
 def test_nothing_at_the_path_is_said(tmp_path: Path, atlas: Atlas) -> None:

@@ -62,6 +62,18 @@ def test_listing_and_recognising_open_no_file(tmp_path):
             source.read(item)
 
 
+def test_linked_folders_are_read_as_if_they_were_there(tmp_path):
+    write_ukb([made(), made("1000020", seed=1)], tmp_path / "else", ATLAS)
+    (tmp_path / "bulk").mkdir()
+    for folder in (tmp_path / "else").iterdir():
+        (tmp_path / "bulk" / folder.name).symlink_to(folder)
+    assert is_ukb(tmp_path / "bulk")
+    there, linked = (opened(tmp_path / name) for name in ("else", "bulk"))
+    assert [item.key for item in linked.items()] == [item.key for item in there.items()]
+    for one, other in zip(there.items(), linked.items(), strict=True):
+        np.testing.assert_array_equal(there.read(one).series, linked.read(other).series)
+
+
 def test_one_folder_a_participant_and_instance_is_read_too_at_any_depth(tmp_path):
     write_ukb([made()], tmp_path / "bulk", ATLAS)
     together = tmp_path / "batch" / "10" / "1000012_2_0"

@@ -10,7 +10,9 @@ import pytest
 from tiny_xcpd import ATLAS, files, made, opened, read
 
 from semantoks.errors import ConfigError, DataError
+from semantoks.signals.files.text_table import read_header
 from semantoks.signals.prepare import prepare
+from semantoks.signals.sources import xcpd
 from semantoks.signals.sources.memory import MemorySource
 from semantoks.simulation.derivatives import write_json, write_table, write_xcpd
 
@@ -256,10 +258,78 @@ def test_one_damaged_run_is_listed_and_the_others_are_prepared(tmp_path):
     assert all("4S456Parcels" in reason for reason in reasons)
 
 
+DAMAGES = {
+    "empty": (b"", "is empty: copy or make it again"),
+    "a page of a browser": (b"<!DOCTYPE html>\n<html>\n</html>\n", "not a table of numbers below a header of labels"),
+    "UTF-16": ("LH_Vis_1\tLH_Vis_2\n1\t2\n".encode("utf-16"), "cannot be read as text in UTF-8"),
+    "labels of another atlas": (b"Left_A\tRight_A\n1\t2\n", "has none of the labels that other runs have"),
+    "not fetched": (None, r"is a link to a file that is not here \(datalad get"),
+}
+
+
+def _damage(path, content):
+    path.unlink()
+    if content is None:
+        path.symlink_to(".git/annex/objects/MD5E-s1.tsv")
+    else:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("atlas", ["4S456Parcels", "Tian"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_first_person_s_damaged_file_costs_nobody_else_an_atlas(tmp_path, damage, atlas):
+    given = [made(f"0{i}", seed=i) for i in range(1, 4)]
+    write_xcpd(given, tmp_path, ATLAS)
+    content, reason = DAMAGES[damage]
+    _damage(files(tmp_path, f"sub-01*{atlas}*.tsv")[0], content)
+    source = opened(tmp_path)
+    assert source.notes()[0] == "atlases 4S456Parcels + Tian"
+    first, *others = source.items()
+    with pytest.raises(DataError, match=reason) as error:
+        source.read(first)
+    assert atlas in str(error.value)
+    for item, expected in zip(others, given[1:], strict=True):
+        np.testing.assert_array_equal(source.read(item).series, expected.series)
+
+
+def test_an_atlas_of_which_no_file_can_be_read_is_said_not_to_be_used(tmp_path):
+    write_xcpd([made("01"), made("02", seed=1)], tmp_path, ATLAS)
+    for path in files(tmp_path, "*Tian*.tsv"):
+        _damage(path, None)
+    assert "not used, none of its files can be read: Tian (" in opened(tmp_path).notes()[1]
+    for path in files(tmp_path, "*4S456Parcels*.tsv"):
+        _damage(path, b"")
+    with pytest.raises(DataError, match=r"no time series of XCP-D can be read\. .*is empty"):
+        opened(tmp_path)
+
+
+def test_few_files_of_a_foreign_atlas_are_looked_into(tmp_path, monkeypatch):
+    write_xcpd([made(f"0{i}", seed=i) for i in range(1, 7)], tmp_path, ATLAS)
+    for path in files(tmp_path, "*Tian*.tsv"):
+        _damage(path, b"Left_A\tRight_A\n1\t2\n")
+    looked = []
+    monkeypatch.setattr(xcpd, "read_header", lambda path: looked.append(path) or read_header(path))
+    assert opened(tmp_path).notes()[1].endswith(": Tian")
+    assert len(looked) == 3 + 1
+
+
+@pytest.mark.parametrize("stated", ["0.8", [0.8]])
+def test_a_repetition_time_that_r_or_others_wrote_as_text_or_a_list_is_that_number(tmp_path, stated):
+    write_xcpd([made()], tmp_path, ATLAS)
+    (path,) = files(tmp_path, "*denoised_bold.json")
+    write_json(path, {"RepetitionTime": stated})
+    assert read(tmp_path)[0].tr == 0.8
+    write_json(path, {"RepetitionTime": 800})
+    with pytest.raises(
+        DataError, match=rf"RepetitionTime of {path.name} is 800, not 0\.3 to 6 s\. Write seconds there"
+    ):
+        read(tmp_path, tr=0.8)
+
+
 def test_a_sidecar_that_is_no_json_is_a_reason_and_no_crash(tmp_path):
     write_xcpd([made()], tmp_path, ATLAS)
     (path,) = files(tmp_path, "*denoised_bold.json")
-    for text in ("{", "[1]", json.dumps({"RepetitionTime": "2"}), json.dumps({"RepetitionTime": True})):
+    for text in ("{", "[1]", json.dumps({"RepetitionTime": "two"}), json.dumps({"RepetitionTime": True})):
         path.write_text(text)
         source = opened(tmp_path)
         with pytest.raises(DataError, match=r"JSON|no repetition time"):

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,14 @@ from numpy import ndarray
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
-from semantoks.signals.files.columns import FileColumns, fill, find_fitting, match_labels, no_label
+from semantoks.signals.files.columns import FileColumns, fill, match_labels, no_label
+from semantoks.signals.files.fitting import Parcellations, find_parcellations
 from semantoks.signals.files.intact import readable, refuse_unfetched
-from semantoks.signals.files.left_over import left_over
 from semantoks.signals.files.names import BidsFile
 from semantoks.signals.files.roi_means import NO_ROI, PIECE, roi_means
 from semantoks.signals.files.stated import StatedTR
 from semantoks.storage.apart import read_apart
-from semantoks.types import RoiIndex, Series
+from semantoks.types import Series
 
 SECONDS = {"SECOND": 1.0, "SEC": 1.0, "MSEC": 1e-3, "MILLISECOND": 1e-3, "USEC": 1e-6, "MICROSECOND": 1e-6}
 
@@ -64,7 +63,8 @@ class CiftiFile:
         if self.rows.unit in SECONDS and self.rows.step:
             return StatedTR(seconds=float(self.rows.step) * SECONDS[self.rows.unit], where=self.path.name)
         unit = str(self.rows.unit).lower()
-        return StatedTR(seconds=None, where=f"{self.path.name} has steps of {self.rows.step:g} {unit}")
+        units = unit if unit == "hertz" else f"{unit}s"
+        return StatedTR(seconds=None, where=f"{self.path.name} has steps of {self.rows.step:g} {units}")
 
 
 def open_cifti(path: Path) -> CiftiFile:
@@ -110,17 +110,22 @@ class ParcelSeries:
 
     Parameters
     ----------
-    names, unused
-        What the files with labels of the atlas are called (``parcellation_name``), those with more first; the others.
-    left_over
-        Notes on the labels that are no ROIs of the atlas.
+    found
+        What the files with labels of the atlas are called (``parcellation_name``), and the others.
     """
 
     atlas: Atlas
     reorder: bool
-    names: tuple[str, ...]
-    unused: tuple[str, ...]
-    left_over: tuple[str, ...]
+    found: Parcellations
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the files that are read are called, those with more ROIs first."""
+        return self.found.names
+
+    def notes(self) -> list[str]:
+        """Say which files are not used, and which labels are no ROIs of the atlas."""
+        return [*self.found.unused(self.atlas), *self.found.left_over(self.atlas, reorder=self.reorder)]
 
     def read(self, files: Sequence[BidsFile]) -> tuple[Series, list[StatedTR]]:
         """Fill the columns of the atlas from the files of one run, and give the repetition time that each states.
@@ -146,7 +151,7 @@ class ParcelSeries:
 
 
 def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, reorder: bool) -> ParcelSeries:
-    """Look into one file of each parcellation for labels of the atlas.
+    """Look into files of each parcellation for labels of the atlas.
 
     Raises
     ------
@@ -157,48 +162,20 @@ def find_parcel_series(files: Sequence[BidsFile], atlas: Atlas, root: Path, *, r
     for one in files:
         paths[parcellation_name(one)].append(one.path)
 
-    def positions_of(name: str) -> RoiIndex:
-        path, labels = _first_labels(paths[name])
-        positions = match_labels(labels, atlas, where=str(path), reorder=reorder)
-        if positions is None:
-            raise DataError(f"{path}: its first label is {labels[0]!r}, the atlas's {atlas.labels[0]!r}.")
-        return positions
-
-    fitting = find_fitting(paths, positions_of)
-    if not fitting.positions:
-        reason = next(iter(fitting.refusals.values()))
+    found = find_parcellations(paths, lambda path: read_apart(path, _labels_in, path), atlas, reorder=reorder)
+    if not found.names:
+        foreign = [
+            f"{name or 'Parcel series'}: its first label is {labels[0]!r}, the atlas's {atlas.labels[0]!r}."
+            for name, labels in found.labels.items()
+        ]
+        reason = next(filter(None, [*found.refused.values(), *foreign]))
         raise DataError(f"{root}: no parcel series has labels of {atlas.name}: choose another atlas. {reason}")
-    notes = [
-        note
-        for name in fitting.positions
-        for note in left_over(name or "parcel series", _first_labels(paths[name])[1], atlas, reorder=reorder)
-    ]
-    return ParcelSeries(
-        atlas=atlas,
-        reorder=reorder,
-        names=tuple(fitting.positions),
-        unused=tuple(sorted(fitting.refusals)),
-        left_over=tuple(notes),
-    )
+    return ParcelSeries(atlas=atlas, reorder=reorder, found=found)
 
 
 def parcellation_name(one: BidsFile) -> str:
     """Tell by its name what a parcel series was made with: its atlas, else its version."""
     return next((one.entities[name] for name in ("atlas", "seg", "desc") if name in one.entities), "")
-
-
-def _first_labels(paths: Sequence[Path]) -> tuple[Path, list[str]]:
-    """Read the labels of the first parcel series that can be read, so that a damaged one stops no others.
-
-    Raises
-    ------
-    DataError
-        When none can be read.
-    """
-    for path in paths[:-1]:
-        with suppress(DataError):
-            return path, read_apart(path, _labels_in, path)
-    return paths[-1], read_apart(paths[-1], _labels_in, paths[-1])
 
 
 def _labels_in(path: Path) -> list[str]:

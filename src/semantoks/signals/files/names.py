@@ -84,14 +84,36 @@ def walk(
 ) -> Iterator[tuple[str, str]]:
     """Yield folder and name of every file below ``root`` in the order of their paths; nothing is opened.
 
-    Hidden folders, and those whose name is ``skipped``, are not entered, nor are more than ``depth`` levels.
+    Hidden folders, and those whose name is ``skipped``, are not entered, nor are more than ``depth`` levels. Links to
+    folders are followed, but no folder is entered twice, nor one that ``root`` is in.
     """
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(name for name in folders if not (name.startswith(".") or (skipped and skipped(name))))
-        if depth is not None and len(Path(folder).relative_to(root).parts) >= depth - 1:
-            folders.clear()
+    top = os.path.realpath(root)
+    real, entered = {os.fspath(root): top}, {top}
+
+    def barred(name: str) -> bool:
+        return name.startswith(".") or (skipped is not None and skipped(name))
+
+    for folder, folders, names in os.walk(root, followlinks=True):
+        here, inner = real.pop(folder), sorted(name for name in folders if not barred(name))
+        folders.clear()
+        if depth is None or len(Path(folder).relative_to(root).parts) < depth - 1:
+            for name in inner:
+                path = os.path.join(folder, name)
+                target = _behind(path, top, barred) if os.path.islink(path) else os.path.join(here, name)
+                if target and target not in entered:
+                    entered.add(target)
+                    real[path] = target
+                    folders.append(name)
         for name in sorted(names):
             yield folder, name
+
+
+def _behind(link: str, top: str, barred: Callable[[str], bool]) -> str:
+    """Give the folder that a link leads to; empty where it is walked without the link, or is above ``top``."""
+    target, root = Path(os.path.realpath(link)), Path(top)
+    above = target == root or target in root.parents
+    walked = root in target.parents and not any(map(barred, target.relative_to(root).parts))
+    return "" if above or walked else str(target)
 
 
 def parse(path: Path) -> BidsFile | None:

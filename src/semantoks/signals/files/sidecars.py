@@ -15,13 +15,13 @@ from semantoks.signals.files.stated import (
     FilterBand,
     StatedTR,
     agreed,
-    plausible,
     read_json,
     stated_band,
     stated_number,
+    stated_tr,
 )
 
-SECONDS, FILTERS = "RepetitionTime", "SoftwareFilters"
+SECONDS, FREQUENCY, FILTERS = "RepetitionTime", "SamplingFrequency", "SoftwareFilters"
 OF_SERIES = ("bold", "timeseries")
 """Suffixes of files of one run that have the same repetition time."""
 Run = frozenset[tuple[str, str]]
@@ -51,33 +51,33 @@ def stated_beside(path: Path, root: Path) -> StatedTR:
 def _of_sidecars(path: Path, root: Path) -> StatedTR:
     """Find ``RepetitionTime`` of the nearest sidecars of a run, up to ``root``.
 
+    ``SamplingFrequency`` alone does not say it: HALFpipe writes seconds there, others Hz. Whatever does must fit it.
+
     Raises
     ------
     DataError
         When sidecars in one folder state different ones, or are damaged.
     """
-    looked: list[str] = []
+    looked: list[Path] = []
     for sidecars in _levels(path, root, whole=False):
-        stated = [
-            plausible(seconds, f"{SECONDS} of {one.name}")
-            for one in sidecars
-            if (seconds := stated_number(one, SECONDS)) is not None
-        ]
-        looked += [one.name for one in sidecars]
-        if stated and (found := agreed(stated)).seconds is not None:
-            return found
-        looked = [one.where for one in stated] or looked
-    return StatedTR(
-        seconds=None, where=f"no {SECONDS} in {', '.join(looked[:3])}" if looked else "no sidecar beside it"
-    )
+        if stated := [found for one in sidecars if (found := stated_tr(one, f"{SECONDS} of {one.name}"))]:
+            return agreed(stated)
+        looked += sidecars
+    names = ", ".join(one.name for one in looked[:3])
+    for one in looked:
+        if rate := stated_number(one, FREQUENCY):
+            unread = f"(its {FREQUENCY}, {rate:g}, is not read: some tools write Hz there, others seconds)"
+            return StatedTR(seconds=None, where=f"no {SECONDS} in {one.name} {unread}", either=(1 / rate, rate))
+    return StatedTR(seconds=None, where=f"no {SECONDS} in {names}" if looked else "no sidecar beside it")
 
 
 def any_states_tr(paths: Iterable[Path], root: Path) -> bool:
-    """Tell whether a sidecar of any of these files, or the first of them itself, states a repetition time."""
+    """Tell whether a sidecar of any of these, or the first of them itself, states a repetition time, or a wrong one."""
 
     def states(path: Path, stated: Callable[[Path, Path], StatedTR] = _of_sidecars) -> bool:
         try:
-            return stated(path, root).seconds is not None
+            found = stated(path, root)
+            return found.seconds is not None or found.wrong or bool(found.either)
         except DataError:
             return True  # reading that recording says what is wrong
 

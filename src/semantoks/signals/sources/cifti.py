@@ -16,7 +16,7 @@ from semantoks.signals.files.cifti import (
     read_dlabel,
 )
 from semantoks.signals.files.names import SKIPPED, BidsFile, parse, parse_hcp, walk
-from semantoks.signals.files.stated import StatedTR, over_headers, read_json, stated_band, stated_number
+from semantoks.signals.files.stated import StatedTR, lacking, over_headers, read_json, stated_band, stated_tr
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.fmriprep import is_fmriprep
 from semantoks.signals.sources.runs import chosen_runs, run_items
@@ -108,7 +108,8 @@ class _Runs:
             )
         series, stated = self._series(files)
         sidecar = item.path.with_name(item.path.name.removesuffix(files[0].extension) + ".json")
-        beside = StatedTR(seconds=stated_number(sidecar, "RepetitionTime"), where=sidecar.name)
+        nothing = StatedTR(seconds=None, where=lacking(sidecar, "RepetitionTime"))
+        beside = stated_tr(sidecar, sidecar.name) or nothing
         band = stated_band(read_json(sidecar)) if sidecar.is_file() else None
         return self.facts.of(item, over_headers(beside, stated)).recording(
             item, series, band=band, source=str(item.path)
@@ -151,9 +152,7 @@ def _roi_notes(rois: Grayordinates | ParcelSeries) -> list[str]:
         return [f"dense series {CLEANED}, averaged over the labels of {rois.path.name}: {labelled}"]
     names = [name for name in rois.names if name]
     notes = [f"parcel series {CLEANED}" + (f": {' + '.join(names)}" if names else "")]
-    if rois.unused:
-        notes.append(f"not used, no label of {rois.atlas.name}: {', '.join(rois.unused)}")
-    return [*notes, *rois.left_over]
+    return [*notes, *rois.notes()]
 
 
 def is_cifti(path: Path) -> bool:

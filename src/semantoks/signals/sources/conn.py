@@ -1,5 +1,6 @@
 """CONN toolbox: denoised series of ROIs in ``results/preprocessing/ROI_Subject###_Condition###.mat``."""
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -87,11 +88,13 @@ class _Project:
         """Take the project's one repetition time, or the subject's."""
         where = f"Setup.RT of {self.name}"
         number = int(subject) - 1
-        if len(self.seconds) == 1:
-            return StatedTR(seconds=self.seconds[0], where=where)
-        if number < len(self.seconds):
-            return StatedTR(seconds=self.seconds[number], where=f"{where}, subject {subject}")
-        return StatedTR(seconds=None, where=f"{where} has none for subject {subject}")
+        one = len(self.seconds) == 1
+        if not one and number >= len(self.seconds):
+            return StatedTR(seconds=None, where=f"{where} has none for subject {subject}")
+        seconds, where = (self.seconds[0], where) if one else (self.seconds[number], f"{where}, subject {subject}")
+        if math.isnan(seconds):
+            return StatedTR(seconds=None, where=f"{where}: NaN")
+        return StatedTR(seconds=seconds, where=where)
 
 
 def _read(item: Item, *, project: _Project, facts: FactTable, atlas: Atlas, reorder: bool) -> Recording:

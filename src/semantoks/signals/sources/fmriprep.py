@@ -12,7 +12,7 @@ from semantoks.signals.files.label_image import SPACE, LabelImage, fetch_parcell
 from semantoks.signals.files.motion import fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
 from semantoks.signals.files.nuisance import load_nuisance, regress_out
-from semantoks.signals.files.stated import UNTRUSTED, StatedTR, generated_by, over_headers, stated_number
+from semantoks.signals.files.stated import UNTRUSTED, StatedTR, generated_by, lacking, over_headers, stated_tr
 from semantoks.signals.files.text_table import read_header
 from semantoks.signals.reading_config import ReadingConfig
 from semantoks.signals.recording import Recording
@@ -227,13 +227,14 @@ def _stem(image: BidsFile) -> str:
 def _stated_tr(image: BidsFile) -> StatedTR:
     """Take the sidecar's repetition time, which the header may not contradict; alone, only CIFTI's is trusted."""
     sidecar = image.path.with_name(_stem(image) + ".json")
-    stated = StatedTR(seconds=stated_number(sidecar, "RepetitionTime"), where=f"no RepetitionTime in {sidecar.name}")
+    nothing = StatedTR(seconds=None, where=lacking(sidecar, "RepetitionTime"))
+    stated = stated_tr(sidecar, sidecar.name) or nothing
+    if stated.wrong:
+        return stated
     dense = image.extension == DENSE
     header = StatedTR(
         seconds=cifti_tr(image.path) if dense else image_tr(image.path), where=f"the header of {image.path.name}"
     )
-    if stated.seconds is not None:
-        return over_headers(replace(stated, where=sidecar.name), [header])
-    if dense:
+    if stated.seconds is not None or dense:
         return over_headers(stated, [header])
     return replace(stated, where=f"{stated.where}, and a header alone is not trusted")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import starmap
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -15,7 +16,7 @@ from semantoks.signals.files.id_names import of_names
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.left_over import left_over_in
 from semantoks.signals.files.lying_there import counted_aside, lying_there, set_aside
-from semantoks.signals.files.names import SHOWN_SUFFIXES, BidsFile, Identity, array_suffix, bare_name, identify
+from semantoks.signals.files.names import SHOWN_SUFFIXES, BidsFile, Identity, array_suffix, bare_name, identify, walk
 from semantoks.signals.files.series_file import read_series
 from semantoks.signals.files.several import recordings_in
 from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_beside
@@ -29,7 +30,7 @@ from semantoks.storage.tables import plain
 
 
 def open_folder(request: Request) -> OpenedSource:
-    """Open the files of a folder and all folders in it as recordings, in the order of their paths.
+    """Open the files of a folder and all folders in it, linked ones too, as recordings, in the order of their paths.
 
     Participants come from a ``filename`` or ``file`` column of the table, else from the file names. Files that are
     known by name to be no recordings (confounds, events, connectivity matrices, lists of ids ...) are left out and
@@ -43,7 +44,7 @@ def open_folder(request: Request) -> OpenedSource:
     ConfigError
         If no repetition time can be known.
     """
-    found = [file for file in sorted(request.path.rglob("*")) if _is_array(file, request.path)]
+    found = [file for file in sorted(starmap(Path, walk(request.path))) if _is_array(file)]
     aside = ", ".join(counted_aside(file.name for file in found))
     files = [file for file in found if not set_aside(file.name)]
     wanted = request.reading.participant_label if any(map(recordings_in, files)) else ()
@@ -123,8 +124,8 @@ def _words(one: BidsFile) -> list[str]:
     return [*version_words(one), *atlases]
 
 
-def _is_array(file: Path, root: Path) -> bool:
-    if not array_suffix(file.name) or any(part.startswith(".") for part in file.relative_to(root).parts):
+def _is_array(file: Path) -> bool:
+    if not array_suffix(file.name) or file.name.startswith("."):
         return False
     if file.parent.name == "shards" and (file.parent.parent / "dataset_description.json").exists():
         return False
@@ -168,8 +169,9 @@ def _refuse_lookalikes(whose: dict[str, Identity]) -> None:
     for key, identity in whose.items():
         same = bare_name(key if identity.named else PurePosixPath(key).name)
         if same in seen:
+            names = "give them different labels `sub-`, `ses-` or `run-`" if identity.named else "name them by `sub-`"
             raise DataError(
-                f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else name "
-                "them by `sub-`, or give a participants table with a `filename` column."
+                f"{seen[same]} and {key} cannot be told apart by name. If they are one recording, keep one; else "
+                f"{names}, or give a participants table with a `filename` column."
             )
         seen[same] = key

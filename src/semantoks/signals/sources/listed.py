@@ -7,7 +7,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,18 +22,11 @@ from semantoks.signals.files.sidecars import any_states_tr, band_beside, stated_
 from semantoks.signals.files.stated import StatedTR, agreed
 from semantoks.signals.phenotypes import find_column, without_prefix
 from semantoks.signals.recording import Recording
+from semantoks.signals.sources.fact_rows import MOTION_COLUMNS, SITE_COLUMNS, TR_COLUMNS
 from semantoks.signals.sources.runs import chosen_runs, run_items
-from semantoks.signals.sources.source import (
-    MOTION_COLUMNS,
-    SITE_COLUMNS,
-    TR_COLUMNS,
-    FactTable,
-    Item,
-    OpenedSource,
-    Request,
-)
+from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.signals.sources.versions import run_key
-from semantoks.signals.typed_columns import MISSING
+from semantoks.signals.typed_columns import DECIMAL_COMMA, MISSING, THOUSANDS
 from semantoks.storage.tables import decoded, plain
 from semantoks.storage.text import check_extent
 
@@ -54,18 +47,25 @@ LONGEST_HEADER = 2**16
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A line of the list: the file with its entities, and the cells of the columns in ``COLUMNS``, empty if missing."""
+    """A line of the list: the file with its entities, and the cells of the columns in ``COLUMNS``, empty if missing.
+
+    With ``semicolons`` between cells, commas in numbers are decimal.
+    """
 
     line: int
     file: BidsFile
     cells: Mapping[str, str]
+    semicolons: bool
 
     def number(self, what: str, where: str) -> float | None:
         """Read a cell of a number that is not negative; None if it is missing, DataError if it is something else."""
         if not self.cells[what]:
             return None
+        cell = self.cells[what]
+        if DECIMAL_COMMA.fullmatch(cell) and (self.semicolons or not THOUSANDS.fullmatch(cell)):
+            cell = cell.replace(",", ".")
         try:
-            number = float(self.cells[what])
+            number = float(cell)
         except ValueError:
             number = math.nan
         if not 0 <= number < math.inf:
@@ -74,9 +74,10 @@ class _Row:
 
 
 def open_listed(request: Request) -> OpenedSource:
-    """Open the files of a list, one per row; tab or comma separated, with the columns ``path`` and ``participant_id``.
+    """Open the files of a list, one per row; separated by tabs, commas or semicolons.
 
-    Optional: ``session_id`` (or ``session``), ``task``, ``run``, ``tr`` (seconds), ``site``, ``mean_fd`` (mm); what is
+    Columns: ``path`` and ``participant_id``. Optional:
+    ``session_id`` (or ``session``), ``task``, ``run``, ``tr`` (seconds), ``site``, ``mean_fd`` (mm); what is
     missing is taken from JSON sidecars and the participants table. Files are those of ``read_series``; one that does
     not exist is listed, too, and reading it says so. Other columns are named in ``notes``.
 
@@ -135,7 +136,7 @@ def _read(item: Item, *, rows: Mapping[str, _Row], facts: FactTable, request: Re
 
 
 def is_listed(path: Path) -> bool:
-    """Recognise a list of files: text whose first line has the columns ``path`` and ``participant_id``."""
+    """Recognise a list of files: text whose first line has the column ``path``; opening it says what else it lacks."""
     try:
         with path.open("rb") as file:
             start = file.read(LONGEST_HEADER)
@@ -145,21 +146,26 @@ def is_listed(path: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     names = {name.strip().strip('"').lower() for name in header.split(_separator(header))}
-    return {"path", "participant_id"} <= names
+    return "path" in names
 
 
 def _separator(header: str) -> str:
-    return max("\t,", key=header.count)
+    return max("\t,;", key=header.count)
 
 
 def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
     """Read the rows of a list, and the names of its columns that have no meaning here."""
     try:
         text = decoded(path, "a list of files")
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0]), strict=True)
+        separator = _separator(text.partition("\n")[0])
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         table = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if any(map(str.strip, cells))]
+        if separator == "\t" and (
+            torn := [line for line, cells in table if any({"\n", "\t"} <= set(cell) for cell in cells)]
+        ):
+            raise csv.Error(f"a cell that ends in line {torn[0]} has a line break in it, as if a quote was not closed")
     except (OSError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table, tab or comma separated: {error}.") from error
+        raise DataError(f"{path} cannot be read as a table, apart by tabs, commas or semicolons: {error}.") from error
     if not table:
         raise DataError(f"{path} is empty. Expected a header with path and participant_id, and a line for each file.")
     header = table[0][1]
@@ -173,7 +179,7 @@ def _read_list(path: Path) -> tuple[list[_Row], list[str]]:
             f"{path} has no column {' and no column '.join(lacking)}. Expected path and participant_id, and, where "
             f"known, session_id, task, run, tr, site, mean_fd; found {plain(', '.join(header))}."
         )
-    rows = [_row(line, cells, header, columns, path) for line, cells in table[1:]]
+    rows = [replace(_row(line, cells, header, columns, path), semicolons=separator == ";") for line, cells in table[1:]]
     if not rows:
         raise DataError(f"{path} lists no file: it has a header and nothing below.")
     return rows, [name for name in header if name and name not in columns.values()]
@@ -195,7 +201,7 @@ def _row(line: int, cells: list[str], header: list[str], columns: Mapping[str, s
             raise DataError(f"{path} line {line} has no {what}: fill it in, or remove the line.")
     file = path.parent / known["path"].replace("\\", "/")
     named = {entity: label for entity, label in entities.items() if label}
-    return _Row(line=line, file=BidsFile(path=file, entities=named), cells=known)
+    return _Row(line=line, file=BidsFile(path=file, entities=named), cells=known, semicolons=False)
 
 
 def _refuse_repeats(rows: list[_Row], path: Path) -> None:

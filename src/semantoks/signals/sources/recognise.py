@@ -12,7 +12,7 @@ from semantoks.atlas.atlas import Atlas
 from semantoks.config import did_you_mean
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.lying_there import set_aside
-from semantoks.signals.files.names import SHOWN_SUFFIXES, array_suffix
+from semantoks.signals.files.names import SHOWN_SUFFIXES, TEXT_SUFFIXES, array_suffix, walk
 from semantoks.signals.phenotypes import tidy_participants
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.sources.arrow import is_arrow, open_arrow
@@ -44,6 +44,14 @@ FOLDERS: tuple[tuple[Callable[[Path], bool], Callable[[Request], OpenedSource], 
 )
 """Folders that a tool wrote: how each is recognised, what opens it, and the atlas to read it with where none is named
 (empty: it has to be named). The first that fits counts, the quick ones first; any other folder is one of arrays."""
+MEANT_FOR: dict[str, dict[str, Callable[[Request], OpenedSource]]] = {
+    "filtered_fd": {"XCP-D": open_xcpd, "fMRIPrep": open_fmriprep},
+    "parcellation": {"fMRIPrep": open_fmriprep, "CIFTI": open_cifti},
+    "fetch_parcellation": {"fMRIPrep": open_fmriprep},
+    "confounds": {"fMRIPrep": open_fmriprep},
+    "global_signal": {"fMRIPrep": open_fmriprep},
+}
+"""Choices that only some sources have a use for, and those sources."""
 HDF5 = re.compile(r"^[^.].*\.(h5|hdf5|hdf)$", re.IGNORECASE)
 LOOKED_FOR = (
     "(a) a folder that XCP-D, fMRIPrep, giga_connectome, HALFpipe, CONN or DPABI wrote, of ABIDE's C-PAC .1D files, of "
@@ -86,17 +94,24 @@ def open_source(
     if path.is_dir() and (path / "recordings.tsv").exists() and (path / "shards").is_dir():
         raise DataError(f"{path} is a cohort that is prepared already: use it as it is.")
     folder = next((opens for is_of, opens, _ in FOLDERS if is_of(path)), open_folder) if path.is_dir() else None
-    if reading.filtered_fd and folder not in (open_xcpd, open_fmriprep):
-        raise ConfigError(f"--filtered-fd is for XCP-D and fMRIPrep, and {path} is neither: leave it out.")
+    _refuse_idle(reading, folder, path)
     if folder is open_folder and (file := _hdf5_in(path)) is not None:
         request, folder = dataclasses.replace(request, path=file), None
     return _open_file(request) if folder is None else folder(request)
 
 
+def _refuse_idle(reading: ReadingConfig, opens: Callable[[Request], Source] | None, path: Path) -> None:
+    """Raise ConfigError for a choice that the source at a path has no use for: it would change nothing, unsaid."""
+    for field, families in MEANT_FOR.items():
+        if getattr(reading, field) != getattr(EVERYTHING, field) and opens not in families.values():
+            names, one = " and ".join(families), "neither" if len(families) > 1 else "not that"
+            raise ConfigError(f"--{field.replace('_', '-')} is for {names}, and {path} is {one}: leave it out.")
+
+
 def _hdf5_in(folder: Path) -> Path | None:
     """Find the one HDF5 file of a folder without arrays, if any; DataError where there are several."""
     files = sorted(file for file in folder.iterdir() if HDF5.search(file.name) and file.is_file())
-    if not files or any(array_suffix(file.name) and not set_aside(file.name) for file in folder.rglob("*")):
+    if not files or any(array_suffix(name) and not set_aside(name) for _, name in walk(folder)):
         return None
     if len(files) > 1:
         raise DataError(f"{folder} has {len(files)} HDF5 files, {files[0].name} and others: give one of them.")
@@ -108,7 +123,9 @@ def _open_file(request: Request) -> Source:
     if is_listed(path):
         return open_listed(request)
     if not h5py.is_hdf5(path):
-        hint = " It is one file: give its folder." if array_suffix(path.name) else ""
+        table = array_suffix(path.name).startswith(TEXT_SUFFIXES)
+        also = ", or, if it is a list of files, give it the columns path and participant_id" if table else ""
+        hint = f" It is one file: give its folder{also}." if array_suffix(path.name) else ""
         raise DataError(f"{path} is no source of recordings.{hint} Looked for: {LOOKED_FOR}.")
     return open_hdf5_source(request, looked_for=LOOKED_FOR)
 

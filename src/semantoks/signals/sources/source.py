@@ -11,17 +11,23 @@ from typing import Any, Protocol, runtime_checkable
 import pandas as pd
 
 from semantoks.atlas.atlas import Atlas
+from semantoks.counted import plural
 from semantoks.errors import ConfigError, DataError, UnknownTRError
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.pairing import paired, paired_note, paired_sessions
 from semantoks.signals.phenotypes import NOTES, find_column
 from semantoks.signals.reading_config import EVERYTHING, ReadingConfig
 from semantoks.signals.recording import MAX_TR, MIN_TR, PREFIXES, Recording, bare_label
+from semantoks.signals.sources.fact_rows import (
+    TR_COLUMNS,
+    FactRow,
+    fact_rows,
+    motion_in,
+    rows_of,
+    sites_in,
+)
 from semantoks.types import Series
 
-TR_COLUMNS = ("tr", "repetition_time", "repetitiontime")
-SITE_COLUMNS = ("site", "site_id")
-MOTION_COLUMNS = ("mean_fd", "func_mean_fd", "framewise_displacement_mean")
 REMEDY = "pass --tr SECONDS or add a `tr` column (seconds) to the participants table"
 
 
@@ -123,18 +129,8 @@ class Facts:
         return self.mean_fd if stated is None or not math.isnan(self.mean_fd) else stated
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Entry:
-    """One row of the participants table; None where a cell is missing."""
-
-    session: str
-    tr: float | None
-    site: str | None
-    mean_fd: float | None
-
-
 class FactTable:
-    """Looks a recording up in the participants table, by participant and, where the table has them, by session.
+    """Looks a recording up in the participants table: by participant and, where it has them, session, file or run.
 
     Parameters
     ----------
@@ -153,35 +149,22 @@ class FactTable:
         if tr is not None and not MIN_TR <= tr <= MAX_TR:
             raise ConfigError(f"--tr has to be between {MIN_TR:g} and {MAX_TR:g} seconds, not {tr}.")
         self._option, self._required = tr, not files_say and tr is None
-        self._entries: dict[str, list[_Entry]] = {}
+        self._rows = {} if participants is None else fact_rows(participants)
         tr_column = None if participants is None else find_column(participants, TR_COLUMNS)
         if self._required and (participants is None or tr_column is None or not participants[tr_column].notna().any()):
             table = "there is no participants table" if participants is None else "the participants table has none"
             raise UnknownTRError(f"no repetition time: {REMEDY} ({table}). It is never guessed.")
-        if participants is not None:
-            self._collect(participants, tr_column)
-
-    def _collect(self, table: pd.DataFrame, tr_column: str | None) -> None:
-        empty = [None] * len(table)
-        session = table["session_id"] if "session_id" in table else [""] * len(table)
-        trs = _numbers(table, tr_column) if tr_column else empty
-        site_column, motion_column = find_column(table, SITE_COLUMNS), find_column(table, MOTION_COLUMNS)
-        sites = [None if pd.isna(site) else _text(site) for site in table[site_column]] if site_column else empty
-        motion = _numbers(table, motion_column) if motion_column else empty
-        for participant, *row in zip(table["participant_id"], session, trs, sites, motion, strict=True):
-            entry = _Entry(session=row[0], tr=row[1], site=row[2], mean_fd=row[3])
-            self._entries.setdefault(participant, []).append(entry)
 
     def rename(self, people: Mapping[str, str], sessions: Mapping[str, str]) -> None:
         """Spell participants and sessions of the table as the recordings do: {in the table: in the recordings}."""
         renamed = {
             people.get(name, name): [
-                dataclasses.replace(entry, session=sessions.get(entry.session, entry.session)) for entry in entries
+                dataclasses.replace(row, session=sessions.get(row.session, row.session)) for row in rows
             ]
-            for name, entries in self._entries.items()
+            for name, rows in self._rows.items()
         }
-        self._entries.clear()
-        self._entries.update(renamed)
+        self._rows.clear()
+        self._rows.update(renamed)
 
     def without_option(self) -> "FactTable":
         """Give these facts for recordings that ``--tr`` is not meant for."""
@@ -191,7 +174,7 @@ class FactTable:
 
     def lacks_tr(self, item: Item) -> bool:
         """Tell whether the table has no repetition time for the participant of a recording."""
-        return all(entry.tr is None for entry in self._entries.get(item.participant, []))
+        return all(row.tr is None for row in self._rows.get(item.participant, []))
 
     def of(self, item: Item, stated: StatedTR | None = None) -> Facts:
         """Give the facts of one recording; ``stated`` is what its own files say about its repetition time.
@@ -201,12 +184,9 @@ class FactTable:
         DataError
             If its repetition time is unknown, or files, option and table, or two rows of the table, disagree on it.
         """
-        entries = self._entries.get(item.participant, [])
-        if item.session and any(entry.session for entry in entries):
-            entries = [entry for entry in entries if entry.session in (item.session, "")]
-        sites = {entry.site for entry in entries if entry.site is not None}
-        motion = {entry.mean_fd for entry in entries if entry.mean_fd is not None}
-        tr, tr_from = self._tr(item, sorted({entry.tr for entry in entries if entry.tr is not None}), stated)
+        rows = self._rows_of(item)
+        sites, motion = sites_in(rows), motion_in(rows, item.run)
+        tr, tr_from = self._tr(item, rows, stated)
         return Facts(
             tr=tr,
             tr_from=tr_from,
@@ -214,18 +194,58 @@ class FactTable:
             mean_fd=motion.pop() if len(motion) == 1 else math.nan,
         )
 
-    def _tr(self, item: Item, listed: list[float], stated: StatedTR | None) -> tuple[float, str]:
+    def _rows_of(self, item: Item) -> list[FactRow]:
+        rows = self._rows.get(item.participant, [])
+        return rows_of(rows, session=item.session, run=item.run, path=item.path)
+
+    def not_used(self, items: Iterable[Item]) -> list[str]:
+        """Say which motion and sites of the table are not used: no numbers, or nothing says of which recording."""
+        torn: dict[str, list[tuple[Item, list[Any]]]] = {"mean_fd": [], "site": []}
+        wrong = {
+            name: row.wrong["mean_fd"] for name, rows in self._rows.items() for row in rows if "mean_fd" in row.wrong
+        }
+        for item in items:
+            rows = self._rows_of(item)
+            for name, found in (("mean_fd", motion_in(rows, item.run)), ("site", sites_in(rows))):
+                there = sorted({value for row in rows if (value := getattr(row, name)) is not None})
+                if there and len(found) != 1:
+                    torn[name].append((item, there))
+        return [_torn_note(name, found) for name, found in torn.items() if found] + (
+            [_wrong_note(wrong)] if wrong else []
+        )
+
+    def _tr(self, item: Item, rows: Sequence[FactRow], stated: StatedTR | None) -> tuple[float, str]:
         """Give the repetition time on which files, table and option agree, and the first of them that states it."""
+        listed = sorted({row.tr for row in rows if row.tr is not None})
         who = f"participant {item.participant}" + (f", session {item.session}" if item.session else "")
         if len(listed) > 1:
-            raise DataError(f"the participants table gives {who} several repetition times: {listed} s. Keep one.")
+            raise DataError(
+                f"the participants table gives {who} several repetition times: {listed} s. Keep one, or tell its rows "
+                f"apart by `session_id`, `run` or `filename` as the recordings are: {_called(item)}."
+            )
+        if wrong := [row.wrong["tr"] for row in rows if "tr" in row.wrong]:
+            raise DataError(
+                f"the participants table gives {who} the repetition time {wrong[0]!r}, which is no number: write "
+                "seconds, such as 0.8, or n/a."
+            )
+        if stated is not None and stated.wrong:
+            raise DataError(
+                f"no repetition time for {item.key}: {stated.where}. Write seconds there, or remove the field and "
+                f"{REMEDY}."
+            )
         known = [(stated.seconds, stated.where)] if stated is not None and stated.seconds is not None else []
         known += [(seconds, "the participants table") for seconds in listed]
         known += [(self._option, "--tr")] if self._option is not None else []
         if not known:
-            table = "has no `tr` in the participants table" if item.participant in self._entries else "is in no table"
+            table = "has no `tr` in the participants table" if item.participant in self._rows else "is in no table"
             looked = f" {stated.where};" if stated is not None else ""
             raise DataError(f"no repetition time for {item.key}:{looked} {who} {table}; {REMEDY}.")
+        either = () if stated is None else stated.either
+        if either and not any(math.isclose(known[0][0], one, rel_tol=1e-3) for one in either):
+            raise DataError(
+                f"{known[0][1]} says {known[0][0]:g} s for {who}, and a sidecar {either[0]:g} or {either[1]:g} s: "
+                f"{'' if stated is None else stated.where}. Correct the wrong one, or remove the field."
+            )
         for seconds, where in known[1:]:
             if not math.isclose(seconds, known[0][0], rel_tol=1e-3):
                 raise DataError(
@@ -237,12 +257,12 @@ class FactTable:
     def require_any_tr(self, items: Iterable[Item]) -> None:
         """Raise ConfigError if the table alone can know the repetition times and has no participant of ``items``."""
         names = list(dict.fromkeys(item.participant for item in items))
-        if self._required and names and not any(name in self._entries for name in names):
+        if self._required and names and not any(name in self._rows for name in names):
             many = f"none of the {len(names)} participants (for example {names[0]}) is"
             whose = f"participant {names[0]}, the only one, is not" if len(names) == 1 else many
             raise UnknownTRError(
-                f"no repetition time: {whose} among the {len(self._entries)} of the participants table (for example "
-                f"{next(iter(self._entries))}). Correct the ids, or {REMEDY}."
+                f"no repetition time: {whose} among the {len(self._rows)} of the participants table (for example "
+                f"{next(iter(self._rows))}). Correct the ids, or {REMEDY}."
             )
 
 
@@ -304,7 +324,7 @@ class OpenedSource:
         facts.require_any_tr(items)
         refuse_twins(items, request.path)
         self.path, self.kind = request.path, kind
-        self._items, self._notes, self._read = list(items), list(notes), read
+        self._items, self._notes, self._read = list(items), [*notes, *facts.not_used(items)], read
 
     def items(self) -> list[Item]:
         """List the recordings; a lost or damaged one is listed too, and reading it says what is wrong."""
@@ -341,17 +361,26 @@ def spelled_as(items: Sequence[Item], table: pd.DataFrame | None, facts: FactTab
     return renamed
 
 
-def _numbers(table: pd.DataFrame, column: str) -> list[float | None]:
-    numbers = pd.to_numeric(table[column], errors="coerce")
-    wrong = numbers.isna() & table[column].notna()
-    if wrong.any():
-        raise DataError(
-            f"the column {column} of the participants table has to contain numbers; {int(wrong.sum())} cells do not, "
-            f"for example {table.loc[wrong, column].iloc[0]!r}."
-        )
-    return [None if pd.isna(number) else float(number) for number in numbers]
+def _torn_note(name: str, found: Sequence[tuple[Item, Sequence[Any]]]) -> str:
+    """Say that a person's rows differ in a fact, and none of them is known to be of the recording."""
+    item, values = found[0]
+    return (
+        f"{name} of the participants table is not used for {plural(len(found), 'recording')}: participant "
+        f"{item.participant} has {' and '.join(map(str, values))} there, and no `session_id`, `run` or `filename` says "
+        f"which is of {item.key} ({_called(item)})"
+    )
 
 
-def _text(value: object) -> str:
-    """Spell a site the same whether missing cells made its column float or not: 3.0 is ``3``."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _wrong_note(wrong: Mapping[str, str]) -> str:
+    participant, cell = next(iter(wrong.items()))
+    return (
+        f"mean_fd of the participants table is no number for {plural(len(wrong), 'participant')} ({participant}: "
+        f"{cell!r}), and taken as unknown: --max-fd does not apply there"
+    )
+
+
+def _called(item: Item) -> str:
+    """Say which session and run a recording is."""
+    return (
+        f"{f'session {item.session}' if item.session else 'no session'}, {f'run {item.run}' if item.run else 'no run'}"
+    )

@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,7 +24,7 @@ from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.columns import in_atlas_order
 from semantoks.signals.files.intact import readable
-from semantoks.signals.files.names import BidsFile
+from semantoks.signals.files.names import BidsFile, walk
 from semantoks.signals.files.stated import StatedTR
 from semantoks.signals.files.text_table import parse_rectangle
 from semantoks.signals.recording import Recording
@@ -194,12 +196,10 @@ def _item(one: BidsFile, listing: _Listing, names: set[str], root: Path) -> tupl
 
 def is_ukb(path: Path) -> bool:
     """Recognise a folder of UK Biobank's bulk files by the names of files or archives in it, a few levels deep."""
-    for folder, folders, names in os.walk(path):
-        archives = filter(None, map(ARCHIVE.fullmatch, names))
-        if any(map(FILE.fullmatch, names)) or any(FIELDS.fullmatch(one["field"]) for one in archives):
+    for _, name in walk(path, depth=DEPTH):
+        archive = ARCHIVE.fullmatch(name)
+        if FILE.fullmatch(name) or (archive and FIELDS.fullmatch(archive["field"])):
             return True
-        if len(Path(folder).relative_to(path).parts) >= DEPTH - 1:
-            folders.clear()
     return False
 
 
@@ -207,11 +207,10 @@ def _list(root: Path) -> _Listing:
     """List files and archives by the recording that they are of, by names alone; unpacked ones first."""
     listing, archives = _Listing(), []
     top = root.resolve().name
-    for folder, folders, names in os.walk(root):
-        folders.sort()
+    for folder, there in groupby(walk(root), key=itemgetter(0)):
         below = os.path.relpath(folder, root)
         owner = next(filter(None, map(FOLDER.fullmatch, reversed([top, *below.split(os.sep)]))), None)
-        for name in sorted(names):
+        for _, name in there:
             path = os.path.normpath(f"{below}/{name}")
             if FILE.fullmatch(name) and owner is not None:
                 listing.paths[owner.group(*LABELS)].append(path)

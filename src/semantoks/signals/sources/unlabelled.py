@@ -14,10 +14,12 @@ from semantoks.signals.files.stated import (
     StatedTR,
     agreed,
     generated_by,
+    lacking,
     plausible,
     read_json,
     stated_band,
     stated_number,
+    stated_tr,
 )
 from semantoks.signals.files.text_table import read_labelled, read_text_table
 from semantoks.signals.recording import Recording
@@ -129,7 +131,7 @@ def _parse_giga(one: BidsFile) -> BidsFile | None:
 def _giga_tr(sidecar: Path) -> StatedTR:
     hertz = stated_number(sidecar, FREQUENCY)
     if not hertz:
-        return StatedTR(seconds=None, where=f"no {FREQUENCY} in {sidecar.name}")
+        return StatedTR(seconds=None, where=lacking(sidecar, FREQUENCY))
     return plausible(1 / hertz, f"1 / {FREQUENCY} of {sidecar.name}")
 
 
@@ -231,11 +233,14 @@ def _is_halfpipe_series(one: BidsFile) -> bool:
 
 def _halfpipe_tr(sidecar: Path) -> StatedTR:
     seconds = stated_number(sidecar, FREQUENCY)
+    plain = stated_tr(sidecar, f"{SECONDS} of {sidecar.name}", SECONDS)
     if seconds is None:
-        return StatedTR(seconds=None, where=f"no {FREQUENCY} in {sidecar.name}")
-    stated = plausible(seconds, f"{FREQUENCY} of {sidecar.name}, where HALFpipe writes the repetition time")
-    plain = stated_number(sidecar, SECONDS)
-    return stated if plain is None else agreed([stated, StatedTR(seconds=plain, where=f"{SECONDS} of {sidecar.name}")])
+        return plain or StatedTR(seconds=None, where=lacking(sidecar, FREQUENCY))
+    where = f"{FREQUENCY} of {sidecar.name}, where HALFpipe writes the repetition time"
+    stated = plausible(seconds, where)
+    if stated.seconds is None:
+        stated = plausible(seconds, f"{where},")
+    return stated if plain is None else agreed([stated, plain])
 
 
 def _tool(name: str) -> str:

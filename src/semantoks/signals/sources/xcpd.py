@@ -14,18 +14,18 @@ from numpy import ndarray
 from semantoks.counted import plural
 from semantoks.errors import DataError
 from semantoks.signals.files.cifti import cifti_tr
-from semantoks.signals.files.columns import FileColumns, Fitting, fill, find_fitting, match_labels
-from semantoks.signals.files.left_over import left_over
+from semantoks.signals.files.columns import FileColumns, fill, match_labels
+from semantoks.signals.files.fitting import Parcellations, find_parcellations
+from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
-from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_number
-from semantoks.signals.files.text_table import read_column, read_header, read_labelled
+from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_tr
+from semantoks.signals.files.text_table import LONGEST_WORD, read_column, read_header, read_labelled
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
 from semantoks.signals.sources.versions import beside, by_run, run_key, version_words, without_concatenated
-from semantoks.types import RoiIndex
 
 IGNORED_FILTERS = ("0.7.1", "0.7.2", "0.7.3")
 """Versions that ignored the band-pass flags and always filtered to 0.01 to 0.1 Hz."""
@@ -71,14 +71,10 @@ def open_xcpd(request: Request) -> OpenedSource:
         raise DataError(f"{path} has no time series of XCP-D (..._atlas-..._timeseries.tsv){reason}")
     chosen, left_out = chosen_runs(series, request.reading, path, words_of=_words)
     fitting = _fitting(chosen, request)
-    kept, concatenated = without_concatenated([one for one in chosen if atlas_name(one) in fitting.positions])
+    kept, concatenated = without_concatenated([one for one in chosen if atlas_name(one) in fitting.names])
     runs = _gather(by_run(kept, path, part_of=atlas_name, words_of=_words), files)
-    notes = [f"atlases {' + '.join(fitting.positions)}", *left_out]
-    if fitting.refusals:
-        notes.append(f"not used, no label of {request.atlas.name}: {', '.join(sorted(fitting.refusals))}")
-    first = {atlas_name(one): one.path for one in reversed(chosen)}
-    for name in fitting.positions:
-        notes += left_over(name, read_header(first[name]), request.atlas, reorder=request.reading.reorder)
+    notes = [f"atlases {' + '.join(fitting.names)}", *left_out, *fitting.unused(request.atlas)]
+    notes += fitting.left_over(request.atlas, reorder=request.reading.reorder)
     if concatenated:
         notes.append(f"{plural(concatenated, 'concatenated file')} left out: their runs are there one by one")
     for run in runs.values():
@@ -93,7 +89,7 @@ def open_xcpd(request: Request) -> OpenedSource:
         kind=f"XCP-D {version}".strip(),
         items=run_items(next(iter(run.series.values())) for run in runs.values()),
         facts=facts,
-        read=partial(_read, runs=runs, facts=facts, names=tuple(fitting.positions), request=request),
+        read=partial(_read, runs=runs, facts=facts, names=fitting.names, request=request),
         notes=notes,
     )
 
@@ -107,6 +103,7 @@ def _read(
 
     def columns() -> Iterator[FileColumns]:
         for path in (run.series[name].path for name in names if name in run.series):
+            refuse_unfetched(path)
             labels, values = read_labelled(path)
             yield path, values, match_labels(labels, request.atlas, where=str(path), reorder=request.reading.reorder)
 
@@ -141,24 +138,31 @@ def atlas_name(one: BidsFile) -> str:
     return one.entities.get("atlas") or one.entities.get("seg") or ""
 
 
-def _fitting(series: Sequence[BidsFile], request: Request) -> Fitting:
-    """Find XCP-D's atlases that have labels of ours, by one file of each; DataError without any."""
-    first: dict[str, Path] = {}
+def _fitting(series: Sequence[BidsFile], request: Request) -> Parcellations:
+    """Find XCP-D's atlases that have labels of ours; DataError without any."""
+    paths: dict[str, list[Path]] = defaultdict(list)
     for one in series:
-        first.setdefault(atlas_name(one), one.path)
-
-    def positions_of(name: str) -> RoiIndex | None:
-        path = first[name]
-        return match_labels(read_header(path), request.atlas, where=str(path), reorder=request.reading.reorder)
-
-    fitting = find_fitting(first, positions_of)
-    if not fitting.positions:
-        reason = next(filter(None, fitting.refusals.values()), "Choose the atlas that it was run with.")
+        paths[atlas_name(one)].append(one.path)
+    found = find_parcellations(paths, _labels_in, request.atlas, reorder=request.reading.reorder)
+    if not found.labels:
+        raise DataError(f"{request.path}: no time series of XCP-D can be read. {next(iter(found.refused.values()))}")
+    if not found.names:
+        reason = next(filter(None, found.refused.values()), "Choose the atlas that it was run with.")
         raise DataError(
-            f"{request.path}: no atlas of XCP-D ({', '.join(sorted(first))}) has labels of {request.atlas.name}. "
+            f"{request.path}: no atlas of XCP-D ({', '.join(sorted(paths))}) has labels of {request.atlas.name}. "
             f"{reason}"
         )
-    return fitting
+    return found
+
+
+def _labels_in(path: Path) -> list[str]:
+    refuse_unfetched(path)
+    labels = read_header(path)
+    if len(labels) == 1:
+        raise DataError(
+            f"{path} has to begin with a line of labels, apart by tabs; it begins {labels[0][:LONGEST_WORD]!r}."
+        )
+    return labels
 
 
 def _words(one: BidsFile) -> list[str]:
@@ -198,15 +202,15 @@ def _stated_tr(run: _Run) -> StatedTR:
     for path in (run.denoised, run.ptseries):
         if path is None:
             continue
-        seconds = stated_number(path, "RepetitionTime") if path.suffix == ".json" else cifti_tr(path)
-        if seconds is not None:
+        if path.suffix == ".json" and (stated := stated_tr(path, path.name)):
+            return stated
+        if path.suffix != ".json" and (seconds := cifti_tr(path)) is not None:
             return StatedTR(seconds=seconds, where=path.name)
         looked.append(path.name)
-    for one in run.series.values():
-        sidecar = one.path.with_suffix(".json")
+    for sidecar in (one.path.with_suffix(".json") for one in run.series.values()):
+        if stated := stated_tr(sidecar, sidecar.name):
+            return stated
         if sidecar.is_file():
-            if (seconds := stated_number(sidecar, "RepetitionTime")) is not None:
-                return StatedTR(seconds=seconds, where=sidecar.name)
             looked.append(sidecar.name)
     return StatedTR(
         seconds=None,
