@@ -32,7 +32,7 @@ def test_the_table_shows_interval_difference_p_and_verdict():
     lines = score_table(pd.DataFrame(rows), 80).splitlines()
     assert lines == [
         "sex: balanced accuracy",
-        "method              mean 95 % interval  less FC 95 % interval        p",
+        "method              mean 95 % interval minus FC 95 % interval        p",
         "encoder            0.600 [0.500, 0.700]  -0.100 [-0.200, -0.050] 0.021 lower",
         "fc                 0.700 [0.500, 0.700]",
     ]

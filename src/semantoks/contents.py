@@ -209,17 +209,17 @@ def _encoder(path: Path) -> list[str]:
     encoder, card = load_encoder(path)
     size, cost = card.encoder, card.cost
     frames = "any number of" if size.any_length else size.frames
-    gives = f"CLS [{size.width}] and " if size.depth else ""
+    gives, networks = f"CLS [{size.width}] and " if size.depth else "", plural(encoder.n_networks, "network")
     parameters = sum(p.numel() for p in encoder.parameters())
     return [
         f"encoder    {path}",
         f"size       width {size.width}, depth {size.depth}, {parameters:,} parameters",
         f"input      {encoder.n_rois} ROIs x {frames} frames at {card.tr} s, {card.normalisation}",
         f"band       {band_words(card)}",
-        f"output     {gives}{encoder.n_networks} networks x {plural(size.patches, 'patch', 'patches')} [{size.width}]",
+        f"output     {gives}{networks} x {plural(size.patches, 'patch', 'patches')} [{size.width}]",
         f"atlas      {card.atlas.name} (fingerprint {card.atlas.fingerprint})",
         f"people     {_people(path, card)}",
-        *[f"origin     {line}" for line in card.origin],
+        *[f"{'' if place else 'origin':<11}{line}" for place, line in enumerate(card.origin)],
         *(
             [
                 f"cost       {cost.get('samples', 0):.0f} samples, {cost.get('flops', 0) / 1e12:.1f} TFLOP, "

@@ -61,10 +61,10 @@ def score_table(summary: "pd.DataFrame", width: int | None = None) -> str:
 
 
 def _heading(width: int, *, beside: bool = False) -> str:
-    before = "beside tangent FC" if beside else f"{'method':<17} {'mean':>6} 95 % interval"
+    before = "vs tangent FC" if beside else f"{'method':<17} {'mean':>6} 95 % interval"
     interval = f" {'95 % interval':<16}" if width >= _INTERVALS_FROM else ""
     p = f" {'p':>5}" if width >= _P_FROM else ""
-    return f"{before:<39} {'less it' if beside else 'less FC'}{interval}{p}"
+    return f"{before:<38} {'minus it' if beside else 'minus FC'}{interval}{p}"
 
 
 def _row(row: dict[Any, Any], bar: str, width: int) -> str:

@@ -1,6 +1,7 @@
 """The main job end to end on simulated people: simulate, prepare, pretrain, embed, probe, report."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 from semantoks.config import check_arguments
@@ -69,6 +70,8 @@ def demo(
     with shown_if(verbose, "2/5 prepare", "recordings", None) as shown:
         cohort = prepare(recordings, out=out / "cohort", atlas=ATLAS, progress=shown)
     config = _config(steps, seed)
+    size_words = f"--participants {participants} --steps {steps} --seed {seed}"
+    command = f"semantoks demo --out {shlex.quote(str(out))} {size_words}"
     with shown_if(verbose, "3/5 pretrain", "steps", None) as shown:
         pretrain(
             [cohort],
@@ -76,7 +79,7 @@ def demo(
             config=config,
             resume=True,
             on_row=None if shown is None else lambda row: shown(row["step"] + 1, steps),
-            command="semantoks demo",
+            command=command,
         )
     with shown_if(verbose, "4/5 embed", "windows", None) as shown:
         table = embed(cohort, model=out / "run", progress=shown)
@@ -89,7 +92,7 @@ def demo(
             out=out / "run" / "probe",
             config=ProbeConfig(repeats=1, permutations=100, seed=seed),
             n_jobs=-1,
-            command="semantoks demo",
+            command=command,
             progress=shown,
         )
     report(out / "run", out / "report.html")

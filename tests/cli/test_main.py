@@ -166,7 +166,7 @@ def test_input_that_is_not_there_is_a_sentence_and_exit_code_three(capsys, tmp_p
             "neither a run with a saved",
         ),
         (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "is not a cohort"),
-        (["report", tmp_path / "r"], "is not a folder"),
+        (["report", tmp_path / "r"], "there is no folder"),
         (["info", tmp_path / "r"], "there is nothing at"),
         (["info", tmp_path], "is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)"),
         (["prepare", tmp_path / "raw", "--out", tmp_path / "c", "--atlas", "cc200"], "there is no"),

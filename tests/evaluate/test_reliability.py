@@ -115,8 +115,8 @@ def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
         assert row == {**expected, **{name: pytest.approx(value) for name, value in compare(both).items()}}
     assert len(notes) == 1
     assert notes[0].startswith(
-        "Reliability of two halves of one recording, the easy case: from 2.5 minutes of each part, 24 people are found "
-        "again by encoder "
+        "Reliability of two halves of one recording, the easy case: from 2.5 minutes of each part, 24 people are "
+        "re-identified by encoder "
     )
     assert rows[-1]["method"] == "fc_tangent"
     assert rows[-1]["identification"] > 0.95
@@ -125,7 +125,9 @@ def test_every_method_sees_the_first_minutes_of_each_half(halves, model):
 def test_people_are_recognised_the_better_the_more_there_is(sessions, model):
     encoder, _ = open_encoder(model)
     rows, notes = reliability_scores({"encoder": encoder}, sessions, readout="cls_avg", device=CPU)
-    assert notes[0].startswith("Reliability across sessions: from 3 minutes of each part, 24 people are found again by")
+    assert notes[0].startswith(
+        "Reliability across sessions: from 3 minutes of each part, 24 people are re-identified by"
+    )
     assert notes[1].startswith("Reliability of two halves of one recording, the easy case: from 1.5 minutes")
     assert [row["target"] for row in rows] == 15 * ["identity, sessions"] + 6 * ["identity, halves"]
     fc = [row for row in rows if row["method"] == "fc" and row["target"] == "identity, sessions"]

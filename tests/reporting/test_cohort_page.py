@@ -171,7 +171,7 @@ def test_a_cohort_that_nothing_was_kept_of_has_a_page_of_its_exclusions(tmp_path
     with pytest.raises(DataError):
         made(tmp_path / "c", [recording(str(n), frames=5, seed=n) for n in range(3)])
     words = words_of(tmp_path / "c", tmp_path)
-    assert "0 recordings of 0 people can be used, 3 were left out" in words
+    assert "0 recordings of 0 people can be used; 3 were left out" in words
     assert "too short: 5 frames of 2 s, but at least 20 (20 frames of 2 s) are needed. 3" in words
     assert "How much did people move?" not in words
 

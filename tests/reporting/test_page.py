@@ -117,7 +117,7 @@ def test_what_the_run_is_stands_on_the_page(page: str) -> None:
     assert "ttr_share 0.05" in words
     assert "torch 2.13.0" in words
     assert "repeats 2" in words
-    assert "1 collapse warning; the first at step 42: The effective rank fell below 5 of 128" in words
+    assert "1 warning at step 42: The effective rank fell below 5 of 128" in words
 
 
 def test_the_bar_is_named_with_and_without_a_probe(page: str, make_run: Callable[..., Path]) -> None:

@@ -44,7 +44,7 @@ def test_what_there_is_one_of_is_in_the_singular(tmp_path: Path) -> None:
     cohort = made(tmp_path / "cohort", [recording("a"), recording("b", frames=5)])
     found = words(cohort, tmp_path)
     assert odd(found, (*OWN, str(tmp_path))) == []
-    assert any("1 recording of 1 person can be used, 1 was left out" in text for text in found)
+    assert any("1 recording of 1 person can be used; 1 was left out" in text for text in found)
 
 
 def test_words_for_programs_would_be_noticed() -> None:

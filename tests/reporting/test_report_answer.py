@@ -70,7 +70,8 @@ def test_what_reaches_the_scores_without_a_brain_stands_in_the_headline() -> Non
         "fc": dataclasses.replace(ROW, reached_by=("motion",)),
     }
     assert reached({"dx": rows}, "encoder") == (
-        "Without brain function, the encoder's score or FC's is reached on dx by motion and random weights."
+        "On dx, the encoder's score or FC's is also reached without brain signals (by motion) and without training (by "
+        "random weights)."
     )
     assert reached({"dx": {"encoder": ROW, "fc": ROW}}, "encoder") == ""
 
@@ -154,13 +155,13 @@ def test_tangent_fc_is_the_second_bar_of_the_headline_where_it_was_run(probe: Ev
     assert isinstance(table, Table)
     assert " It " in loud.text
     assert "tangent FC" in loud.text
-    assert table.columns == ("Target", "Scores", "Beside FC", "Beside tangent FC", "Without confounds")
+    assert table.columns == ("Target", "Scores", "vs FC", "vs tangent FC", "Without confounds")
     without = dataclasses.replace(probe, summary=probe.summary.assign(tangent_verdict=""))
     loud, table, *_ = answer(without)
     assert isinstance(loud, Words)
     assert isinstance(table, Table)
     assert "tangent FC" not in loud.text
-    assert "Beside tangent FC" not in table.columns
+    assert "vs tangent FC" not in table.columns
 
 
 def test_the_overview_shows_the_summary_s_numbers(probe: Evaluation) -> None:

@@ -70,7 +70,7 @@ def test_reliability_says_who_is_identified_with_the_most_data(probe: Evaluation
     parts = reliability(probe)
     assert (
         "Of two halves of one recording, the easy case, from 5 minutes: encoder 73\u00a0%, random weights 46\u00a0% "
-        "and FC 83\u00a0% of 30 people are identified." in words_of(parts)
+        "and FC 83\u00a0% of 30 people are re-identified." in words_of(parts)
     )
     assert len(figures_of(parts)) == 6
     first = next(part for part in parts if isinstance(part, Bullets)).items[0]
@@ -213,7 +213,7 @@ def test_a_learning_curve_needs_three_sizes(probe: Evaluation) -> None:
     few = with_scores(probe, lambda scores: scores[scores["condition"] != "40"])
     parts = learning_curves(few)
     assert figures_of(parts) == []
-    assert "fewer than 3 numbers of people, so there is a table and no curve." in words_of(parts)
+    assert "fewer than 3 numbers of people, so there is a table but no curve." in words_of(parts)
     assert [row[0].text for row in tables_of(parts)[0].rows] == ["10", "20"]
 
 
@@ -250,7 +250,7 @@ def test_scores_over_seconds_are_drawn_and_listed_with_what_is_too_short(probe: 
         assert table.columns == ("Method", "30 s", "60 s", "all")
         assert table.rows[0][0].text == "encoder"
         assert [row[0].text for row in table.rows[-4:]] == [
-            *("encoder minus FC", "beside FC", "encoder minus tangent FC", "beside tangent FC"),
+            *("encoder minus FC", "vs FC", "encoder minus tangent FC", "vs tangent FC"),
         ]
         assert table.rows[0][1].text == "too short"
         for column, condition in ((2, "60"), (3, "all")):

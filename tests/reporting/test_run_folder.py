@@ -180,9 +180,11 @@ def test_a_record_or_weights_that_do_not_match_their_checksums_are_named(make_ru
 
 
 def test_a_folder_that_is_no_run_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no run\.json, metrics\.jsonl or probe/scores\.csv.*--out of"):
+    with pytest.raises(
+        DataError, match=r"no run\.json, metrics\.jsonl or probe/scores\.csv.*Give the folder of a run, a probe"
+    ):
         read_run(tmp_path)
-    with pytest.raises(DataError, match="nowhere is not a folder"):
+    with pytest.raises(DataError, match=r"there is no folder .*nowhere"):
         read_run(tmp_path / "nowhere")
 
 

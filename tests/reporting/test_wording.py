@@ -53,8 +53,8 @@ def test_a_p_value_is_never_zero() -> None:
 
 def test_every_method_has_a_name() -> None:
     assert method_name("fc+encoder") == "FC + encoder"
-    assert method_name("encoder_network") == "encoder, token per network"
-    assert method_name("encoder_attention") == "encoder, attention readout"
+    assert method_name("encoder_network") == "encoder (token per network)"
+    assert method_name("encoder_attention") == "encoder (attention readout)"
     assert method_name("finetuned") == "fine-tuned encoder"
     assert method_name("my own") == "my own"
 

@@ -96,8 +96,8 @@ def test_the_page_has_every_recipe_the_bars_and_the_answers(done):
         "Recipes side by side",
         "minus tangent FC",
         "minus tiny",
-        "People found again",
-        "Beside FC, ",
+        "People re-identified",
+        "Compared with FC, ",
         "JEPA",
     ):
         assert words in text

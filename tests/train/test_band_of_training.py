@@ -13,7 +13,8 @@ from semantoks.model.card import read_card
 from semantoks.signals.clean import CleaningConfig
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.prepare import prepare
-from semantoks.train.closed_form import FitConfig, Recordings, fit, mean_correlation
+from semantoks.train.closed_form import FitConfig, fit, mean_correlation
+from semantoks.train.fit_recordings import Recordings
 from semantoks.train.run import pretrain
 from semantoks.views.pool import in_band
 

@@ -15,10 +15,12 @@ from semantoks.features.embed import embed
 from semantoks.model.card import hash_participant
 from semantoks.model.hub import load_encoder
 from semantoks.signals.part import Part
+from semantoks.statistics.shrinkage import SHRINKAGES
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.train import closed_form
-from semantoks.train.closed_form import SHRINKAGES, FitConfig, Recordings, choose_shrinkage, even_rotation, fit
+from semantoks.train.closed_form import FitConfig, even_rotation, fit
+from semantoks.train.fit_recordings import Recordings, choose_shrinkage
 from tiny_people import make_people, write_cohort
 
 pytestmark = pytest.mark.slow

@@ -74,7 +74,7 @@ def bids(
         already_filtered: The recordings are already band-passed; do not filter them again.
         full_band: Keep the series without the band-pass, too.
         target_tr: Repetition time of the cohort in seconds (0.3 to 6).
-        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
+        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; none = keep all.
         options: What is known of the recordings, and which participants this call works on.
         embedding: Whether and how to embed recordings, too.
         n_jobs: Worker processes of the participant level; -1 uses all cores.

@@ -50,11 +50,11 @@ def prepare(
         out: Folder of the cohort: new, or left by the same command.
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
         atlas: Name (schaefer400, cc200 ...), or FILE.tsv of label and network.
-        band: Lower and upper edge of the band-pass in Hz; None for no band-pass.
+        band: Lower and upper edge of the band-pass in Hz, or none.
         already_filtered: The recordings are already band-passed; do not filter them again.
         full_band: Keep the series without the band-pass, too; twice the disk space.
         target_tr: Repetition time of the cohort in seconds (0.3 to 6).
-        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; None keeps all.
+        max_fd: Exclude recordings whose mean framewise displacement is known to exceed this, in mm; none = keep all.
         options: What is known of the recordings, and which of them are read.
         n_jobs: Worker processes; -1 uses all cores.
         scheduler: Address of a Dask scheduler (tcp://HOST:8786) whose workers do the work instead of this machine.
@@ -119,7 +119,7 @@ def doctor(
         source: Anything that prepare reads.
         files: Instead of SOURCE: a table (.tsv, .csv) of path, participant_id and, where known, session_id, run, tr.
         atlas: Atlas that the columns should follow: a name, or a FILE.tsv.
-        model: Run, encoder folder or Hugging Face id whose atlas, band and repetition time count; all motion is let in.
+        model: Run, encoder folder or Hugging Face id whose atlas, band and TR are used; no motion limit applies.
         band: As for prepare.
         already_filtered: As for prepare.
         target_tr: As for prepare.
@@ -212,7 +212,7 @@ def simulate(
         atlas: Name (schaefer400, cc200, schaefer400+tian-s3+buckner7 ...), or FILE.tsv of label and network.
         minutes: Length of each recording in minutes.
         task_blocks: Recordings of a task instead of rest: blocks of 30 s of two trial types, which change how networks
-            go together, with a BIDS events.tsv beside each recording.
+            go together, with a BIDS events.tsv next to each recording.
         seed: Random seed, at least 0.
         n_jobs: Worker processes; -1 uses all cores.
     """

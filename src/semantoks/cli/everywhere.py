@@ -34,6 +34,12 @@ FLAGS = {
 FOUND: ContextVar[dict[str, Any]] = ContextVar("FOUND")
 """What the JSON object of this command will have."""
 COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
+MARKUP = re.compile(r"\[/?bold\]")
+"""What tyro leaves of its markup where it quotes what an option has to have."""
+CONTINUED = re.compile(r"\n {9,}(?=\S)")
+"""The break of a line in what a docstring says of an argument."""
+OR_NONE = ("--band", "--max-fd")
+"""Options whose None may be written in small letters."""
 
 
 def split_flags(argv: Sequence[str]) -> tuple[set[str], list[str]]:
@@ -72,6 +78,7 @@ class Spelt:
 
     def write(self, text: str) -> int:
         """Pass on what can be seen."""
+        text = "\n".join(map(_without_markup, text.split("\n")))
         parts = COLOUR.split(text) if self.stream.isatty() else [text]
         self.stream.write("".join(part if COLOUR.fullmatch(part) else visible(part) for part in parts))
         return len(text)
@@ -79,6 +86,13 @@ class Spelt:
     def __getattr__(self, name: str) -> Any:
         """Be in all else the stream."""
         return getattr(self.stream, name)
+
+
+def _without_markup(line: str) -> str:
+    """Take markup out of a line; the end of a box stays where it is."""
+    bare = MARKUP.sub("", line)
+    inside, edge, after = bare.rpartition("│")
+    return f"{inside}{' ' * (len(line) - len(bare))}{edge}{after}" if edge else bare
 
 
 class HelpPage(Spelt):
@@ -116,7 +130,16 @@ def call_with_words(command: Callable[..., int], argv: Sequence[str], prog: str)
     def bound(*given: Any, **named: Any) -> Callable[[], int]:
         return functools.partial(command, *given, **named)
 
-    return int(read_words(bound, argv, prog)())
+    command.__doc__ = CONTINUED.sub(" ", command.__doc__ or "")  # tyro keeps these breaks
+    return int(read_words(bound, list(map(_none_as_typed, ["", *argv], argv)), prog)())
+
+
+def _none_as_typed(before: str, word: str) -> str:
+    """Spell None as tyro knows it after an option that takes it."""
+    name, equals, value = word.partition("=")
+    if before in OR_NONE and word.lower() == "none":
+        return "None"
+    return f"{name}=None" if equals and name in OR_NONE and value.lower() == "none" else word
 
 
 class Visible(logging.Formatter):

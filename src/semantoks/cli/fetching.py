@@ -28,18 +28,18 @@ def fetch(
     Example: semantoks fetch abide --atlas cc200 --out abide/
 
     About 1 MB per person is fetched through nilearn from the Preprocessed Connectomes Project, 1,035 people in all, for
-    non-commercial research. After an interruption, the same command goes on. The exit code is 4 if some people could
+    non-commercial research. After an interruption, the same command resumes. The exit code is 4 if some people could
     not be fetched.
 
     Args:
         dataset: abide: autism and controls, 7 to 64 years old, 20 sites.
         out: Folder of the data: new, left by this command, or one that nilearn filled (~/nilearn_data).
-        atlas: Whose ROIs.
-        pipeline: Who processed the images.
-        band_pass: Series that the project band-passed, 0.01 to 0.1 Hz; prepare does it where this is left out.
-        global_signal: Series less the global signal.
-        people: So many people, from the top of the project's table.
-        quality_checked: Only people whose images every rater of the project passed.
+        atlas: Atlas of the series.
+        pipeline: Pipeline that processed the images.
+        band_pass: Series that the project band-passed, 0.01 to 0.1 Hz; without this, prepare does it.
+        global_signal: Series with the global signal regressed out.
+        people: Take the first N people of the project's table.
+        quality_checked: Only people whose images passed every rater of the project.
     """
     from semantoks.fetching import failed_words
     from semantoks.fetching import fetch as run

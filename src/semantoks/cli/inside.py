@@ -25,7 +25,7 @@ def audit(
     components: int = 50,
     config: Flags = InsideConfig(),  # noqa: B008
 ) -> int:
-    """Say how much of first, second and third order an embedding keeps, beside random weights, on people never seen.
+    """Measure how much first-, second- and third-order structure an embedding keeps, on people never seen.
 
     Example: semantoks audit runs/a cohort/ --out runs/a/audit
 
@@ -75,8 +75,8 @@ def vocabulary(
 
     K-means (or another codebook) on tokens over time. Usage by network and person, transitions and their direction,
     dwell times, what words keep, stability across sessions and codebooks, the mean pattern of the windows that a word
-    names; targets from words alone, beside the encoder, FC, tangent FC and words of random weights. Writes tables and
-    report.html.
+    names; targets from words alone, compared with the encoder, FC, tangent FC and words of random weights. Writes
+    tables and report.html.
 
     Args:
         model: A run folder, an encoder folder, or one in the box: schaefer400, mist122.
@@ -117,7 +117,7 @@ def explain(
     windows: int = 64,
     config: Flags = InsideConfig(),  # noqa: B008
 ) -> int:
-    """Map what an encoder looks at, beside the same maps of random weights: one that survives these means nothing.
+    """Map what an encoder looks at; a map that random weights give, too, means nothing.
 
     Example: semantoks explain runs/a cohort/ --target age --out runs/a/explain
 
@@ -130,7 +130,7 @@ def explain(
         cohort: A cohort prepared with the encoder's atlas.
         out: Output folder.
         target: A column of participants.tsv (values, or two classes), whose prediction is explained.
-        windows: Windows that are looked at, one of a person, at most.
+        windows: Windows that are looked at, at most; one per person.
         config: The settings.
     """
     from semantoks.inside.explain import explain as run

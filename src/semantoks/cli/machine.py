@@ -16,7 +16,7 @@ def bench(
     precision: Precision = "auto",
     people: int = 40,
 ) -> int:
-    """Measure this machine: how fast it trains, prepares, embeds and probes, beside the rate of matrix products.
+    """Measure this machine: how fast it trains, prepares, embeds and probes, compared with its matrix products.
 
     Example: semantoks bench --json > bench.json
 
@@ -45,7 +45,7 @@ def completion(shell: Positional[Annotated[Literal["bash", "zsh", "fish"], arg(m
     For zsh, write it as _semantoks into a folder of $fpath; for fish, as ~/.config/fish/completions/semantoks.fish.
 
     Args:
-        shell: Which one.
+        shell: Your shell.
     """
     from semantoks.cli.completing import completion as run
 

@@ -78,7 +78,7 @@ def embed(
 
     Recordings are cleaned as the encoder requires, and each step is reported. Networks that a recording lacks are
     hidden from the encoder, and so is the part of the window that a short recording does not fill. Recordings that
-    cannot be used are listed beside the table, and the exit code is then 4.
+    cannot be used are listed in a file next to the table, and the exit code is then 4.
 
     Args:
         source: Anything that prepare reads, or a prepared cohort.
@@ -147,7 +147,7 @@ def probe(
     n_jobs: int = -1,
     scheduler: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="(default: this machine)")] = None,
 ) -> int:
-    """Predict targets from the encoder, beside functional connectivity and every other baseline.
+    """Predict targets from the encoder, compared with functional connectivity and every other baseline.
 
     Example: semantoks probe runs/a cohort/ --target sex age dx --out runs/a/probe
 
@@ -206,7 +206,7 @@ def report(
         Path | None,
         arg(
             metavar="FILE",
-            help_behavior_hint="(default: RUN/report.html, COHORT_report.html, or comparison.html beside the first)",
+            help_behavior_hint="(default: RUN/report.html, COHORT_report.html, or comparison.html next to the first)",
         ),
     ] = None,
     show_ids: bool = False,
@@ -215,7 +215,7 @@ def report(
 
     Example: semantoks report runs/a
 
-    The tables of the page are written beside it, as TSV files.
+    The tables of the page are written next to it, as TSV files.
 
     Args:
         run: A run, a probe, a study, a look inside (audit ...), or a cohort; or several runs and probes, to compare.

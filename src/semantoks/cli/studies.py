@@ -47,15 +47,15 @@ def ablate(
     Example: semantoks ablate cohort/ --grid paper --target age sex --out studies/ablate
 
     Every condition and the full model are trained with every seed on the same people, and probed on the same held-out
-    people and splits. Each run is a run folder in OUT/runs; a run that is there is not run again, and a killed study
-    goes on with the same command. Writes results.tsv, summary.tsv and report.html.
+    people and splits. Each run is a run folder in OUT/runs; a run that is there is not run again, and the same command
+    resumes a killed study. Writes results.tsv, summary.tsv and report.html.
 
     Args:
         cohort: A prepared cohort.
         target: One or more columns of participants.tsv to predict.
         out: Folder of the study.
         grid: The conditions: paper, or a FILE.toml.
-        only: Conditions, or groups of them, that are run beside the full model.
+        only: Conditions, or groups of them, to run in addition to the full model.
         recipe: The full model: the name of a recipe, or a FILE.toml.
         config: The settings.
         part: Carry out one of several parts, e.g. 2/8, on this machine; assemble them afterwards.
@@ -87,8 +87,8 @@ def scale(
 
     Pretrains on nested random subsets of people, each seed with subsets of its own, and probes every run on the same
     held-out people and splits. Log-linear, power and saturating laws of the gain over random weights are judged by how
-    they extrapolate to the next size. Each run is a run folder in OUT/runs; a run that is there is not run again, and a
-    killed study goes on with the same command. Writes results.tsv, summary.tsv, laws.tsv and report.html.
+    they extrapolate to the next size. Each run is a run folder in OUT/runs; a run that is there is not run again, and
+    the same command resumes a killed study. Writes results.tsv, summary.tsv, laws.tsv and report.html.
 
     Args:
         cohort: A prepared cohort.
@@ -127,9 +127,9 @@ def compare(
     Example: semantoks compare cohort/ --recipes small-published --grid objectives --target age sex --out studies/rivals
 
     Every recipe is trained with every seed on the same people, views and steps, and probed on the same held-out people
-    and splits, beside FC, tangent FC, motion and random weights. Each run is a run folder in OUT/runs; a run that is
-    there is not run again, and a killed study goes on with the same command. Writes results.tsv, summary.tsv,
-    recipes.tsv (people found again, cost, collapse) and report.html.
+    and splits, compared with FC, tangent FC, motion and random weights. Each run is a run folder in OUT/runs;
+    a run that is there is not run again, and the same command resumes a killed study. Writes results.tsv, summary.tsv,
+    recipes.tsv (re-identification, cost, collapse) and report.html.
 
     Args:
         cohort: A prepared cohort.

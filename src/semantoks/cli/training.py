@@ -49,7 +49,7 @@ class _Pretrain:
     torch_compile: bool = False
     """Have torch compile student and teacher, as CUDA graphs on a GPU: minutes at first, then faster steps if small."""
     resume: bool = False
-    """Go on with the run in OUT, with its own settings; the same command does, too, if the run is not finished."""
+    """Resume the run in OUT, with its own settings; the same command does so, too, if the run is not finished."""
     init_from: Annotated[str | None, arg(help_behavior_hint="(default: random weights)")] = None
     """Start from the weights of this run, encoder folder or hub id, heads included; sizes are theirs."""
     checkpoint_every: int = 200
@@ -95,7 +95,7 @@ def pretrain(argv: list[str]) -> int:
     found(out=out, status=record.status, steps=record.steps)
     show(info(out))
     if record.status == "stopped":
-        print(f"\nStopped and saved. Go on with: {TYPED.get()}")
+        print(f"\nStopped and saved. Resume with: {TYPED.get()}")
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
@@ -118,23 +118,23 @@ def fit(
     band: Literal["auto", "passed", "full"] = "passed",
     min_seconds: float = 60.0,
 ) -> int:
-    """Fit an encoder in closed form: components of tangent-space connectivity, in seconds and without a GPU.
+    """Fit an encoder in closed form: components of tangent-space connectivity, in a minute or two, without a GPU.
 
     Example: semantoks fit cohort/ --out encoders/a
 
     Nothing is trained, and no label is used. Reference, spatial components and principal components come from the
-    cohorts; the encoder takes recordings of any length, and goes wherever a pretrained one goes: embed, probe, push.
+    cohorts; the encoder takes recordings of any length, and works wherever a pretrained one does: embed, probe, push.
 
     Args:
         cohorts: Prepared cohorts of one atlas; people of different cohorts count as different people.
         out: A new folder for the encoder.
-        columns: Columns of an embedding, an even number: principal components of the tangent vectors of more people.
-        edges: Instead, the columns are the edges among the spatial components, about 1,500: for few people.
+        columns: Columns of an embedding, an even number; needs more people than columns.
+        edges: Use the edges among the spatial components as columns, about 1,500: works with few people.
         components: Spatial components per network.
-        shrinkage: Share of the identity in every correlation matrix; by default chosen without labels, as the one under
-            which the other half of a recording is likeliest.
-        lag: Frames by which one ROI may lead another: who follows whom becomes visible, too. 0 = not looked at.
-        band: The band-passed series, or those of the full band; auto = full where all cohorts keep it.
+        shrinkage: Share of the identity in every correlation matrix; chosen without labels by default, as the one that
+            best predicts the other half of a recording.
+        lag: Frames by which one ROI may lead another: makes visible who follows whom; 0 = no lag.
+        band: The band-passed series, or those of the full band; auto = full band where all cohorts have it.
         min_seconds: Seconds of good data that a recording needs to be used.
     """
     from semantoks.contents import info

@@ -55,7 +55,7 @@ class _People:
     as_class: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Targets whose numbers are class codes."""
     as_value: Annotated[tuple[str, ...], words_if_empty("none")] = ()
-    """Targets whose few whole numbers are amounts, no class codes."""
+    """Targets whose few whole numbers are amounts, not class codes."""
     missing: Annotated[tuple[str, ...], words_if_empty("none")] = ()
     """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False
@@ -71,7 +71,7 @@ class _People:
 
 
 def finetune(argv: list[str]) -> int:
-    """Fine-tune an encoder on targets, beside linear probes on the same splits.
+    """Fine-tune an encoder on targets, compared with linear probes on the same splits.
 
     Example: semantoks finetune runs/a cohort/ --target dx --out runs/a/finetune --lr 1e-4 1e-3 --beside fc_mlp
 

@@ -86,7 +86,7 @@ def push(
 
     Example: semantoks push runs/a my-lab/my-encoder
 
-    Uploads the weights (student and heads included), config.json, and a README with the run's probe scores beside FC.
+    Uploads the weights (student and heads included), config.json, and a README with scores of the probe and of FC.
     Participants appear only as salted hashes. Log in first: hf auth login.
 
     Args:

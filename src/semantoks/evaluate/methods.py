@@ -204,10 +204,11 @@ def bytes_of(config: ProbeConfig, n_rois: int, rows: int, jobs: int) -> int:
 def _shrinkage_words(tangent: Tangent, plans: Sequence[Plan]) -> str:
     """Say which shrinkage tangent FC has, and how it was chosen."""
     chosen = sorted({tangent.shrinkage(plan.people[train]) for plan in plans for train, _ in plan.splits})
+    halfway = "halfway " if chosen == [0.5] else ""
     range_ = f"{chosen[0]:g}" if len(chosen) == 1 else f"{chosen[0]:g} to {chosen[-1]:g}"
     return (
-        f"Tangent FC: the identity makes {range_} of every correlation matrix, the share under which training people's "
-        "other frames are likeliest; no label is asked."
+        f"Tangent FC: correlation matrices are shrunk {halfway}towards the identity (share {range_}); the amount was "
+        "chosen without labels, as the one that best predicts other frames of the training people."
     )
 
 

@@ -1,4 +1,4 @@
-"""Publish an encoder: its weights on the hub, with the scores of its probes beside FC in the model card."""
+"""Publish an encoder: its weights on the hub, with the scores of its probes and of FC in the model card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +67,7 @@ def _rows(probe: Path) -> list[dict[str, str]]:
         }
         if "encoder" in scores:
             as_good = f", as good within {settings.get('equivalence')}" if scores["encoder"]["p_equal"] < ALPHA else ""
-            row["beside FC"] = f"{scores['encoder']['verdict']}{as_good}"
-            row["beside tangent FC"] = str(scores["encoder"]["tangent_verdict"]) or "not run"
+            row["vs FC"] = f"{scores['encoder']['verdict']}{as_good}"
+            row["vs tangent FC"] = str(scores["encoder"]["tangent_verdict"]) or "not run"
         rows.append(row)
     return rows

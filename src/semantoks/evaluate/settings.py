@@ -19,7 +19,7 @@ MOST_COMPARED = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig(BlockConfig):
-    """What to compare, on which splits, and which analyses to run beside the scores."""
+    """What to compare, on which splits, and which analyses to run in addition to the scores."""
 
     protocol: ProtocolName = "nested"
     """nested: nested cross-validation; paper: the published SGD probe; brainmarks: LogisticRegressionCV, 100 trials."""
@@ -28,9 +28,9 @@ class ProbeConfig(BlockConfig):
     methods: tuple[str, ...] = ()
     """Methods to compute; FC and the encoder are always included."""
     analyses: tuple[Analysis, ...] = ANALYSES
-    """Analyses to run beside the scores; the option without a name runs none."""
+    """Analyses to run in addition to the scores; the option without a name runs none."""
     seconds: tuple[float, ...] = ()
-    """Score every method from so many seconds of each test person, too, e.g. 30 60 180."""
+    """Also score every method from this many seconds of each test person, e.g. 30 60 180."""
     split: str = "person"
     """person, site (folds of whole sites), leave-site-out, or a FILE.tsv: participant_id and one column per split."""
     folds: int = 5
@@ -48,7 +48,7 @@ class ProbeConfig(BlockConfig):
     as_class: tuple[str, ...] = ()
     """Targets whose numbers are class codes."""
     as_value: tuple[str, ...] = ()
-    """Targets whose few whole numbers are amounts, no class codes."""
+    """Targets whose few whole numbers are amounts, not class codes."""
     missing: tuple[str, ...] = ()
     """Codes that stand for a missing value, e.g. -9999."""
     drop_rare: bool = False
@@ -62,8 +62,7 @@ class ProbeConfig(BlockConfig):
     permutations: int = 1000
     """Number of label permutations for each method's null distribution."""
     components: int | None = None
-    """Replace wide features by so many principal components of the training people, for want of memory; it costs FC
-    some of its score."""
+    """Replace wide features by this many principal components of the training people: less memory, lower FC scores."""
     equivalence: float | None = None
     """A difference from FC that would not matter, in the score's unit (e.g. 0.05): tests "as good as FC" within it."""
     identifiers: bool = False
@@ -103,4 +102,6 @@ class ProbeConfig(BlockConfig):
         if self.events is not None and (self.protocol, self.split, self.seconds) != ("nested", "person", ()):
             raise ConfigError("--events needs --protocol nested and --split person, and no --seconds.")
         if self.events is not None and self.analyses not in (ANALYSES, ()):
-            raise ConfigError("--events has no analyses beside the scores, which are of people: leave --analyses out.")
+            raise ConfigError(
+                "--events has scores alone, no other analyses, which are of people: leave --analyses out."
+            )

@@ -14,12 +14,11 @@ class BlockConfig:
     events: Path | str | None = None
     """Blocks of a task: a BIDS events.tsv, or a folder of them (onset, duration in seconds; trial_type)."""
     delay: float = 5.0
-    """Seconds from an onset to a block's first frame, for the blood answers late; less the seconds cut from the
-    beginning of the recordings."""
+    """Seconds from an onset to a block's first frame (the BOLD response lags), minus any seconds cut at the start."""
     min_block: float = 10.0
     """Shortest block, in seconds of good frames."""
     trial_types: tuple[str, ...] = ()
-    """Trial types to take."""
+    """Trial types to use."""
 
     def __post_init__(self) -> None:
         """Check the values, and that nothing is asked of blocks where there are none."""

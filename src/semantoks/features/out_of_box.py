@@ -1,10 +1,10 @@
 """Which encoder in the box recordings fit, where no encoder is named: labels decide, and nothing is guessed."""
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
 
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
@@ -21,8 +21,12 @@ from semantoks.types import Series
 Recordings = Path | str | Source | Cohort | Sequence[Recording]
 TRIED = 10
 """Recordings of which one has to be readable."""
-SHOWN = 110
-"""Letters of a reason that are shown."""
+SIZE = re.compile(
+    r"the array is (?P<array>\d+ x \d+)|It is time x ROI, \d+ x (?P<rois>\d+)|none of its (?P<names>\d+) labels"
+)
+"""What a reason says of the size of recordings."""
+PLACE = re.compile(r"^\S+: ")
+"""The file that a reason begins with."""
 UNLABELLED = "their columns have no labels that tell their atlas"
 
 
@@ -42,7 +46,10 @@ def fitting_box(recordings: Recordings, config: SourceConfig) -> str:
     if isinstance(recordings, Cohort):
         name = box_that_fits(recordings.atlas.labels)
         if name is None:
-            raise _none_fits(f"the cohort's atlas is {recordings.atlas.name}", cohort=recordings.path)
+            raise _none_fits(
+                f"the cohort's atlas is {recordings.atlas.name}, and the box has {' and '.join(list_box())}",
+                cohort=recordings.path,
+            )
         return name
     if not isinstance(recordings, str | Path):
         raise _none_fits("recordings in memory have no labels that tell their atlas", unlabelled=True)
@@ -60,8 +67,21 @@ def fitting_box(recordings: Recordings, config: SourceConfig) -> str:
         raise _none_fits(UNLABELLED, path, unlabelled=True)
     if len(refusals) > 1 and len(different) == 1:
         raise DataError(different.pop())  # whatever the atlas
-    reasons = "; ".join(f"{name}: {shorten(why, SHOWN, placeholder=' ...')}" for name, why in refusals.items())
-    raise _none_fits(f"their columns are other ROIs ({reasons})", path)
+    raise _none_fits(_why_none(refusals), path)
+
+
+def _why_none(refusals: dict[str, str]) -> str:
+    """Say what recordings are and what each encoder needs; where that is not a matter of size, quote the reasons."""
+    sizes = [SIZE.search(why) for why in refusals.values()]
+    said = {one.lastgroup or "": one[one.lastgroup or 0] for one in sizes if one}
+    if len(said) == 1 and all(sizes):
+        (kind, size), *_ = said.items()
+        are = {"array": f"are {size}", "rois": f"have {size} ROIs", "names": f"have {size} columns with other labels"}
+        needs = ", ".join(f"{name} needs {read_card(BOX / name).atlas.n_rois}" for name in refusals)
+        return f"these recordings {are[kind]}; {needs}{' ROIs' * (kind != 'rois')}"
+    first = {name: why.partition(". ")[0].removesuffix(".") for name, why in refusals.items()}
+    reasons = (f"{name}: {PLACE.sub('', why).replace(f'{name}:one', name)}" for name, why in first.items())
+    return f"the recordings have other ROIs ({'; '.join(reasons)})"
 
 
 def _refusal(path: Path, atlas: Atlas, config: SourceConfig) -> str:
@@ -94,10 +114,10 @@ def _none_fits(
     why: str, path: Path | None = None, *, cohort: Path | None = None, unlabelled: bool = False
 ) -> ConfigError:
     box = " or ".join(list_box())
-    named = f"if they are the ROIs of {box}, in that order, say so (--model); else " if unlabelled else ""
+    named = f"If they are the ROIs of {box}, in that order, say so (--model). Else fit" if unlabelled else "Fit"
     prepare = f"semantoks prepare {shlex.quote(str(path or 'RECORDINGS'))} --atlas ATLAS --out cohort/; "
     made = f"{'' if cohort else prepare}semantoks fit {shlex.quote(str(cohort or 'cohort/'))} --out encoders/a"
     return ConfigError(
-        f"which encoder? Those in the box are for {box}, and {why}: {named}fit one to your own recordings in seconds "
-        f"({made}), and give --model encoders/a."
+        f"{'no encoder in the box can be chosen' if unlabelled else 'no encoder in the box fits'}: {why}. {named} one "
+        f"to your own recordings in a minute or two ({made}), and give --model encoders/a."
     )

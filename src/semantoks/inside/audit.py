@@ -53,7 +53,7 @@ def audit(
     verbose: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Read structure of every order from an embedding, beside random weights, FC and motion; write tables to ``out``.
+    """Read structure of every order from an embedding, from random weights, FC and motion; write tables to ``out``.
 
     Parameters
     ----------
@@ -271,16 +271,16 @@ def _answers(table: pd.DataFrame, width: int) -> list[str]:
         )
     if (table["structure"] == TANGENT).any():
         row = table[(table["structure"] == TANGENT) & (table["source"] == ENCODER)].iloc[0]
+        low, high = share_words(row["whole_low"]), share_words(row["whole_high"])
         said.insert(
             0,
             f"An embedding of {width} columns keeps {_share(row['whole'])} of all variance of tangent FC between "
-            f"people ({_share(row['whole_low'])} to {_share(row['whole_high'])}); as many of its own components hold "
-            f"{_share(row['held'])}. Of one of its first {plural(int(row['components']), 'component')} it keeps "
-            f"{_share(row['explained'])}.",
+            f"people (95\u00a0% interval {low} to {high}); as many of its own components hold {_share(row['held'])}. "
+            f"Of one of its first {plural(int(row['components']), 'component')} it keeps {_share(row['explained'])}.",
         )
     return said
 
 
 def _share(value: Any) -> str:
-    """Write explained variance; less than nothing is nothing."""
-    return share_words(max(float(value), 0.0))
+    """Write explained variance; below zero, it is worse than saying the mean."""
+    return share_words(value) + " (worse than the mean)" * (float(value) < 0)

@@ -1,4 +1,4 @@
-"""What an encoder looks at, each map beside the same map of random weights: one that survives them means nothing."""
+"""What an encoder looks at, each map compared with that of random weights: one that survives them means nothing."""
 
 import io
 from collections.abc import Callable
@@ -192,6 +192,10 @@ def _maps(
         squares[PAIRS] = by_pair(reader, series, hidden)
     else:
         notes.append(f"No relevance of pairs: with {networks} networks there are too many (at most {MOST_NETWORKS}).")
+    nobodys = hidden.all(dim=2).all(dim=0).numpy()
+    for name in (HIDING, ROLLOUT, PAIRS):
+        if name in squares:
+            squares[name] = np.where(nobodys[:, None] | nobodys, np.nan, squares[name])
     rows = kernels(encoder, opened.cohort.tr, opened.card.atlas.network_names)
     if not rows:
         notes.append("No kernels: this tokenizer has none over time.")

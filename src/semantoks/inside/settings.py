@@ -14,7 +14,7 @@ class InsideConfig:
     exclude_pretrained: bool = False
     """Leave out the people whom the encoder saw, without labels, in pretraining."""
     most_people: int = 1000
-    """Look at so many people at most, at least 20; others are left out at random."""
+    """Look at this many people at most (20 or more); others are left out at random."""
     family: str = "auto"
     """Column of participants.tsv that names families, to keep together; auto = family_id or rel_family_id, if any."""
     folds: int = 5

@@ -215,12 +215,13 @@ def _dwells(named: Words, words: int) -> Float[ndarray, " word"]:
 
 
 def _usage(used: Float[ndarray, "recording network word"], names: Sequence[str]) -> pd.DataFrame:
-    """Return the share of each word within each network, and how many words a network uses as if all alike."""
+    """Return the share of each word in each network, and how many words it uses as if all alike; NaN without data."""
     rows = []
     for network, name in enumerate(names):
         counts = used[:, network].sum(axis=0)
-        share = counts / max(counts.sum(), 1)
-        effective = _as_if_alike(share)
+        known = counts.sum() > 0  # nobody may have data of a network
+        share = counts / counts.sum() if known else np.full(len(counts), np.nan)
+        effective = _as_if_alike(share) if known else np.nan
         for word, part in enumerate(share):
             rows.append({"network": name, "word": str(word + 1), "share": part, "effective_words": effective})
     return pd.DataFrame(rows)
@@ -341,7 +342,7 @@ def _answers_of_codebooks(books: pd.DataFrame, stable: Rows, agreed: Rows) -> li
         f"Codebooks of two halves of the people agree to {halves:.2f}, of two seeds to {seeds:.2f} (adjusted Rand "
         "index; 1 = the same, 0 = chance).",
         *(
-            f"By their usage of words, {percent(row['found_again'])} of {row['people']:.0f} people are found again "
+            f"By their usage of words, {percent(row['found_again'])} of {row['people']:.0f} people are re-identified "
             f"{row['map']}."
             for row in stable
         ),

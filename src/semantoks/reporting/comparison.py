@@ -65,7 +65,7 @@ def _answers(found: Named) -> list[Block]:
         label="The answer, target by target",
         caption="Mean over splits with its 95\u00a0% interval, on one axis per target; dashed: chance. “Highest” is "
         "the largest mean and no test: overlapping intervals tell nothing apart.",
-        columns=("Target", "Scores", "Beside FC", "Highest"),
+        columns=("Target", "Scores", "vs FC", "Highest"),
         rows=[_row(found, target) for target in targets],
         answers=True,
     )
@@ -171,7 +171,7 @@ def _numbers(found: Named) -> Table:
             "Encoder",
             "FC",
             "minus FC",
-            "Beside FC",
+            "vs FC",
             "Deconfounded",
             "Random weights",
             "People",

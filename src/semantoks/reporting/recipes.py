@@ -1,4 +1,4 @@
-"""What the page about recipes side by side draws: scores beside FC, people found again, cost, collapse."""
+"""What the page about recipes side by side draws: scores compared with FC, re-identification, cost, collapse."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -108,12 +108,21 @@ def _of_recipes(recipes: pd.DataFrame) -> Sequence[Block]:
     who = f"{again['people'].iloc[0]:.0f} test people" if len(again) else "test people"
     when = f" from {number(again['minutes'].iloc[0])} min of each part" if len(again) else ""
     caption = (
-        f"Means over seeds. People found again: the share of the {who}, whom no training saw, who resemble "
+        f"Means over seeds. People re-identified: the share of the {who}, whom no training saw, who resemble "
         f"themselves most{when}; lowest and highest seed below. Spread: how much of the size of an embedding "
         "differs between test recordings; directions: the participation ratio of their covariance. Times can be "
         "compared only where all ran alone on one machine."
     )
-    columns = ("Recipe", "People found again", "Steps", "TFLOP", "Training", "Peak memory, GiB", "Spread", "Directions")
+    columns = (
+        "Recipe",
+        "People re-identified",
+        "Steps",
+        "TFLOP",
+        "Training",
+        "Peak memory, GiB",
+        "Spread",
+        "Directions",
+    )
     return [Table(label="What they keep and cost", caption=caption, columns=columns, rows=rows)]
 
 

@@ -247,8 +247,8 @@ def _numbers(study: StudyFolder) -> list[Block]:
                 "Target and condition",
                 "Encoder",
                 "minus full model",
-                "Beside it",
-                "over random weights",
+                "vs full model",
+                "minus random weights",
                 "Seeds",
             ),
             rows=rows,
@@ -273,7 +273,7 @@ def _amounts(study: StudyFolder) -> Table:
     return Table(
         label="All sizes",
         caption="Mean over seeds, with its 95\u00a0% interval over seeds and test people below.",
-        columns=("Target and size", "Encoder", "over random weights", "Random weights", "FC", "FC, tangent", "Seeds"),
+        columns=("Target and size", "Encoder", "minus random weights", "Random weights", "FC", "FC, tangent", "Seeds"),
         rows=rows,
     )
 

@@ -44,7 +44,7 @@ def number(value: float) -> str:
 
 def thousandths(value: float) -> str:
     """Write a number rounded to three decimals, without zeros at the end: ``0.5``, ``0.512``."""
-    return number(round(float(value), 3))
+    return number(round(float(value), 3) + 0.0)
 
 
 def percent(share: float) -> str:
@@ -55,8 +55,23 @@ def percent(share: float) -> str:
 def share_words(share: float) -> str:
     """Write a share (0 to 1) so that little is not nothing and most is not all: ``0.24 %``, ``99.8 %``, ``57 %``."""
     value = 100 * float(share)
-    digits = 1 if 99 < value < 100 else 0 if value >= 10 or value == 0 else 1 if value >= 1 else 2
-    return f"{value:.{digits}f}\u00a0%"
+    if 0 < abs(value) < 0.005:
+        return "<\u00a00.01\u00a0%" if value > 0 else "0\u00a0%"
+    return f"{value:.{_digits(value)}f}\u00a0%".replace("-", "−")
+
+
+def share_range(middle: float, low: float, high: float) -> str:
+    """Write a share with its range, all to the same decimals: ``99.0 % (97.0 % to 99.3 %)``."""
+    values = [100 * float(share) for share in (middle, low, high)]
+    digits = min(max(map(_digits, values)), 1)
+    first, *ends = (f"{value + 0.0:.{digits}f}\u00a0%".replace("-", "−") for value in values)
+    return f"{first} ({' to '.join(ends)})"
+
+
+def _digits(value: float) -> int:
+    """Return the decimals with which little is not nothing and most is not all."""
+    size = abs(value)
+    return 1 if 99 < size < 100 else 0 if size >= 10 or size == 0 else 1 if size >= 1 else 2
 
 
 def clip(text: str, most: int) -> str:
@@ -100,7 +115,7 @@ def score(value: float, metric: str, *, sign: bool = False) -> str:
     decimals = 3
     if metric == "mae" and value:
         decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
+    return f"{round(value, decimals) + 0.0:{'+' if sign else ''}.{decimals}f}".replace("-", "−")
 
 
 def interval(low: float, high: float, metric: str, *, sign: bool = False) -> str:
@@ -122,6 +137,8 @@ def p_value(p: float) -> str:
     """Write a p-value as ``p = 0.012`` or ``p < 0.001``; nothing where there is none."""
     if not math.isfinite(p):
         return ""
+    if p < 0.05 and f"{p:.3f}" == "0.050":
+        return "p\u00a0<\u00a00.05"
     return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{p:.3f}"
 
 

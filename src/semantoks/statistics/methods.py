@@ -102,22 +102,22 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
         ),
         TANGENT: MethodInfo(
             name="tangent FC",
-            words="functional connectivity in the tangent space of training people's mean, shrunk as makes their other "
-            "frames likeliest",
+            words="functional connectivity in the tangent space of training people's mean, shrunk so that their other "
+            "frames are likeliest",
             look=Look(paint="ink", marker="h", dash=(0, (6, 2, 1, 2))),
             central=True,
             bar=True,
             costly=True,
         ),
         "fc_partial": MethodInfo(
-            name="FC, partial correlation",
+            name="FC (partial correlation)",
             words="partial correlations of all pairs of ROIs given all others, from Ledoit-Wolf covariances, Fisher-z",
         ),
         FC_FULL: MethodInfo(
-            name="FC, full band", words="functional connectivity of the series that were not band-passed"
+            name="FC (full band)", words="functional connectivity of the series that were not band-passed"
         ),
         TANGENT_FULL: MethodInfo(
-            name="tangent FC, full band",
+            name="tangent FC (full band)",
             words="tangent-space connectivity of the series that were not band-passed",
             costly=True,
         ),
@@ -127,7 +127,7 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             "people's mean correlations, nothing learned",
         ),
         "fc_svm": MethodInfo(
-            name="FC, linear SVM", words="functional connectivity with a linear support vector machine"
+            name="FC (linear SVM)", words="functional connectivity with a linear support vector machine"
         ),
         ROI: MethodInfo(name="ROI mean and SD", words="mean and standard deviation of each ROI before z-scoring"),
         "spectra": MethodInfo(
@@ -160,21 +160,21 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             name="demographics", words="age and sex, as far as known and not themselves the target"
         ),
         "encoder_knn": MethodInfo(
-            name="encoder, nearest neighbours",
+            name="encoder (nearest neighbours)",
             words="nearest neighbours of the encoder's features, instead of a linear model",
         ),
         "encoder_attention": MethodInfo(
-            name="encoder, attention readout", words="the encoder, an attention probe over all its tokens"
+            name="encoder (attention readout)", words="the encoder, an attention probe over all its tokens"
         ),
-        "encoder_cls": MethodInfo(name="encoder, CLS token", words="the encoder, readout cls: its CLS token"),
+        "encoder_cls": MethodInfo(name="encoder (CLS token)", words="the encoder, readout cls: its CLS token"),
         "encoder_avg": MethodInfo(
-            name="encoder, mean token", words="the encoder, readout avg: the mean over all tokens"
+            name="encoder (mean token)", words="the encoder, readout avg: the mean over all tokens"
         ),
         "encoder_cls_avg": MethodInfo(
-            name="encoder, mean token and CLS", words="the encoder, both: the mean over all tokens, and CLS"
+            name="encoder (mean token and CLS)", words="the encoder, both: the mean over all tokens, and CLS"
         ),
         "encoder_network": MethodInfo(
-            name="encoder, token per network",
+            name="encoder (token per network)",
             words="the encoder, readout network: the mean token of each network, side by side",
         ),
         FINETUNED: MethodInfo(
@@ -189,12 +189,12 @@ METHODS: Mapping[str, MethodInfo] = MappingProxyType(
             tuned=True,
         ),
         FC_MLP: MethodInfo(
-            name="FC, multilayer perceptron",
+            name="FC (multilayer perceptron)",
             words="a multilayer perceptron on functional connectivity, trained from labels alone",
             tuned=True,
         ),
         FC_TRANSFORMER: MethodInfo(
-            name="FC, transformer",
+            name="FC (transformer)",
             words="a transformer over the rows of functional connectivity with a readout by orthonormal clusters (the "
             "kind of Brain Network Transformer), trained from labels alone",
             tuned=True,

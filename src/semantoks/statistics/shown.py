@@ -27,7 +27,7 @@ class Scores(pd.DataFrame):
         tables = [_target(str(name), part) for name, part in main.groupby("target", sort=False)]
         others = self.groupby("analysis", sort=False).size().drop("main", errors="ignore")
         more = [f"{count} rows of {name}" for name, count in others.items()]
-        rest = f"Beside these: {', '.join(more)}. " if more else ""
+        rest = f"Also: {', '.join(more)}. " if more else ""
         return "".join(
             [*tables, f"<p>{rest}All {len(self.columns)} columns: <code>pandas.DataFrame(scores)</code>.</p>"]
         )

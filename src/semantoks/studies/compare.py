@@ -269,9 +269,9 @@ def _verdicts(rows: pd.DataFrame, bar: str, name: str) -> list[str]:
         parts += [f"{words}: {each}"] if hit else []
     undecided = known.loc[known[f"{bar}verdict"] == "undecided", "condition"].tolist()
     if not parts:
-        return [f"Beside {name}, all are undecided, which is not “equal”."]
+        return [f"Compared with {name}, all are undecided, which is not “equal”."]
     parts += [f"undecided, which is not “equal”: {', '.join(undecided)}"] if undecided else []
-    return [f"Beside {name}, {'; '.join(parts)}."]
+    return [f"Compared with {name}, {'; '.join(parts)}."]
 
 
 def assemble_comparison(study: Study) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -30,14 +29,14 @@ from semantoks.model.tokenizers.connectivity import ConnectivityConfig, Connecti
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.signals.writer import Progress
-from semantoks.statistics.shrinkage import SHRINKAGES, correlations, likelihoods
+from semantoks.statistics.shrinkage import correlations
 from semantoks.storage.durable import TEMPORARY
 from semantoks.storage.lock import LOCK, hold_folder
 from semantoks.storage.memory import need_memory
-from semantoks.views.pool import check_same_atlas, in_band, long_enough
+from semantoks.train.fit_recordings import Recordings, choose_shrinkage
+from semantoks.views.pool import check_same_atlas, in_band
 
 COLUMNS = 256
-_JUDGED = 100
 EDGES_AMONG = 54
 """Components over all networks whose edges are columns: 1,485 of them, as in the encoders in the box."""
 
@@ -79,38 +78,6 @@ class FitConfig:
             raise ConfigError(f"min_seconds has to be at least 0, not {self.min_seconds:g}.")
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """The recordings of cohorts that are long enough, one by one."""
-
-    cohorts: Sequence[Cohort]
-    min_seconds: float
-
-    @cached_property
-    def rows(self) -> list[tuple[int, int]]:
-        """(number of the cohort, number of the recording in it)."""
-        return [
-            (number, int(index))
-            for number, cohort in enumerate(self.cohorts)
-            for index in np.flatnonzero(long_enough(cohort, self.min_seconds))
-        ]
-
-    @cached_property
-    def people(self) -> Int[ndarray, " recording"]:
-        """The person of each recording; people of different cohorts are different people."""
-        names = [(number, self.cohorts[number].recordings["participant_id"].iloc[i]) for number, i in self.rows]
-        known = {name: place for place, name in enumerate(dict.fromkeys(names))}
-        return np.array([known[name] for name in names], dtype=int)
-
-    def series(self, row: tuple[int, int]) -> Float[Tensor, "1 roi frame"]:
-        """Return a recording, 0 in frames that are not good."""
-        cohort, index = self.cohorts[row[0]], row[1]
-        values = np.array(cohort.series(index), dtype=np.float32)
-        first = int(cohort.first_frames[index])
-        values[~cohort.good[first : first + len(values)]] = 0
-        return torch.from_numpy(np.ascontiguousarray(values.T))[None]
-
-
 def fit(
     cohorts: Sequence[Cohort | str | Path] | Cohort | str | Path,
     *,
@@ -146,10 +113,16 @@ def fit(
         raise DataError("fit needs at least one cohort: prepare one with `semantoks prepare`.")
     opened = in_band(opened, config.band)
     check_same_atlas(opened)
-    with hold_folder(out), shown_if(verbose, "fit", "readings of a recording", progress) as progress:
+    with hold_folder(out):
         if not all(map(_left_behind, out.iterdir())):
             raise ConfigError(f"{out} is not empty: choose a new folder for the encoder.")
-        return _fitted(opened, out, config, progress)
+        recordings = _usable(opened, config)
+        shrinkage = config.shrinkage
+        if shrinkage is None:
+            with shown_if(verbose and progress is None, "choosing the shrinkage", "people", None) as shown:
+                shrinkage = choose_shrinkage(recordings, shown)
+        with shown_if(verbose, "fit", "passes over recordings", progress) as progress:
+            return _fitted(recordings, shrinkage, out, config, progress)
 
 
 def _left_behind(file: Path) -> bool:
@@ -158,7 +131,8 @@ def _left_behind(file: Path) -> bool:
     return weights or file.name == LOCK or file.name.startswith(TEMPORARY)
 
 
-def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Progress | None) -> EncoderCard:
+def _usable(opened: Sequence[Cohort], config: FitConfig) -> Recordings:
+    """Return the recordings that are long enough, of enough people for the columns."""
     for cohort in opened:
         cohort.check_signals()
     recordings = Recordings(opened, config.min_seconds)
@@ -172,11 +146,18 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
     if people <= columns and not config.edges:
         raise DataError(
             f"{columns} columns need more than {columns} people with {config.min_seconds:g} s of good "
-            f"data, and there are {people}: take --edges, which any number of people determines, or ask for fewer "
+            f"data, and there are {people}: use --edges, which works with any number of people, or ask for fewer "
             f"(--columns {(people - 1) // 2 * 2})."
         )
-    index = opened[0].atlas.network_index.tolist()
-    networks, shrinkage = max(index) + 1, config.shrinkage or choose_shrinkage(recordings)
+    return recordings
+
+
+def _fitted(
+    recordings: Recordings, shrinkage: float, out: Path, config: FitConfig, progress: Progress | None
+) -> EncoderCard:
+    people, columns = len(set(recordings.people.tolist())), config.columns or COLUMNS
+    index = recordings.cohorts[0].atlas.network_index.tolist()
+    networks = max(index) + 1
     if config.edges:
         components = config.components or components_of_each(networks, EDGES_AMONG)
         size = edges_config(index, components=components, shrinkage=shrinkage)
@@ -195,7 +176,7 @@ def _fitted(opened: Sequence[Cohort], out: Path, config: FitConfig, progress: Pr
         )
         encoder = Encoder(size, index).eval()
         _start(encoder, recordings, columns, progress)
-    card = _card(opened, recordings, size, people)
+    card = _card(recordings.cohorts, recordings, size, people)
     save_encoder(out, encoder, card)
     return card
 
@@ -298,23 +279,6 @@ def vectors(tangent: Float[Tensor, "batch k k"], *, lagged: bool = False) -> Flo
         parts.append(((tangent - tangent.mT)[:, i, j] / 2**0.5)[:, i != j])
     values: ndarray = torch.cat(parts, dim=1).numpy()
     return values
-
-
-def choose_shrinkage(recordings: Recordings) -> float:
-    """Choose the shrinkage under which a person's other half is likeliest, among at most 100 people; no labels.
-
-    The first half of a person's first recording is asked for the second half of the last one (``likelihoods``), mean
-    over people.
-    """
-    rows, people = recordings.rows, recordings.people
-    first = np.unique(people, return_index=True)[1]
-    last = len(people) - 1 - np.unique(people[::-1], return_index=True)[1]
-    likelihood = np.zeros(len(SHRINKAGES))
-    for person in np.unique(np.linspace(0, len(first) - 1, min(_JUDGED, len(first))).astype(int)):
-        early, late = (recordings.series(rows[r[person]])[0].numpy().astype(np.float64) for r in (first, last))
-        early, late = early[:, early.any(axis=0)], late[:, late.any(axis=0)]
-        likelihood += likelihoods(early[:, : early.shape[1] // 2], late[:, late.shape[1] // 2 :])
-    return SHRINKAGES[int(likelihood.argmax())]
 
 
 @torch.inference_mode()

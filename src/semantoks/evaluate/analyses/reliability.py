@@ -248,7 +248,7 @@ def _correlated(cohort: Cohort, people: People, spans: Spans, rows: Rows) -> Flo
 
 
 def _description(parts: TwoParts, minutes: float, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Say what is compared, and who is found again from the most data."""
+    """Say what is compared, and who is re-identified from the most data."""
     of_most = (f"identity, {parts.kind}", f"{minutes:g}")
     again = "; ".join(
         f"{method_name(row['method'])} {row['identification']:.2f}"
@@ -263,7 +263,7 @@ def _description(parts: TwoParts, minutes: float, rows: Sequence[Mapping[str, An
     }[parts.kind]
     return (
         f"Reliability {IDENTITY[parts.kind]}: from {minutes:g} minutes of each part, {parts.recording.shape[1]} people "
-        f"are found again by {again}.{easy}"
+        f"are re-identified by {again}.{easy}"
     )
 
 

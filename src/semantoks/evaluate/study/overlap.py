@@ -48,7 +48,8 @@ class Overlap:
         """Say how many people were seen and by what; and what an id that is no evidence may mean."""
         if not self.known:
             return [
-                "The encoder does not record whom it was pretrained on, so overlap with these people cannot be checked."
+                "The encoder does not record whose recordings it was made from, so overlap with these people cannot be "
+                "checked."
             ]
         seen, ids = int(self.seen.sum()), int(self.by_id.sum())
         many = plural(len(self.by_id), "person")

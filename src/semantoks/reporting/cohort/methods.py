@@ -84,7 +84,7 @@ def _kept(cohort: CohortFolder) -> str:
     if not lost:
         return f"All {plural(total, 'recording')} ({people}) were kept."
     counted = [f"{count:,} {words}" for words, count in short_counts(reasons(cohort.excluded)).items()]
-    all_of = f", among them all recordings of {plural(len(gone), 'person')}" if gone else ""
+    all_of = f", among them every recording of {plural(len(gone), 'person')}" if gone else ""
     return (
         f"Of {plural(total, 'recording')}, {len(table):,} ({people}) were kept and {lost:,} excluded "
         f"({', '.join(counted)}){all_of}."
@@ -143,9 +143,9 @@ def _filtering(cohort: CohortFolder) -> list[str]:
     if kept:
         some = "" if kept == len(cohort.recordings) else f" of {plural(kept, 'recording')}"
         filtered.append(
-            f"The series{some} without this band-pass were kept, too: their linear trend was removed, and where the "
-            "repetition time changed, frequencies above 0.8 of the lower Nyquist frequency (Chebyshev type I of order "
-            "8, 0.05 dB ripple, zero phase)."
+            f"The series{some} without this band-pass were kept, too: their linear trend was removed; where the "
+            "repetition time changed, frequencies above 0.8 of the lower Nyquist frequency were removed, too "
+            "(Chebyshev type I of order 8, 0.05 dB ripple, zero phase)."
         )
     if "BridgeSeconds" in cohort.about:  # earlier versions did not ask the files
         filtered.append(f"Series that had been filtered according to their files were not band-passed again{low_pass}.")

@@ -63,7 +63,9 @@ def motion(cohort: CohortFolder) -> list[Block]:
         ]
     gates, lost = _gates(cohort), lost_means(cohort)
     histogram = draw_motion("motion", "Mean FD of the recordings", means.to_numpy(), gates, lost)
-    caption = f"Kept: {len(means):,}; left out for motion: {len(lost):,}."
+    without = len(cohort.recordings) - len(means)
+    more = f" ({without:,} more without known motion are not shown)" if without else ""
+    caption = f"Kept: {len(means):,}{more}; left out for motion: {len(lost):,}."
     if unknown := len(cohort.excluded) - len(lost):
         caption += f" Not shown, as their motion is not recorded: {unknown:,} left out for other reasons."
     rows = Pairs("Mean FD in mm", _quantiles(cohort, means))

@@ -91,7 +91,7 @@ def contents(cohort: CohortFolder) -> list[Block]:
     table, flagged = cohort.recordings, int((flags_of(cohort) != "").sum())
     people = plural(table["participant_id"].nunique(), "person")
     lost = len(cohort.excluded)
-    sentence = f"{plural(len(table), 'recording')} of {people} can be used, {f'{lost:,}' if lost else 'none'} "
+    sentence = f"{plural(len(table), 'recording')} of {people} can be used; {f'{lost:,}' if lost else 'none'} "
     sentence += f"{'was' if lost == 1 else 'were'} left out"
     if "flags" in cohort.quality:
         sentence += f"; {f'{flagged:,}' if flagged else 'none'} of those kept {'is' if flagged == 1 else 'are'} flagged"
@@ -142,7 +142,7 @@ def _repetition_times(cohort: CohortFolder) -> list[Block]:
         return [Words(f"The repetition time of all scans, {tr:g} s, comes from {where}.")]
     origins = set(origin)
     if len(origins) == 1 and len(counts) <= MOST_FILES:
-        each = listed(f"{tr:g} s of {plural(n, 'recording')}" for (tr, _), n in counts.most_common())
+        each = listed(f"{tr:g} s for {plural(n, 'recording')}" for (tr, _), n in counts.most_common())
         return [Words(f"The repetition times of the scans come from {origins.pop()}: {each}.")]
     common = counts.most_common(MOST_FILES)
     rows = [[Cell(f"{tr:g} s"), Cell(f"{n:,}"), Cell(where)] for (tr, where), n in common]

@@ -14,7 +14,7 @@ from semantoks.reporting.figures.cohort import draw_spectra, quartiles_of
 from semantoks.reporting.figures.images import by_network, draw_matrix
 from semantoks.reporting.figures.plot import DASHES
 from semantoks.reporting.figures.scores import Estimate, draw_bars
-from semantoks.reporting.wording import share_words
+from semantoks.reporting.wording import share_range, share_words
 from semantoks.signals.quality import GRID, missing_networks
 from semantoks.statistics.methods import Look
 
@@ -111,9 +111,7 @@ def spectra(cohort: CohortFolder) -> list[Block]:
     caption += "" if band is None else f" Shaded: the band of {band[0]:g} to {band[1]:g} Hz."
     shares = [(words, cohort.measured(column).dropna()) for column, words in SHARES]
     rows = [
-        (words, f"{share_words(values.median())} ({share_words(values.min())} to {share_words(values.max())})")
-        for words, values in shares
-        if len(values)
+        (words, share_range(values.median(), values.min(), values.max())) for words, values in shares if len(values)
     ]
     about = Words(
         "Each ROI's power spectrum is scaled to sum to one before all are averaged: the curves show at which "
@@ -218,8 +216,8 @@ def _in_words(found: Connectivity) -> str:
     if not (found.pairs or np.isfinite([found.within, found.between]).all()):
         return words
     return words + (
-        "At rest, the first of each two is clearly larger. If it is not, the columns may be in another order than the "
-        "atlas; `semantoks doctor` checks that."
+        "At rest, the first of each pair of numbers should be clearly larger. If it is not, the columns may not follow "
+        "the atlas's order; `semantoks doctor` checks that."
     )
 
 

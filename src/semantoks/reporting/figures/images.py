@@ -124,10 +124,12 @@ def draw_grid(
     values: Float[ndarray, "network network"],
     names: Sequence[str],
     most: float | None = None,
+    *,
+    from_zero: bool = False,
 ) -> Drawing:
     """Draw one value for each pair of networks, rows and columns in the same order, with the scale below.
 
-    ``most`` is the end of the scale; None = the largest value either way.
+    ``most`` is the end of the scale; None = the largest value either way. ``from_zero``: no value is below zero.
     """
     known = np.abs(values[np.isfinite(values)])
     end = float(known.max(initial=0.0)) if most is None else float(most)
@@ -140,7 +142,7 @@ def draw_grid(
     ]
     shown = rows[:MOST_NAMES] + [f"And {len(rows) - MOST_NAMES} more."] * (len(rows) > MOST_NAMES)
     alt = f"Heat map, {title}: {unit}, row by row, columns in the same order. {' '.join(shown)}"
-    return _matrix(key, title, values, one_each, unit, limit, alt)
+    return _matrix(key, title, values, one_each, unit, limit, alt, low=0.0 if from_zero else -limit)
 
 
 def _matrix(
@@ -151,6 +153,7 @@ def _matrix(
     unit: str,
     limit: float,
     alt: str,
+    low: float | None = None,
 ) -> Drawing:
     left, count = _room_for(rois), rois.ends[-1]
     side = (0.97 - left) * WIDE
@@ -164,13 +167,14 @@ def _matrix(
         _name_networks(axes, rois)
         set_title(axes, title)
         scale = axes.figure.add_axes((left, 0.48 / height, 0.92 - left, 0.1 / height))
-        scale.set_xlim(-limit, limit)
+        low = -limit if low is None else low
+        scale.set_xlim(low, limit)
         scale.set_yticks([])
-        scale.set_xticks([-limit, -limit / 2, 0, limit / 2, limit])
+        scale.set_xticks([-limit, -limit / 2, 0, limit / 2, limit] if low < 0 else [0, limit / 2, limit])
         scale.xaxis.set_major_formatter(NUMBERS)
         scale.set_xlabel(unit, fontsize=9)
         drawing = lay_below(finish(axes, alt), axes, values[np.ix_(rois.order, rois.order)], diverging(), limit=limit)
-        return lay_below(drawing, scale, np.linspace(-limit, limit, LEVELS)[None], diverging(), limit=limit)
+        return lay_below(drawing, scale, np.linspace(low, limit, LEVELS)[None], diverging(), limit=limit)
 
 
 def _room_for(rois: NetworkOrder) -> float:

@@ -78,8 +78,8 @@ def draw_rows(
     """
     looks, labels = _legend_of(rows), [label for label, _ in rows]
     most = max(len(estimates) for _, estimates in rows)
-    step = 0 if joined else 0.24
-    inches = 0.3 if joined or most == 1 else 0.12 + 0.17 * most
+    step = 0 if joined else min(0.24, 0.6 / max(most - 1, 1))
+    inches = 0.3 if joined or most == 1 else 0.2 + 0.18 * most
     with row_plot(key, labels, inches, above=0.32 + 0.22 * legend_lines(looks)) as axes:
         for row, (_, estimates) in enumerate(rows):
             heights = row + step * (np.arange(len(estimates)) - (len(estimates) - 1) / 2)

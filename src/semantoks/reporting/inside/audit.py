@@ -84,7 +84,10 @@ def _maps(inside: Inside) -> list[Block]:
         values = square(known[known["source"] == source], names, "explained", mirrored=True)
         title = f"From {method_name(source)}"
         drawing = draw_grid(f"audit map {source}", title, "explained variance", values, names, known["explained"].max())
-        figures.append(Figure(drawing, "Columns in the order of the rows; all maps have one scale."))
+        beyond = (
+            " Values beyond the scale have the colour of its end." if (values < -known["explained"].max()).any() else ""
+        )
+        figures.append(Figure(drawing, f"Columns are in the order of the rows; all maps have one scale.{beyond}"))
     if not figures:
         return [Words("There is no map: tangent FC was not read.")]
     return [
@@ -187,7 +190,7 @@ def _numbers(orders: pd.DataFrame) -> Table:
             "Structure and source",
             "Mean over components",
             "Of all variance",
-            "over random weights",
+            "minus random weights",
             "Components",
         ),
         rows=rows,

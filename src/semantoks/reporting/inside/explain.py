@@ -1,4 +1,4 @@
-"""The page of an explanation: every map beside that of random weights, and whether it means anything."""
+"""The page of an explanation: every map compared with that of random weights, and whether it means anything."""
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from semantoks.statistics.methods import ENCODER, RANDOM, method_look, method_na
 TITLE = "Explanation"
 QUESTION = "Which of its maps mean anything?"
 MOST_BARS, MOST_KERNELS = 20, 9
+NONNEGATIVE, PAIRS_OF = ("influence", "attention rollout"), "relevance of pairs"
 _GRIDS = {
     "influence": (
         "1 − cosine",
@@ -32,7 +33,8 @@ _GRIDS = {
     ),
     "relevance of pairs": (
         "change of what is read",
-        "What two networks say together and neither alone; on the diagonal, what hiding one network changes.",
+        "What two networks say together and neither alone; on the diagonal, what hiding one network changes "
+        "(the scale is that of the other values).",
     ),
 }
 
@@ -77,9 +79,9 @@ def _maps(inside: Inside, survives: set[str]) -> list[Block]:
         for source in (ENCODER, RANDOM):
             values = square(rows[rows["source"] == source], names, "value")
             title = f"{str(name)[0].upper()}{str(name)[1:]}, {method_name(source)}"
-            figures.append(
-                Figure(draw_grid(f"explain {name} {source}", title, unit, values, names), _extremes(values, names))
-            )
+            key, most = f"explain {name} {source}", _largest_off_diagonal(values) if name == PAIRS_OF else None
+            drawing = draw_grid(key, title, unit, values, names, most, from_zero=name in NONNEGATIVE)
+            figures.append(Figure(drawing, f"{_extremes(values, names)} Columns are in the order of the rows."))
         nothing = " It survives random weights, so it means nothing." if name in survives else ""
         blocks += [Words(f"{words}{nothing}"), Figures(figures)]
     return blocks
@@ -87,11 +89,22 @@ def _maps(inside: Inside, survives: set[str]) -> list[Block]:
 
 def _extremes(values: Float[ndarray, "network network"], names: list[str]) -> str:
     """Name the largest value off the diagonal."""
-    off = np.where(np.eye(len(values), dtype=bool), np.nan, values)
+    off = _off_diagonal(values)
     if not np.isfinite(off).any():
         return "No value is known."
     i, j = np.unravel_index(np.nanargmax(off), off.shape)
-    return f"Largest: {names[int(i)]} and {names[int(j)]}, {number(float(f'{off[i, j]:.3g}'))}."
+    return f"Largest: row {names[int(i)]}, column {names[int(j)]}, {number(float(f'{off[i, j]:.3g}'))}."
+
+
+def _off_diagonal(values: Float[ndarray, "network network"]) -> Float[ndarray, "network network"]:
+    off: ndarray = np.where(np.eye(len(values), dtype=bool), np.nan, values)
+    return off
+
+
+def _largest_off_diagonal(values: Float[ndarray, "network network"]) -> float | None:
+    """Return the size of the largest value off the diagonal; None where there is none."""
+    known = np.abs(_off_diagonal(values)[np.isfinite(_off_diagonal(values))])
+    return float(known.max()) if known.size and known.max() > 0 else None
 
 
 def _rois(inside: Inside, survives: bool) -> list[Block]:
@@ -142,7 +155,7 @@ def _rois(inside: Inside, survives: bool) -> list[Block]:
 
 
 def _over_time(inside: Inside, table: pd.DataFrame) -> list[Figure]:
-    """Draw ROI x time of the window whose relevance is of middle size."""
+    """Draw ROI x time of the window whose total relevance is the median."""
     relevance = inside.array(RELEVANCE)
     if relevance is None or relevance.ndim != 3 or relevance.shape[1] != len(table):
         return []
@@ -159,7 +172,9 @@ def _over_time(inside: Inside, table: pd.DataFrame) -> list[Figure]:
     absent, good = (window == 0).all(axis=1), np.ones(window.shape[1], dtype=bool)
     tr, unit = float(inside.about.get("tr", 1.0)), "standard deviations of relevance"
     drawing = draw_carpet("explain time", "ROI by time, one window", shown.T, absent, good, tr, rois, unit)
-    return [Figure(drawing, f"The window of middle size of {len(relevance)}; all of them are in {RELEVANCE}.")]
+    return [
+        Figure(drawing, f"The window whose total relevance is the median of {len(relevance)}; all are in {RELEVANCE}.")
+    ]
 
 
 def _kernels(inside: Inside) -> list[Block]:

@@ -21,15 +21,16 @@ from semantoks.reporting.inside.folder import (
     square,
     targets,
 )
-from semantoks.reporting.wording import percent, share_words, thousandths
+from semantoks.reporting.wording import listed, percent, share_words, thousandths
 
 TITLE = "Vocabulary"
 QUESTION = "Do the tokens form words?"
 DRAWN = 12
+MOST_TIES = 3
 MOST_SQUARES = 40
 _OPENING = (
-    "What words alone say of a target, beside the encoder's continuous features: the difference is what it costs to be "
-    "discrete. Codebooks are learned from training people alone."
+    "What words alone say of a target, compared with the encoder's continuous features: the difference is the price "
+    "of being discrete. Codebooks are learned from training people alone."
 )
 _NAMES = {
     "words": "usage of words",
@@ -83,8 +84,8 @@ def _stability(inside: Inside) -> list[Block]:
     return [
         Table(
             label="Stability",
-            caption="People found again by their usage of words, its median ICC, and adjusted Rand index of codebooks.",
-            columns=("What is compared", "People found again", "ICC", "Codebooks agree"),
+            caption="People re-identified by their usage of words; its median ICC; adjusted Rand index of codebooks.",
+            columns=("What is compared", "People re-identified", "ICC", "Codebooks agree"),
             rows=rows,
         )
     ]
@@ -100,9 +101,9 @@ def _drawn(inside: Inside, words: pd.DataFrame) -> list[Block]:
     for row in words.head(DRAWN).to_dict("records") if len(pairs) else ():
         values = square(pairs[pairs["word"] == row["word"]], names, "together", mirrored=True)
         title = f"Word {row['word']}: {share_words(row['share'])}"
-        drawing = draw_grid(f"word {row['word']}", title, "correlation, less its mean", values, names, most)
+        drawing = draw_grid(f"word {row['word']}", title, "correlation minus its mean", values, names, most)
         level = patterns[(patterns["word"] == row["word"]) & patterns["level"].notna()].set_index("network")["level"]
-        figures.append(Figure(drawing, f"Highest in {_extreme(level, 1)}, lowest in {_extreme(level, -1)}."))
+        figures.append(Figure(drawing, f"Highest in {_extreme(level, 1)}; lowest in {_extreme(level, -1)}."))
     table = Table(
         label="All words",
         caption="The most frequent word first; dwell time is how long a word lasts, and what chance would make of it.",
@@ -119,7 +120,7 @@ def _drawn(inside: Inside, words: pd.DataFrame) -> list[Block]:
         ],
     )
     first = Words(
-        "Each word is drawn as the mean of the windows that it names, less the mean of all: how the networks' mean "
+        "Each word is drawn as the mean of the windows that it names, minus the mean of all: how the networks' mean "
         "series move together, and in which of them they are high or low (in standard deviations)."
     )
     drawn: list[Block] = [Figures(figures, narrow=True)] if figures else []
@@ -127,9 +128,10 @@ def _drawn(inside: Inside, words: pd.DataFrame) -> list[Block]:
 
 
 def _extreme(level: pd.Series, sign: int) -> str:
-    name = str((sign * level).idxmax())
-    value = float(level[name])
-    return f"{name} ({'+' if value >= 0 else '−'}{abs(value):.2f})"
+    value = float((sign * level).max()) * sign
+    ties = [str(name) for name, one in level.items() if f"{one:.2f}" == f"{value:.2f}"]
+    names = listed(ties) if len(ties) <= MOST_TIES else f"{len(ties)} networks"
+    return f"{names} ({'+' if value >= 0 else '−'}{abs(value):.2f})"
 
 
 def _following(inside: Inside, words: pd.DataFrame) -> list[Block]:
@@ -144,13 +146,13 @@ def _following(inside: Inside, words: pd.DataFrame) -> list[Block]:
         if max(i, j) < size:
             after[i, j] = row["probability"]
     names = [str(number + 1) for number in range(size)]
-    drawing = draw_grid("following", "Word after word", "probability, less the word's share", after - share, names)
+    drawing = draw_grid("following", "Word after word", "probability minus the word's share", after - share, names)
     return [
         Figures(
             [
                 Figure(
                     drawing,
-                    "Rows: a word; columns: the next one, in the same order. Orange: more often than by its share."
+                    "Rows: a word; columns: the next one, in the same order. Orange: more often than by chance."
                     + (f" The {size} most frequent of {len(words)} words." if size < len(words) else ""),
                 )
             ]
@@ -162,6 +164,9 @@ def _networks(inside: Inside) -> list[Block]:
     usage = inside.table(USAGE)
     rows = []
     for network, part in usage.groupby("network", sort=False):
+        if not part["share"].sum() > 0:
+            rows.append([Cell(str(network)), Cell(""), Cell("no data")])
+            continue
         best = part.nlargest(3, "share")
         rows.append(
             [

@@ -1,5 +1,6 @@
 """Scores over an amount of data: over labelled people (learning curves), over minutes of recording (reliability)."""
 
+import re
 from math import isfinite, nan
 
 from semantoks.counted import plural
@@ -28,6 +29,8 @@ TARGETS = {
     "identity": "Two parts of a person's data",
 }
 """What reliability compares, the hardest first; the last one is that of earlier versions."""
+AS_SHOWN = re.compile(r"^Reliability [^:]*: from .*?(\. |\.$)")
+"""How a note begins whose numbers the page shows itself."""
 LEAST_SIZES = 3
 """Numbers of labelled people from which on there is a curve."""
 RELIABILITY = {
@@ -77,9 +80,9 @@ def learning_curves(evaluation: Evaluation) -> list[Block]:
             marks=marks,
         )
         figures.append(Figure(drawing, "Mean over splits; the ribbon is ± one standard deviation over splits."))
-    words = "An encoder that is worth its pretraining leads where labels are few; the test people are always the same."
+    words = "A useful encoder should lead where few people have labels. All sizes are tested on the same people."
     if few:
-        words += f" {listed(few)}: fewer than {LEAST_SIZES} numbers of people, so there is a table and no curve."
+        words += f" {listed(few)}: fewer than {LEAST_SIZES} numbers of people, so there is a table but no curve."
     folded = [Folded("The learning curves", [Figures(figures)])] if figures else []
     return [Words(words), *folded, Folded("The numbers of the learning curves", tables)]
 
@@ -124,7 +127,7 @@ def reliability(evaluation: Evaluation) -> list[Block]:
             tables.append(_numbers(f"{words}: {metric_words(metric)} by minutes of data", "Minutes", lines, metric))
     words = "Does the encoder describe a person the same way another time? Identification and ICC are at most 1."
     notes = map(plain, as_list(evaluation.about.get("notes")))
-    cautions = [Item(note) for note in notes if note.startswith("Reliability")]
+    cautions = [Item(said) for note in notes if note.startswith("Reliability") if (said := AS_SHOWN.sub("", note))]
     return [
         Words(words),
         Bullets(found),
@@ -156,7 +159,7 @@ def _identified(evaluation: Evaluation, target: str, minutes: float, condition: 
     people = rows["n_test"].dropna()
     among = f" of {plural(int(people.max()), 'person')}" if len(people) else ""
     lead = f"{TARGETS[target]}, from {minutes:g} minutes: "
-    return [Item(f"{listed(shares)}{among} are identified.", lead=lead)] if shares else []
+    return [Item(f"{listed(shares)}{among} are re-identified.", lead=lead)] if shares else []
 
 
 def _numbers(caption: str, amount: str, found: list[Line], metric: str) -> Table:

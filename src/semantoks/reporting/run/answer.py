@@ -104,7 +104,7 @@ def _rows(evaluation: Evaluation, beside: Mapping[str, Found]) -> Table:
     return Table(
         label="The answer, target by target",
         caption=f"Mean over splits with its 95\u00a0% interval; dashed: chance.{without}{equal}",
-        columns=("Target", "Scores", *(f"Beside {method_name(bar)}" for bar in beside), "Without confounds"),
+        columns=("Target", "Scores", *(f"vs {method_name(bar)}" for bar in beside), "Without confounds"),
         rows=rows,
         answers=True,
     )
@@ -130,7 +130,7 @@ def _ends(found: Found, subject: str, metric: str) -> tuple[float, float]:
 
 
 def _verdict(rows: Mapping[str, Compared], subject: str, bar: str) -> Cell:
-    """Say how the subject compares with a bar; beside FC, what reaches as much without knowing the brain, too."""
+    """Say how the subject compares with a bar; of FC, what reaches as much without brain signals or training, too."""
     one = rows.get(subject)
     if one is None or not one.verdict:
         return Cell("", verdict="not compared", notes=(fc_sentence(rows, subject, bar),))
@@ -145,14 +145,14 @@ def _verdict(rows: Mapping[str, Compared], subject: str, bar: str) -> Cell:
 
 
 def _reach(rows: Mapping[str, Compared], subject: str) -> list[str]:
-    """Say what knows nothing of brain function and scores within the interval of the subject or of FC, or above."""
+    """Say what has no brain signals or no training and scores within the interval of the subject or of FC, or above."""
     by_whom: dict[str, list[str]] = {}
     for name in rows:
         whose = [_the(m, subject) for m in (subject, FC) if m in rows and name in rows[m].reached_by]
         if whose:
             reached_score = f"{method_name(name)} ({score(rows[name].mean, rows[name].metric)})"
             by_whom.setdefault(listed(whose), []).append(reached_score)
-    return [f"{_upper(listed(names))} alone: within or above the interval of {w}" for w, names in by_whom.items()]
+    return [f"Within or above the interval of {whom}: {'; '.join(names)}" for whom, names in by_whom.items()]
 
 
 def _the(method: str, subject: str) -> str:
@@ -198,7 +198,7 @@ def headline(found: Found, subject: str, bar: str = FC) -> str:
 
 
 def reached(found: Found, subject: str) -> str:
-    """Say in a sentence on which targets something that knows no brain function scores like the subject or FC."""
+    """Say in a sentence on which targets something without brain signals or training scores like subject or FC."""
     there = {
         target: [n for m in (subject, FC) if m in rows for n in rows[m].reached_by] for target, rows in found.items()
     }
@@ -207,11 +207,12 @@ def reached(found: Found, subject: str) -> str:
         return ""
     if {MOTION, SCAN} & set(every):
         every = [name for name in every if name != MOTION_SCAN]
-    who = listed([method_name(name) for name in every])
+    without = "; ".join(method_name(name) for name in every if name != RANDOM)
+    who = [f"without brain signals (by {without})"] * bool(without)
+    who += [f"without training (by {method_name(RANDOM)})"] * (RANDOM in every)
     targets = [target for target, names in there.items() if names]
     each = "; each row says which" if len(targets) > 1 and len(every) > 1 else ""
-    name = method_name(subject)
-    return f"Without brain function, the {name}'s score or FC's is reached on {listed(targets)} by {who}{each}."
+    return f"On {listed(targets)}, the {method_name(subject)}'s score or FC's is also reached {listed(who)}{each}."
 
 
 def fc_sentence(rows: Mapping[str, Compared], subject: str, bar: str = FC) -> str:
@@ -297,15 +298,15 @@ def _overview(found: Found, subject: str, bar: str) -> Table:
             )
         )
     return Table(
-        label=f"Scores of the {name} beside {'the baselines' if bar == FC else other}, by target",
+        label=f"Scores of the {name} and {'the baselines' if bar == FC else other}, by target",
         caption="Mean over splits, with its 95\u00a0% interval below; p by Holm over the targets.",
         columns=(
             "Target",
-            f"Beside {other}",
+            f"vs {other}",
             f"{name.capitalize()} − {other}",
             name.capitalize(),
             _upper(other),
-            f"{_upper(stack)}, beside {other}",
+            f"{_upper(stack)} vs {other}",
             *(_upper(method_name(m)) for m in also),
         ),
         rows=rows,
@@ -339,8 +340,8 @@ def _differences(key: str, found: Found, subject: str, bar: str) -> Figure | Non
     )
     return Figure(
         drawing,
-        f"Right of the dashed line: higher than {method_name(bar)}. Lines are 95 % intervals, not corrected for the "
-        "number of targets.",
+        f"Right of the dashed line: higher than {method_name(bar)}. Lines are 95\u00a0% intervals, not corrected for "
+        "the number of targets.",
     )
 
 

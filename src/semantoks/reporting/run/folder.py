@@ -20,6 +20,8 @@ from semantoks.storage.checksums import damaged, read_sealed
 from semantoks.storage.text import plain_json, read_rows
 
 _MARKS = ("run.json", "metrics.jsonl")
+REPORTED = "the folder of a run, a probe, a study, a look inside an encoder, or a cohort"
+"""What there are pages of."""
 AGAIN = "In a run, --resume with the command that made it writes it again."
 
 
@@ -46,7 +48,7 @@ class RunFolder:
     panels
         The plots over steps that the run declares in ``run.json``; one per column if it declares none.
     warnings
-        ``warnings.jsonl``: (step, message) of each collapse warning.
+        ``warnings.jsonl``: (step, message) of each warning.
     probe, finetune
         The evaluations in ``probe/`` and ``finetune/``.
     stored_values
@@ -80,15 +82,16 @@ def read_run(path: Path) -> RunFolder:
         If ``path`` is not a folder, or has neither ``run.json`` nor ``metrics.jsonl`` nor the scores of a probe.
     """
     if not path.is_dir():
-        raise DataError(f"expected a run's folder, but {path} is not a folder. Give the --out of `semantoks pretrain`.")
+        there = f"{path} is not a folder" if path.exists() else f"there is no folder {str(path)!r}"
+        raise DataError(f"{there}: give {REPORTED}.")
     whole = path.resolve()
     alone = (path / SCORES).is_file()
     run, probe = (whole.parent, whole) if alone else (whole, whole / "probe")
     trained = any((run / name).is_file() for name in _MARKS)
     if not trained and not (probe / SCORES).is_file():
         raise DataError(
-            f"{path} is not a run's folder: it has no {', '.join(_MARKS)} or probe/{SCORES}, and no {SCORES} of its "
-            "own. Give the --out of `semantoks pretrain` or of `semantoks probe`."
+            f"there is nothing to report in {path}: it has no {', '.join(_MARKS)} or probe/{SCORES}, and no {SCORES} "
+            f"of its own. Give {REPORTED}."
         )
     if alone and not trained:
         run = whole

@@ -104,7 +104,7 @@ def _table(evaluation: Evaluation, target: str, found: dict[str, dict[str, Compa
     for bar in bars:
         beside = [by.get(subject) for by in (found if bar == FC else hard).values()]
         rows.append((Cell(f"{name} minus {method_name(bar)}"), *map(difference_cell, beside)))
-        rows.append((Cell(f"beside {method_name(bar)}"), *map(verdict_cell, beside)))
+        rows.append((Cell(f"vs {method_name(bar)}"), *map(verdict_cell, beside)))
     metric = next(iter(next(iter(found.values())).values())).metric
     return Table(
         label=f"{target} by seconds of each test person",

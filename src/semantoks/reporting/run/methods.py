@@ -74,8 +74,8 @@ def _scored(evaluation: Evaluation) -> list[str]:
         f"{blocks}Targets: {'; '.join(names)}. Each was predicted from: {'; '.join(map(method_name, used))}.",
         f"Protocol {protocol}: {_splits(evaluation, protocol)}{seed}; models and their settings were fitted on "
         "training people alone.",
-        f"Scores ({listed(METRICS.get(m, m) for m in metrics)}) are means over splits, by test {evaluation.units}, "
-        "with 95\u00a0% intervals over people (families together, resampled 1,000 times).",
+        f"Scores ({listed(METRICS.get(m, m) for m in metrics)}) are means over splits, weighted by test "
+        f"{evaluation.units}, with 95\u00a0% intervals over people (families together, resampled 1,000 times).",
     ]
 
 
@@ -111,7 +111,7 @@ def _compared(evaluation: Evaluation) -> str:
     bars = [f"from {method_name(m)} ({METHODS[m].words})" for m in (FC, TANGENT) if m in there]
     return (
         f"Differences {listed(bars)} were tested by the corrected resampled t test (Nadeau and Bengio "
-        "2003) and by sign flips over people (10,000); the larger p counts, corrected by Holm's method over "
+        "2003) and by sign flips over people (10,000); the larger p was taken and corrected by Holm's method over "
         f"{plural(len(evaluation.targets()), 'target')}.{equal}"
     )
 

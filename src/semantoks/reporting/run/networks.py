@@ -1,5 +1,7 @@
 """How well each network alone predicts a target: bars of scores, and the brain shaded by them."""
 
+from math import nan
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
@@ -9,7 +11,7 @@ from semantoks.reporting.figures.brain import draw_brain
 from semantoks.reporting.figures.scores import Estimate, chance_marks, draw_bars
 from semantoks.reporting.run.evaluation import Evaluation, chance_of
 from semantoks.reporting.run.folder import Atlas
-from semantoks.reporting.wording import mean_sd, metric_words
+from semantoks.reporting.wording import listed, mean_sd, metric_words, score
 from semantoks.statistics.methods import method_look, method_name
 from semantoks.statistics.spread import differ
 from semantoks.statistics.tables import MAIN, METRICS
@@ -51,7 +53,10 @@ def _in_short(evaluation: Evaluation, target: str) -> str:
     if not found:
         return f"not scored from the {method_name(subject)}."
     best = max(found, key=lambda name: found[name].mean)
-    words = f"{best} alone scores highest, {metric_words(metric)} {mean_sd(found[best].mean, found[best].sd, metric)}"
+    ties = [name for name in found if score(found[name].mean, metric) == score(found[best].mean, metric)]
+    of_best = mean_sd(found[best].mean, found[best].sd if len(ties) == 1 else nan, metric)
+    highest = "alone scores highest" if len(ties) == 1 else "each alone score highest"
+    words = f"{listed(ties)} {highest}, {metric_words(metric)} {of_best}"
     beyond = _beyond_noise(evaluation, target, metric)
     if beyond is None:
         return f"{words}; whether networks differ by more than noise cannot be told."
@@ -102,7 +107,7 @@ def _card(evaluation: Evaluation, atlas: Atlas | None, target: str) -> Card:
         shaded = _beyond_noise(evaluation, target, metric) is not False
         title = f"On the brain: {METRICS[metric]}"
         brain = draw_brain(key, title, atlas.centroids, atlas.networks, scores, shaded=shaded)
-        words = "One dot per ROI, shaded by the encoder's score from its network." if shaded else f"{NOISE}: unshaded."
+        words = "One dot per ROI, shaded by the encoder's score from its network." if shaded else "One dot per ROI."
         figures.append(Figure(brain, words))
     table = Table(
         label=f"{target} by network",

@@ -1,5 +1,6 @@
 """Where the numbers come from: facts about the run, its training, what was left out, commands, settings, machine."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ from semantoks.reporting.run.evaluation import Evaluation, table_of
 from semantoks.reporting.run.folder import RunFolder
 from semantoks.reporting.wording import duration, short
 from semantoks.statistics.methods import method_name
+
+OPTION = re.compile(r"(--[a-z][\w.-]*(?: -?\d[\d.e-]*\d)?)")
+"""An option with its number, as a warning names it."""
 
 
 def facts(run: RunFolder) -> list[tuple[str, str]]:
@@ -61,10 +65,10 @@ def training(run: RunFolder) -> list[Block]:
         watch = "Nothing is logged that could show a collapse."
     elif run.warnings:
         step, message = run.warnings[0]
-        many = plural(len(run.warnings), "collapse warning")
-        watch = f"{many}; the first at step {step}: {message}"
+        first = "; the first at" if len(run.warnings) > 1 else " at"
+        watch = f"{plural(len(run.warnings), 'warning')}{first} step {step}: {_told(message)}"
     else:
-        watch = "No collapse warning in this run."
+        watch = "No warnings in this run."
     smoothed = (
         "Thin line: every step (long runs thinned, peaks kept). "
         "Thick line: mean over a window of a thirtieth of the run."
@@ -77,11 +81,17 @@ def training(run: RunFolder) -> list[Block]:
         Folded("Machine", _figures("machine", run) or [Words("No speed is logged.")]),
     ]
     if run.warnings:
-        items = [Item(message, lead=f"Step {step}. ") for step, message in run.warnings]
+        items = [Item(_told(message, upper=True), lead=f"Step {step}: ") for step, message in run.warnings]
         folded.append(Folded(f"All warnings ({len(items)})", [Bullets(items)]))
     cost, made = _cost(table_of(run.about, "cost")), run.about.get("version")
     trained = " · ".join([*([cost] if cost else []), *([f"semantoks {made}"] if made else [])])
     return [Words(watch), *([Words(trained, tone="quiet")] if trained else []), *folded]
+
+
+def _told(message: str, *, upper: bool = False) -> str:
+    """Write a warning of a training for the page: per cent signs as elsewhere, options as code."""
+    said = OPTION.sub(r"`\1`", re.sub(r"(?<=\d)%", "\u00a0%", message)) if "`" not in message else message
+    return said[:1].upper() + said[1:] if upper else said
 
 
 def checks(run: RunFolder) -> list[Block]:
@@ -124,7 +134,9 @@ def provenance(run: RunFolder) -> list[Block]:
     """Lay out commands, cohorts, environment and configuration."""
     evaluations = [one for one in (run.probe, run.finetune) if one is not None]
     commands = [str(c) for c in (run.about.get("command"), *(one.about.get("command") for one in evaluations)) if c]
-    blocks: list[Block] = [Code(command) for command in commands] or [Words("The command is not recorded.")]
+    blocks: list[Block] = [Code(command) for command in dict.fromkeys(commands)] or [
+        Words("The command is not recorded.")
+    ]
     if run.trained:
         blocks += _cohorts(_tables(run.about, "cohorts"))
     for one in evaluations:

@@ -16,7 +16,7 @@ from semantoks.reporting.figures.predictions import (
     draw_confusion,
     draw_scatter,
 )
-from semantoks.reporting.figures.scores import Estimate, Mark, chance_marks, draw_rows
+from semantoks.reporting.figures.scores import Estimate, Mark, chance_marks, draw_rows, named
 from semantoks.reporting.run.answer import adds_sentence, difference_cell, fc_sentence, verdict_cell
 from semantoks.reporting.run.evaluation import Compared, Evaluation, chance_of, table_of
 from semantoks.reporting.wording import in_units, interval, listed, mean_sd, metric_words, p_value, score
@@ -87,13 +87,13 @@ def _about(evaluation: Evaluation, target: str, rows: dict[str, Compared], class
 def _answers(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> list[Item]:
     name = method_name(evaluation.subject)
     items = [
-        Item(fc_sentence(rows, evaluation.subject), lead="Beside FC: "),
+        Item(fc_sentence(rows, evaluation.subject), lead="Compared with FC: "),
         Item(adds_sentence(rows), lead="Does the encoder add to FC? "),
     ]
     if TANGENT in rows:
         hard = evaluation.compared(target, bar=TANGENT)
         items += [
-            Item(fc_sentence(hard, evaluation.subject, TANGENT), lead="Beside tangent FC: "),
+            Item(fc_sentence(hard, evaluation.subject, TANGENT), lead="Compared with tangent FC: "),
             Item(adds_sentence(hard, TANGENT), lead="Does the encoder add to tangent FC? "),
         ]
     others = [(rows[m], method_name(m)) for m in (RANDOM, MOTION) if m in rows]
@@ -105,7 +105,7 @@ def _answers(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> 
         them = "it" if len(missing) == 1 else "them"
         items.append(Item(f"{listed(missing)}. Scores mean little without {them}.", lead="Missing here: "))
     if (own := rows.get(evaluation.subject)) and isfinite(own.p_null) and isfinite(own.null_mean):
-        ridge = f"a closed-form ridge on the same features scores {score(own.null_mean, own.metric)}"
+        ridge = f"A closed-form ridge on the same features scores {score(own.null_mean, own.metric)}"
         tested = f"{ridge} ({p_value(own.p_null)}, labels permuted and everything refitted)."
         items.append(Item(tested, lead=f"Is the {name} better than guessing? "))
     return items
@@ -125,7 +125,7 @@ def _forest(evaluation: Evaluation, target: str, rows: dict[str, Compared], clas
         for m, r in rows.items()
     ]
     drawing = draw_rows(f"{evaluation.key} forest {target}", "All methods", METRICS[metric], drawn, marks)
-    return Figure(drawing, "Mean over splits with its 95\u00a0% interval.")
+    return Figure(drawing, f"Mean over splits with its 95\u00a0% interval{named(marks)}.")
 
 
 def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Table:
@@ -159,8 +159,8 @@ def _table(evaluation: Evaluation, target: str, rows: dict[str, Compared]) -> Ta
             "Method",
             metric_words(main),
             "minus FC",
-            "beside FC",
-            *(("minus tangent FC", "beside tangent FC") if hard else ()),
+            "vs FC",
+            *(("minus tangent FC", "vs tangent FC") if hard else ()),
             *(["closed-form ridge"] if nulls else []),
             *(
                 metric_words(m).replace("error", in_units("error", target)) if m == "mae" else metric_words(m)
