@@ -70,7 +70,7 @@ class Centred(Taught):
             self.register_buffer(name, torch.zeros(prototypes))
             self.register_buffer(f"{name}_known", torch.zeros(()))
         self.heard: dict[str, list[Tensor]] = {}
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def centre_of(self, name: str, alike: Float[Tensor, "*batch prototype"]) -> Float[Tensor, " prototype"]:

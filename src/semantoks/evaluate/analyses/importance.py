@@ -105,7 +105,7 @@ def network_scores(
 
 def _notes(names: Sequence[str], missing: Bool[ndarray, "recording network"]) -> list[str]:
     """Say which networks nobody has, and how many recordings lack others."""
-    nobody = missing.all(axis=0)
+    nobody = np.asarray(missing.all(axis=0))
     absent = " and ".join(name for name, lacking in zip(names, nobody, strict=True) if lacking)
     notes = [f"Single networks: no recording has {absent}, so there is no score."] if absent else []
     if lacking := int(missing[:, ~nobody].any(axis=1).sum()):

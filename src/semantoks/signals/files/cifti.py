@@ -15,9 +15,9 @@ from numpy import ndarray
 from semantoks.atlas.atlas import Atlas
 from semantoks.errors import ConfigError, DataError
 from semantoks.signals.files.columns import FileColumns, fill, match_labels, no_label
-from semantoks.signals.files.fitting import Parcellations, find_parcellations
 from semantoks.signals.files.intact import readable, refuse_unfetched
 from semantoks.signals.files.names import BidsFile
+from semantoks.signals.files.parcellations import Parcellations, find_parcellations
 from semantoks.signals.files.roi_means import NO_ROI, PIECE, roi_means
 from semantoks.signals.files.stated import StatedTR
 from semantoks.storage.apart import read_apart

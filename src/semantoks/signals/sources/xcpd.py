@@ -13,15 +13,16 @@ from numpy import ndarray
 
 from semantoks.counted import plural
 from semantoks.errors import DataError
+from semantoks.signals.files.bad_cells import LONGEST_WORD
 from semantoks.signals.files.cifti import cifti_tr
 from semantoks.signals.files.columns import FileColumns, fill, match_labels
-from semantoks.signals.files.fitting import Parcellations, find_parcellations
 from semantoks.signals.files.intact import refuse_unfetched
 from semantoks.signals.files.lying_there import lying_there
 from semantoks.signals.files.motion import FD, fd_note, read_fd
 from semantoks.signals.files.names import BidsFile, scan
+from semantoks.signals.files.parcellations import Parcellations, find_parcellations
 from semantoks.signals.files.stated import StatedTR, generated_by, read_json, stated_band, stated_tr
-from semantoks.signals.files.text_table import LONGEST_WORD, read_column, read_header, read_labelled
+from semantoks.signals.files.text_table import read_column, read_header, read_labelled
 from semantoks.signals.recording import Recording
 from semantoks.signals.sources.runs import chosen_runs, run_items
 from semantoks.signals.sources.source import FactTable, Item, OpenedSource, Request
