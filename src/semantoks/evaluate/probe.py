@@ -15,7 +15,7 @@ from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.study import Progress, Stages
-from semantoks.evaluate.study.work import Work, unfinished
+from semantoks.evaluate.study.work import Work, check_out, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
@@ -91,6 +91,7 @@ def probe(
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)
     with hold_folder(out), shown_if(verbose, "probe", "%", progress) as progress:
+        check_out(out)
         _refuse_another(out, targets, config, extra)
         jobs = 1 if scheduler else effective_n_jobs(n_jobs)
         study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision, jobs=jobs)

@@ -25,6 +25,7 @@ from semantoks.progress import Report, shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
+from semantoks.storage.own import need_own
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
@@ -42,6 +43,8 @@ SMALLER = "take a smaller --batch-size, or a smaller --encoder.width or --encode
 """What to do where memory is short."""
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
+_MARKS = ("run.json", "checkpoints/step-*.safetensors")
+"""What only the folder of a run has; run.json is the first file of all, and may have been moved away when damaged."""
 _LOST = ("gloo", "nccl", "connection", "peer", "socket")
 """Words of what a collective operation says when a rank is gone."""
 OnRow = Callable[[dict[str, Any]], None]
@@ -115,6 +118,7 @@ def pretrain(
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in as_list(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
+    need_own(out, "a run", marks=_MARKS, left=("checkpoints",))  # which may be a link to another disk
     before = read_record(out) if (out / "run.json").exists() else {}
     init_from = init_from or before.get("init_from")
     objective: Objective = config.objective
@@ -143,8 +147,8 @@ def pretrain(
         )
         if shown is not None:
             on_row = partial(_show_row, shown, trainer.total)
-        monitor = _watch(job, done, log_every, on_row)
         job.take_up(done)
+        monitor = _watch(job, done, log_every, on_row)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return Trained(out, job.record, first=fabric.is_global_zero)
 
