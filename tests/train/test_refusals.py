@@ -33,3 +33,48 @@ def test_a_run_whose_record_was_moved_away_or_whose_checkpoints_are_to_be_elsewh
     (elsewhere / "step-00000001.safetensors").unlink()
     with pytest.raises(ConfigError, match="contains encoder and is not a run"):
         pretrain(cohort, out=out, config=tiny_config(steps=1))
+
+
+@pytest.fixture(scope="module")
+def parent(cohort, tmp_path_factory):
+    """A run of one step, of width 16, depth 1 and 8 projected dimensions."""
+    out = tmp_path_factory.mktemp("parent") / "run"
+    pretrain(cohort, out=out, config=tiny_config(steps=1))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--encoder.width", "32"], "--encoder.width is 32, but the weights of {} have 16"),
+        (["--encoder.depth=2"], "--encoder.depth is 2, but the weights of {} have 1"),
+        (["--objective.head.projection", "4"], "--objective.head.projection is 4, but the weights of {} have 8"),
+        (["--head.projection", "4"], "--objective.head.projection is 4, but the weights of {} have 8"),
+        (
+            ["--encoder.tokenizer.kind", "projection"],
+            "--encoder.tokenizer.kind is projection, but the weights of {} have",
+        ),
+    ],
+)
+def test_a_size_that_was_typed_and_is_not_that_of_the_weights_is_refused(cohort, parent, tmp_path, capsys, words, said):
+    start = ["pretrain", str(cohort.path), "--recipe", "smoke", "--out", str(tmp_path / "run"), "--min-seconds", "0"]
+    assert run([*start, "--init-from", str(parent), *words]) == 2
+    assert said.format(parent) in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_sizes_of_a_recipe_and_typed_ones_that_are_those_of_the_weights_are_taken(cohort, parent, tmp_path):
+    words = ["pretrain", str(cohort.path), "--recipe", "smoke", "--out", str(tmp_path / "run"), "--min-seconds", "0"]
+    sizes = ["--encoder.width", "16", "--objective.teacher-momentum", "0.9", "--batch-size", "4", "--steps", "1"]
+    assert run([*words, "--init-from", str(parent), *sizes, "--quiet"]) == 0
+
+
+def test_a_session_takes_the_sizes_of_the_weights_but_for_settings_that_it_says_are_given(cohort, parent, tmp_path):
+    config = tiny_config(steps=1, encoder={"width": 32, "depth": 1})
+    with pytest.raises(
+        ConfigError, match=r"--encoder\.width is 32.* have 16.*: leave the option out, or leave out --i"
+    ):
+        pretrain(
+            cohort, out=tmp_path / "run", config=config, init_from=parent, given=["encoder.depth", "encoder.width"]
+        )
+    assert pretrain(cohort, out=tmp_path / "run", config=config, init_from=parent)["config"]["encoder"]["width"] == 16

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import operator
+import re
 import shlex
 import signal
 from collections.abc import Iterator, Mapping
@@ -87,7 +88,8 @@ def pretrain(argv: list[str]) -> int:
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
-    record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
+    typed = [re.sub(r"(^|\.)no_", r"\1", name.replace("-", "_")) for name, _ in _options(argv)]
+    record = run(cohorts, config=settings, given=typed, command=TYPED.get(), verbose=True, **options)
     code = EXIT_OK if record.status == "finished" else 128 + signal.SIGTERM
     if not record.first:
         hush()

@@ -55,6 +55,12 @@ def find_launched(environment: MutableMapping[str, str] = os.environ) -> Launche
     return Launched("srun", "--ntasks-per-node", world, int(per_machine))
 
 
+def count_processes(devices: int | None) -> int:
+    """Count the processes that will train together: those that were started, else ``devices``."""
+    launched = find_launched()
+    return launched.world if launched else devices or 1
+
+
 def _is_slurm_task(environment: MutableMapping[str, str]) -> bool:
     """Say whether this is one of srun's tasks, and not a script of sbatch, or a shell, which is there once."""
     script = environment.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in environment

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -126,6 +126,22 @@ def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where} sets both {'.'.join([*folder, name])} and {section}.{key}: keep the latter.")
         target[key] = holder.pop(name)
     return new
+
+
+def check_given(asked: PretrainConfig, taken: PretrainConfig, given: Collection[str], weights: str | Path) -> None:
+    """Refuse a setting that was given (``encoder.width``) where those of the weights to start from take its place."""
+    for name in given:
+        wanted, theirs = (_value(one, name) for one in (asked, taken))
+        if wanted != theirs:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is {wanted}, but the weights of {weights} have {theirs}, and a training "
+                "that starts from them keeps it: leave the option out, or leave out --init-from."
+            )
+
+
+def _value(config: PretrainConfig, name: str) -> Any:
+    """Return a setting by its path; None where there is none of this name."""
+    return functools.reduce(lambda part, key: getattr(part, key, None), name.split("."), config)
 
 
 def completed(plain: Mapping[str, Any]) -> dict[str, Any]:
