@@ -78,3 +78,20 @@ def test_a_session_takes_the_sizes_of_the_weights_but_for_settings_that_it_says_
             cohort, out=tmp_path / "run", config=config, init_from=parent, given=["encoder.depth", "encoder.width"]
         )
     assert pretrain(cohort, out=tmp_path / "run", config=config, init_from=parent)["config"]["encoder"]["width"] == 16
+
+
+@pytest.mark.parametrize(("size", "devices", "near"), [(16, 3, 15), (2, 3, 3), (4, 8, 8)])
+def test_a_batch_that_devices_cannot_share_is_refused_before_they_are_launched(
+    cohort, tmp_path, monkeypatch, size, devices, near
+):
+    monkeypatch.setattr("semantoks.train.run.start_fabric", lambda *_: pytest.fail("launched"))
+    config = tiny_config(batch_size=size)
+    with pytest.raises(ConfigError, match=rf"{size} has to be a multiple .* = {devices}: use --batch-size {near}, or"):
+        pretrain(cohort, out=tmp_path / "run", config=config, devices=devices)
+
+
+def test_a_process_that_alone_cannot_train_says_so_after_a_while(cohort, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("semantoks.cli.training.PATIENCE", 0.2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert run(["pretrain", str(tmp_path / "x"), "--out", str(tmp_path / "run")]) != 0
+    assert capsys.readouterr().err.count("semantoks: ") == 1

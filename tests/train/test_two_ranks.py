@@ -68,6 +68,15 @@ def test_processes_that_torchrun_started_together_train_one_run_together_and_one
     assert (told["status"], told["steps"]) == ("finished", 4)
 
 
+@pytest.mark.parametrize("lacking", ["a multiple", "a cohort"])
+def test_what_no_process_can_train_with_is_said_once(fixed, tmp_path, lacking):
+    words = ["pretrain", fixed.path if lacking == "a multiple" else tmp_path / "x", "--out", tmp_path / "run"]
+    codes, said = started("torchrun", fixed, None, words=["-m", "semantoks", *map(str, words), "--batch-size=7"])
+    assert all(codes)
+    assert said.count("semantoks: ") == 1, said
+    assert ("7 has to be a multiple of devices x accumulate = 2: use --batch-size 8" in said) == (lacking != "a cohort")
+
+
 @pytest.mark.parametrize("by", ["torchrun", "srun"])
 def test_where_another_job_writes_the_run_every_rank_says_so_and_ends(fixed, tmp_path, by):
     with hold_folder(tmp_path / "run"):

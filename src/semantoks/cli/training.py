@@ -4,9 +4,11 @@ import dataclasses
 import functools
 import inspect
 import operator
+import os
 import re
 import shlex
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,12 +21,15 @@ from semantoks.cli.everywhere import found, hush, read_words, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.errors import EXIT_INPUT, EXIT_OK, ConfigError, SemantoksError
 from semantoks.storage.text import read_json
 from semantoks.types import Precision
 
 if TYPE_CHECKING:
     from semantoks.train.recipe import PretrainConfig
+
+PATIENCE = 5.0
+"""Seconds that another process than the first leaves to that one to say what keeps them all from training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,32 @@ def pretrain(argv: list[str]) -> int:
 
     The recipe sets the defaults below; command-line options override it.
     """
+    try:
+        return _pretrained(argv)
+    except (SemantoksError, FloatingPointError) as error:
+        if not _left_to_first():
+            raise
+        hush()
+        return getattr(error, "exit_code", EXIT_INPUT)
+
+
+def _left_to_first() -> bool:
+    """Wait, in another process than the first of a training, for that one to say what is wrong, which ends all.
+
+    What keeps this process alone from training does not end the others: then it has to say it.
+    """
+    if {os.environ.get(name, "0") for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK")} == {"0"}:
+        return False
+    parent, until = os.getppid(), time.monotonic() + PATIENCE
+    with suppress(KeyboardInterrupt):  # whoever started the processes ends those that are left
+        while os.getppid() == parent and time.monotonic() < until:
+            time.sleep(0.05)
+        return os.getppid() != parent
+    return True
+
+
+def _pretrained(argv: list[str]) -> int:
+    """Read the words of a pretraining, and carry it out."""
     from semantoks.contents import info
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
 

@@ -122,8 +122,7 @@ def pretrain(
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in as_list(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
-    need_own(out, "a run", marks=_MARKS, left=("checkpoints",))  # which may be a link to another disk
-    before = read_record(out) if (out / "run.json").exists() else {}
+    before = _record_before(out)
     init_from = init_from or before.get("init_from")
     begin = parent = None
     if init_from is not None:
@@ -156,6 +155,12 @@ def pretrain(
         monitor = _watch(job, done, log_every, on_row)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return Trained(out, job.record, first=fabric.is_global_zero)
+
+
+def _record_before(out: Path) -> dict[str, Any]:
+    """Read the record of the run that is there, if any; refuse a folder of something else."""
+    need_own(out, "a run", marks=_MARKS, left=("checkpoints",))  # which may be a link to another disk
+    return read_record(out) if (out / "run.json").exists() else {}
 
 
 def _watch(job: Job, done: int, log_every: int, on_row: OnRow | None) -> Monitor:
