@@ -63,6 +63,8 @@ def test_processes_that_torchrun_started_together_train_one_run_together_and_one
     codes, said = started("torchrun", fixed, out, words=[*map(str, words), "--json"])
     assert not any(codes), said
     assert len(rows(out)) == 4
+    assert "find_unused_parameters" not in said
+    assert "Initializing distributed" not in said
     assert json.loads((out / "run.json").read_text())["environment"]["devices"] == 2
     (told,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
     assert (told["status"], told["steps"]) == ("finished", 4)

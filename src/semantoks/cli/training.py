@@ -28,6 +28,8 @@ from semantoks.types import Precision
 if TYPE_CHECKING:
     from semantoks.train.recipe import PretrainConfig
 
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Where torchrun, srun and we ourselves say which process of several this is."""
 PATIENCE = 5.0
 """Seconds that another process than the first leaves to that one to say what keeps them all from training."""
 
@@ -87,7 +89,7 @@ def _left_to_first() -> bool:
 
     What keeps this process alone from training does not end the others: then it has to say it.
     """
-    if {os.environ.get(name, "0") for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK")} == {"0"}:
+    if {os.environ.get(name, "0") for name in RANKS} == {"0"}:
         return False
     parent, until = os.getppid(), time.monotonic() + PATIENCE
     with suppress(KeyboardInterrupt):  # whoever started the processes ends those that are left
@@ -99,6 +101,10 @@ def _left_to_first() -> bool:
 
 def _pretrained(argv: list[str]) -> int:
     """Read the words of a pretraining, and carry it out."""
+    if "devices" in dict(_options(argv)) or any(name in os.environ for name in RANKS):
+        # Torch says in every process that its search for unused parameters found none, which is as it should be. Its
+        # libraries look at this when they are loaded; what goes through Python's warnings is not held back.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from semantoks.contents import info
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
 
@@ -128,11 +134,20 @@ def _pretrained(argv: list[str]) -> int:
     found(out=out, status=record.status, steps=record.steps)
     show(info(out))
     if record.status == "stopped":
-        print(f"\nStopped and saved. Go on with: {TYPED.get()}")
+        print(f"\nStopped and saved. {go_on_with(TYPED.get())}")
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
     return code
+
+
+def go_on_with(typed: str) -> str:
+    """Say how to go on with a training: by what was typed, or by whatever started its processes."""
+    from semantoks.train.launch import find_launched
+
+    if (launched := find_launched()) is None:
+        return f"Go on with: {typed}"
+    return f"Go on with the {launched.by} command that started its processes."
 
 
 def fit(

@@ -84,6 +84,7 @@ def start_fabric(
     ConfigError
         When ``devices`` is not the number of processes that were started, or this machine does not have as many.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets, and says again what was chosen
     chosen = chosen_device(device)
     launched = find_launched()
     world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
