@@ -3,7 +3,6 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,18 +17,13 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.methods import check_memory
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.splitting import another_split, nothing_scored, splits_of
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.overlap import Overlap, overlap
 from semantoks.evaluate.study.people import People, Sites, people_with_families, sites_of
 from semantoks.evaluate.study.splits import (
-    Split,
     check_disjoint,
     check_sizes,
-    leave_site_out,
-    needed_of_a_test_side,
-    read_splits,
-    split_people,
-    without_leaks,
 )
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
@@ -305,54 +299,19 @@ def plan_target(
     try:
         if people.unit == "block" and aim.kind == "class":
             check_sizes(people.count(values.where(known)), config.folds, INNER_FOLDS)
-        splits = tuple(_splits(plan, people, sites.rows(where), config))
+        splits = tuple(splits_of(plan, people, sites.rows(where), config))
         check_disjoint(splits, plan.groups)
     except DataError as error:
+        ways = another_split(plan, people, sites.rows(where), config)
         raise DataError(
-            " ".join([f"target {aim.name!r}: {error}", *(f"Note: {note}." for note in aim.notes)])
+            " ".join([f"target {aim.name!r}: {error}", *ways, *(f"Note: {note}." for note in aim.notes)])
         ) from error
     found = plan.with_splits(splits)
     if not found.splits:
-        raise DataError(_nothing_scored(found, people, sites.rows(where), config))
+        raise DataError(nothing_scored(found, people, sites.rows(where), config))
     if config.split == "site":
         found = dataclasses.replace(found, groups=pd.factorize(sites.home[where])[0])
     return found, [row for row in excluded if row[1]]
-
-
-def _nothing_scored(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> str:
-    """Say why no split can be scored, and with how many folds all could."""
-    sizes = sorted({len(test) for test in plan.unscored})
-    said = (
-        f"target {plan.target!r}: a test side needs {needed_of_a_test_side(plan.kind)} to be scored, but none of the "
-        f"{len(plan.unscored)} has them (test people: {', '.join(map(str, sizes[:5]))})."
-    )
-    for folds in range(config.folds - 1, 1, -1) if config.split in ("person", "site") else ():
-        with suppress(DataError):
-            if not plan.with_splits(_splits(plan, people, sites, dataclasses.replace(config, folds=folds))).unscored:
-                return f"{said} Use --folds {folds}."
-    return f"{said} More people are needed{', or other splits' if config.split != 'person' else ''}."
-
-
-def _splits(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> list[Split]:
-    protocol = PROTOCOLS[config.protocol]
-    repeats = config.repeats or protocol.repeats
-    if protocol.splits is not None:
-        return protocol.splits(plan, repeats, config.seed)
-    if config.split == "leave-site-out":
-        return leave_site_out(plan.labels, sites, plan.groups, kind=plan.kind)
-    if config.split not in ("person", "site"):
-        return read_splits(Path(config.split), [people.ids[i] for i in plan.people])
-    groups = plan.groups if config.split == "person" else pd.factorize(sites.home)[0]
-    splits = split_people(
-        plan.labels,
-        groups,
-        kind=plan.kind,
-        folds=config.folds,
-        repeats=repeats,
-        seed=config.seed,
-        inner=INNER_FOLDS,
-    )
-    return splits if config.split == "person" else without_leaks(splits, plan.labels, sites, plan.groups)
 
 
 def _describe_people(study: Study, family_note: str, sites: Sites) -> None:
