@@ -194,11 +194,13 @@ def test_a_code_that_no_target_has_is_named():
 
 def test_settings_out_of_range_are_refused():
     for bad, said in (
-        ({"folds": 1}, "at least 2 folds"),
-        ({"repeats": 0}, "1 repeat"),
+        ({"folds": 1}, "^--folds has to be at least 2, not 1\\.$"),
+        ({"repeats": 0}, "^--repeats has to be at least 1, not 0\\.$"),
+        ({"seed": -1}, "^--seed has to be at least 0, not -1\\.$"),
+        ({"permutations": 0}, "^--permutations has to be at least 1, not 0\\.$"),
         ({"bins": 1}, "--bins has to be 2 to 9"),
         ({"equivalence": 0.0}, "--equivalence has to be above 0, e.g. 0.05, not 0"),
-        ({"crops": 0}, "at least 1"),
+        ({"crops": 0}, "^--crops has to be at least 1, not 0\\.$"),
         ({"split": "nowhere.tsv"}, "no file 'nowhere.tsv'"),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -144,7 +144,7 @@ def open_study(
         excluded=[row for _, rows in planned for row in rows],
     )
     _describe_labels(study, table, targets, task, people.ids)
-    study.notes += [*_input_notes(embedded, whole, config), *precision_notes(encoder)]
+    study.notes += [*_option_notes(study), *_input_notes(embedded, whole), *precision_notes(encoder)]
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
@@ -188,14 +188,29 @@ def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:
     return [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in notes]
 
 
-def _input_notes(embedded: Cohort, whole: Cohort, config: ProbeConfig) -> list[str]:
-    """Say what is shown to the encoder alone, and what of the baselines is left out."""
-    notes = []
-    if config.components:
+def _option_notes(study: Study) -> list[str]:
+    """Say what --components costs, and which options have no effect because their analysis is not run."""
+    config, notes = study.config, list[str]()
+    for name, analysis in (("confounds", "confounds"), ("permutations", "permutation")):
+        if getattr(config, name) != getattr(ProbeConfig, name) and analysis not in study.analyses:
+            notes.append(f"--{name} has no effect here: the analysis {analysis} is not run.")
+    most = max(len(train) for plan in study.plans for train, _ in plan.splits)
+    if config.components and config.components < most:
         notes.append(
             f"Wide features, FC above all, are reduced to {config.components:,} principal components of the training "
             "people (--components): they lose by it, and are easier to beat."
         )
+    elif config.components:
+        notes.append(
+            f"--components {config.components:,} reduces nothing: no more than {most:,} people train, and their "
+            "features have fewer components."
+        )
+    return notes
+
+
+def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
+    """Say what is shown to the encoder alone, and what of the baselines is left out."""
+    notes = []
     if embedded.band != "passed":
         notes.append(
             "The encoder sees the full band, the baselines band-passed series, but for FC and tangent FC of that band."

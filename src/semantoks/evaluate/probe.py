@@ -8,6 +8,7 @@ from joblib import effective_n_jobs
 
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.analyses.confounds import check_confounds
 from semantoks.evaluate.analyses.run import expected_costs, plans_of_null, run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
 from semantoks.evaluate.plans import open_study
@@ -95,6 +96,7 @@ def probe(
         _refuse_another(out, targets, config, extra)
         jobs = 1 if scheduler else effective_n_jobs(n_jobs)
         study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision, jobs=jobs)
+        check_confounds(study.cohort.participants, config.confounds)
         study.extra = extra
         study.stages = Stages(progress, expected_costs(study))
         with unfinished(out, study.fingerprint()) as folder:
