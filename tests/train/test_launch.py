@@ -84,5 +84,7 @@ def test_machines_with_unequal_numbers_of_processes_are_refused(monkeypatch):
 def test_a_gpu_that_is_not_there_is_a_sentence():
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(ConfigError, match="it sees none"):
+    with pytest.raises(
+        ConfigError, match=r"^--device cuda needs a CUDA GPU, and torch sees none here: use --device cpu"
+    ):
         start_fabric("cuda", "auto", None)

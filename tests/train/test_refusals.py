@@ -95,3 +95,10 @@ def test_a_process_that_alone_cannot_train_says_so_after_a_while(cohort, tmp_pat
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert run(["pretrain", str(tmp_path / "x"), "--out", str(tmp_path / "run")]) != 0
     assert capsys.readouterr().err.count("semantoks: ") == 1
+
+
+@pytest.mark.parametrize("words", [["probe", "RUN", "x", "--target", "sex"], ["fit", "x"], ["pretrain", "x"]])
+def test_a_cohort_that_is_not_there_is_called_that(parent, tmp_path, capsys, words):
+    words = [{"x": str(tmp_path / "x"), "RUN": str(parent)}.get(word, word) for word in words]
+    assert run([*words, "--out", str(tmp_path / "out")]) == 3
+    assert f"there is no folder '{tmp_path / 'x'}'." in capsys.readouterr().err

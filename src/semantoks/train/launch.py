@@ -133,6 +133,10 @@ def _check(launched: Launched | None, world: int, local: int, devices: int | Non
             f"{f' ({launched.by} {launched.option} N)' if launched else ''}."
         )
     there = torch.cuda.device_count() if chosen == "cuda" else 1 if chosen == "mps" else local
+    if not there and local == 1:
+        raise ConfigError(
+            "--device cuda needs a CUDA GPU, and torch sees none here: use --device cpu, or leave it out."
+        )
     if local > there:
         kind, few = ("CUDA GPU", f"{there or 'none'}") if chosen == "cuda" else ("GPU", "one")
         how = f"{launched.by} {launched.option} {there or 1}" if launched else f"--devices {there or 1}"

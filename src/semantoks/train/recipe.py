@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from semantoks.config import check_fields, from_plain, read_toml, to_plain
+from semantoks.config import check_arguments, check_fields, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.contrastive import Contrastive
@@ -103,6 +103,7 @@ def list_recipes() -> list[str]:
 
 def load_recipe(name: str | Path) -> PretrainConfig:
     """Read a packaged recipe by its name, or a TOML file; keys that are not given keep the published defaults."""
+    check_arguments(load_recipe, locals())
     if str(name) in list_recipes():
         with resources.as_file(resources.files("semantoks.recipes") / f"{name}.toml") as path:
             return from_plain(PretrainConfig, read_toml(path), f"recipe {name}")
