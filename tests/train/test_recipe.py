@@ -102,5 +102,5 @@ def test_a_value_out_of_range_is_refused_with_its_file_and_section(tmp_path):
 
 @pytest.mark.parametrize("load", [load_recipe, load_grid, load_settings])
 def test_what_is_no_name_is_refused_in_a_sentence(untyped, load):
-    with pytest.raises(ConfigError, match=r"^name has to be text, not 3\.$"):
+    with pytest.raises(ConfigError, match=r"^name has to be (text|a path), not 3\.$"):
         inspect.unwrap(load)(3)

@@ -142,7 +142,10 @@ def check_given(asked: PretrainConfig, taken: PretrainConfig, given: Collection[
 
 def _value(config: PretrainConfig, name: str) -> Any:
     """Return a setting by its path; None where there is none of this name."""
-    return functools.reduce(lambda part, key: getattr(part, key, None), name.split("."), config)
+    found: Any = config
+    for key in name.split("."):
+        found = getattr(found, key, None)
+    return found
 
 
 def completed(plain: Mapping[str, Any]) -> dict[str, Any]:
