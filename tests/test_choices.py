@@ -166,7 +166,7 @@ def test_the_walk_finds_the_arguments_that_it_is_about():
         (lambda: semantoks.ProbeConfig(methods="fc"), "methods has to be a list of values, not 'fc'"),
         (lambda: semantoks.StudyConfig(seeds=3), "seeds has to be a list of values, not 3"),
         (lambda: semantoks.ProbeConfig(split="leave-site-oust"), "Did you mean 'leave-site-out'"),
-        (lambda: semantoks.ProbeConfig(crops=0), "crops have to be at least 1"),
+        (lambda: semantoks.ProbeConfig(crops=0), "--crops has to be at least 1"),
         (lambda: semantoks.ProbeConfig(missing=[-9999]), "missing has to be text, not -9999"),
         (lambda: semantoks.ProbeConfig(family=None), "family has to be text, not None"),
         (lambda: semantoks.FitConfig(columns="4"), "columns has to be of type int, not '4'"),
@@ -224,7 +224,7 @@ def test_a_model_or_a_configuration_of_another_kind_is_named(tmp_path):
 @pytest.mark.parametrize("function", [semantoks.fit, semantoks.pretrain])
 def test_one_cohort_may_stand_in_place_of_a_list_and_nothing_else(function, tmp_path):
     for cohort in ("cohort", Path("cohort")):
-        with pytest.raises(DataError, match="cohort is not a cohort"):
+        with pytest.raises(DataError, match="there is no folder 'cohort'"):
             function(cohort, out=tmp_path / "a")
     with pytest.raises(ConfigError, match="cohorts has to be"):
         function(3, out=tmp_path / "a")

@@ -80,6 +80,18 @@ def test_a_score_that_is_as_good_within_the_bound_is_called_so():
     assert [" as good\n" in text and "within the bound" in text for text in tables] == [True, False]
 
 
+def test_where_one_split_gives_no_p_there_is_a_dash_and_the_reason():
+    row = {"analysis": "main", "target": "a", "metric": "r", "mean": 0.6, "low": 0.5, "high": 0.7, "reached_by": ""}
+    row |= {"method": "encoder", "diff": -0.01, "diff_low": -0.03, "diff_high": 0.01, "verdict": "undecided"}
+    tables = [score_table(pd.DataFrame([{**row, "p_equal": NAN, "p_holm": p}]), 80).splitlines() for p in (NAN, 0.4)]
+    assert tables[0][2:] == [
+        "encoder            0.600 [0.500, 0.700]  -0.010 [-0.030, +0.010]     - undecided",
+        "",
+        "-: no p, which needs the scores of two splits at least (more --repeats).",
+    ]
+    assert len(tables[1]) == 3
+
+
 def test_what_a_probe_has_to_say_is_said(tmp_path):
     about = {"checks": ["0 people on both sides."], "notes": ["3 were seen."], "excluded": [["no value for age", 4]]}
     (tmp_path / "probe.json").write_text(json.dumps(about))

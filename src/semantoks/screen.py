@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Collection, Sequence
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ HELD_BESIDE = (ENCODER, FINETUNED, TANGENT_BOTH, FC)
 _INTERVALS_FROM, _P_FROM = 80, 64
 """Columns of a terminal from which on the table has the intervals of differences, and p."""
 
+NONE = "-"
+"""What stands where there is no number."""
 FACTS = 11
 """Columns before what a fact says, as ``info`` and ``doctor`` lay it out."""
 
@@ -55,9 +58,12 @@ def score_table(summary: "pd.DataFrame", width: int | None = None) -> str:
             blocks.append(_heading(width, beside=True))
             blocks += [_row(row, "tangent_", width) for row in beside]
         blocks.append("")
-    bound = ["as good: within the bound of --equivalence.", ""] if any("as good" in one for one in blocks) else []
+    shown = "\n".join(blocks)
+    notes = ["as good: within the bound of --equivalence."] if "as good" in shown else []
+    if f" {NONE:>5} " in shown:
+        notes.append(f"{NONE}: no p, which needs the scores of two splits at least (more --repeats).")
     cautions = [textwrap.fill(line, width, subsequent_indent="  ") for line in _cautions(summary)]
-    return "\n".join([*blocks, *bound, *cautions]).rstrip("\n")
+    return "\n".join([shown, *notes, *[""] * bool(notes), *cautions]).rstrip("\n")
 
 
 def _heading(width: int, *, beside: bool = False) -> str:
@@ -81,7 +87,7 @@ def _row(row: dict[Any, Any], bar: str, width: int) -> str:
         line += f" {_ends(row[f'{bar}diff_low'], row[f'{bar}diff_high']):<16}"
     if width >= _P_FROM:
         p = row[f"{bar}p_holm"]
-        line += " <.001" if p < 0.0005 else f" {p:5.3f}"
+        line += " <.001" if p < 0.0005 else f" {NONE:>5}" if isnan(p) else f" {p:5.3f}"
     return f"{line} {'as good' if row[f'{bar}p_equal'] < ALPHA else row[f'{bar}verdict']}"
 
 

@@ -158,14 +158,14 @@ def test_a_wrong_option_is_a_sentence_and_exit_code_two(capsys, tmp_path, monkey
 
 def test_input_that_is_not_there_is_a_sentence_and_exit_code_three(capsys, tmp_path):
     for words, answer in (
-        (["pretrain", tmp_path / "c", "--out", tmp_path / "o"], "is not a cohort"),
+        (["pretrain", tmp_path / "c", "--out", tmp_path / "o"], "no folder"),
         (["pretrain", __file__, "--out", tmp_path / "o"], "is a file, not a cohort: name the folder"),
         (["pretrain", "--out", tmp_path / "o"], "needs at least one cohort"),
         (
             ["embed", tmp_path / "c", "--model", tmp_path / "r", "--out", tmp_path / "t.parquet"],
             "neither a run with a saved",
         ),
-        (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "is not a cohort"),
+        (["probe", tmp_path / "r", tmp_path / "c", "--target", "sex", "--out", tmp_path / "p"], "no folder"),
         (["report", tmp_path / "r"], "there is no folder"),
         (["info", tmp_path / "r"], "there is nothing at"),
         (["info", tmp_path], "is not a cohort (dataset_description.json), run (run.json) or encoder (config.json)"),

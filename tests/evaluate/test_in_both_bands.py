@@ -62,10 +62,10 @@ def test_why_there_is_no_row_of_the_full_band_is_said_in_words(both, cohort):
     without = copy.copy(both)
     without.recordings = both.recordings.assign(full_sha256="")
     without.description = both.description | {"FullBand": False}
-    assert _input_notes(without, without, ProbeConfig()) == [
+    assert _input_notes(without, without) == [
         "FC and tangent FC of the full band have no rows: the full band is not kept (as asked)."
     ]
-    assert _input_notes(both, both, ProbeConfig()) == _input_notes(cohort, cohort, ProbeConfig()) == []
+    assert _input_notes(both, both) == _input_notes(cohort, cohort) == []
 
 
 def test_an_encoder_of_the_full_band_is_shown_it_whatever_band_the_cohort_is_given_in(both, full_model, tmp_path):

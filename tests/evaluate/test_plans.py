@@ -19,6 +19,8 @@ from semantoks.signals.targets import Target
 
 PEOPLE = People(ids=tuple(f"{i:02d}" for i in range(60)), owner=np.arange(60), groups=np.arange(60))
 WHERE = np.repeat(["A", "B", "C"], 20)
+FOUR = np.repeat(list("ABCD"), 15)
+"""Sites enough for folds of them, and inner folds of three of them."""
 SITES = sites_of(PEOPLE, WHERE.tolist())
 EVERYBODY = np.ones(60, dtype=bool)
 
@@ -61,12 +63,25 @@ def test_people_who_may_not_take_part_do_not():
 
 def test_sites_stay_whole_or_are_left_out_one_by_one():
     values = ["p", "q"] * 30
-    whole, _ = plan(values, split="site", folds=3)
-    single, _ = plan(values, split="leave-site-out")
+    whole, _ = plan(values, split="site", folds=4, sites=FOUR)
+    single, _ = plan(values, split="leave-site-out", sites=FOUR)
     for found in (whole, single):
-        assert sorted("".join(sorted(set(WHERE[test]))) for _, test in found.splits) == ["A", "B", "C"]
+        assert sorted("".join(sorted(set(FOUR[test]))) for _, test in found.splits) == ["A", "B", "C", "D"]
         for train, test in found.splits:
-            assert not set(WHERE[train]) & set(WHERE[test])
+            assert not set(FOUR[train]) & set(FOUR[test])
+
+
+@pytest.mark.parametrize("kind", ["class", "value"])
+def test_too_few_sites_for_folds_of_them_are_refused_with_splits_that_work(kind):
+    values = ["p", "q"] * 30 if kind == "class" else list(range(60))
+    said = (
+        "target 'dx': groups .* 3 folds of 3 of them leave 2 .* more groups are needed. --split leave-site-out can be"
+    )
+    with pytest.raises(DataError, match=said):
+        plan(values, kind, split="site", folds=3)
+    assert len(plan(values, kind, split="leave-site-out")[0].splits) == 3
+    with pytest.raises(DataError, match=r"there are 1: more groups are needed\. --split person can be made"):
+        plan(values, kind, split="site", folds=2, sites=["A"] * 60)
 
 
 def test_given_splits_that_part_a_family_are_caught(tmp_path):
@@ -179,11 +194,13 @@ def test_a_code_that_no_target_has_is_named():
 
 def test_settings_out_of_range_are_refused():
     for bad, said in (
-        ({"folds": 1}, "at least 2 folds"),
-        ({"repeats": 0}, "1 repeat"),
+        ({"folds": 1}, "^--folds has to be at least 2, not 1\\.$"),
+        ({"repeats": 0}, "^--repeats has to be at least 1, not 0\\.$"),
+        ({"seed": -1}, "^--seed has to be at least 0, not -1\\.$"),
+        ({"permutations": 0}, "^--permutations has to be at least 1, not 0\\.$"),
         ({"bins": 1}, "--bins has to be 2 to 9"),
         ({"equivalence": 0.0}, "--equivalence has to be above 0, e.g. 0.05, not 0"),
-        ({"crops": 0}, "at least 1"),
+        ({"crops": 0}, "^--crops has to be at least 1, not 0\\.$"),
         ({"split": "nowhere.tsv"}, "no file 'nowhere.tsv'"),
     ):
         with pytest.raises(ConfigError, match=said):
@@ -227,19 +244,19 @@ def test_learning_curves_draw_stratified_from_the_training_sides_alone():
 @pytest.mark.parametrize("split", ["site", "leave-site-out"])
 def test_travelling_people_never_train_when_any_of_their_sites_is_tested(split):
     people = People(ids=PEOPLE.ids, owner=np.array([*range(60), 0, 1, 2]), groups=np.arange(60))
-    sites = sites_of(people, [*WHERE, "B", "B", "C"])
-    config = ProbeConfig(repeats=1, split=split, folds=3)
+    sites = sites_of(people, [*FOUR, "B", "B", "C"])
+    config = ProbeConfig(repeats=1, split=split, folds=4)
     found, _ = plan_target(aim(["p", "q"] * 30), people, sites, config, EVERYBODY)
-    trained = {WHERE[test[0]]: set(train) for train, test in found.splits}
-    assert {site: len(train) for site, train in trained.items()} == {"A": 40, "B": 38, "C": 39}
+    trained = {FOUR[test[0]]: set(train) for train, test in found.splits}
+    assert {site: len(train) for site, train in trained.items()} == {"A": 45, "B": 43, "C": 44, "D": 45}
     assert not trained["B"] & {0, 1}
     assert 2 not in trained["C"]
 
 
 def test_relatives_at_two_sites_are_left_out_of_training_and_no_reason_to_refuse():
-    people = People(ids=PEOPLE.ids, owner=np.arange(60), groups=np.array([*range(59), 0]))  # 59 of C with 0 of A
-    found, _ = plan(["p", "q"] * 30, people=people, split="site", folds=3)
-    assert {WHERE[test[0]]: len(train) for train, test in found.splits} == {"A": 39, "B": 40, "C": 39}
+    people = People(ids=PEOPLE.ids, owner=np.arange(60), groups=np.array([*range(59), 0]))  # 59 of D with 0 of A
+    found, _ = plan(["p", "q"] * 30, people=people, sites=FOUR, split="site", folds=4)
+    assert {FOUR[test[0]]: len(train) for train, test in found.splits} == {"A": 44, "B": 45, "C": 45, "D": 44}
 
 
 def test_a_code_that_makes_a_rare_class_is_refused_with_the_options_that_help():

@@ -267,3 +267,13 @@ def test_scores_of_other_targets_or_settings_are_not_replaced(cohort, model, tmp
         quick(model, cohort, ["sex"], tmp_path / "p", **options, seed=5)
     quick(model, cohort, ["sex"], tmp_path / "p", **options)
     assert (tmp_path / "p" / "scores.csv").read_bytes() == held
+
+
+def test_a_confound_that_there_is_not_is_refused_and_options_without_effect_are_noted(cohort, model, tmp_path):
+    with pytest.raises(DataError, match="no column 'wrong' to regress out; it has participant_id"):
+        quick(model, cohort, ["sex"], tmp_path / "a", confounds=("wrong",))
+    quick(model, cohort, ["sex"], tmp_path / "b", confounds=("age",), permutations=9, components=500, methods=("fc",))
+    notes = about(tmp_path / "b")["notes"]
+    assert "--confounds has no effect here: the analysis confounds is not run." in notes
+    assert "--permutations has no effect here: the analysis permutation is not run." in notes
+    assert any(note.startswith("--components 500 reduces nothing: no more than 20 people train") for note in notes)

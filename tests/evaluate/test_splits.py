@@ -1,5 +1,7 @@
 """Splits: disjoint, complete, stratified, and copies of a recording stay together."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -285,3 +287,29 @@ def test_somebody_scanned_at_two_sites_and_their_family_never_train_when_either_
     assert train.tolist() == list(range(2, 19))
     with pytest.raises(DataError, match=r"scanned at several sites.*--split person"):
         without_leaks([(np.arange(2), np.arange(20, 40))], np.arange(40.0), sites, groups)
+
+
+@pytest.mark.parametrize(
+    ("number", "folds", "said"),
+    [
+        (
+            2,
+            2,
+            "2 folds of 2 of them leave 1 on a training side, which is split again into 3 inner .*: more groups are",
+        ),
+        (4, 2, "2 folds of 4 of them leave 2 on a training side, .*: use --folds 4"),
+        (5, 2, "2 folds of 5 of them leave 2 on a training side, .*: use --folds 3"),
+        (1, 2, "2 folds need at least 2 groups .* but there are 1: more groups are needed"),
+        (4, 9, "9 folds need at least 9 groups .* but there are 4: use --folds 4"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["class", "value"])
+def test_too_few_groups_for_the_folds_or_the_inner_ones_are_refused_with_folds_that_work(number, folds, said, kind):
+    groups = np.repeat(np.arange(number), 12)
+    labels = np.tile(["a", "b"], 6 * number) if kind == "class" else np.arange(12.0 * number)
+    options = {"kind": kind, "repeats": 1, "seed": 0, "inner": 3}
+    with pytest.raises(DataError, match=said) as error:
+        split_people(labels, groups, folds=folds, **options)
+    for found in re.findall(r"--folds (\d+)", str(error.value)):
+        for train, _ in split_people(labels, groups, folds=int(found), **options):
+            split_people(labels[train], groups[train], kind=kind, folds=3, repeats=1, seed=0)

@@ -186,7 +186,7 @@ def mistakes(at: Path, other: Path):
     (other / "own.toml").write_text("[encoder]\ndepht = 3\n")
     tiny = ("--recipe", "smoke", "--steps", 1, *TINY)
     yield ("pretrain", cohort, "--out", good, *tiny), 2, "already holds a run, which is finished"
-    yield ("pretrain", other / "none", "--out", other / "o", *tiny), 3, "is not a cohort"
+    yield ("pretrain", other / "none", "--out", other / "o", *tiny), 3, "there is no folder"
     yield ("pretrain", cohort, "--out", other / "o", "--recipe", other / "own.toml"), 2, "Did you mean 'depth'"
     yield ("pretrain", cohort, "--out", file, *tiny), 3, "where a folder is needed"
     yield ("pretrain", cohort, "--out", file / "o", *tiny), 3, "where a folder is needed"

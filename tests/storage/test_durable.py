@@ -2,6 +2,7 @@ import errno
 import os
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -102,3 +103,13 @@ def test_a_scratch_folder_goes_away_and_takes_those_of_dead_processes_along(tmp_
         assert folder.is_dir()
         assert not (tmp_path / dead).exists()
     assert sorted(os.listdir(tmp_path)) == sorted([alive, elsewhere, "semantoks-of-mine"])
+
+
+def test_a_log_that_cannot_be_written_is_named_with_the_bytes_that_were_to_be(tmp_path):
+    words = (
+        "import resource, sys; from pathlib import Path; from semantoks.storage.durable import append;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); append(Path(sys.argv[1]), 'row' * 999)"
+    )
+    path = tmp_path / "metrics.jsonl"
+    done = subprocess.run([sys.executable, "-c", words, str(path)], capture_output=True, text=True, check=False)
+    assert f"File too large (2,997 bytes to write): '{path}'" in done.stderr

@@ -5,11 +5,25 @@ import re
 import pytest
 import torch
 
+from semantoks.cli.training import go_on_with
 from semantoks.errors import ConfigError
 from semantoks.train.launch import Launched, find_launched, start_fabric
 
 TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
 SRUN = {"SLURM_NTASKS": "4", "SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_STEP_ID": "0"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "Go on with: semantoks pretrain a"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "Go on with the torchrun command that started its processes."),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, "Go on with the srun command that started its processes."),
+    ],
+)
+def test_a_training_goes_on_with_as_many_processes_as_it_had(monkeypatch, environment, said):
+    monkeypatch.setattr("semantoks.train.launch.find_launched", lambda: find_launched(dict(environment)))
+    assert go_on_with("semantoks pretrain a") == said
 
 
 @pytest.mark.parametrize(
@@ -70,5 +84,7 @@ def test_machines_with_unequal_numbers_of_processes_are_refused(monkeypatch):
 def test_a_gpu_that_is_not_there_is_a_sentence():
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(ConfigError, match="it sees none"):
+    with pytest.raises(
+        ConfigError, match=r"^--device cuda needs a CUDA GPU, and torch sees none here: use --device cpu"
+    ):
         start_fabric("cuda", "auto", None)

@@ -1,11 +1,14 @@
 """Recipes: packaged ones, a file of one's own, and what is wrong with it in a sentence."""
 
+import inspect
 import json
 
 import pytest
 
 from semantoks.config import to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.finetuning.tuning import load_settings
+from semantoks.studies.ablate import load_grid
 from semantoks.train.recipe import PretrainConfig, completed, list_recipes, load_recipe
 
 
@@ -95,3 +98,9 @@ def test_a_value_out_of_range_is_refused_with_its_file_and_section(tmp_path):
     path.write_text("[encoder]\npatch = 400\n")
     with pytest.raises(ConfigError, match=r"long\.toml: encoder: patch has to be 1 to 100 .* not 400"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("load", [load_recipe, load_grid, load_settings])
+def test_what_is_no_name_is_refused_in_a_sentence(untyped, load):
+    with pytest.raises(ConfigError, match=r"^name has to be (text|a path), not 3\.$"):
+        inspect.unwrap(load)(3)

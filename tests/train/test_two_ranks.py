@@ -63,9 +63,20 @@ def test_processes_that_torchrun_started_together_train_one_run_together_and_one
     codes, said = started("torchrun", fixed, out, words=[*map(str, words), "--json"])
     assert not any(codes), said
     assert len(rows(out)) == 4
+    assert "find_unused_parameters" not in said
+    assert "Initializing distributed" not in said
     assert json.loads((out / "run.json").read_text())["environment"]["devices"] == 2
     (told,) = (json.loads(line) for line in said.splitlines() if line.startswith("{"))
     assert (told["status"], told["steps"]) == ("finished", 4)
+
+
+@pytest.mark.parametrize("lacking", ["a multiple", "a cohort"])
+def test_what_no_process_can_train_with_is_said_once(fixed, tmp_path, lacking):
+    words = ["pretrain", fixed.path if lacking == "a multiple" else tmp_path / "x", "--out", tmp_path / "run"]
+    codes, said = started("torchrun", fixed, None, words=["-m", "semantoks", *map(str, words), "--batch-size=7"])
+    assert all(codes)
+    assert said.count("semantoks: ") == 1, said
+    assert ("7 has to be a multiple of devices x accumulate = 2: use --batch-size 8" in said) == (lacking != "a cohort")
 
 
 @pytest.mark.parametrize("by", ["torchrun", "srun"])

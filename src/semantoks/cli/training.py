@@ -4,8 +4,11 @@ import dataclasses
 import functools
 import inspect
 import operator
+import os
+import re
 import shlex
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,12 +21,17 @@ from semantoks.cli.everywhere import found, hush, read_words, show
 from semantoks.cli.everywhere import say as print
 from semantoks.cli.typed import TYPED
 from semantoks.config import from_plain, to_plain
-from semantoks.errors import EXIT_OK, ConfigError
+from semantoks.errors import EXIT_INPUT, EXIT_OK, ConfigError, SemantoksError
 from semantoks.storage.text import read_json
 from semantoks.types import Precision
 
 if TYPE_CHECKING:
     from semantoks.train.recipe import PretrainConfig
+
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Where torchrun, srun and we ourselves say which process of several this is."""
+PATIENCE = 5.0
+"""Seconds that another process than the first leaves to that one to say what keeps them all from training."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +75,36 @@ def pretrain(argv: list[str]) -> int:
 
     The recipe sets the defaults below; command-line options override it.
     """
+    try:
+        return _pretrained(argv)
+    except (SemantoksError, FloatingPointError) as error:
+        if not _left_to_first():
+            raise
+        hush()
+        return getattr(error, "exit_code", EXIT_INPUT)
+
+
+def _left_to_first() -> bool:
+    """Wait, in another process than the first of a training, for that one to say what is wrong, which ends all.
+
+    What keeps this process alone from training does not end the others: then it has to say it.
+    """
+    if {os.environ.get(name, "0") for name in RANKS} == {"0"}:
+        return False
+    parent, until = os.getppid(), time.monotonic() + PATIENCE
+    with suppress(KeyboardInterrupt):  # whoever started the processes ends those that are left
+        while os.getppid() == parent and time.monotonic() < until:
+            time.sleep(0.05)
+        return os.getppid() != parent
+    return True
+
+
+def _pretrained(argv: list[str]) -> int:
+    """Read the words of a pretraining, and carry it out."""
+    if "devices" in dict(_options(argv)) or any(name in os.environ for name in RANKS):
+        # Torch says in every process that its search for unused parameters found none, which is as it should be. Its
+        # libraries look at this when they are loaded; what goes through Python's warnings is not held back.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from semantoks.contents import info
     from semantoks.train.recipe import MOVED, PretrainConfig, load_recipe
 
@@ -87,7 +125,8 @@ def pretrain(argv: list[str]) -> int:
     options = {f.name: getattr(given, f.name) for f in dataclasses.fields(_Pretrain)}
     out, cohorts = options["out"], options.pop("cohorts")
     del options["recipe"]
-    record = run(cohorts, config=settings, command=TYPED.get(), verbose=True, **options)
+    typed = [re.sub(r"(^|\.)no_", r"\1", name.replace("-", "_")) for name, _ in _options(argv)]
+    record = run(cohorts, config=settings, given=typed, command=TYPED.get(), verbose=True, **options)
     code = EXIT_OK if record.status == "finished" else 128 + signal.SIGTERM
     if not record.first:
         hush()
@@ -95,11 +134,20 @@ def pretrain(argv: list[str]) -> int:
     found(out=out, status=record.status, steps=record.steps)
     show(info(out))
     if record.status == "stopped":
-        print(f"\nStopped and saved. Resume with: {TYPED.get()}")
+        print(f"\nStopped and saved. {go_on_with(TYPED.get())}")
     else:
         run_folder, cohort, probes = (shlex.quote(str(path)) for path in (out, cohorts[0], out / "probe"))
         print(f"\nNext: semantoks probe {run_folder} {cohort} --target NAME --out {probes}")
     return code
+
+
+def go_on_with(typed: str) -> str:
+    """Say how to go on with a training: by what was typed, or by whatever started its processes."""
+    from semantoks.train.launch import find_launched
+
+    if (launched := find_launched()) is None:
+        return f"Go on with: {typed}"
+    return f"Go on with the {launched.by} command that started its processes."
 
 
 def fit(

@@ -3,7 +3,6 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,18 +17,13 @@ from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.methods import check_memory
 from semantoks.evaluate.protocols import PROTOCOLS
 from semantoks.evaluate.settings import ProbeConfig
+from semantoks.evaluate.splitting import another_split, nothing_scored, splits_of
 from semantoks.evaluate.study.crossval import INNER_FOLDS
 from semantoks.evaluate.study.overlap import Overlap, overlap
 from semantoks.evaluate.study.people import People, Sites, people_with_families, sites_of
 from semantoks.evaluate.study.splits import (
-    Split,
     check_disjoint,
     check_sizes,
-    leave_site_out,
-    needed_of_a_test_side,
-    read_splits,
-    split_people,
-    without_leaks,
 )
 from semantoks.evaluate.study.study import Study
 from semantoks.evaluate.study.tasks import Plan
@@ -150,7 +144,7 @@ def open_study(
         excluded=[row for _, rows in planned for row in rows],
     )
     _describe_labels(study, table, targets, task, people.ids)
-    study.notes += [*_input_notes(embedded, whole, config), *precision_notes(encoder)]
+    study.notes += [*_option_notes(study), *_input_notes(embedded, whole), *precision_notes(encoder)]
     _describe_people(study, family_note, sites)
     study.notes += alike.words(cohort.recordings, names=config.identifiers)
     return study
@@ -194,14 +188,29 @@ def _understood(aims: Sequence[Target], table: pd.DataFrame) -> list[str]:
     return [f"{note[0].upper()}{note[1:]}." if note.startswith("taken") else f"{note}." for note in notes]
 
 
-def _input_notes(embedded: Cohort, whole: Cohort, config: ProbeConfig) -> list[str]:
-    """Say what is shown to the encoder alone, and what of the baselines is left out."""
-    notes = []
-    if config.components:
+def _option_notes(study: Study) -> list[str]:
+    """Say what --components costs, and which options have no effect because their analysis is not run."""
+    config, notes = study.config, list[str]()
+    for name, analysis in (("confounds", "confounds"), ("permutations", "permutation")):
+        if getattr(config, name) != getattr(ProbeConfig, name) and analysis not in study.analyses:
+            notes.append(f"--{name} has no effect here: the analysis {analysis} is not run.")
+    most = max(len(train) for plan in study.plans for train, _ in plan.splits)
+    if config.components and config.components < most:
         notes.append(
             f"Wide features, FC above all, are reduced to {config.components:,} principal components of the training "
             "people (--components): they lose by it, and are easier to beat."
         )
+    elif config.components:
+        notes.append(
+            f"--components {config.components:,} reduces nothing: no more than {most:,} people train, and their "
+            "features have fewer components."
+        )
+    return notes
+
+
+def _input_notes(embedded: Cohort, whole: Cohort) -> list[str]:
+    """Say what is shown to the encoder alone, and what of the baselines is left out."""
+    notes = []
     if embedded.band != "passed":
         notes.append(
             "The encoder sees the full band, the baselines band-passed series, but for FC and tangent FC of that band."
@@ -305,54 +314,19 @@ def plan_target(
     try:
         if people.unit == "block" and aim.kind == "class":
             check_sizes(people.count(values.where(known)), config.folds, INNER_FOLDS)
-        splits = tuple(_splits(plan, people, sites.rows(where), config))
+        splits = tuple(splits_of(plan, people, sites.rows(where), config))
         check_disjoint(splits, plan.groups)
     except DataError as error:
+        ways = another_split(plan, people, sites.rows(where), config)
         raise DataError(
-            " ".join([f"target {aim.name!r}: {error}", *(f"Note: {note}." for note in aim.notes)])
+            " ".join([f"target {aim.name!r}: {error}", *ways, *(f"Note: {note}." for note in aim.notes)])
         ) from error
     found = plan.with_splits(splits)
     if not found.splits:
-        raise DataError(_nothing_scored(found, people, sites.rows(where), config))
+        raise DataError(nothing_scored(found, people, sites.rows(where), config))
     if config.split == "site":
         found = dataclasses.replace(found, groups=pd.factorize(sites.home[where])[0])
     return found, [row for row in excluded if row[1]]
-
-
-def _nothing_scored(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> str:
-    """Say why no split can be scored, and with how many folds all could."""
-    sizes = sorted({len(test) for test in plan.unscored})
-    said = (
-        f"target {plan.target!r}: a test side needs {needed_of_a_test_side(plan.kind)} to be scored, but none of the "
-        f"{len(plan.unscored)} has them (test people: {', '.join(map(str, sizes[:5]))})."
-    )
-    for folds in range(config.folds - 1, 1, -1) if config.split in ("person", "site") else ():
-        with suppress(DataError):
-            if not plan.with_splits(_splits(plan, people, sites, dataclasses.replace(config, folds=folds))).unscored:
-                return f"{said} Use --folds {folds}."
-    return f"{said} More people are needed{', or other splits' if config.split != 'person' else ''}."
-
-
-def _splits(plan: Plan, people: People, sites: Sites, config: ProbeConfig) -> list[Split]:
-    protocol = PROTOCOLS[config.protocol]
-    repeats = config.repeats or protocol.repeats
-    if protocol.splits is not None:
-        return protocol.splits(plan, repeats, config.seed)
-    if config.split == "leave-site-out":
-        return leave_site_out(plan.labels, sites, plan.groups, kind=plan.kind)
-    if config.split not in ("person", "site"):
-        return read_splits(Path(config.split), [people.ids[i] for i in plan.people])
-    groups = plan.groups if config.split == "person" else pd.factorize(sites.home)[0]
-    splits = split_people(
-        plan.labels,
-        groups,
-        kind=plan.kind,
-        folds=config.folds,
-        repeats=repeats,
-        seed=config.seed,
-        inner=INNER_FOLDS,
-    )
-    return splits if config.split == "person" else without_leaks(splits, plan.labels, sites, plan.groups)
 
 
 def _describe_people(study: Study, family_note: str, sites: Sites) -> None:

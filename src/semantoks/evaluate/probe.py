@@ -8,6 +8,7 @@ from joblib import effective_n_jobs
 
 from semantoks.config import as_list, check_arguments, to_plain
 from semantoks.errors import ConfigError
+from semantoks.evaluate.analyses.confounds import check_confounds
 from semantoks.evaluate.analyses.run import expected_costs, plans_of_null, run_analyses
 from semantoks.evaluate.methods import check_extra, feature_sets
 from semantoks.evaluate.plans import open_study
@@ -15,7 +16,7 @@ from semantoks.evaluate.protocols import run_protocol
 from semantoks.evaluate.settings import ProbeConfig
 from semantoks.evaluate.study.shown import Baseline
 from semantoks.evaluate.study.study import Progress, Stages
-from semantoks.evaluate.study.work import Work, unfinished
+from semantoks.evaluate.study.work import Work, check_out, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.progress import shown_if
 from semantoks.signals.cohort import Cohort
@@ -91,9 +92,11 @@ def probe(
         raise ConfigError("probe needs at least one target: a column of the cohort's participants.tsv.")
     check_extra(extra)
     with hold_folder(out), shown_if(verbose, "probe", "%", progress) as progress:
+        check_out(out)
         _refuse_another(out, targets, config, extra)
         jobs = 1 if scheduler else effective_n_jobs(n_jobs)
         study = open_study(model, cohort, targets, config, device=device, out=out, precision=precision, jobs=jobs)
+        check_confounds(study.cohort.participants, config.confounds)
         study.extra = extra
         study.stages = Stages(progress, expected_costs(study))
         with unfinished(out, study.fingerprint()) as folder:

@@ -71,15 +71,14 @@ class ProbeConfig(BlockConfig):
     def __post_init__(self) -> None:
         """Check the ranges, and that what is asked of blocks can be."""
         super().__post_init__()
-        if self.folds < 2 or (self.repeats is not None and self.repeats < 1) or self.seed < 0:
-            raise ConfigError(
-                "splits need at least 2 folds, 1 repeat and a seed of at least 0, not "
-                f"{self.folds}, {self.repeats} and {self.seed}."
-            )
+        for name, least in (("folds", 2), ("repeats", 1), ("seed", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise ConfigError(f"--{name} has to be at least {least}, not {value}.")
         if self.bins is not None and not 2 <= self.bins <= 9:
             raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
-        if self.permutations < 1 or (self.crops is not None and self.crops < 1):
-            raise ConfigError(f"permutations and crops have to be at least 1, not {self.permutations}, {self.crops}.")
+        for name in ("permutations", "crops"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ConfigError(f"--{name} has to be at least 1, not {value}.")
         if self.components is not None and self.components < 2:
             raise ConfigError(f"--components has to be at least 2, not {self.components}.")
         if self.equivalence is not None and not self.equivalence > 0:

@@ -27,6 +27,8 @@ def read_description(path: Path) -> dict[str, Any]:
     try:
         description = read_json(file)
     except FileNotFoundError:
+        if not path.exists():
+            raise DataError(f"there is no folder {str(path)!r}.") from None
         raise DataError(f"{path} is not a cohort: it has no {layout.DESCRIPTION}. Make one with prepare.") from None
     schema = description.get("SchemaVersion")
     if not isinstance(schema, int):

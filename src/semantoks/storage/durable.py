@@ -63,6 +63,16 @@ def write_durably(path: Path, *parts: Content) -> None:
         os.close(folder)
 
 
+def append(path: Path, text: str) -> None:
+    """Add to the end of a log; an OSError names it and how much was to be written, of which a part may be there."""
+    content = text.encode()
+    try:
+        with path.open("ab") as file:
+            file.write(content)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} ({len(content):,} bytes to write)", str(path)) from error
+
+
 def _write(temporary: Path, parts: tuple[Content, ...]) -> None:
     with temporary.open("xb") as file:
         for part in parts:

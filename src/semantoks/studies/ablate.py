@@ -96,6 +96,7 @@ def load_grid(name: str | Path, only: Sequence[str] = ()) -> Grid:
     ConfigError
         If there is no such grid, condition or group, or a condition is wrong.
     """
+    check_arguments(load_grid, locals())
     if str(name) in list_grids():
         with resources.as_file(resources.files("semantoks.studies.grids") / f"{name}.toml") as path:
             grid = from_plain(Grid, read_toml(path), f"grid {name}")

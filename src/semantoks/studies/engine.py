@@ -25,6 +25,7 @@ from semantoks.storage.checksums import read_sealed, write_sealed
 from semantoks.storage.durable import write_durably
 from semantoks.storage.lock import hold_file
 from semantoks.storage.memory import need_memory
+from semantoks.storage.own import need_own
 from semantoks.storage.text import read_json
 from semantoks.studies.on_cluster import BUSY, run_on_cluster
 from semantoks.studies.sides import check_unseen
@@ -174,8 +175,9 @@ def begin(study: Study) -> None:
     Raises
     ------
     ConfigError
-        If the folder holds a study of other people, targets, probes or settings.
+        If the folder holds a study of other people, targets, probes or settings, or something else.
     """
+    need_own(study.out, "a study", marks=(STUDY, f"{RUNS}/*/run.json"), left=(RUNS,))
     with hold_file(study.out / STUDY, patience=MOMENTS):  # parts of a study begin at once
         _write_down(study)
 

@@ -55,6 +55,12 @@ def find_launched(environment: MutableMapping[str, str] = os.environ) -> Launche
     return Launched("srun", "--ntasks-per-node", world, int(per_machine))
 
 
+def count_processes(devices: int | None) -> int:
+    """Count the processes that will train together: those that were started, else ``devices``."""
+    launched = find_launched()
+    return launched.world if launched else devices or 1
+
+
 def _is_slurm_task(environment: MutableMapping[str, str]) -> bool:
     """Say whether this is one of srun's tasks, and not a script of sbatch, or a shell, which is there once."""
     script = environment.get("ENVIRONMENT") == "BATCH" and "SLURM_STEP_ID" not in environment
@@ -78,6 +84,7 @@ def start_fabric(
     ConfigError
         When ``devices`` is not the number of processes that were started, or this machine does not have as many.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets, and says again what was chosen
     chosen = chosen_device(device)
     launched = find_launched()
     world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
@@ -126,6 +133,10 @@ def _check(launched: Launched | None, world: int, local: int, devices: int | Non
             f"{f' ({launched.by} {launched.option} N)' if launched else ''}."
         )
     there = torch.cuda.device_count() if chosen == "cuda" else 1 if chosen == "mps" else local
+    if not there and local == 1:
+        raise ConfigError(
+            "--device cuda needs a CUDA GPU, and torch sees none here: use --device cpu, or leave it out."
+        )
     if local > there:
         kind, few = ("CUDA GPU", f"{there or 'none'}") if chosen == "cuda" else ("GPU", "one")
         how = f"{launched.by} {launched.option} {there or 1}" if launched else f"--devices {there or 1}"

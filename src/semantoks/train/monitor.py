@@ -15,7 +15,7 @@ from torch import Tensor
 
 from semantoks.curves import Curve, Panel
 from semantoks.objective.objective import Objective
-from semantoks.storage.durable import write_durably
+from semantoks.storage.durable import append, write_durably
 from semantoks.storage.text import read_rows
 
 CURVES = (
@@ -128,8 +128,7 @@ class Monitor:
         for row in rows:
             row |= {"samples_per_s": people / elapsed, "data_wait": self.waited / elapsed}
         if self.writes:
-            with self.metrics.open("a", encoding="utf-8") as out:
-                out.writelines(json.dumps(row) + "\n" for row in rows)
+            append(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         for row in rows:
             self._watch(row)
             if self.on_row and self.writes:
@@ -173,10 +172,8 @@ class Monitor:
 
     def warn(self, step: int, message: str) -> None:
         """Add a sentence to warnings.jsonl."""
-        if not self.writes:
-            return
-        with self.warnings.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"step": step, "message": message}) + "\n")
+        if self.writes:
+            append(self.warnings, json.dumps({"step": step, "message": message}) + "\n")
 
 
 def _words(column: str) -> str:

@@ -2,13 +2,13 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from semantoks.config import check_fields, from_plain, read_toml, to_plain
+from semantoks.config import check_arguments, check_fields, from_plain, read_toml, to_plain
 from semantoks.errors import ConfigError
 from semantoks.model.encoder import EncoderConfig
 from semantoks.objective.contrastive import Contrastive
@@ -103,6 +103,7 @@ def list_recipes() -> list[str]:
 
 def load_recipe(name: str | Path) -> PretrainConfig:
     """Read a packaged recipe by its name, or a TOML file; keys that are not given keep the published defaults."""
+    check_arguments(load_recipe, locals())
     if str(name) in list_recipes():
         with resources.as_file(resources.files("semantoks.recipes") / f"{name}.toml") as path:
             return from_plain(PretrainConfig, read_toml(path), f"recipe {name}")
@@ -126,6 +127,25 @@ def modernise(plain: Mapping[str, Any], where: str) -> dict[str, Any]:
             raise ConfigError(f"{where} sets both {'.'.join([*folder, name])} and {section}.{key}: keep the latter.")
         target[key] = holder.pop(name)
     return new
+
+
+def check_given(asked: PretrainConfig, taken: PretrainConfig, given: Collection[str], weights: str | Path) -> None:
+    """Refuse a setting that was given (``encoder.width``) where those of the weights to start from take its place."""
+    for name in given:
+        wanted, theirs = (_value(one, name) for one in (asked, taken))
+        if wanted != theirs:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} is {wanted}, but the weights of {weights} have {theirs}, and a training "
+                "that starts from them keeps it: leave the option out, or leave out --init-from."
+            )
+
+
+def _value(config: PretrainConfig, name: str) -> Any:
+    """Return a setting by its path; None where there is none of this name."""
+    found: Any = config
+    for key in name.split("."):
+        found = getattr(found, key, None)
+    return found
 
 
 def completed(plain: Mapping[str, Any]) -> dict[str, Any]:

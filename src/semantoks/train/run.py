@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,15 +25,16 @@ from semantoks.progress import Report, shown_if
 from semantoks.signals.cohort import Cohort
 from semantoks.storage.lock import hold_folder
 from semantoks.storage.memory import need_memory
+from semantoks.storage.own import need_own
 from semantoks.storage.stopping import StopRequest
 from semantoks.train.checkpoint import TrainState, differences, list_checkpoints, load_checkpoint, precision_of
 from semantoks.train.closed_form import start_in_closed_form
 from semantoks.train.compiling import compile_steps
 from semantoks.train.job import Job, Trained, read_record, recordings_hash, start_record
-from semantoks.train.launch import Device, in_any_process, start_fabric
+from semantoks.train.launch import Device, count_processes, in_any_process, start_fabric
 from semantoks.train.loop import Trainer, build_optimizer
 from semantoks.train.monitor import Diverged, Monitor
-from semantoks.train.recipe import PretrainConfig, completed, modernise
+from semantoks.train.recipe import PretrainConfig, check_given, completed, modernise
 from semantoks.types import Precision
 from semantoks.views.batch import check_batch_size
 from semantoks.views.pool import Residence, in_band, open_pool
@@ -42,6 +43,8 @@ SMALLER = "take a smaller --batch-size, or a smaller --encoder.width or --encode
 """What to do where memory is short."""
 _STEPS_PER_CHECK = 10
 """Steps between two exchanges of whether any rank was asked to stop."""
+_MARKS = ("run.json", "checkpoints/step-*.safetensors")
+"""What only the folder of a run has; run.json is the first file of all, and may have been moved away when damaged."""
 _LOST = ("gloo", "nccl", "connection", "peer", "socket")
 """Words of what a collective operation says when a rank is gone."""
 OnRow = Callable[[dict[str, Any]], None]
@@ -59,6 +62,7 @@ def pretrain(
     torch_compile: bool = False,
     resume: bool = False,
     init_from: str | Path | None = None,
+    given: Collection[str] = (),
     checkpoint_every: int = 200,
     keep: int = 3,
     log_every: int = 10,
@@ -91,6 +95,9 @@ def pretrain(
         instead of random weights; sizes of encoder and head are theirs, whatever ``config`` says (but a tokenizer from
         outside this package has to be in ``config``). Steps, optimiser and
         schedules start anew, and the people whom those weights have seen stay in the new encoder's list.
+    given
+        Settings of ``config`` that were chosen on purpose, such as ``encoder.width``: refused where the weights of
+        ``init_from`` have another value, which would take its place. The command gives the options that were typed.
     checkpoint_every, keep, log_every
         In steps; how many checkpoints are kept; steps between two writes of metrics.
     verbose
@@ -115,15 +122,16 @@ def pretrain(
         raise ConfigError("checkpoint_every, keep, log_every and devices have to be at least 1.")
     if not (opened := [c if isinstance(c, Cohort) else Cohort(Path(c)) for c in as_list(cohorts)]):
         raise DataError("pretrain needs at least one cohort: prepare one with `semantoks prepare`.")
-    before = read_record(out) if (out / "run.json").exists() else {}
+    before = _record_before(out)
     init_from = init_from or before.get("init_from")
-    objective: Objective = config.objective
     begin = parent = None
     if init_from is not None:
-        objective, begin, parent = _begin(config, init_from)
+        asked, (objective, begin, parent) = config, _begin(config, init_from)
         opened = [_fitting(parent, cohort) for cohort in opened]
-        config = replace(config, encoder=parent.encoder, objective=objective, band=opened[0].band)
-    objective.check(config.encoder, config.views)
+        config = replace(asked, encoder=parent.encoder, objective=objective, band=opened[0].band)
+        check_given(asked, config, given, init_from)
+    config.objective.check(config.encoder, config.views)
+    _check_parts(config, count_processes(devices), torch_compile)
     opened = in_band(opened, config.band)
     if before and not resume:
         _check_same(before, config, out)
@@ -143,10 +151,16 @@ def pretrain(
         )
         if shown is not None:
             on_row = partial(_show_row, shown, trainer.total)
-        monitor = _watch(job, done, log_every, on_row)
         job.take_up(done)
+        monitor = _watch(job, done, log_every, on_row)
         _train(job, monitor, done, checkpoint_every, on_epoch)
         return Trained(out, job.record, first=fabric.is_global_zero)
+
+
+def _record_before(out: Path) -> dict[str, Any]:
+    """Read the record of the run that is there, if any; refuse a folder of something else."""
+    need_own(out, "a run", marks=_MARKS, left=("checkpoints",))  # which may be a link to another disk
+    return read_record(out) if (out / "run.json").exists() else {}
 
 
 def _watch(job: Job, done: int, log_every: int, on_row: OnRow | None) -> Monitor:
@@ -307,6 +321,19 @@ def training_bytes(config: PretrainConfig, networks: int, parts: int = 1) -> int
     return config.encoder.training_bytes(networks, 2 * people, getattr(head, "hidden", 0))
 
 
+def _check_parts(config: PretrainConfig, processes: int, torch_compile: bool) -> None:
+    """Refuse a batch that cannot be split into equal parts, before any process is launched."""
+    parts = processes * config.accumulate
+    if config.batch_size % parts:
+        near = max(1, round(config.batch_size / parts)) * parts
+        raise ConfigError(
+            f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}: use --batch-size "
+            f"{near}, or other --devices."
+        )
+    if torch_compile and config.accumulate > 1:
+        raise ConfigError("--torch-compile compiles whole batches: leave it out, or set --accumulate 1.")
+
+
 def _assemble(
     fabric: Fabric,
     cohorts: Sequence[Cohort],
@@ -317,11 +344,6 @@ def _assemble(
     torch_compile: bool,
 ) -> tuple[Trainer, TrainState]:
     """Build the pool, the learner (``begin``, or a fresh one) and its optimiser on the device."""
-    parts = fabric.world_size * config.accumulate
-    if config.batch_size % parts:
-        raise ConfigError(f"batch_size {config.batch_size} has to be a multiple of devices x accumulate = {parts}.")
-    if torch_compile and config.accumulate > 1:
-        raise ConfigError("--torch-compile compiles whole batches: leave it out, or set --accumulate 1.")
     if fabric.device.type == "cpu":
         need_memory(
             "pretrain",

@@ -58,6 +58,7 @@ def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) ->
         If participants.tsv lacks a column named in ``extra``, or one has numbers whose square is none.
     """
     recordings, participants = cohort.recordings, cohort.participants
+    check_confounds(participants, extra)
     table = {"site": people.first(recordings["site"].fillna("").astype(str).tolist())}
     for name in _RECORDED:
         values = recordings[name].to_numpy(np.float64)
@@ -66,11 +67,17 @@ def confound_table(cohort: Cohort, people: People, extra: Sequence[str] = ()) ->
         column = find_column(participants, _SPELLINGS.get(name, (name.lower(),)))
         if column is not None and name not in table:
             table[name] = _of_people(participants, column, people)
-        elif name in extra and name not in table:
+    return pd.DataFrame({name: column for name, column in table.items() if len(np.unique(column[known(column)])) > 1})
+
+
+def check_confounds(participants: pd.DataFrame, names: Sequence[str]) -> None:
+    """Raise DataError where nothing is known by a name that was given to be regressed out."""
+    for name in names:
+        held = name in ("auto", "site", *_RECORDED)
+        if not held and find_column(participants, _SPELLINGS.get(name, (name.lower(),))) is None:
             raise DataError(
                 f"participants.tsv has no column {name!r} to regress out; it has {', '.join(map(str, participants))}."
             )
-    return pd.DataFrame({name: column for name, column in table.items() if len(np.unique(column[known(column)])) > 1})
 
 
 def known(column: Shaped[ndarray, " person"]) -> ndarray:

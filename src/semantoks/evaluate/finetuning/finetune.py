@@ -30,7 +30,7 @@ from semantoks.evaluate.study.shown import Baseline, crop_spans
 from semantoks.evaluate.study.splits import Split, split_people
 from semantoks.evaluate.study.study import Progress, Stages, Study
 from semantoks.evaluate.study.tasks import Method, Plan, Predicted, Task
-from semantoks.evaluate.study.work import Piece, Results, Work, name_of, unfinished
+from semantoks.evaluate.study.work import Piece, Results, Work, check_out, name_of, unfinished
 from semantoks.model.encoder import Encoder
 from semantoks.model.precision import choose_precision, in_precision, tell
 from semantoks.progress import shown_if
@@ -343,6 +343,7 @@ def finetune(
     networks = {name: BESIDE[name] for name in beside}
     networks |= {name: one for name, one in extra.items() if isinstance(one, Trainable)}
     with hold_folder(out), shown_if(verbose, "finetune", "%", progress) as progress:
+        check_out(out)
         settings = settings_beside(probe or ProbeConfig(), config)
         study = open_study(model, cohort, targets, settings, device=device, out=out, batch=config.batch_size)
         study.stages = Stages(progress, [1.0, 9.0])

@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semantoks.config import check_fields, from_plain, read_toml
+from semantoks.config import check_arguments, check_fields, from_plain, read_toml
 from semantoks.errors import ConfigError, DataError
 from semantoks.evaluate.finetuning.beside import FromLabels, Trainable
 from semantoks.evaluate.finetuning.target_model import (
@@ -94,6 +94,7 @@ class FinetuneConfig:
 
 def load_settings(name: str | Path) -> FinetuneConfig:
     """Read the packaged recipe "finetune", or a TOML file; missing keys keep the published defaults."""
+    check_arguments(load_settings, locals())
     if str(name) == "finetune":
         with resources.as_file(resources.files("semantoks.recipes") / "finetune.toml") as path:
             return from_plain(FinetuneConfig, read_toml(path), "recipe finetune")

@@ -59,12 +59,14 @@ def split_people(
     least = _least_groups(folds, inner)
     table = pd.DataFrame({"group": groups, "label": labels}).groupby("group")["label"]
     if kind == "class" and (table.nunique() > 1).any():
-        return _mixed_groups(labels, groups, folds, repeats, seed)
+        return _mixed_groups(labels, groups, folds, repeats, seed, inner)
     if kind == "class":
         strata = table.first()
         check_sizes(strata.value_counts().reindex(pd.unique(labels), fill_value=0), folds, inner)
     else:
         ranks = table.mean().rank(method="first") - 1
+        if len(ranks) < min(least, len(labels)):
+            raise DataError(_few_groups(len(ranks), folds, inner))
         if len(ranks) < least:
             raise DataError(f"{folds} folds need at least {least} people with a value, but there are {len(ranks)}.")
         strata = ranks * min(_BINS, len(ranks) // folds) // len(ranks)
@@ -104,11 +106,26 @@ def _remedy(sizes: pd.Series, folds: int, inner: int) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _mixed_groups(labels: ndarray, groups: Int[ndarray, " row"], folds: int, repeats: int, seed: int) -> list[Split]:
+def _few_groups(number: int, folds: int, inner: int) -> str:
+    """Say that so many groups are too few for the folds, or for the inner ones of a training side; and what is not."""
+    enough = [k for k in range(2, number + 1) if number - math.ceil(number / k) >= inner]
+    way = f"use --folds {min(enough, key=lambda k: abs(k - folds))}" if enough else "more groups are needed"
+    if number < folds:
+        return f"{folds} folds need at least {folds} groups (families, sites), but there are {number}: {way}."
+    left = number - math.ceil(number / folds)
+    return (
+        f"groups (families, sites) stay whole, and {folds} folds of {number} of them leave {left} on a training side, "
+        f"which is split again into {inner} inner folds, by which penalties are chosen: {way}."
+    )
+
+
+def _mixed_groups(
+    labels: ndarray, groups: Int[ndarray, " row"], folds: int, repeats: int, seed: int, inner: int
+) -> list[Split]:
     """Split groups that contain people of several classes."""
     number = len(np.unique(groups))
-    if number < folds:
-        raise DataError(f"{folds} folds need at least {folds} groups (families, sites), but there are {number}.")
+    if number < folds or number - math.ceil(number / folds) < inner:
+        raise DataError(_few_groups(number, folds, inner))
     classes = set(labels)
     splits: list[Split] = []
     for repeat in range(repeats):

@@ -14,13 +14,25 @@ import numpy as np
 import pandas as pd
 
 from semantoks.signals.cluster import map_on_cluster
-from semantoks.statistics.tables import PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
+from semantoks.statistics.tables import ABOUT, PREDICTION_KEYS, PREDICTION_VALUES, PREDICTIONS, SCORE_KEYS, SCORES
+from semantoks.storage.checksums import SUMS
 from semantoks.storage.durable import write_durably
+from semantoks.storage.own import need_own
 from semantoks.storage.text import read_json
 from semantoks.storage.workers import Call, run_calls
 
 UNFINISHED, ARRAYS = ".unfinished-semantoks", "arrays"
 """Folder of the pieces that are done, for as long as not all are, and that of large arrays in it."""
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder with anything but the results of a probe or a fine-tuning, whole or as a kill left them."""
+    need_own(
+        out,
+        "the folder of a probe or a fine-tuning",
+        marks=(ABOUT, UNFINISHED),
+        left=("cache", "epochs.csv", SCORES, PREDICTIONS, SUMS),
+    )
 
 
 @dataclass(frozen=True)
