@@ -101,9 +101,10 @@ def test_a_call_that_fails_leaves_its_reason_in_the_log_of_the_derivative(call, 
     assert any(reason.startswith("DataError: no part of 1 participants is finished") for reason in reasons)
 
 
-def test_options_choose_sessions_tasks_and_cleaning(call, tmp_path):
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_options_choose_sessions_tasks_and_cleaning(call, tmp_path, none):
     words = ["--participant-label", "01", "--session-label", "ses-b", "--task-label", "rest", "--target-tr", "1"]
-    words += ["--band", "none", "--max-fd", "None"]
+    words += ["--band", none, "--max-fd", none]
     assert call("participant", *words)[0] == 0
     part = Cohort(tmp_path / "out" / "work" / "sub-01")
     assert part.recordings[["session_id", "frames"]].to_numpy().tolist() == [["b", 180]]

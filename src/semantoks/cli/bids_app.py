@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from semantoks.signals.clean import CleaningConfig
 
 Level = Literal["participant", "group"]
-PassBand = tuple[float, float] | Literal["none"] | None
+PassBand = tuple[float, float] | Literal["model"] | None
+"""Of model: the model's, or the usual one; None = no band-pass."""
 PROGRAM = "semantoks-bids"
 OR_MODEL = "(default: the model's, or "
 NO_VALIDATOR = "--skip-bids-validator"
@@ -47,7 +48,7 @@ def bids(
     out: Positional[Annotated[Path, arg(metavar="OUTPUT")]],
     level: Positional[Annotated[Level, arg(metavar="{participant,group}")]],
     atlas: AtlasName = None,
-    band: Annotated[PassBand, arg(metavar="{LOW HIGH|none}", help_behavior_hint=f"{OR_MODEL}0.01 0.1)")] = None,
+    band: Annotated[PassBand, arg(metavar="{LOW HIGH|none}", help_behavior_hint=f"{OR_MODEL}0.01 0.1)")] = "model",
     already_filtered: bool = False,
     full_band: bool = True,
     target_tr: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint=f"{OR_MODEL}2)")] = None,
@@ -124,10 +125,10 @@ def _demanded(
     if embedding is None:
         from semantoks.signals.clean import CleaningConfig
 
-        cuts, interval = None if band == "none" else band or (0.01, 0.1), 2.0 if target_tr is None else target_tr
+        cuts, interval = (0.01, 0.1) if band == "model" else band, 2.0 if target_tr is None else target_tr
         cleaning = CleaningConfig(band=cuts, already_filtered=already_filtered, target_tr=interval)
         return _atlas(atlas, source), cleaning, False
-    if (atlas, band, target_tr) != (None, None, None):
+    if (atlas, band, target_tr) != (None, "model", None):
         raise ConfigError("--model determines atlas, band and target TR: leave out --atlas, --band and --target-tr.")
     from semantoks.model.card import cleaning_for
 
