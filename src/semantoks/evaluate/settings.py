@@ -71,16 +71,12 @@ class ProbeConfig(BlockConfig):
     def __post_init__(self) -> None:
         """Check the ranges, and that what is asked of blocks can be."""
         super().__post_init__()
-        for name, least in (("folds", 2), ("repeats", 1), ("seed", 0)):
+        leasts = {"folds": 2, "repeats": 1, "seed": 0, "permutations": 1, "crops": 1, "components": 2}
+        for name, least in leasts.items():
             if (value := getattr(self, name)) is not None and value < least:
                 raise ConfigError(f"--{name} has to be at least {least}, not {value}.")
         if self.bins is not None and not 2 <= self.bins <= 9:
             raise ConfigError(f"--bins has to be 2 to 9, not {self.bins}.")
-        for name in ("permutations", "crops"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ConfigError(f"--{name} has to be at least 1, not {value}.")
-        if self.components is not None and self.components < 2:
-            raise ConfigError(f"--components has to be at least 2, not {self.components}.")
         if self.equivalence is not None and not self.equivalence > 0:
             raise ConfigError(f"--equivalence has to be above 0, e.g. 0.05, not {self.equivalence:g}.")
         if self.protocol != "nested" and self.split != "person":

@@ -87,7 +87,8 @@ def start_fabric(
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets, and says again what was chosen
     chosen = chosen_device(device)
     launched = find_launched()
-    world, local = (launched.world, launched.local) if launched else (devices or 1, devices or 1)
+    world = count_processes(devices)
+    local = launched.local if launched else world
     _check(launched, world, local, devices, chosen)
     strategy: Any = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False) if world > 1 else "auto"
     choice = Choice("32-true", "several processes on CPUs")

@@ -103,7 +103,8 @@ def _off_diagonal(values: Float[ndarray, "network network"]) -> Float[ndarray, "
 
 def _largest_off_diagonal(values: Float[ndarray, "network network"]) -> float | None:
     """Return the size of the largest value off the diagonal; None where there is none."""
-    known = np.abs(_off_diagonal(values)[np.isfinite(_off_diagonal(values))])
+    off = _off_diagonal(values)
+    known = np.abs(off[np.isfinite(off)])
     return float(known.max()) if known.size and known.max() > 0 else None
 
 
